@@ -1,0 +1,31 @@
+"""The register of studies: one line each, and nothing else knows their names."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from typing import TYPE_CHECKING, cast
+
+from suite.errors import UsageError
+
+if TYPE_CHECKING:
+    from suite.claims import Study
+
+NAMES = (
+    "saturation",
+    "label_smoothing",
+    "mutual_information",
+)
+
+
+def load(name: str) -> Study:
+    """The study of this name.
+
+    Raises:
+        UsageError: for a name that is not in the register.
+    """
+    if name not in NAMES:
+        near = difflib.get_close_matches(name, NAMES, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise UsageError(f"There is no study {name!r}.{hint} Studies: {', '.join(NAMES)}.")
+    return cast("Study", importlib.import_module(f"studies.{name}"))
