@@ -1,7 +1,8 @@
 """Estimates with intervals, from one value per seed. SciPy does the distributions.
 
-The mean over seeds is estimated with Student's t interval: exact for normal values, and checked by
-simulation for skewed and heavy-tailed ones in `tests/test_statistics.py`.
+The mean over seeds is estimated with Student's t interval. It is exact for normal values and, by simulation
+(`tests/test_statistics.py`), at most as often wrong as stated for uniform and heavy-tailed ones; for strongly
+skewed ones (exponential, 32 seeds) it is wrong up to 1.8 times as often.
 """
 
 from __future__ import annotations

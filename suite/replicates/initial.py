@@ -20,7 +20,7 @@ DRAWS = 10_000  # more than any model that fits here makes while it is built
 def stacked_weights(
     build: Callable[[], keras.Model], seeds: Sequence[int]
 ) -> tuple[keras.Model, list[np.ndarray]]:
-    """A model and the initial value of each of its variables, stacked: [R, *shape], in `model.variables` order.
+    """A model, and the initial value of each of its variables in `model.variables`, stacked: [R, *shape].
 
     Replicate r gets the values that `build()` gives after `keras.utils.set_random_seed(seeds[r])`.
     """

@@ -1,0 +1,73 @@
+# Crosscheck. `make` sets up, runs every study and writes the report; `make help` lists the rest.
+
+SCALE   ?= standard
+BACKEND ?= tensorflow
+JOBS    ?=
+DATA    ?=
+FROM    ?=
+GPU     ?=
+
+# The first Python that really runs (a version manager may leave names that do not) and can make environments.
+SUITABLE = import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
+PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
+	if "$$python" -c '$(SUITABLE)' 2>/dev/null; then echo "$$python"; break; fi; done)
+
+VENV       := .venv
+BIN        := $(VENV)/bin
+READY      := $(VENV)/.ready
+CROSSCHECK := $(BIN)/crosscheck
+OPTIONS     = --scale $(SCALE) --backend $(BACKEND) $(if $(JOBS),--jobs $(JOBS)) \
+	$(addprefix --data ,$(DATA)) $(if $(filter 1,$(GPU)),--gpu)
+STUDIES    := $(filter-out _%,$(basename $(notdir $(wildcard studies/*.py))))
+
+.PHONY: all setup test report verify data check clean help $(STUDIES)
+.DEFAULT_GOAL := all
+
+all: $(READY)  ## run every study, write results and report
+	@$(CROSSCHECK) run $(OPTIONS)
+
+$(STUDIES): $(READY)
+	@$(CROSSCHECK) run $@ $(OPTIONS)
+
+setup: $(READY)  ## only make the environment
+
+test: $(READY)  ## the tests
+	$(BIN)/python -m pytest -n $(or $(JOBS),2) --dist loadfile
+
+report: $(READY)  ## write the report anew from results/
+	@$(CROSSCHECK) report
+
+verify: $(READY)  ## run afresh and compare with the committed results
+	@$(CROSSCHECK) verify $(if $(JOBS),--jobs $(JOBS))
+
+data: $(READY)  ## list the data sets; DATA="mnist …" fetches them, FROM=FOLDER from original files
+	@$(CROSSCHECK) data $(DATA) $(if $(FROM),--from $(FROM))
+
+check: $(READY)  ## lint and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+clean:  ## remove saved rows and caches; results/ and the environment stay
+	rm -rf .store build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find suite studies tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@printf '  STUDY     one study: %s\n' '$(STUDIES)'
+	@printf 'Variables: SCALE=smoke|standard|full BACKEND=tensorflow|jax|torch JOBS=N DATA=… GPU=1 PYTHON=…\n'
+
+$(READY): requirements.txt pyproject.toml
+	@rm -f $@
+	@$(BIN)/python -c '' 2>/dev/null || $(MAKE) --no-print-directory $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.txt
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: $(VENV)
+$(VENV):
+	@"$(PYTHON)" -c '$(SUITABLE)' 2>/dev/null || { \
+	  echo 'Crosscheck needs Python 3.11, 3.12 or 3.13 with its venv module, and found none$(if $(PYTHON), at "$(PYTHON)").' >&2; \
+	  echo 'Install one (Debian, Ubuntu: python3 and python3-venv), or name it: make PYTHON=/path/to/python3.12' >&2; \
+	  exit 2; }
+	"$(PYTHON)" -m venv --clear $(VENV)

@@ -1,0 +1,544 @@
+"""Gradient saturation: dL/dz = p − y, so easy examples fall silent and confident errors do not.
+
+Expect: the identity holds wherever the code keeps the logits; several stock paths lose the gradient of
+confidently wrong examples altogether. Costs about a minute and a half at the standard scale on two cores.
+"""
+
+from __future__ import annotations
+
+import mpmath
+import numpy as np
+import pandas as pd
+
+from suite.claims import Check, Claim, Theory, Unit
+from suite.criteria import Equal, Exceeds, Identity
+from suite.lazy import data, figures, keras, losses, models, optimize, paths, replicates, rows
+
+CLAIM = Claim(
+    title="Cross-entropy's gradient is p − y: it saturates on easy examples and only there",
+    statement="The gradient of binary cross-entropy with respect to the logit is p − y. It vanishes on "
+    "examples that are classified correctly with confidence, which leaves the model free to learn from the "
+    "hard ones; carried to the extreme, this saturation slows training down.",
+    formula=r"\frac{d\mathcal{L}_{\mathrm{BCE}}}{dz} = p - y, \qquad p = \sigma(z)",
+    source="Principles and Mechanisms, The Mechanism of Binary Cross-Entropy; problems 3103375, 3166266",
+    correct="The gradient is p − y where the loss is computed from the logit. Computed from a probability "
+    "that has been rounded or clipped, it is 0 exactly where the error is worst.",
+)
+
+SEEDS = {"smoke": 8, "standard": 32, "full": 128}
+IMAGE_SEEDS = {"smoke": 8, "standard": 8, "full": 64}  # MNIST-sized sets cost more a seed
+SETS = ("digits", "mnist", "fashion_mnist")
+POLICIES = ("float64", "float32", "mixed_bfloat16", "mixed_float16")
+
+LOGITS = np.array([0, 1, 2, 5, 10, 15, 20, 30, 40, 60, 88, 100, 1000.0])  # exact in bfloat16
+EASY = np.array([1, 2, 5, 10, 20, 40, 60, 80.0])  # e^−80 is still a normal float32
+HARD = np.array([5, 10, 20, 40, 100, 1000.0])
+EXAMPLES, EPOCHS = 5_000, 15
+BIASES = (2.0, 4.0, 6.0)
+RATE = 0.004  # small enough for gradient descent to follow its flow; ‖x‖² of a digit is 10 to 20
+STEPS, STRIDE = 12_000, 20  # where the search for the crossing ends, and how often it looks
+# Descent runs 20,000 steps at rate 1, then as many at rate 100, when the loss is flat enough to bear it. What
+# the theory speaks of is time, steps × rate; the slopes are fitted over these spans of it.
+PHASES = ((20_000, 1.0), (20_000, 100.0))
+EARLY, LATE = (1e3, 2e4), (1e5, 2e6)
+
+CHECKS = (
+    Check(
+        "gradient",
+        "Autodiff of this package's loss gives p − y for |z| up to 1000, in every mode and dtype policy.",
+        Identity(ulps=4),
+        r"p - y",
+        control="squared error through the same sigmoid, judged as if it were cross-entropy",
+        exact=True,
+    ),
+    Check(
+        "gradient_paths",
+        "The same with Keras' own losses, on every execution path: head, entry, mode, dtype policy.",
+        Identity(ulps=4),
+        r"p - y",
+        control="squared error through the same head, judged as if it were cross-entropy",
+        scope=True,
+        exact=True,
+    ),
+    Check(
+        "easy",
+        "On easy examples the gradient decays as e^(−|z|), to the last digit of the dtype.",
+        Identity(ulps=4),
+        r"\ln|p - y| = -|z| - \ln(1 + e^{-|z|})",
+        control="squared error through a sigmoid, whose gradient decays twice as fast",
+        settings=("float64", "float32"),
+        exact=True,
+    ),
+    Check(
+        "hard",
+        "A confidently wrong example (|z| from 5 to 1000) keeps a gradient of magnitude at least 0.99.",
+        Exceeds(margin=0.99),
+        r"|p - y| \to 1",
+        control="squared error through a sigmoid, 2|p − y| p (1 − p)",
+        exact=True,
+    ),
+    Check(
+        "focus",
+        "In training, the hardest tenth's share of the total gradient norm grows by at least 0.1.",
+        Exceeds(margin=0.1),
+        r"\frac{\sum_{\text{hardest tenth}} |p - y|}{\sum |p - y|}",
+        control="the same training on shuffled labels",
+        settings=SETS,
+    ),
+    Check(
+        "recovery",
+        "From a confidently wrong bias −b, cross-entropy needs a number of steps linear in b until p = ½.",
+        Equal(margin=0.05),
+        r"\ln T,\quad T = \frac{b + 1 - e^{-b}}{\eta\,(1 + \lVert x\rVert^2)}",
+        control="squared error through a sigmoid, judged by the linear law",
+        settings=tuple(f"b = {b:g}" for b in BIASES),
+    ),
+    Check(
+        "recovery_squared",
+        "Squared error through a sigmoid needs a number of steps exponential in b.",
+        Equal(margin=0.05),
+        r"\ln T,\quad T = \frac{e^{b} + 3b + \frac{5}{2} - 3e^{-b} - \frac12 e^{-2b}}{2\eta\,(1 + \lVert x\rVert^2)}",
+        control="cross-entropy, judged by the exponential law",
+        settings=tuple(f"b = {b:g}" for b in BIASES),
+    ),
+    Check(
+        "slowdown",
+        "On separable data the loss falls like 1/t: late in training its slope on logarithmic axes is −1.",
+        Equal(margin=0.05),
+        r"\frac{d \ln \mathcal{L}}{d \ln t} = -1",
+        control="the same points with a tenth of the labels flipped, no longer separable",
+    ),
+    Check(
+        "slowdown_early",
+        "The slope is −1 already from time 1,000 to 20,000 (steps × learning rate).",
+        Equal(margin=0.05),
+        r"\frac{d \ln \mathcal{L}}{d \ln t} = -1",
+        control="the same points with a tenth of the labels flipped, no longer separable",
+        scope=True,
+    ),
+    Check(
+        "slowdown_norm",
+        "Late in training the weights grow like ln t, at the rate of the hard-margin separator's norm.",
+        Equal(margin=0.1),
+        r"\frac{1}{\lVert\hat w\rVert}\frac{d \lVert w\rVert}{d \ln t} = 1",
+        control="the same points with a tenth of the labels flipped, no longer separable",
+    ),
+)
+
+
+# --- theory -----------------------------------------------------------------------------------------
+
+
+def gradient(z: float, y: float) -> float:
+    return float(1 / (1 + mpmath.exp(-mpmath.mpf(z))) - y)
+
+
+def gradient_by_differentiation(z: float, y: float) -> float:
+    with mpmath.workdps(50):
+        loss = lambda t: y * mpmath.log1p(mpmath.exp(-t)) + (1 - y) * mpmath.log1p(mpmath.exp(t))  # noqa: E731
+        return float(mpmath.diff(loss, z))
+
+
+def recovery_time(b: float) -> float:
+    """∫ dz / σ(−z) from −b to 0: gradient flow of cross-entropy on one example of class 1."""
+    return b + 1 - np.exp(-b)
+
+
+def squared_recovery_time(b: float) -> float:
+    """∫ dz / (2 σ(z) σ(−z)²) from −b to 0: the same for squared error through a sigmoid."""
+    return (np.exp(b) + 3 * b + 2.5 - 3 * np.exp(-b) - 0.5 * np.exp(-2 * b)) / 2
+
+
+def flow_time(b: float, power: int) -> float:
+    """Time of the flow dz/dt = −dL/dz by quadrature; power 0 is cross-entropy, 1 squared error."""
+    speed = lambda z: mpmath.sigmoid(-z) if not power else 2 * mpmath.sigmoid(z) * mpmath.sigmoid(-z) ** 2  # noqa: E731
+    return float(mpmath.quad(lambda z: 1 / speed(z), [-b, 0]))
+
+
+THEORIES = (
+    Theory("gradient", gradient, gradient_by_differentiation, [(-40, 1), (-2, 0), (0, 1), (3, 0.3), (30, 0)]),
+    Theory("recovery", recovery_time, lambda b: flow_time(b, 0), [(b,) for b in BIASES]),
+    Theory("recovery_squared", squared_recovery_time, lambda b: flow_time(b, 1), [(b,) for b in BIASES]),
+)
+
+
+# --- experiments ------------------------------------------------------------------------------------
+
+
+def units(scale: str) -> list[Unit]:
+    seeds, image_seeds = tuple(range(SEEDS[scale])), tuple(range(IMAGE_SEEDS[scale]))
+    policies = POLICIES if scale != "smoke" else ("float32", "mixed_float16")
+    grid = [Unit("saturation", "measure_paths", {"policy": policy}, cost=15) for policy in policies]
+    focus = [
+        Unit(
+            "saturation",
+            "train_focus",
+            {"name": name},
+            seeds if name == "digits" else image_seeds,
+            (name,),
+            cost=15,
+        )
+        for name in SETS
+    ]
+    return [
+        *grid,
+        Unit("saturation", "measure_tails"),
+        *focus,
+        Unit("saturation", "train_recovery", {}, seeds, ("digits",), cost=20),
+        Unit("saturation", "train_slowdown", {}, seeds, cost=20),
+    ]
+
+
+def squared_error(y_true, y_pred):
+    """The control's loss, on a probability."""
+    return keras.ops.mean(keras.ops.square(y_pred - keras.ops.cast(y_true, y_pred.dtype)), axis=-1)
+
+
+def measure_paths(seeds: tuple[int, ...], policy: str) -> pd.DataFrame:
+    """dL/dz on every path of one dtype policy; squared error through each head is the control."""
+    everywhere = paths.grid(policies=(policy,))
+    claim = [gradient_rows(path) for path in everywhere]
+    control = [gradient_rows(path, loss=foil(path)) for path in everywhere if path.mode == "graph"]
+    return pd.concat([*claim, *control])
+
+
+def gradient_rows(path: paths.Path, loss=None) -> pd.DataFrame:
+    z, y = probes(path)
+    value, slope = paths.probe(path, z, y, loss=loss)
+    shared = {
+        "check": "gradient" if path.implementation == "ours" else "gradient_paths",
+        "arm": "control" if loss else "claim",
+        "path": str(path),
+        "x": z,
+    }
+    judged = rows.tidy(
+        **shared,
+        quantity=[f"gradient y={label:g}" for label in y],
+        value=slope,
+        reference=paths.oracle_gradient(z, y),
+        resolution=paths.ulp(path),
+    )
+    shown = rows.tidy(
+        **{**shared, "check": ""},
+        quantity=[f"loss y={label:g}" for label in y],
+        value=value,
+        reference=paths.oracle_value(z, y),
+    )
+    return pd.concat([judged, shown])
+
+
+def probes(path: paths.Path) -> tuple[np.ndarray, np.ndarray]:
+    """Both labels at ±z; through `train_on_batch`, one call an example, the wrong side alone."""
+    if path.mode.startswith("fit"):
+        return -LOGITS, np.ones_like(LOGITS)
+    z = np.concatenate([-LOGITS[::-1], LOGITS[1:]])
+    return np.tile(z, 2), np.repeat([0.0, 1.0], len(z))
+
+
+def foil(path: paths.Path):
+    """Squared error for the same head."""
+    return losses.brier if path.entry == "logits" else squared_error
+
+
+def measure_tails(seeds: tuple[int, ...]) -> pd.DataFrame:
+    """The gradient of our loss and of squared error far out on the easy and on the hard side (y = 1)."""
+    parts = []
+    for arm, loss in (("claim", None), ("control", losses.brier)):
+        for policy in ("float64", "float32"):
+            path = paths.Path("tensorflow", "cpu", "graph", policy, "logits", "logits", "ours")
+            slope = paths.probe(path, EASY, np.ones_like(EASY), loss=loss)[1]
+            parts.append(
+                rows.tidy(
+                    check="easy",
+                    arm=arm,
+                    setting=policy,
+                    x=EASY,
+                    value=log_size(slope),
+                    reference=-EASY - np.log1p(np.exp(-EASY)),
+                    resolution=paths.ulp(path),
+                )
+            )
+        path = paths.Path("tensorflow", "cpu", "graph", "float32", "logits", "logits", "ours")
+        slope = paths.probe(path, -HARD, np.ones_like(HARD), loss=loss)[1]
+        parts.append(rows.tidy(check="hard", arm=arm, value=np.abs(slope).min()))
+    return pd.concat(parts)
+
+
+def log_size(slope: np.ndarray) -> np.ndarray:
+    """ln|slope|, −∞ where it has vanished."""
+    with np.errstate(divide="ignore"):
+        return np.log(np.abs(slope))
+
+
+def train_focus(seeds: tuple[int, ...], name: str) -> pd.DataFrame:
+    """Odd class numbers against even ones: the gradient's concentration before and after each epoch."""
+    given = data.load(name)
+    x, y = given.x_train[:EXAMPLES], given.y_train[:EXAMPLES] % 2
+    shuffled = np.stack([np.random.default_rng(seed).permutation(y) for seed in seeds])
+    return pd.concat(
+        [
+            focus_rows(seeds, name, "claim", x, y),
+            focus_rows(seeds, name, "control", np.broadcast_to(x, (len(seeds), *x.shape)), shuffled),
+        ]
+    )
+
+
+def focus_rows(seeds: tuple[int, ...], name: str, arm: str, x: np.ndarray, y: np.ndarray) -> pd.DataFrame:
+    replicas = replicates.Replicates(models.perceptron(x.shape[-1], [64], 1), seeds)
+    replicas.compile(keras.optimizers.Adam(1e-3), losses.binary_crossentropy)
+    size = [hardest_share(replicas, x, y)]
+    for _ in range(EPOCHS):
+        replicas.fit(x, y[..., None].astype("float32"), batch_size=64)
+        size.append(hardest_share(replicas, x, y))
+    share, quiet = np.array(size).transpose(1, 0, 2)  # [EPOCHS + 1, R] each
+    shown = {"arm": arm, "setting": name, "x": np.arange(EPOCHS + 1)[:, None], "seed": seeds}
+    return pd.concat(
+        [
+            rows.tidy(check="focus", arm=arm, setting=name, seed=seeds, value=share[-1], reference=share[0]),
+            rows.tidy(quantity="hardest tenth's share", value=share, **shown),
+            rows.tidy(quantity="gradient under 0.001", value=quiet, **shown),
+        ]
+    )
+
+
+def hardest_share(replicas: replicates.Replicates, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Share of Σ|p − y| that the largest tenth carries, and fraction under 1e−3: [2, R]."""
+    logits = replicas.predict(x)[..., 0].astype("float64")  # [R, N]
+    size = np.sort(1 / (1 + np.exp(np.where(y == 1, logits, -logits))), axis=1)  # |p − y|
+    tenth = size.shape[1] // 10
+    return np.stack([size[:, -tenth:].sum(1) / size.sum(1), (size < 1e-3).mean(1)])
+
+
+def train_recovery(seeds: tuple[int, ...]) -> pd.DataFrame:
+    """One digit of class 1, weights 0, bias −b, plain gradient descent: steps until p = ½."""
+    digits = data.load("digits").x_train
+    images = np.stack([np.random.default_rng(seed).choice(digits) for seed in seeds])  # [S, D]
+    x, bias = np.repeat(images, len(BIASES), 0), np.tile(BIASES, len(seeds))  # [R, D], [R]
+    scale = RATE * (1 + (x**2).sum(1, dtype="float64"))
+    linear, exponential = recovery_time(bias) / scale, squared_recovery_time(bias) / scale
+    time = crossing_time(x, bias, losses.binary_crossentropy)
+    squared = crossing_time(x, bias, losses.brier)
+    shared = {"setting": [f"b = {b:g}" for b in bias], "x": bias, "seed": np.repeat(seeds, len(BIASES))}
+    arms = [
+        ("recovery", "claim", time, linear),
+        ("recovery", "control", squared, linear),
+        ("recovery_squared", "claim", squared, exponential),
+        ("recovery_squared", "control", time, exponential),
+    ]
+    return pd.concat(
+        rows.tidy(check=check, arm=arm, value=np.log(measured), reference=np.log(theory), **shared)
+        for check, arm, measured, theory in arms
+    )
+
+
+def crossing_time(x: np.ndarray, bias: np.ndarray, loss) -> np.ndarray:
+    """Steps of gradient descent from logit −b to 0, interpolated between looks: [R]."""
+    replicas = replicates.Replicates(models.perceptron(x.shape[1], [], 1), range(len(x)))
+    replicas.compile(keras.optimizers.SGD(RATE), loss)
+    kernel, offset = replicas.variables
+    kernel.assign(np.zeros(kernel.shape)), offset.assign(-bias[:, None])
+    stride = np.repeat(x[:, None], STRIDE, 1)  # [R, STRIDE, D]: STRIDE steps on one and the same example
+    logits = [-bias]
+    while logits[-1].min() < 0 and len(logits) * STRIDE <= STEPS:
+        replicas.fit(stride, np.ones((*stride.shape[:2], 1), "float32"), batch_size=1, shuffle=False)
+        logits.append(replicas.predict(x[:, None])[:, 0, 0])
+    return first_crossing(np.array(logits)) * STRIDE
+
+
+def first_crossing(logits: np.ndarray) -> np.ndarray:
+    """Where each column of [T, R] first reaches 0, by linear interpolation; NaN where it never does."""
+    after = np.argmax(logits >= 0, axis=0)
+    high, low = (np.take_along_axis(logits, np.maximum(at, 0)[None], 0)[0] for at in (after, after - 1))
+    return np.where(after > 0, after - high / np.where(after > 0, high - low, 1), np.nan)
+
+
+def train_slowdown(seeds: tuple[int, ...]) -> pd.DataFrame:
+    """Full-batch gradient descent on 32 points in the plane, separable and not; Soudry et al. 2018."""
+    sets = [data.separable(np.random.default_rng(seed), 32, margin=0.3) for seed in seeds]
+    x, y = (np.stack(part) for part in zip(*sets, strict=True))  # [S, 32, 2], [S, 32]
+    flips = np.stack([np.random.default_rng(seed).permutation(32) < 3 for seed in seeds])
+    reference = np.array([separator_norm(*pair) for pair in zip(x, y, strict=True)])
+    return pd.concat(
+        slowdown_rows(seeds, arm, x, labels, reference)
+        for arm, labels in (("claim", y), ("control", np.where(flips, 1 - y, y)))
+    )
+
+
+def slowdown_rows(seeds, arm: str, x: np.ndarray, y: np.ndarray, separator: np.ndarray) -> pd.DataFrame:
+    time, loss, norm = descend(x, y)  # [T], [T, S], [T, S]
+    norm = norm / separator
+    shared = {"arm": arm, "seed": seeds}
+    some = np.unique(np.geomspace(1, len(time), 40).astype(int)) - 1
+    return pd.concat(
+        [
+            rows.tidy(check="slowdown", value=slope(time, np.log(loss), LATE), reference=-1.0, **shared),
+            rows.tidy(
+                check="slowdown_early", value=slope(time, np.log(loss), EARLY), reference=-1.0, **shared
+            ),
+            rows.tidy(check="slowdown_norm", value=slope(time, norm, LATE), reference=1.0, **shared),
+            rows.tidy(quantity="loss", x=time[some, None], value=loss[some], **shared),
+            rows.tidy(quantity="norm", x=time[some, None], value=norm[some], **shared),
+        ]
+    )
+
+
+def slope(time: np.ndarray, values: np.ndarray, span: tuple[float, float]) -> np.ndarray:
+    """Least-squares slope of each column of [T, S] against ln t over a span of time: [S]."""
+    within = (time >= span[0]) & (time <= span[1])
+    return np.polyfit(np.log(time[within]), values[within], 1)[0]
+
+
+def descend(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Time [T], training loss [T, S] and weight norm [T, S] along full-batch gradient descent."""
+    replicas = replicates.Replicates(models.perceptron(2, [], 1, use_bias=False), range(len(x)))
+    optimizer = keras.optimizers.SGD(1.0)
+    replicas.compile(optimizer, losses.binary_crossentropy)
+    stride = 100  # steps between looks
+    many, labels = np.tile(x, (1, stride, 1)), np.tile(y, (1, stride))[..., None].astype("float32")
+    time, loss, norm = [0.0], [], []
+    for steps, rate in PHASES:
+        optimizer.learning_rate = rate
+        for _ in range(steps // stride):
+            replicas.fit(many, labels, batch_size=x.shape[1], shuffle=False)
+            (w,) = replicas.get_weights()  # [S, 2, 1]
+            margins = np.where(y == 1, 1, -1) * (x @ w.astype("float64"))[..., 0]
+            time.append(time[-1] + stride * rate)
+            loss.append(np.logaddexp(0, -margins).mean(1))
+            norm.append(np.linalg.norm(w[..., 0], axis=1))
+    return np.array(time[1:]), np.array(loss), np.array(norm)
+
+
+def separator_norm(x: np.ndarray, y: np.ndarray) -> float:
+    """Norm of the hard-margin separator through the origin: min ‖w‖ with margins of at least 1, by SciPy."""
+    signed = np.where(y == 1, 1, -1)[:, None] * x.astype("float64")
+    best = optimize.minimize(
+        lambda w: w @ w / 2,
+        x0=np.linalg.lstsq(signed, np.ones(len(x)), rcond=None)[0],
+        jac=lambda w: w,
+        constraints={"type": "ineq", "fun": lambda w: signed @ w - 1, "jac": lambda w: signed},
+        method="SLSQP",
+    )
+    return float(np.linalg.norm(best.x)) if best.success else np.nan
+
+
+# --- table and figure -------------------------------------------------------------------------------
+
+LOST = 0.1  # a gradient more than a tenth off is called lost
+
+
+def table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Where each head loses the gradient of a wrong example (y = 1), by dtype policy; all modes together."""
+    lost = breaking_points(rows).reset_index()
+    lost["way"] = lost["head"] + ", " + lost["implementation"]
+    wide = lost.pivot_table("limit", "way", "policy", "min", sort=False)
+    text = wide.map(lambda limit: "never" if np.isinf(limit) else f"z ≤ −{limit:g}")
+    return text.rename_axis("Head, loss", axis=0).rename_axis(None, axis=1).reset_index()
+
+
+def breaking_points(rows: pd.DataFrame) -> pd.Series:
+    """Per path, the smallest −z at which the gradient of y = 1 is lost; infinite where it never is."""
+    wrong = rows[(rows["quantity"] == "gradient y=1") & (rows["arm"] == "claim") & (rows["x"] <= 0)]
+    parts = wrong["path"].str.split("/", expand=True).iloc[:, 2:]
+    wrong = wrong.assign(
+        **dict(zip(("mode", "policy", "head", "entry", "implementation"), parts.T.to_numpy(), strict=True))
+    )
+    off = (wrong["value"] - wrong["reference"]).abs().fillna(np.inf) > LOST
+    limit = wrong["x"].abs().where(off, np.inf)
+    return (
+        limit.groupby([wrong[k] for k in ("head", "implementation", "mode", "policy")], sort=False)
+        .min()
+        .rename("limit")
+    )
+
+
+def figure(rows: pd.DataFrame):
+    """Gradient, paths, focus, recovery, slowdown."""
+    canvas, axes = figures.panels(3, 2)
+    draw = (draw_gradient, draw_paths, draw_focus, draw_recovery, draw_loss, draw_norm)
+    for panel, ax in zip(draw, axes, strict=True):
+        panel(ax, rows)
+    return canvas
+
+
+def draw_gradient(ax, rows: pd.DataFrame) -> None:
+    z = np.linspace(-100, 100, 801)
+    p = 1 / (1 + np.exp(-z))
+    figures.theory_line(ax, z, np.abs(p - 1), "|p − y|, cross-entropy")
+    ax.plot(z, 2 * (1 - p) ** 2 * p, label="squared error", color=figures.PALETTE[6], linewidth=1.2)
+    for path, label in (
+        ("graph/float32/logits/logits/ours", "ours, float32"),
+        ("graph/mixed_float16/dense/probabilities/keras class", "Keras, sigmoid head, float16"),
+    ):
+        part = rows[(rows["path"] == f"tensorflow/cpu/{path}") & (rows["quantity"] == "gradient y=1")]
+        part = part[(part["arm"] == "claim") & (part["x"].abs() <= 100)].sort_values("x")
+        ax.plot(part["x"], part["value"].abs(), "o", label=label, zorder=6)
+    ax.set(title="Gradient of an example with y = 1", xlabel="logit z", ylabel="|dL/dz|")
+    ax.legend(loc="center right")
+
+
+def draw_paths(ax, rows: pd.DataFrame) -> None:
+    """How many modes lose the gradient, for each head and policy, and from which logit on."""
+    limits = breaking_points(rows).reset_index()
+    limits["way"] = limits["head"] + ", " + limits["implementation"].str.replace("keras ", "")
+    wide = limits.pivot_table("limit", "way", "policy", "min", sort=False)
+    shade = np.where(np.isinf(wide), 0, 1 - np.log10(np.clip(wide, 1, 1000)) / 4)
+    ax.imshow(shade, cmap="Reds", vmin=0, vmax=1.3, aspect="auto")
+    for (row, column), limit in np.ndenumerate(wide.to_numpy()):
+        ax.text(column, row, "✓" if np.isinf(limit) else f"−{limit:g}", ha="center", va="center", fontsize=8)
+    ax.set_xticks(range(wide.shape[1]), [c.replace("mixed_", "mixed\n") for c in wide.columns])
+    ax.set_yticks(range(len(wide)), wide.index)
+    ax.grid(False)
+    ax.set(title="Logit from which the gradient is lost")
+
+
+def draw_focus(ax, rows: pd.DataFrame) -> None:
+    share = rows[rows["quantity"] == "hardest tenth's share"]
+    for name in SETS:
+        part = share[share["setting"] == name]
+        if len(part):
+            figures.curve(ax, part[part["arm"] == "claim"], name)
+            color = ax.lines[-1].get_color()
+            figures.curve(ax, part[part["arm"] == "control"], "", color=color, linestyle=":")
+    ax.plot([], [], color="0.4", linestyle=":", label="shuffled labels")
+    ax.set(title="Hardest tenth of the examples", xlabel="epoch", ylabel="share of Σ|p − y|", ylim=(0, 1))
+    ax.legend()
+
+
+def draw_recovery(ax, rows: pd.DataFrame) -> None:
+    for check, label, law in (
+        ("recovery", "cross-entropy", recovery_time),
+        ("recovery_squared", "squared error", squared_recovery_time),
+    ):
+        part = rows[(rows["check"] == check) & (rows["arm"] == "claim")]
+        scale = np.exp(part["value"] - part["reference"]) * law(part["x"].to_numpy())
+        ax.plot(part["x"], scale, "o", alpha=0.6, label=label)
+    b = np.linspace(1, 7, 61)
+    figures.theory_line(ax, b, recovery_time(b), "gradient flow")
+    figures.theory_line(ax, b, squared_recovery_time(b), "")
+    ax.set(title="Recovery from a wrong bias −b", xlabel="b", ylabel="steps × η (1 + ‖x‖²)", yscale="log")
+    ax.legend()
+
+
+def draw_loss(ax, rows: pd.DataFrame) -> None:
+    for arm, label in (("claim", "separable"), ("control", "a tenth flipped")):
+        figures.curve(ax, rows[(rows["quantity"] == "loss") & (rows["arm"] == arm)], label)
+    t = np.geomspace(*LATE, 10)
+    figures.theory_line(ax, t, 4 / t, "slope −1")
+    ax.set(
+        title="Training loss", xlabel="time t = steps × rate", ylabel="mean loss", xscale="log", yscale="log"
+    )
+    ax.legend()
+
+
+def draw_norm(ax, rows: pd.DataFrame) -> None:
+    for arm, label in (("claim", "separable"), ("control", "a tenth flipped")):
+        figures.curve(ax, rows[(rows["quantity"] == "norm") & (rows["arm"] == arm)], label)
+    t = np.geomspace(*LATE, 10)
+    figures.theory_line(ax, t, np.log(t) - 1, "slope 1")
+    ax.set(
+        title="Weight norm ÷ separator's norm",
+        xlabel="time t = steps × rate",
+        ylabel="‖w‖ / ‖ŵ‖",
+        xscale="log",
+    )
+    ax.legend()

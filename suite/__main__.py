@@ -1,0 +1,5 @@
+"""`python -m suite` is `crosscheck`."""
+
+from suite.cli import main
+
+main()

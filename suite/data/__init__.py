@@ -1,0 +1,30 @@
+"""Data: real sets by name (`catalogue`), and seeded generators whose posterior is known (`synthetic`)."""
+
+from suite.data.catalogue import (
+    CATALOGUE,
+    Dataset,
+    Entry,
+    data_dir,
+    identity,
+    load,
+    lookup,
+    prepare,
+    prepared,
+)
+from suite.data.synthetic import CommonCause, GaussianMixture, overlapping, separable
+
+__all__ = [
+    "CATALOGUE",
+    "CommonCause",
+    "Dataset",
+    "Entry",
+    "GaussianMixture",
+    "data_dir",
+    "identity",
+    "load",
+    "lookup",
+    "overlapping",
+    "prepare",
+    "prepared",
+    "separable",
+]

@@ -1,0 +1,149 @@
+"""The one place for the look of figures. Preparing numbers is the study's; drawing them alike is here's.
+
+A study draws on `panels`, and need not set anything: `suite.results` draws and saves it inside `theme()`.
+Points by the thousand are drawn with `rasterized=True`, or the SVG outgrows the repository.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+import numpy as np
+from cycler import cycler
+from matplotlib.figure import Figure
+
+from suite import estimates
+from suite.files import write_atomically
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+# Okabe & Ito's colours, told apart by all common kinds of sight; without the yellow, which white swallows.
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6b6b6b")
+THEORY = "#1a1a1a"
+# White text on each reads at 4.5:1, and each stands out from a white and from a near-black page at 3:1.
+VERDICT_COLOURS = {
+    "holds": "#0b7f5b",
+    "scoped": "#2b6cb8",
+    "fails": "#c8371f",
+    "undecided": "#6d7178",
+    "invalid": "#9650b0",
+}
+LEVEL = 0.95  # of the bands in figures; verdicts use the far stricter level of `suite.verdicts`
+WIDTHS = {1: 6.0, 2: 8.0, 3: 10.0}  # inches
+LOOK: Any = {
+    "font.family": "DejaVu Sans",  # comes with Matplotlib: the same letters on every machine
+    "font.size": 9.5,
+    "mathtext.fontset": "dejavusans",
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 8,
+    "axes.labelcolor": "#333333",
+    "axes.edgecolor": "#999999",
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.prop_cycle": cycler(color=PALETTE),
+    "grid.color": "#e4e6ea",
+    "grid.linewidth": 0.7,
+    "xtick.color": "#555555",
+    "ytick.color": "#555555",
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "lines.linewidth": 1.8,
+    "lines.markersize": 4.5,
+    "lines.solid_capstyle": "round",
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "figure.facecolor": "white",
+    "savefig.dpi": 150,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "crosscheck",
+    "path.simplify": True,
+}
+
+
+@contextmanager
+def theme() -> Iterator[None]:
+    """The look, for as long as the block lasts, whatever a user's own matplotlibrc says."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(LOOK)
+        yield
+
+
+def panels(columns: int = 1, rows: int = 1, height: float = 3.2, **shared: Any) -> tuple[Figure, list[Axes]]:
+    """A figure and its axes, row by row. It belongs to nobody else: there is nothing to close.
+
+    Args:
+        columns: at most three, or the letters get too small.
+        rows: number of rows.
+        height: of one row, in inches.
+        shared: `sharex`, `sharey`, `width_ratios`, … as in `Figure.subplots`.
+    """
+    figure = Figure(figsize=(WIDTHS[columns], height * rows), layout="constrained")
+    return figure, list(figure.subplots(rows, columns, squeeze=False, **shared).flat)
+
+
+def mean_with_interval(
+    ax: Axes, x: np.ndarray, values: np.ndarray, label: str = "", level: float = LEVEL, **line: Any
+) -> None:
+    """The mean over seeds along `x` with Student's t band of coverage `level` at each point.
+
+    Args:
+        ax: where to draw.
+        x: [X].
+        values: one row a seed, [S, X]. With a single seed there is no band.
+        label: for the legend.
+        level: coverage at each single x.
+        line: further properties of the line (`color`, `marker`, …).
+    """
+    points = [estimates.mean(column, level) for column in np.asarray(values, dtype=float).T]
+    (drawn,) = ax.plot(x, [p.value for p in points], label=label or None, **line)
+    if len(values) > 1:
+        interval_band(ax, x, [p.lo for p in points], [p.hi for p in points], drawn.get_color())
+
+
+def interval_band(ax: Axes, x: Any, lo: Any, hi: Any, colour: Any) -> None:
+    ax.fill_between(x, lo, hi, color=colour, alpha=0.18, linewidth=0)
+
+
+def curve(ax: Axes, rows: pd.DataFrame, label: str = "", **line: Any) -> None:
+    """`mean_with_interval` from tidy rows: their values by seed, along their `x`."""
+    wide = rows.pivot_table("value", "seed", "x")
+    mean_with_interval(ax, wide.columns.to_numpy(), wide.to_numpy(), label, **line)
+
+
+def theory_line(ax: Axes, x: Any, y: Any, label: str = "theory", **line: Any) -> None:
+    """Theory looks the same in every figure: dark, dashed, above the data. `y` may be one number."""
+    style: dict[str, Any] = {"color": THEORY, "linestyle": (0, (4, 2.2)), "linewidth": 1.4, "zorder": 5}
+    ax.plot(x, np.broadcast_to(y, np.shape(x)), label=label or None, **{**style, **line})
+
+
+def save(figure: Figure, folder: Path) -> None:
+    """Write figure.svg and figure.png, the same bytes whenever the figure is the same."""
+    with theme():
+        write_atomically(folder / "figure.svg", rendered(figure, "svg", {"Date": None, "Creator": None}))
+        write_atomically(folder / "figure.png", rendered(figure, "png", {"Software": None}))
+
+
+def release(figure: Figure) -> None:
+    """Pyplot keeps every figure that it made until it is told otherwise; `panels` never asks it."""
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        pyplot.close(figure)
+
+
+def rendered(figure: Figure, kind: str, metadata: dict[str, None]) -> bytes:
+    stream = io.BytesIO()
+    figure.savefig(stream, format=kind, metadata=metadata)
+    return stream.getvalue()

@@ -1,0 +1,62 @@
+"""Heavy modules, imported on first use: `from suite.lazy import keras, losses, plt`.
+
+A study imports these at its top and stays cheap to import itself, so that listing the studies, or finding
+that nothing is left to do, loads neither TensorFlow nor pandas.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+MODULES = {
+    "keras": "keras",
+    "optimize": "scipy.optimize",
+    "special": "scipy.special",
+    "autodiff": "suite.autodiff",
+    "data": "suite.data",
+    "figures": "suite.figures",
+    "losses": "suite.losses",
+    "metrics": "suite.metrics",
+    "models": "suite.models",
+    "paths": "suite.paths",
+    "replicates": "suite.replicates",
+    "rows": "suite.rows",
+    "pd": "pandas",
+}
+
+
+class Lazy(ModuleType):
+    """Stands for a module until one of its names is asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # introspection must not set off the import
+            raise AttributeError(name)
+        return getattr(importlib.import_module(self.__name__), name)
+
+
+if TYPE_CHECKING:
+    import keras
+    import pandas as pd
+    from scipy import optimize, special
+
+    from suite import autodiff, data, figures, losses, metrics, models, paths, replicates, rows
+else:
+    globals().update({name: Lazy(target) for name, target in MODULES.items()})
+
+__all__ = [
+    "autodiff",
+    "data",
+    "figures",
+    "keras",
+    "losses",
+    "metrics",
+    "models",
+    "optimize",
+    "paths",
+    "pd",
+    "replicates",
+    "rows",
+    "special",
+]

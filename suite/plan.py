@@ -1,0 +1,107 @@
+"""From a request to the units of work that meet it, with what has to be left out and why."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import sys
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import studies
+from suite.claims import Study, Unit
+from suite.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for.
+
+    Attributes:
+        names: studies; `data`: the only data sets to use, or empty for whichever are prepared.
+        jobs: worker processes; None leaves the choice to the runner.
+    """
+
+    names: tuple[str, ...]
+    results: Path
+    store: Path
+    scale: str = "standard"
+    backend: str = "tensorflow"
+    data: tuple[str, ...] = ()
+    jobs: int | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Studies with their units.
+
+    Attributes:
+        read: data sets that the units read, or would if they were there.
+        absent: those among them that are left out; `unprepared`: because they are not there.
+    """
+
+    studies: dict[str, Study]
+    units: dict[str, list[Unit]]
+    read: frozenset[str]
+    absent: frozenset[str]
+    unprepared: frozenset[str]
+
+    @property
+    def all_units(self) -> list[Unit]:
+        return [unit for units in self.units.values() for unit in units]
+
+
+def make(request: Request) -> Plan:
+    """The plan for a request.
+
+    Raises:
+        UsageError: unknown study or data set, a data set asked for by name that is not prepared or that
+            none of the studies reads, or a backend that is not installed.
+    """
+    require_backend(request.backend)
+    chosen = {name: studies.load(name) for name in request.names}
+    asked = {
+        name: with_backend(study.units(request.scale), request.backend) for name, study in chosen.items()
+    }
+    read = {name for units in asked.values() for unit in units for name in unit.data}
+    present = asked_for(request.data, read) if request.data else prepared(read)
+    units = {name: [unit for unit in found if present.issuperset(unit.data)] for name, found in asked.items()}
+    absent = frozenset(read - present)
+    return Plan(chosen, units, frozenset(read), absent, frozenset() if request.data else absent)
+
+
+def with_backend(units: Iterable[Unit], backend: str) -> list[Unit]:
+    return [dataclasses.replace(unit, backend=backend) for unit in units]
+
+
+def prepared(names: Iterable[str]) -> set[str]:
+    from suite import data
+
+    return {name for name in names if data.prepared(name)}
+
+
+def asked_for(names: Collection[str], read: Collection[str]) -> set[str]:
+    """The data sets asked for by name: known and of use here; the fingerprint refuses unprepared ones."""
+    from suite import data
+
+    for name in names:
+        data.lookup(name)
+        if name not in read:
+            raise UsageError(
+                f"None of the chosen studies reads data set '{name}'; they read {', '.join(sorted(read))}."
+            )
+    return set(names)
+
+
+def require_backend(backend: str) -> None:
+    """Refuse at once: a worker would find out only after it has started.
+
+    Raises:
+        UsageError: the backend's library is not installed.
+    """
+    if importlib.util.find_spec(backend) is None:
+        raise UsageError(
+            f"Backend '{backend}' is not installed. Run `{sys.executable} -m pip install {backend}`, "
+            "or use --backend tensorflow."
+        )

@@ -1,0 +1,69 @@
+"""What `crosscheck verify` runs: the studies of a reference once more, from nothing, at the same scale."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+from suite import pipeline, plan
+from suite.errors import UsageError
+from suite.verify import Verdicts
+
+
+def recorded(folder: Path, names: Collection[str] = ()) -> dict[str, Any]:
+    """The verdicts in a results folder, by study; only the named ones, if any are.
+
+    Raises:
+        UsageError: there is none, or a named one is missing.
+    """
+    from suite import results
+
+    found = {record["study"]: record for record in results.read_all(folder)}
+    missing = [name for name in names if name not in found] or ([] if found else ["any study"])
+    if missing:
+        raise UsageError(f"{folder} holds no verdict on {', '.join(missing)}. `crosscheck run` writes them.")
+    return {name: record for name, record in found.items() if not names or name in names}
+
+
+def requests(reference: Verdicts, folder: Path, jobs: int | None) -> list[plan.Request]:
+    """One request for each scale and backend that the reference was made with; usually a single one."""
+    kinds: dict[tuple[str, str], list[str]] = {}
+    for name, record in reference.items():
+        made = record["provenance"]
+        kinds.setdefault((made["scale"], made["backend"]), []).append(name)
+    return [
+        plan.Request(tuple(names), folder / "results", folder / "store", scale, backend, jobs=jobs)
+        for (scale, backend), names in kinds.items()
+    ]
+
+
+@contextlib.contextmanager
+def empty_folder(wanted: Path | None) -> Iterator[Path]:
+    """A folder with nothing in it: the one that is wanted, and kept, or a temporary one.
+
+    Raises:
+        UsageError: the wanted one is not empty, so that a run in it would not be a fresh one.
+    """
+    if wanted is None:
+        with tempfile.TemporaryDirectory(prefix="crosscheck-") as temporary:
+            yield Path(temporary)
+        return
+    if wanted.exists() and (not wanted.is_dir() or any(wanted.iterdir())):
+        raise UsageError(
+            f"{wanted} is not an empty folder, and a fresh run needs one. To compare with results that are "
+            f"there already: `crosscheck verify --against {wanted / 'results'}`."
+        )
+    yield wanted
+
+
+def afresh(
+    reference: Verdicts, folder: Path, jobs: int | None, meet: Callable[[plan.Request], Any]
+) -> dict[str, Any]:
+    """Have every study of the reference run in an empty folder, and return the new verdicts."""
+    for request in requests(reference, folder, jobs):
+        pipeline.require_writable(request.results)
+        meet(request)
+    return recorded(folder / "results")

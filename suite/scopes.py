@@ -1,0 +1,110 @@
+"""Where a check holds and where it breaks, made short: counts, and for execution paths a matrix."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from suite.verdicts import RANK
+
+AXES = ("backend", "device", "mode", "policy", "head", "entry", "implementation")
+ROW_AXES = ("backend", "device", "head", "entry", "policy")
+COLUMN_AXES = ("implementation", "mode")
+SYMBOLS = {"holds": "✓", "scoped": "◐", "fails": "✗", "undecided": "?", "invalid": "⊘"}
+FEW = 6  # so many labels are named one by one
+
+Point = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The settings that fall on one path of the matrix: the worst verdict, and how many share it."""
+
+    verdict: str
+    share: int
+    total: int
+
+    def __str__(self) -> str:
+        if not self.total:
+            return ""
+        counted = f" {self.share}/{self.total}" if self.share < self.total else ""
+        return SYMBOLS[self.verdict] + counted
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Rows and columns are the axes that vary; `fixed` names what does not."""
+
+    fixed: str
+    heads: tuple[str, ...]
+    columns: tuple[str, ...]
+    rows: tuple[tuple[tuple[str, ...], tuple[Cell, ...]], ...]
+
+
+def counted(scope: dict[str, str]) -> str:
+    """`holds on 96 of 150 paths, fails on 54`; empty where there is but one point."""
+    if len(scope) < 2:
+        return ""
+    noun = "paths" if any(point_of(label) for label in scope) else "settings"
+    tally = Counter(scope.values())
+    found = [verdict for verdict in reversed(RANK) if tally[verdict]]
+    if len(found) == 1:
+        return f"{shown(found[0])} on all {len(scope)} {noun}"
+    first, *others = found
+    rest = ", ".join(f"{shown(verdict)} on {tally[verdict]}" for verdict in others)
+    return f"{shown(first)} on {tally[first]} of {len(scope)} {noun}, {rest}"
+
+
+def shown(verdict: str) -> str:
+    return f"is {verdict}" if verdict in ("undecided", "invalid", "scoped") else verdict
+
+
+def named(scope: dict[str, str]) -> list[tuple[str, list[str]]]:
+    """Each verdict with its labels, best first, where they are few enough to be read."""
+    if not 2 <= len(scope) <= FEW:
+        return []
+    groups = {verdict: [label for label in scope if scope[label] == verdict] for verdict in reversed(RANK)}
+    return [(verdict, labels) for verdict, labels in groups.items() if labels]
+
+
+def matrix(scope: dict[str, str]) -> Matrix | None:
+    """The paths as a table, where the labels are paths and more than can be named."""
+    found = [(point_of(label), verdict) for label, verdict in scope.items()]
+    points = [(point, verdict) for point, verdict in found if point]
+    if len(scope) <= FEW or len(points) < len(scope):
+        return None
+    varying = {axis for axis in AXES if len({point[axis] for point, _ in points}) > 1}
+    heads = tuple(axis for axis in ROW_AXES if axis in varying)
+    across = tuple(axis for axis in COLUMN_AXES if axis in varying)
+    columns = unique(points, across)
+    lines = [
+        (line, tuple(cell(points, heads, line, across, c) for c in columns)) for line in unique(points, heads)
+    ]
+    fixed = ", ".join(f"{axis} {points[0][0][axis]}" for axis in AXES if axis not in varying)
+    return Matrix(fixed, heads, tuple(", ".join(column) or "all" for column in columns), tuple(lines))
+
+
+def point_of(label: str) -> Point:
+    """The path in a label `setting · path`, by axis; empty where it has none."""
+    parts = label.rpartition(" · ")[2].split("/")
+    return dict(zip(AXES, parts, strict=True)) if len(parts) == len(AXES) else {}
+
+
+def unique(points: list[tuple[Point, str]], axes: tuple[str, ...]) -> list[tuple[str, ...]]:
+    return sorted({at(point, axes) for point, _ in points})
+
+
+def at(point: Point, axes: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(point[axis] for axis in axes)
+
+
+def cell(
+    points: list[tuple[Point, str]],
+    heads: tuple[str, ...],
+    line: tuple[str, ...],
+    across: tuple[str, ...],
+    column: tuple[str, ...],
+) -> Cell:
+    here = [verdict for point, verdict in points if at(point, heads) == line and at(point, across) == column]
+    worst = min(here, key=RANK.index, default="")
+    return Cell(worst, here.count(worst), len(here))

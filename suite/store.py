@@ -1,0 +1,90 @@
+"""The store of raw rows: one Parquet file a unit, whole or not there, and known by its checksum.
+
+A file is named `<key>-<checksum of its bytes>.parquet`, and so carries its own proof. What does not match its
+name is set aside, never read, and the unit counts as missing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from suite.claims import Unit
+from suite.files import write_atomically
+from suite.fingerprint import unit_key
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LABEL = b"crosscheck"  # of our entry in the file's metadata
+logger = logging.getLogger(__name__)
+
+
+def find(store: Path, key: str) -> Path | None:
+    """The intact file of a unit, if there is one; a damaged one is set aside."""
+    for path in sorted(store.glob(f"{key}-*.parquet")):
+        if path.name == file_name(key, path.read_bytes()):
+            return path
+        set_aside(path)
+    return None
+
+
+def file_name(key: str, content: bytes) -> str:
+    return f"{key}-{hashlib.sha256(content).hexdigest()[:16]}.parquet"
+
+
+def set_aside(path: Path) -> None:
+    folder = path.parent / "set-aside"
+    folder.mkdir(exist_ok=True)
+    path.replace(folder / path.name)
+    logger.warning("%s does not match its checksum: moved to %s, and computed anew.", path.name, folder)
+
+
+def write(store: Path, key: str, rows: pd.DataFrame, about: dict[str, Any]) -> Path:
+    """Save a unit's rows with what is known about their making.
+
+    Raises:
+        UsageError: where the store cannot be written.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    table = pa.Table.from_pandas(rows, preserve_index=False)
+    table = table.replace_schema_metadata({LABEL: json.dumps({"key": key, **about})})
+    content = io.BytesIO()
+    parquet.write_table(table, content)
+    path = store / file_name(key, content.getvalue())
+    write_atomically(path, content.getvalue())
+    return path
+
+
+def rows(store: Path, units: Iterable[Unit]) -> tuple[pd.DataFrame, float]:
+    """The rows of those units that are finished, and the seconds they took."""
+    import pandas as pd
+
+    from suite.rows import tidy, typed
+
+    found = [read(path, key) for key in map(unit_key, units) if (path := find(store, key))]
+    frames = [frame for frame, _ in found]
+    together = typed(pd.concat(frames, ignore_index=True)) if frames else tidy(value=[])
+    return together, sum(about["seconds"] for _, about in found)
+
+
+def read(path: Path, key: str) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """A unit's rows and what is known about them.
+
+    Raises:
+        ValueError: if the file is that of another unit, or not one of ours.
+    """
+    from pyarrow import parquet
+
+    table = parquet.read_table(path)
+    about = json.loads((table.schema.metadata or {}).get(LABEL, b"{}"))
+    if about.get("key") != key:
+        raise ValueError(f"{path} holds the unit {about.get('key')!r}, not {key!r}. Delete it and run again.")
+    return table.to_pandas(), about

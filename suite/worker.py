@@ -1,0 +1,68 @@
+"""A worker process: computes units, one line of JSON in and one out, until its input ends.
+
+It writes finished units into the store itself, so that they are kept whatever becomes of its parent. What
+a study or TensorFlow prints goes to standard error, out of the way of the protocol.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import IO, Any
+
+import studies
+from suite import store
+from suite.claims import Unit
+from suite.files import write_atomically
+
+
+def main() -> None:
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        answer(answers, attempt(json.loads(line)))
+
+
+def answer(stream: IO[str], reply: dict[str, Any]) -> None:
+    print(json.dumps(reply), file=stream, flush=True)
+
+
+def attempt(job: dict[str, Any]) -> dict[str, Any]:
+    """One unit; whatever it raises is told in a line, its traceback kept in a file."""
+    unit, folder = Unit(**{**job["unit"], "seeds": tuple(job["unit"]["seeds"])}), Path(job["store"])
+    try:
+        return compute(unit, folder, job["key"])
+    except Exception as error:
+        place = folder / "failures" / f"{job['key']}.txt"
+        write_atomically(place, f"{unit}\n\n{traceback.format_exc()}")
+        return {"error": f"{type(error).__name__}: {error}".splitlines()[0], "traceback": str(place)}
+
+
+def compute(unit: Unit, folder: Path, key: str) -> dict[str, Any]:
+    from suite.rows import typed
+
+    prepare(unit)
+    start = time.perf_counter()
+    measured = getattr(studies.load(unit.study), unit.measure)(seeds=unit.seeds, **unit.setting)
+    measured = typed(measured.reset_index(drop=True))
+    seconds = time.perf_counter() - start
+    store.write(folder, key, measured, {"unit": str(unit), "seconds": seconds})
+    judged = measured[(measured["seed"] >= 0) & (measured["check"] != "") & (measured["arm"] == "claim")]
+    bad = judged[~judged["value"].abs().lt(float("inf"))]  # NaN or infinite
+    return {"seconds": seconds, "nan": [f"{r.check} {r.setting} seed {r.seed}" for r in bad.itertuples()][:5]}
+
+
+def prepare(unit: Unit) -> None:
+    """Deterministic kernels, where TensorFlow is what computes; it is a no-op the second time."""
+    if unit.backend == "tensorflow" and os.environ.get("CROSSCHECK_DETERMINISM", "1") == "1":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,338 @@
+"""Data sets by name: what is in them, what goes wrong with them, and what they need."""
+
+import dataclasses
+import hashlib
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from suite import data
+from suite.data import cache, packed, sources
+from suite.errors import UsageError
+
+ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+
+
+@pytest.fixture(scope="module")
+def digits_dir(tmp_path_factory):
+    """A data folder in which the digits are prepared and packed; not to be changed."""
+    folder = tmp_path_factory.mktemp("digits")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TFDS_DATA_DIR", str(folder))
+        data.load("digits")
+    return folder
+
+
+@pytest.fixture
+def copy_dir(digits_dir, tmp_path, monkeypatch):
+    """A copy of it in use, to be damaged."""
+    folder = tmp_path / "copy"
+    shutil.copytree(digits_dir, folder)
+    monkeypatch.setenv("TFDS_DATA_DIR", str(folder))
+    return folder
+
+
+@pytest.fixture
+def empty_dir(tmp_path, monkeypatch):
+    """An empty data folder in use."""
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def ordinary_digits(monkeypatch):
+    """The digits as if they were a set like any other, that has to be prepared first."""
+    monkeypatch.setitem(data.CATALOGUE, "digits", dataclasses.replace(data.CATALOGUE["digits"], origin=None))
+
+
+def packed_folder(folder):
+    return folder / "crosscheck" / "digits" / "1.0.0"
+
+
+def seconds(function):
+    start = time.monotonic()
+    function()
+    return time.monotonic() - start
+
+
+def run(code, folder):
+    """A fresh interpreter running the code on the data folder."""
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", f"import os, sys; from suite import data; {code}"],
+        env={"PATH": "", "TFDS_DATA_DIR": str(folder), "PYTHONPATH": str(Path(data.__file__).parents[2])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+# --- sets -----------------------------------------------------------------------------------------
+
+
+def test_digits_are_those_of_scikit_learn(copy_dir):
+    digits, original = data.load("digits"), load_digits()
+    ours = np.column_stack(
+        [np.concatenate([digits.x_train, digits.x_test]) * 16, [*digits.y_train, *digits.y_test]]
+    )
+    theirs = np.column_stack([original.data, original.target])
+    np.testing.assert_array_equal(ours[np.lexsort(ours.T)], theirs[np.lexsort(theirs.T)])
+
+
+def test_digits_split_is_stratified(copy_dir):
+    digits = data.load("digits")
+    assert (len(digits.x_train), len(digits.x_test)) == (1297, 500)
+    np.testing.assert_array_equal(np.bincount(digits.y_test), 50)
+    assert not {*map(bytes, digits.x_train)} & {*map(bytes, digits.x_test)}
+
+
+def test_digits_are_as_promised(copy_dir):
+    digits = data.load("digits")
+    assert {a: getattr(digits, a).dtype.name for a in ARRAYS} == {
+        a: {"x": "float32", "y": "int32"}[a[0]] for a in ARRAYS
+    }
+    assert (digits.x_train.min(), digits.x_train.max()) == (0, 1)
+    assert digits.x_train.shape[1] == np.prod(digits.shape) and digits.classes == 10
+    assert data.identity("digits") == f"{digits.version}/{digits.checksum[:16]}"
+
+
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [("mnist", [4, 1, 0, 7, 8, 1, 2, 7, 1, 6]), ("fashion_mnist", [2, 1, 8, 4, 1, 9, 2, 2, 0, 2])],
+)
+def test_downloaded_sets_come_in_the_documented_order(name, labels):
+    if not data.prepared(name):
+        pytest.skip(f"{name} is not prepared in {data.data_dir()}: run `crosscheck data {name}`")
+    dataset = data.load(name)
+    assert dataset.x_train.shape == (60_000, 784) and dataset.x_test.shape == (10_000, 784)
+    assert dataset.y_train[:10].tolist() == labels
+    assert (dataset.x_train.min(), dataset.x_train.max()) == (0, 1)
+    assert data.identity(name) == f"{dataset.version}/{dataset.checksum[:16]}"
+
+
+def test_the_catalogue_agrees_with_tfds():
+    for name, entry in data.CATALOGUE.items():
+        info = sources._builder(name, entry.version, data.data_dir()).info
+        assert info.features["image"].shape == entry.shape
+        assert info.features["label"].num_classes == entry.classes
+
+
+# --- without TensorFlow ---------------------------------------------------------------------------
+
+
+def test_a_packed_set_needs_no_tensorflow(digits_dir):
+    process = run(
+        "assert data.prepared('digits') and not data.prepared('mnist'); data.identity('digits');"
+        "data.load('digits'); print({'tensorflow', 'tensorflow_datasets', 'sklearn'} & {*sys.modules})",
+        digits_dir,
+    )
+    assert process.communicate() == ("set()\n", "")
+
+
+def test_identity_of_an_embedded_set_needs_no_preparation(digits_dir, empty_dir):
+    before = data.identity("digits")
+    assert not [*empty_dir.iterdir()]
+    manifest = json.loads((packed_folder(digits_dir) / "manifest.json").read_text())
+    assert before == f"1.0.0/{manifest['checksum'][:16]}"
+
+
+def test_two_processes_may_prepare_at_once(empty_dir):
+    code = "print(data.load('digits').y_train[:5])"
+    outputs = [process.communicate() for process in [run(code, empty_dir), run(code, empty_dir)]]
+    assert outputs[0][0] == outputs[1][0] != "", outputs
+
+
+# --- missing and unknown --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ask", [data.load, data.identity])
+def test_a_missing_set_is_an_error_at_once(ask, empty_dir):
+    def refused():
+        with pytest.raises(
+            UsageError, match=r"'mnist' is not prepared in .*`crosscheck data mnist`.*--from FOLDER"
+        ):
+            ask("mnist")
+
+    assert seconds(refused) < 1
+    assert not [*empty_dir.iterdir()]
+
+
+@pytest.mark.parametrize("ask", [data.load, data.identity, data.prepared, data.prepare])
+def test_an_unknown_set_is_an_error(ask):
+    with pytest.raises(
+        UsageError, match=r"Unknown data set 'minst'. Did you mean 'mnist'\? Known: digits, mnist"
+    ):
+        ask("minst")
+
+
+def use_proxy(monkeypatch, port):
+    """Send whatever TFDS would download to this port of our own."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name.upper(), raising=False)
+        monkeypatch.setenv(name, "" if name == "no_proxy" else f"http://127.0.0.1:{port}")
+
+
+@pytest.mark.parametrize("behaviour", ["refuses", "keeps silent"])
+def test_preparing_without_a_network_fails_soon(behaviour, digits_dir, empty_dir, monkeypatch):
+    monkeypatch.setattr(cache, "PATIENCE", 1.0)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        use_proxy(monkeypatch, server.getsockname()[1])
+        if behaviour == "refuses":
+            server.close()
+
+        def refused():
+            with pytest.raises(UsageError, match=r"'mnist' needs a network.*--from FOLDER.*train-images"):
+                data.prepare("mnist")
+
+        assert seconds(refused) < 5
+    assert not data.prepared("mnist")
+
+
+def test_a_name_that_never_resolves_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(cache, "PATIENCE", 0.2)
+    monkeypatch.setattr(cache, "_ask", lambda *_: threading.Event().wait(10))
+
+    def refused():
+        with pytest.raises(UsageError, match="no answer came from host"):
+            cache.require_hosts("mnist", ["any://host/train.gz"])
+
+    assert seconds(refused) < 5
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "file"))
+    with pytest.raises(UsageError, match=r"Cannot prepare data set 'digits' in .*file.*TFDS_DATA_DIR"):
+        data.load("digits")
+
+
+# --- original files -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def builder(tmp_path):
+    """As much of a TFDS builder as the cache looks at, with one original file on its records."""
+    from tensorflow_datasets.core.download.checksums import UrlInfo
+
+    info = UrlInfo(size=8, checksum=hashlib.sha256(b"original").hexdigest(), filename=None)
+    (tmp_path / "source").mkdir()
+    return SimpleNamespace(
+        name="toy", data_dir_root=str(tmp_path / "data"), url_infos={"host/train.gz": info}
+    )
+
+
+def test_original_files_are_taken_whatever_their_name(builder, tmp_path):
+    (tmp_path / "source" / "any name").write_bytes(b"original")
+    assert cache.missing(builder) == ["host/train.gz"]
+    cache.seed(builder, tmp_path / "source")
+    assert cache.missing(builder) == []
+    assert {path.read_bytes() for path in (tmp_path / "data").rglob("*.gz")} == {b"original"}
+
+
+@pytest.mark.parametrize("content", [b"Original", b"original and more", None])
+def test_altered_or_absent_files_are_refused(content, builder, tmp_path):
+    if content is not None:
+        (tmp_path / "source" / "train.gz").write_bytes(content)
+    with pytest.raises(
+        UsageError, match=r"source holds no file with .* of the original of: train.gz \(8 bytes"
+    ):
+        cache.seed(builder, tmp_path / "source")
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_wrong_source_prepares_nothing(digits_dir, empty_dir):
+    (empty_dir / "from" / "mnist").mkdir(parents=True)
+    (empty_dir / "from" / "mnist" / "train-images-idx3-ubyte.gz").write_bytes(b"no images")
+    with pytest.raises(UsageError, match="holds no file with the size and sha256"):
+        data.prepare("mnist", empty_dir / "from")
+    assert not data.prepared("mnist")
+
+
+# --- packed files ---------------------------------------------------------------------------------
+
+
+def flip_last_byte(path):
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("name", ["x_train.npy", "y_test.npy", "manifest.json"])
+def test_a_damaged_file_is_set_aside_and_packed_anew(name, copy_dir):
+    sound = data.load("digits")
+    path = packed_folder(copy_dir) / name
+    before = path.read_bytes()
+    flip_last_byte(path)
+    damaged = path.read_bytes()
+    with pytest.warns(RuntimeWarning, match=rf"{name}.* packed anew"):
+        again = data.load("digits")
+    assert all(np.array_equal(getattr(again, a), getattr(sound, a)) for a in ARRAYS)
+    assert path.read_bytes() == before
+    assert path.with_name(f"{name}.damaged").read_bytes() == damaged
+
+
+def test_an_embedded_set_is_generated_anew_whatever_lay_there(copy_dir):
+    sound = data.load("digits")
+    shutil.rmtree(copy_dir / "crosscheck")
+    for path in copy_dir.rglob("*.array_record*"):
+        path.write_bytes(b"damaged")
+    assert all(np.array_equal(getattr(data.load("digits"), a), getattr(sound, a)) for a in ARRAYS)
+
+
+@pytest.mark.parametrize("manifest", ["[]", "{}", '{"checksum": 1, "files": {}}', "\xff"])
+def test_a_foreign_manifest_is_damage(manifest, tmp_path):
+    (tmp_path / "manifest.json").write_text(manifest, encoding="latin-1")
+    with pytest.raises(packed.DamagedError, match="is not a manifest"):
+        packed.read_manifest(tmp_path)
+
+
+def test_a_set_prepared_elsewhere_is_packed_on_first_use(copy_dir, ordinary_digits):
+    shutil.rmtree(copy_dir / "crosscheck")
+    assert data.prepared("digits")
+    identity = data.identity("digits")
+    shutil.rmtree(copy_dir / "digits")
+    assert data.prepared("digits")
+    assert identity == f"1.0.0/{data.load('digits').checksum[:16]}"
+
+
+def test_a_damaged_set_without_its_source_is_missing(copy_dir, ordinary_digits):
+    shutil.rmtree(copy_dir / "digits")
+    flip_last_byte(packed_folder(copy_dir) / "x_test.npy")
+    with pytest.warns(RuntimeWarning), pytest.raises(UsageError, match="is not prepared"):
+        data.load("digits")
+
+
+def test_tfrecord_files_give_the_same_arrays(digits_dir, empty_dir):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sources, "FILE_FORMAT", "tfrecord")
+        sources.prepare("digits", "1.0.0", empty_dir, None)
+    assert [*(empty_dir / "digits").rglob("*.tfrecord*")]
+    theirs, ours = (sources.arrays("digits", "1.0.0", folder) for folder in (empty_dir, digits_dir))
+    assert packed.content_checksum(theirs) == packed.content_checksum(ours)
+
+
+def test_content_checksum_sees_values_types_and_shapes():
+    def checksum(x):
+        return packed.content_checksum(dict.fromkeys(packed.NAMES, np.zeros(1)) | {"x_test": x})
+
+    variants = [np.zeros((2, 3)), np.zeros((3, 2)), np.zeros((2, 3), int), np.ones((2, 3))]
+    assert len({checksum(x) for x in variants}) == len(variants)
+    assert checksum(np.zeros((3, 2)).T) == checksum(np.zeros((2, 3)))  # not the order in memory
+
+
+def test_default_folder_is_that_of_tfds(monkeypatch):
+    from tensorflow_datasets.core import constants
+
+    monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
+    assert data.data_dir() == Path(constants.get_default_data_dir())
+    monkeypatch.setenv("TFDS_DATA_DIR", "~/elsewhere")
+    assert data.data_dir() == Path.home() / "elsewhere"

@@ -1,0 +1,255 @@
+"""The report: all claims, nothing foreign, nothing unescaped, from files alone."""
+
+import re
+from html.parser import HTMLParser
+
+import made_up_study as made_up
+import pytest
+
+import studies
+from suite import markup, report, results, scopes
+from suite.errors import UsageError
+
+NAMES = ("label_smoothing", "saturation")  # not in the register's order
+VOID = {"meta", "img", "br", "wbr", "link", "hr", "input"}
+
+
+class Page(HTMLParser):
+    """Every tag with its attributes, the text, and whether the tags close in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[tuple[str, dict]] = []
+        self.open: list[str] = []
+        self.text = ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag, f"</{tag}> at {self.getpos()} closes another"
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] not in ("style", "script"):
+            self.text += data
+
+    def of(self, attribute: str) -> list[str]:
+        return [attrs[attribute] for _, attrs in self.tags if attribute in attrs]
+
+
+def write(folder, names=NAMES, **changed):
+    for name in names:
+        study = made_up.study(title=f"{name} {made_up.NASTY}", **changed)
+        results.write_study(
+            folder, name, study, made_up.measured(), made_up.judged(study), made_up.PROVENANCE
+        )
+    report.write_report(folder)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    place = tmp_path_factory.mktemp("results")
+    write(place)
+    return place
+
+
+@pytest.fixture
+def html(folder):
+    return (folder / "report.html").read_text()
+
+
+@pytest.fixture
+def page(html):
+    return Page(html)
+
+
+@pytest.fixture
+def readme(folder):
+    return (folder / "README.md").read_text()
+
+
+def test_the_page_is_well_formed(page):
+    assert page.open == []
+    identities = page.of("id")
+    assert len(identities) == len(set(identities))
+
+
+def test_the_page_is_one_file(html, page):
+    assert all(source.startswith("data:image/") for source in page.of("src")) and page.of("src")
+    assert not re.search(r"url\(|@import|<script|<link|<iframe", html)
+    assert not [value for _, attrs in page.tags for name, value in attrs.items() if name.startswith("on")]
+
+
+def test_every_link_leads_somewhere_on_the_page(page):
+    links = page.of("href")
+    assert links and all(link.startswith("#") for link in links)
+    assert {link[1:] for link in links} <= set(page.of("id"))
+
+
+def test_every_full_figure_says_what_it_shows(page):
+    shown = [attrs["alt"] for tag, attrs in page.tags if tag == "img" and "width" in attrs]
+    assert len(shown) == len(NAMES) and all("the claim fails" in alt for alt in shown)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_page_has_claim_checks_verdicts_and_how_to_run_it_again(page, name):
+    claim = made_up.study().CLAIM
+    for told in (f"{name} {made_up.NASTY}", claim.statement, claim.source, claim.correct):
+        assert told in page.text
+    for check in made_up.CHECKS:
+        assert check.statement in page.text and check.control in page.text
+    assert f"make {name}" in page.text and f"crosscheck run {name}" in page.text
+
+
+def test_page_says_the_verdicts_and_why(page):
+    text = " ".join(page.text.split())
+    assert "of 2 claims, 2 fail." in text
+    assert "bounded does not hold: it is bounded away from zero" in text
+    assert "✓ holds" in text and "✗ fails" in text and "? undecided" in text
+    assert "seeds would decide" in text
+    assert "mnist is not prepared" in text
+    assert "failed, as it must" in text
+
+
+def test_page_says_how_sure(page):
+    text = " ".join(page.text.split())
+    assert "is wrong is at most 1 %" in text
+    assert "150 intervals" in text and "99.9933 %" in text
+
+
+def test_paths_are_counted_and_tabulated(page, readme):
+    for text in (page.text, readme):
+        assert "holds on 6 of 8 paths, fails on 2" in text
+        assert "device cpu" in text
+    assert readme.count("| mixed_float16 | ✗ | ✗ |") == len(NAMES)
+
+
+def test_formulas_are_typeset(html, page, readme):
+    assert sum(tag == "math" for tag, _ in page.tags) >= 2 * len(NAMES)
+    assert "$$\nL = -\\sum_k y_k \\log p_k\n$$" in readme
+
+
+def test_what_users_write_is_text(html, readme):
+    assert "<script>alert" not in html and "&lt;script&gt;alert" in html
+    assert "<script>" not in readme.replace(r"\<script\>", "")
+    assert "*not*" not in readme.replace(r"\*not\*", "")
+
+
+def test_readme_tables_have_as_many_cells_as_their_heads(readme):
+    width = None
+    for line in readme.splitlines():
+        if not line.startswith("|"):
+            width = None
+            continue
+        cells = len(re.findall(r"(?<!\\)\|", line))
+        assert width in (None, cells), line
+        width = cells
+
+
+def test_readme_leads_only_to_what_is_there(folder, readme):
+    for link in re.findall(r"\]\(([^)]*)\)", readme):
+        there = f'<a id="{link[1:]}"></a>' in readme if link.startswith("#") else (folder / link).exists()
+        assert there, link
+    assert "![Figure" in readme
+
+
+def test_claims_stand_in_the_order_of_the_register(page, readme):
+    order = sorted(NAMES, key=studies.NAMES.index)
+    assert [i for i in page.of("id") if i in NAMES] == order
+    assert re.findall(r'<a id="(.*)"></a>', readme) == order
+
+
+def test_the_same_results_give_the_same_bytes_and_leave_nothing_behind(folder, tmp_path):
+    write(tmp_path)
+    for name in ("README.md", "report.html"):
+        assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
+    assert {path.name for path in tmp_path.iterdir()} == {*NAMES, "README.md", "report.html"}
+
+
+def test_a_single_study_makes_a_report(tmp_path):
+    write(tmp_path, ("saturation",))
+    assert "of 1 claim, 1 fails" in (tmp_path / "report.html").read_text()
+
+
+def test_a_study_without_figure_and_table_makes_a_report(tmp_path):
+    write(tmp_path, ("saturation",))
+    for path in [*tmp_path.glob("*/table.*"), *tmp_path.glob("*/figure.*")]:
+        path.unlink()
+    report.write_report(tmp_path)
+    assert not Page((tmp_path / "report.html").read_text()).of("src")
+    assert "![" not in (tmp_path / "README.md").read_text()
+
+
+def test_without_any_rows_a_report_says_so(tmp_path):
+    study = made_up.study()
+    judged = results.plain({"verdict": "undecided", "checks": made_up.judged(study)["checks"][:1]})
+    nothing = {"theory": None, "estimate": None, "interval": [None, None], "level": None, "n": 0}
+    judged["checks"][0] |= {**nothing, "verdict": "undecided", "reason": "rows are missing", "parts": []}
+    results.write_study(tmp_path, "saturation", study, made_up.measured(), judged, {})
+    report.write_report(tmp_path)
+    assert "rows are missing" in (tmp_path / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("kept", "verdict", "why"),
+    [
+        ((0, 1), "scoped", "gradient holds on 6 of 8 paths, fails on 2"),
+        ((1,), "holds", "its one check holds"),
+        ((1, 3), "undecided", "minimum the interval straddles the margin"),
+    ],
+)
+def test_the_reason_fits_the_verdict(tmp_path, kept, verdict, why):
+    write(tmp_path, ("saturation",), checks=tuple(made_up.CHECKS[i] for i in kept))
+    page = Page((tmp_path / "report.html").read_text())
+    text = " ".join(page.text.split())
+    assert results.read_all(tmp_path)[0]["verdict"] == verdict
+    assert why in text
+
+
+def test_nothing_to_report_is_said(tmp_path):
+    with pytest.raises(UsageError, match="no results in"):
+        report.write_report(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["figure.png", "table.csv", "verdict.json"])
+def test_a_broken_file_is_named(tmp_path, name):
+    write(tmp_path, ("saturation",))
+    (tmp_path / "saturation" / name).write_bytes(b"\xff\x00")
+    with pytest.raises(UsageError, match=name):
+        report.write_report(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        r"\frac{a",
+        r"\nosuch{x}",
+        r"a & b",
+        r"\text{<script>alert(1)</script>}",
+        r"\href{https://e.org}{x}",
+        "",
+    ],
+)
+def test_a_formula_that_cannot_be_read_harms_nothing(formula):
+    shown = str(markup.mathml(formula))
+    assert "<script" not in shown and "href=" not in shown and Page(shown).open == []
+
+
+def test_few_settings_are_named():
+    scope = {"a": "holds", "b": "fails"}
+    assert scopes.named(scope) == [("holds", ["a"]), ("fails", ["b"])]
+    assert scopes.counted(scope) == "holds on 1 of 2 settings, fails on 1"
+    assert scopes.matrix(scope) is None
+
+
+def test_settings_that_share_a_path_share_a_cell_which_shows_the_worst():
+    paths = [f"tensorflow/cpu/{mode}/float32/dense/logits/{i}" for mode in ("eager", "graph") for i in "abc"]
+    scope = {f"{setting} · {path}": "holds" for setting in ("s", "t", "u") for path in paths}
+    scope[f"t · {paths[0]}"] = "fails"
+    ((heads, cells),) = scopes.matrix(scope).rows
+    assert heads == ()
+    assert [str(cell) for cell in cells] == ["✗ 1/3", *["✓"] * 5]

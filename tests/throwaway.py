@@ -1,0 +1,120 @@
+"""A tiny project of two made-up studies, laid out in a folder, and `crosscheck` run there as a user would.
+
+`steady` measures in no time and keeps a log of what it measured; `moody` raises, or yields NaN, while a file
+of that name lies in the folder.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+STUDY = '''"""{name}: a made-up claim."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+from suite.claims import Check, Claim, Unit
+from suite.criteria import Equal
+from suite.lazy import figures, pd, rows
+
+HERE = Path(__file__).parents[1]
+CLAIM = Claim("{name} is zero", "The mean is zero.", "\\\\mu = 0", "nowhere")
+CHECKS = (Check("mean", "The mean is zero.", Equal(0.1), "0", "one is added", settings=("", "mnist")),)
+THEORIES = ()
+
+
+def units(scale):
+    seeds = tuple(range(8))
+    return [
+        Unit("{name}", "measure", {{}}, seeds),
+        Unit("{name}", "measure", {{"setting": "mnist"}}, seeds, data=("mnist",)),
+    ]
+
+
+def measure(seeds, setting=""):
+    with (HERE / "measured.log").open("a") as log:
+        log.write("{name}\\n")
+    time.sleep(0.1)
+    noise = claim = 0.001 * np.array(seeds)
+    {mood}
+    shared = dict(check="mean", setting=setting, seed=seeds, resolution=0.01)
+    control = rows.tidy(arm="control", value=1 + noise, **shared)
+    return pd.concat([rows.tidy(value=claim, **shared), control])
+
+
+def table(rows):
+    return rows.groupby("arm", as_index=False)["value"].mean()
+
+
+def figure(rows):
+    figure, (ax,) = figures.panels()
+    ax.plot(rows["value"])
+    return figure
+'''
+MOODS = {
+    "steady": "",
+    "moody": """if (HERE / "raise").exists():
+        raise ZeroDivisionError("in a bad mood")
+    if (HERE / "nan").exists():
+        claim = noise * np.nan""",
+}
+
+
+@dataclass
+class Project:
+    """A folder in which `crosscheck` finds the made-up studies instead of the real ones."""
+
+    folder: Path
+
+    def crosscheck(
+        self, *arguments: object, code: int = 0, traceback: bool = False, **environment: str
+    ) -> subprocess.CompletedProcess:
+        """Run the command line; it must leave with this exit code, and no traceback unless one is due."""
+        ran = subprocess.run(
+            [sys.executable, "-m", "suite", *map(str, arguments)],
+            cwd=self.folder,
+            env=self.environment() | environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert ran.returncode == code, ran.stdout + ran.stderr
+        assert ("Traceback" in ran.stdout + ran.stderr) == traceback
+        return ran
+
+    def environment(self) -> dict[str, str]:
+        """No data but the embedded; no determinism to switch on, which would import TensorFlow."""
+        path = os.pathsep.join((str(self.folder), str(ROOT)))
+        data = str(self.folder / "data")
+        return {**os.environ, "PYTHONPATH": path, "TFDS_DATA_DIR": data, "CROSSCHECK_DETERMINISM": "0"}
+
+    @property
+    def measured(self) -> int:
+        """How often anything was measured so far."""
+        log = self.folder / "measured.log"
+        return len(log.read_text().splitlines()) if log.exists() else 0
+
+    def files(self) -> dict[str, bytes]:
+        """Everything under results/."""
+        found = sorted((self.folder / "results").rglob("*"))
+        return {str(path.relative_to(self.folder)): path.read_bytes() for path in found if path.is_file()}
+
+
+def lay_out(folder: Path) -> Project:
+    """The real register with other names in it, and the studies."""
+    package = folder / "studies"
+    package.mkdir(parents=True)
+    register = (ROOT / "studies" / "__init__.py").read_text()
+    before, _, rest = register.partition("NAMES = (")
+    _, _, after = rest.partition(")\n")
+    (package / "__init__.py").write_text(f"{before}NAMES = {tuple(MOODS)!r}\n{after}")
+    for name, mood in MOODS.items():
+        (package / f"{name}.py").write_text(STUDY.format(name=name, mood=mood or "pass"))
+    return Project(folder)
