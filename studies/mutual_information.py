@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 
 from suite.claims import Check, Claim, Theory, Unit
 from suite.criteria import Equal, Exceeds
-from suite.lazy import data, figures, keras, losses, models, replicates, rows
+from suite.lazy import data, figures, keras, losses, models, pd, replicates, rows
 
 CLAIM = Claim(
     title="What independent binary losses cannot capture is the labels' mutual information",
@@ -97,7 +96,7 @@ CHECKS = (
     ),
     Check(
         "real_pixels",
-        "Given the digits' pixels, a perceptron's held-out gap for the same tags is smaller by at least 0.1 nats.",
+        "Given the digits' pixels, a perceptron's held-out gap is smaller by at least 0.1 nats.",
         Exceeds(margin=0.1),
         r"\Delta_{\text{no features}} - \Delta_{\text{pixels}}",
         control="every image replaced by the mean image",

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from suite.lazy import special
+
 POWER = 0.8  # "could have been detected" means: with this probability
 
 
@@ -45,15 +47,13 @@ def mean(values: np.ndarray, level: float) -> Estimate:
 
     `values` is [S]. One seed, or a value that is not finite, gives an interval without end: undecided.
     """
-    from scipy import stats  # half a second to import: kept out of `crosscheck list`
-
     n = len(values)
     if n < 2 or not np.isfinite(values).all():
         return Estimate(float(np.mean(values)) if n else np.nan, -np.inf, np.inf, level, n, np.nan, np.inf)
     centre, sd = float(np.mean(values)), float(np.std(values, ddof=1))
     error = sd / np.sqrt(n)
-    reach = stats.t.ppf((1 + level) / 2, n - 1)
-    detectable = (reach + stats.t.ppf(POWER, n - 1)) * error
+    reach = special.stdtrit(n - 1, (1 + level) / 2)
+    detectable = (reach + special.stdtrit(n - 1, POWER)) * error
     return Estimate(centre, centre - reach * error, centre + reach * error, level, n, sd, float(detectable))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import importlib.util
+import importlib
 import json
 import platform
 from collections.abc import Iterable, Iterator
@@ -77,7 +77,7 @@ def everything_imported(modules: Iterable[str]) -> set[str]:
     todo = list(modules)
     while todo:
         module = todo.pop()
-        if module not in found and is_ours(module):
+        if module not in found and is_ours(module) and origin(module):
             found.add(module)
             todo += names_of(module)[1].values()
     return found
@@ -122,18 +122,19 @@ def is_ours(module: str) -> bool:
 
 
 @lru_cache
-def origin(module: str) -> str | None:
-    """The file of one of our modules; None where there is no such module."""
-    try:
-        spec = importlib.util.find_spec(module)
-    except ModuleNotFoundError:  # the parent is a module, not a package
-        return None
-    return spec.origin if spec else None
+def origin(module: str) -> Path | None:
+    """The file of one of our modules; None where there is none. Asking Python would import its package."""
+    package, *inner = module.split(".")
+    (root,) = importlib.import_module(package).__path__
+    place = Path(root, *inner)
+    return next((file for file in (place / "__init__.py", place.with_suffix(".py")) if file.is_file()), None)
 
 
 @lru_cache
 def parse(module: str) -> ast.Module:
-    return ast.parse(Path(origin(module) or "").read_text(encoding="utf-8"))
+    file = origin(module)
+    assert file, module
+    return ast.parse(file.read_text(encoding="utf-8"))
 
 
 @lru_cache

@@ -23,10 +23,11 @@ def computed(logits: Any) -> Any:
     )
 
 
-def smoothed(y_true: Any, label_smoothing: Any, classes: int, dtype: Any) -> Any:
-    """y (1 − α) + α/K in `dtype`; α is never rounded to float32 on its way to float64."""
-    y, alpha = (ops.convert_to_tensor(given, dtype=dtype) for given in (y_true, label_smoothing))
-    return y * (1 - alpha) + alpha / classes
+def tensors(y_true: Any, label_smoothing: Any, logits: Any) -> tuple[Any, Any, Any]:
+    """Labels, α and logits in the dtype of the computation; α is never rounded on its way to float64."""
+    z = computed(logits)
+    y, alpha = (ops.convert_to_tensor(given, dtype=z.dtype) for given in (y_true, label_smoothing))
+    return y, alpha, z
 
 
 def binary_crossentropy(y_true: Any, logits: Any, label_smoothing: Any = 0.0) -> Any:
@@ -44,26 +45,33 @@ def binary_crossentropy(y_true: Any, logits: Any, label_smoothing: Any = 0.0) ->
         Nats per example, [...]. The gradient is exact to rounding, relative to its own size, down to
         where it underflows.
     """
-    z = computed(logits)
-    y = smoothed(y_true, label_smoothing, 2, z.dtype)
+    y, alpha, z = tensors(y_true, label_smoothing, logits)
+    y = y * (1 - alpha) + alpha / 2
     return ops.mean(y * ops.softplus(-z) + (1 - y) * ops.softplus(z), axis=-1)
 
 
 def categorical_crossentropy(y_true: Any, logits: Any, label_smoothing: Any = 0.0) -> Any:
     """−Σ_k y_k ln softmax(z)_k.
 
+    Smoothed, it is (1 − α) times that plus α (ln Σ_k e^(z_k) − mean z): the same as smoothing the labels, but
+    K small labels are never summed, whose rounding would show in the gradient where K is large.
+
     Args:
-        y_true: one-hot or soft labels, [..., K]; they need not sum to 1.
+        y_true: one-hot or soft labels, [..., K]; without smoothing they need not sum to 1.
         logits: [..., K], finite.
-        label_smoothing: α in [0, 1]; a tensor must broadcast against the labels.
+        label_smoothing: α in [0, 1]; a tensor must broadcast against the examples.
 
     Returns:
         Nats per example, [...]. The gradient p Σy − y is exact to rounding, relative to the largest of its
         components; the true class's own component p − 1 cannot be smaller than the dtype's step at 1.
     """
-    z = computed(logits)
-    y = smoothed(y_true, label_smoothing, z.shape[-1], z.dtype)
-    return -ops.sum(y * ops.log_softmax(z, axis=-1), axis=-1)
+    y, alpha, z = tensors(y_true, label_smoothing, logits)
+    loss = -ops.sum(y * ops.log_softmax(z, axis=-1), axis=-1)
+    if isinstance(label_smoothing, (int, float)) and label_smoothing == 0:
+        return loss
+    shifted = z - ops.stop_gradient(ops.max(z, axis=-1, keepdims=True))
+    uniform = ops.logsumexp(shifted, axis=-1) - ops.mean(shifted, axis=-1)
+    return (1 - alpha) * loss + alpha * uniform
 
 
 def sparse_categorical_crossentropy(y_true: Any, logits: Any, label_smoothing: Any = 0.0) -> Any:

@@ -1,7 +1,7 @@
 """The execution-path grid: one and the same loss, reached in every way that a Keras user reaches it.
 
-A path is data. `probe` sends logits down a path, through a real one-unit model, and reads off the loss and its
-gradient with respect to the logit; `oracle_gradient` says at 50 digits what it should have been.
+A path is data. `probe` sends logits down a path, through a real one-unit model, and reads off the loss and
+its gradient with respect to the logit; `oracle_gradient` says at 50 digits what it should have been.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class Path:
         backend: "tensorflow"; device: "cpu".
         mode: "eager", "graph" or "xla" for a direct call; with "fit ", through `train_on_batch`.
         policy: dtype policy of the model.
-        head: "dense" (activation in the Dense layer), "activation" (in a layer of its own), "float32" (the same
-            in float32), "reshape" (a Reshape behind the first), "logits" (none).
+        head: "dense" (activation in the Dense layer), "activation" (in a layer of its own), "float32" (the
+            same in float32), "reshape" (a Reshape behind the first), "logits" (none).
         entry: "probabilities" or "logits".
         implementation: "keras class", "keras function" or "ours".
     """

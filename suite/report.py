@@ -113,10 +113,14 @@ def headline(record: dict[str, Any]) -> dict[str, str]:
 
 def why(check: dict[str, Any], verdict: str) -> str:
     if verdict == "scoped":
-        return scopes.counted(check["scope"]) or f"does not hold: {check['statement']}"
+        return scopes.counted(check["scope"]) or broken(check)
     if verdict == "fails":
-        return f"does not hold: {check['statement']}"
+        return broken(check)
     return check["reason"] or check["verdict"]
+
+
+def broken(check: dict[str, Any]) -> str:
+    return f"does not hold: {check['statement'].removesuffix('.')}"
 
 
 def tally(records: list[dict[str, Any]]) -> str:
@@ -168,11 +172,11 @@ def figure(folder: Path) -> dict[str, Any] | None:
             f"{png} is not a picture: {error}. Write it afresh with `crosscheck run`."
         ) from error
     kind = min(kinds, key=lambda kind: len(kinds[kind]))
-    size = {"width": image.width, "height": image.height}
+    shown = {"width": image.width * 2 // 3, "height": image.height * 2 // 3}  # an inch has 150 and takes 100
     image.thumbnail(THUMBNAIL)
     small = io.BytesIO()
     image.quantize(32).save(small, "png", optimize=True)
-    return {"uri": data_uri(kind, kinds[kind]), "thumbnail": data_uri("image/png", small.getvalue()), **size}
+    return {"uri": data_uri(kind, kinds[kind]), "thumbnail": data_uri("image/png", small.getvalue()), **shown}
 
 
 def data_uri(kind: str, content: bytes) -> str:

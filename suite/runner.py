@@ -67,8 +67,9 @@ def run(
     waiting: list[Job] = []
     for unit in units:
         key = unit_key(unit)
-        if store.find(folder, key):
+        if path := store.find(folder, key):
             outcome.reused += 1
+            outcome.nan += [f"{unit}: {bad}" for bad in store.about(path)["nan"]]
             tell(unit, None, unit.cost)
         else:
             waiting.append(Job(unit, key))

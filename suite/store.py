@@ -83,8 +83,14 @@ def read(path: Path, key: str) -> tuple[pd.DataFrame, dict[str, Any]]:
     """
     from pyarrow import parquet
 
-    table = parquet.read_table(path)
-    about = json.loads((table.schema.metadata or {}).get(LABEL, b"{}"))
-    if about.get("key") != key:
-        raise ValueError(f"{path} holds the unit {about.get('key')!r}, not {key!r}. Delete it and run again.")
-    return table.to_pandas(), about
+    told = about(path)
+    if told.get("key") != key:
+        raise ValueError(f"{path} holds the unit {told.get('key')!r}, not {key!r}. Delete it and run again.")
+    return parquet.read_table(path).to_pandas(), told
+
+
+def about(path: Path) -> dict[str, Any]:
+    """What was written with the rows: the unit, the seconds it took, what was not a finite number."""
+    from pyarrow import parquet
+
+    return json.loads((parquet.read_schema(path).metadata or {}).get(LABEL, b"{}"))

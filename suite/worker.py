@@ -12,12 +12,15 @@ import sys
 import time
 import traceback
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import studies
 from suite import store
 from suite.claims import Unit
 from suite.files import write_atomically
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def main() -> None:
@@ -50,10 +53,16 @@ def compute(unit: Unit, folder: Path, key: str) -> dict[str, Any]:
     measured = getattr(studies.load(unit.study), unit.measure)(seeds=unit.seeds, **unit.setting)
     measured = typed(measured.reset_index(drop=True))
     seconds = time.perf_counter() - start
-    store.write(folder, key, measured, {"unit": str(unit), "seconds": seconds})
-    judged = measured[(measured["seed"] >= 0) & (measured["check"] != "") & (measured["arm"] == "claim")]
-    bad = judged[~judged["value"].abs().lt(float("inf"))]  # NaN or infinite
-    return {"seconds": seconds, "nan": [f"{r.check} {r.setting} seed {r.seed}" for r in bad.itertuples()][:5]}
+    known = {"unit": str(unit), "seconds": seconds, "nan": not_finite(measured)}
+    store.write(folder, key, measured, known)
+    return known
+
+
+def not_finite(rows: pd.DataFrame) -> list[str]:
+    """Where a claim's seeds gave no finite number; the first few."""
+    judged = rows[(rows["seed"] >= 0) & (rows["check"] != "") & (rows["arm"] == "claim")]
+    bad = judged[~judged["value"].abs().lt(float("inf"))]
+    return [f"{row.check} {row.setting} seed {row.seed}" for row in bad.itertuples()][:5]
 
 
 def prepare(unit: Unit) -> None:

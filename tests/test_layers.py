@@ -13,13 +13,13 @@ ROOT = Path(__file__).parents[1]
 # Each layer with its modules, and the layers that it may import besides its own.
 LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "base": ({"", "errors", "files"}, set()),
-    "contract": ({"claims", "criteria", "estimates", "verdicts", "rows"}, {"base"}),
+    "contract": ({"claims", "criteria", "estimates", "verdicts", "rows"}, {"base", "lazy"}),
     "lazy": ({"lazy"}, {"base"}),
     "losses": (
         {"losses", "regularizers", "optimizers", "metrics", "callbacks", "autodiff"},
         {"base", "lazy"},
     ),
-    "data": ({"data"}, {"base"}),
+    "data": ({"data"}, {"base", "lazy"}),
     "models": ({"models", "replicates"}, {"base", "lazy", "losses"}),
     "paths": ({"paths"}, {"base", "contract", "lazy", "losses", "models"}),
     "running": (

@@ -164,7 +164,7 @@ def test_an_invalid_check_and_a_missing_figure_are_told_each_time(project: throw
 
 def test_a_claim_that_fails_is_a_finding_and_no_error(project: throwaway.Project) -> None:
     study = project.folder / "studies" / "steady.py"
-    study.write_text(study.read_text().replace("noise = 0.001 *", "noise = 2 + 0.001 *"))
+    study.write_text(study.read_text().replace("claim = 0.001 *", "claim = 2 + 0.001 *"))
     project.crosscheck("run", "steady")
     assert verdict(project, "steady")["verdict"] == "fails"
 

@@ -210,6 +210,16 @@ def test_the_reason_fits_the_verdict(tmp_path, kept, verdict, why):
     assert why in text
 
 
+def test_a_measured_number_that_is_not_finite_is_told_from_one_that_is_missing(tmp_path):
+    study = made_up.study()
+    judged = results.plain(made_up.judged(study))
+    judged["checks"][0] |= {"estimate": None, "interval": [None, None]}
+    results.write_study(tmp_path, "saturation", study, made_up.measured(), judged, made_up.PROVENANCE)
+    report.write_report(tmp_path)
+    for name in ("README.md", "report.html"):
+        assert (tmp_path / name).read_text().count("not finite") == 1
+
+
 def test_nothing_to_report_is_said(tmp_path):
     with pytest.raises(UsageError, match="no results in"):
         report.write_report(tmp_path)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
-from scipy.special import expit, logit, ndtr, rel_entr
+
+from suite.lazy import special
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class GaussianMixture:
 
     def posterior(self, x: np.ndarray) -> np.ndarray:
         """P(y=1|x), float64 [n], at the features x [n, D]."""
-        return expit(self.separation * np.asarray(x, np.float64)[:, 0] + logit(self.prior))
+        return special.expit(self.separation * np.asarray(x, np.float64)[:, 0] + special.logit(self.prior))
 
     def bayes_error(self) -> float:
         """Error of the best classifier, which decides for 1 where x₀ exceeds t = logit(1 − prior)/separation.
@@ -46,8 +47,10 @@ class GaussianMixture:
         """
         if self.separation == 0:
             return min(self.prior, 1 - self.prior)
-        half, threshold = self.separation / 2, logit(1 - self.prior) / self.separation
-        return float((1 - self.prior) * ndtr(-half - threshold) + self.prior * ndtr(threshold - half))
+        half, threshold = self.separation / 2, special.logit(1 - self.prior) / self.separation
+        return float(
+            (1 - self.prior) * special.ndtr(-half - threshold) + self.prior * special.ndtr(threshold - half)
+        )
 
 
 def separable(
@@ -151,7 +154,7 @@ class CommonCause:
 
     def total_correlation(self) -> float:
         """Σ_l H(Y_l) − H(Y) in nats, the divergence of P(y) from 2^−L; for L = 2 the mutual information."""
-        return float(rel_entr(self.joint(), 0.5**self.labels).sum())
+        return float(special.rel_entr(self.joint(), 0.5**self.labels).sum())
 
     def conditional_total_correlation(self) -> float:
         """The same given the feature, in nats: (1 − revealed) as much, for a seen cause leaves none."""

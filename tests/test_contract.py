@@ -1,0 +1,119 @@
+"""The contract that every study keeps, run at the smoke scale through the real runner."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+import studies
+from suite import data, runner, store, verdicts
+from suite.figures import theme
+from suite.rows import COLUMNS
+from suite.tables import to_markdown
+
+STUDIES = {name: studies.load(name) for name in studies.NAMES}
+LEVEL = verdicts.interval_level(STUDIES.values())
+
+
+def prepared_units(name: str):
+    return [unit for unit in STUDIES[name].units("smoke") if all(map(data.prepared, unit.data))]
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory):
+    """The rows of every study at the smoke scale, as the store returns them."""
+    folder = tmp_path_factory.mktemp("store")
+    units = {name: prepared_units(name) for name in studies.NAMES}
+    outcome = runner.run([unit for found in units.values() for unit in found], folder)
+    assert not outcome.failed and not outcome.nan
+    return {name: store.rows(folder, found)[0] for name, found in units.items()}
+
+
+@pytest.fixture(scope="module")
+def judged(rows):
+    absent = [name for name in data.CATALOGUE if not data.prepared(name)]
+    return {name: verdicts.judge_study(STUDIES[name], rows[name], LEVEL, absent)["checks"] for name in rows}
+
+
+ALL_CHECKS = [(name, check.id) for name, study in STUDIES.items() for check in study.CHECKS]
+
+
+@pytest.mark.parametrize(("name", "check"), ALL_CHECKS)
+def test_every_control_fails(judged, name: str, check: str) -> None:
+    (found,) = (each for each in judged[name] if each["id"] == check)
+    assert found["control"]["verdict"] == "fails", found["control"]
+
+
+@pytest.mark.parametrize("name", studies.NAMES)
+def test_every_check_and_setting_has_rows_of_both_arms(rows, name: str) -> None:
+    seen = set(zip(*(rows[name][c] for c in ("check", "arm", "setting")), strict=True))
+    for check in STUDIES[name].CHECKS:
+        for setting in check.settings:
+            if setting in data.CATALOGUE and not data.prepared(setting):
+                continue
+            assert (check.id, "claim", setting) in seen
+            assert (check.id, "control", setting) in seen
+
+
+@pytest.mark.parametrize("name", studies.NAMES)
+def test_rows_have_the_promised_columns_and_no_stray_checks(rows, name: str) -> None:
+    assert tuple(rows[name].columns) == COLUMNS
+    assert set(rows[name]["arm"]) <= {"claim", "control"}
+    assert set(rows[name]["check"]) - {""} == {check.id for check in STUDIES[name].CHECKS}
+
+
+@pytest.mark.parametrize(
+    ("name", "theory", "point"),
+    [
+        (name, theory, point)
+        for name, study in STUDIES.items()
+        for theory in study.THEORIES
+        for point in theory.points
+    ],
+    ids=lambda value: getattr(value, "name", str(value)),
+)
+def test_theory_is_finite_and_agrees_with_brute_force(name: str, theory, point) -> None:
+    closed = theory.closed_form(*point)
+    assert math.isfinite(closed)
+    assert closed == pytest.approx(theory.brute_force(*point), rel=theory.tolerance, abs=theory.tolerance)
+
+
+@pytest.mark.parametrize("name", studies.NAMES)
+def test_table_and_figure_are_made_from_rows_alone(rows, name: str) -> None:
+    study, saved = STUDIES[name], rows[name].copy()
+    table = study.table(saved)
+    assert len(table) and not table.isna().to_numpy().all()
+    assert to_markdown(table)
+    with theme():
+        figure = study.figure(saved)
+    assert figure.axes and all(ax.get_title() and ax.has_data() for ax in figure.axes)
+    assert saved.equals(rows[name]), "drawing must not change the rows"
+
+
+@pytest.mark.parametrize("name", studies.NAMES)
+def test_units_name_what_exists(name: str) -> None:
+    study = STUDIES[name]
+    for scale in ("smoke", "standard", "full"):
+        units = study.units(scale)
+        assert units and len({str(unit) for unit in units}) == len(units)
+        for unit in units:
+            assert unit.study == name and callable(getattr(study, unit.measure))
+            assert set(unit.data) <= set(data.CATALOGUE)
+            assert len(set(unit.seeds)) == len(unit.seeds)
+
+
+@pytest.mark.parametrize("name", studies.NAMES)
+def test_claim_says_everything_a_reader_needs(name: str) -> None:
+    study = STUDIES[name]
+    assert all((study.CLAIM.title, study.CLAIM.statement, study.CLAIM.formula, study.CLAIM.source))
+    ids = [check.id for check in study.CHECKS]
+    assert len(set(ids)) == len(ids)
+    for check in study.CHECKS:
+        assert all((check.statement, check.theory, check.control, check.settings))
+
+
+def test_a_study_lives_in_one_file_and_the_register_knows_them_all() -> None:
+    files = {path.stem for path in Path(studies.__file__).parent.glob("*.py")} - {"__init__"}
+    assert files == set(studies.NAMES)
