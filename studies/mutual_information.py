@@ -393,22 +393,25 @@ def figure(rows: pd.DataFrame):
     claim = rows[rows["arm"] == "claim"]
     strength = np.linspace(0, 1, 101)
     figures.theory_line(left, strength, [information(2, s, 0.0) for s in strength], "I(Y₁;Y₂)")
-    figures.curve(left, claim[claim["check"].isin(["zero", "gap"])], "trained gap", marker="o")
+    figures.curve(left, claim[claim["check"].isin(["zero", "gap"])], "trained gap", marker="o", linestyle="")
     left.set(title="No features", xlabel="strength of dependence", ylabel="independent − joint loss (nats)")
 
     revealed = np.linspace(0, 1, 101)
     unconditional = information(2, STRENGTH, 0.0)
     figures.theory_line(middle, revealed, (1 - revealed) * unconditional, "conditional I(Y₁;Y₂ | X)")
     middle.axhline(unconditional, color=figures.PALETTE[1], label="I(Y₁;Y₂), as the chapter has it")
-    figures.curve(middle, claim[claim["check"] == "conditional"], "trained gap", marker="o")
+    figures.curve(middle, claim[claim["check"] == "conditional"], "trained gap", marker="o", linestyle="")
     middle.set(title="Features reveal the cause", xlabel="probability that the cause is seen", ylim=(0, None))
 
     labels = np.array(LABELS)
     figures.theory_line(right, labels, [information(n, STRENGTH, 0.0) for n in LABELS], "total correlation")
-    figures.curve(right, claim[claim["check"] == "many"], "trained gap", marker="o")
+    figures.curve(right, claim[claim["check"] == "many"], "trained gap", marker="o", linestyle="")
     cost = claim[claim["quantity"] == "excess"]
-    figures.curve(right, cost.assign(value=cost["value"] * 1000), "held-out cost × 1000", marker="s")
-    right.set(title="More labels", xlabel="number of labels L", xticks=labels, ylim=(0, None))
-    for ax in (left, middle, right):
-        ax.legend()
+    figures.curve(
+        right, cost.assign(value=cost["value"] * 1000), "held-out cost × 1000", marker="s", linestyle=":"
+    )
+    right.set(title="More labels", xlabel="number of labels L", ylabel="nats", xticks=labels, ylim=(0, None))
+    left.legend()
+    middle.legend(loc="lower left")
+    right.legend()
     return canvas

@@ -13,7 +13,7 @@ import numpy as np
 
 from suite.claims import Check, Claim, Theory, Unit
 from suite.criteria import Equal, Exceeds, Identity
-from suite.lazy import data, figures, keras, losses, models, optimize, paths, pd, replicates, rows
+from suite.lazy import data, figures, keras, losses, models, optimize, paths, pd, replicates, rows, sns
 
 CLAIM = Claim(
     title="Cross-entropy's gradient is p − y: it saturates on easy examples and only there",
@@ -34,7 +34,8 @@ POLICIES = ("float64", "float32", "mixed_bfloat16", "mixed_float16")
 LOGITS = np.array([0, 1, 2, 5, 10, 15, 20, 30, 40, 60, 88, 100, 1000.0])  # exact in bfloat16
 EASY = np.array([1, 2, 5, 10, 20, 40, 60, 80.0])  # e^−80 is still a normal float32
 HARD = np.array([5, 10, 20, 40, 100, 1000.0])
-EXAMPLES, EPOCHS = 5_000, 15
+EXAMPLES = {"smoke": 1_000, "standard": 5_000, "full": 60_000}  # of a training set, at most
+EPOCHS = 15
 BIASES = (2.0, 4.0, 6.0)
 RATE = 0.004  # small enough for gradient descent to follow its flow; ‖x‖² of a digit is 10 to 20
 STEPS, STRIDE = 12_000, 20  # where the search for the crossing ends, and how often it looks
@@ -174,7 +175,7 @@ def units(scale: str) -> list[Unit]:
         Unit(
             "saturation",
             "train_focus",
-            {"name": name},
+            {"name": name, "examples": EXAMPLES[scale]},
             seeds if name == "digits" else image_seeds,
             (name,),
             cost=15,
@@ -271,10 +272,10 @@ def log_size(slope: np.ndarray) -> np.ndarray:
         return np.log(np.abs(slope))
 
 
-def train_focus(seeds: tuple[int, ...], name: str) -> pd.DataFrame:
+def train_focus(seeds: tuple[int, ...], name: str, examples: int) -> pd.DataFrame:
     """Odd class numbers against even ones: the gradient's concentration before and after each epoch."""
     given = data.load(name)
-    x, y = given.x_train[:EXAMPLES], given.y_train[:EXAMPLES] % 2
+    x, y = given.x_train[:examples], given.y_train[:examples] % 2
     shuffled = np.stack([np.random.default_rng(seed).permutation(y) for seed in seeds])
     return pd.concat(
         [
@@ -460,32 +461,31 @@ def figure(rows: pd.DataFrame):
 def draw_gradient(ax, rows: pd.DataFrame) -> None:
     z = np.linspace(-100, 100, 801)
     p = 1 / (1 + np.exp(-z))
-    figures.theory_line(ax, z, np.abs(p - 1), "|p − y|, cross-entropy")
+    figures.theory_line(ax, z, np.abs(p - 1), "|p − y|")
     ax.plot(z, 2 * (1 - p) ** 2 * p, label="squared error", color=figures.PALETTE[6], linewidth=1.2)
     for path, label in (
         ("graph/float32/logits/logits/ours", "ours, float32"),
-        ("graph/mixed_float16/dense/probabilities/keras class", "Keras, sigmoid head, float16"),
+        ("graph/mixed_float16/dense/probabilities/keras class", "Keras, float16"),
     ):
         part = rows[(rows["path"] == f"tensorflow/cpu/{path}") & (rows["quantity"] == "gradient y=1")]
         part = part[(part["arm"] == "claim") & (part["x"].abs() <= 100)].sort_values("x")
         ax.plot(part["x"], part["value"].abs(), "o", label=label, zorder=6)
     ax.set(title="Gradient of an example with y = 1", xlabel="logit z", ylabel="|dL/dz|")
-    ax.legend(loc="center right")
+    ax.legend(loc="center left", fontsize=8)
 
 
 def draw_paths(ax, rows: pd.DataFrame) -> None:
-    """How many modes lose the gradient, for each head and policy, and from which logit on."""
+    """For each head and policy the logit from which on the gradient is lost, in the worst of all modes."""
     limits = breaking_points(rows).reset_index()
     limits["way"] = limits["head"] + ", " + limits["implementation"].str.replace("keras ", "")
     wide = limits.pivot_table("limit", "way", "policy", "min", sort=False)
-    shade = np.where(np.isinf(wide), 0, 1 - np.log10(np.clip(wide, 1, 1000)) / 4)
-    ax.imshow(shade, cmap="Reds", vmin=0, vmax=1.3, aspect="auto")
-    for (row, column), limit in np.ndenumerate(wide.to_numpy()):
-        ax.text(column, row, "✓" if np.isinf(limit) else f"−{limit:g}", ha="center", va="center", fontsize=8)
-    ax.set_xticks(range(wide.shape[1]), [c.replace("mixed_", "mixed\n") for c in wide.columns])
-    ax.set_yticks(range(len(wide)), wide.index)
-    ax.grid(False)
-    ax.set(title="Logit from which the gradient is lost")
+    shade = wide.map(lambda limit: 0 if np.isinf(limit) else 1 / np.log10(9 + limit))
+    text = wide.map(lambda limit: "✓" if np.isinf(limit) else f"−{limit:g}")
+    labels = [policy.replace("mixed_", "mixed\n") for policy in wide.columns]
+    sns.heatmap(shade, annot=text, fmt="", cmap="Reds", vmin=0, vmax=1, cbar=False, linewidths=1, ax=ax)
+    ax.set_xticklabels(labels)
+    ax.tick_params(rotation=0, length=0, labelsize=8)
+    ax.set(title="Lost from logit … on (y = 1)", xlabel="", ylabel="")
 
 
 def draw_focus(ax, rows: pd.DataFrame) -> None:
@@ -497,8 +497,8 @@ def draw_focus(ax, rows: pd.DataFrame) -> None:
             color = ax.lines[-1].get_color()
             figures.curve(ax, part[part["arm"] == "control"], "", color=color, linestyle=":")
     ax.plot([], [], color="0.4", linestyle=":", label="shuffled labels")
-    ax.set(title="Hardest tenth of the examples", xlabel="epoch", ylabel="share of Σ|p − y|", ylim=(0, 1))
-    ax.legend()
+    ax.set(title="Hardest tenth's share", xlabel="epoch", ylabel="share of Σ|p − y|", ylim=(0, 1.25))
+    ax.legend(loc="upper left", ncols=2, fontsize=8)
 
 
 def draw_recovery(ax, rows: pd.DataFrame) -> None:
@@ -517,7 +517,7 @@ def draw_recovery(ax, rows: pd.DataFrame) -> None:
 
 
 def draw_loss(ax, rows: pd.DataFrame) -> None:
-    for arm, label in (("claim", "separable"), ("control", "a tenth flipped")):
+    for arm, label in (("claim", "separable"), ("control", "flipped (rate 100 overshoots)")):
         figures.curve(ax, rows[(rows["quantity"] == "loss") & (rows["arm"] == arm)], label)
     t = np.geomspace(*LATE, 10)
     figures.theory_line(ax, t, 4 / t, "slope −1")
@@ -533,7 +533,7 @@ def draw_norm(ax, rows: pd.DataFrame) -> None:
     t = np.geomspace(*LATE, 10)
     figures.theory_line(ax, t, np.log(t) - 1, "slope 1")
     ax.set(
-        title="Weight norm ÷ separator's norm",
+        title="Weight norm",
         xlabel="time t = steps × rate",
         ylabel="‖w‖ / ‖ŵ‖",
         xscale="log",

@@ -24,6 +24,7 @@ MODULES = {
     "replicates": "suite.replicates",
     "rows": "suite.rows",
     "pd": "pandas",
+    "sns": "seaborn",
 }
 
 
@@ -39,6 +40,7 @@ class Lazy(ModuleType):
 if TYPE_CHECKING:
     import keras
     import pandas as pd
+    import seaborn as sns
     from scipy import optimize, special
 
     from suite import autodiff, data, figures, losses, metrics, models, paths, replicates, rows
@@ -58,5 +60,6 @@ __all__ = [
     "pd",
     "replicates",
     "rows",
+    "sns",
     "special",
 ]

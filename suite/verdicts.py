@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ERROR_RATE = 0.01
+MANY = 10_000  # seeds; where more would be needed, the truth lies all but on the margin
 RANK = ("invalid", "fails", "undecided", "scoped", "holds")  # the first that occurs is the study's verdict
 
 
@@ -155,10 +156,9 @@ def reason(claim: Part | None, control: Part | None, check: Check, region: tuple
         return "rows are missing: a unit failed, or was not run"
     if not math.isfinite(claim.estimate.value):
         return f"a measured value is not a finite number at {claim.label or 'its setting'}"
-    need = seeds_needed(claim.estimate, *region)
-    return (
-        f"the interval straddles the margin; about {need} seeds would decide" if need else "more seeds needed"
-    )
+    need = seeds_needed(claim.estimate, *region) or MANY
+    told = f"about {need} seeds would decide" if need < MANY else "it lies too close to call"
+    return f"the interval straddles the margin: {told}"
 
 
 def described(check: Check, part: Part | None) -> dict[str, Any]:

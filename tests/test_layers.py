@@ -13,8 +13,8 @@ ROOT = Path(__file__).parents[1]
 # Each layer with its modules, and the layers that it may import besides its own.
 LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "base": ({"", "errors", "files"}, set()),
-    "contract": ({"claims", "criteria", "estimates", "verdicts", "rows"}, {"base", "lazy"}),
     "lazy": ({"lazy"}, {"base"}),
+    "contract": ({"claims", "criteria", "estimates", "verdicts", "rows"}, {"base", "lazy"}),
     "losses": (
         {"losses", "regularizers", "optimizers", "metrics", "callbacks", "autodiff"},
         {"base", "lazy"},

@@ -185,7 +185,7 @@ def test_twice_the_same_bit_for_bit_and_going_on_is_the_same_as_going_through():
         np.testing.assert_array_equal(a, c)
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(r=st.integers(1, 4), n=st.integers(1, 40), batch_size=st.integers(1, 50))
 def test_any_number_of_replicates_and_examples(r, n, batch_size):
     x, y = examples(n)
