@@ -517,7 +517,7 @@ def draw_recovery(ax, rows: pd.DataFrame) -> None:
 
 
 def draw_loss(ax, rows: pd.DataFrame) -> None:
-    for arm, label in (("claim", "separable"), ("control", "flipped (rate 100 overshoots)")):
+    for arm, label in (("claim", "separable"), ("control", "a tenth flipped")):
         figures.curve(ax, rows[(rows["quantity"] == "loss") & (rows["arm"] == arm)], label)
     t = np.geomspace(*LATE, 10)
     figures.theory_line(ax, t, 4 / t, "slope −1")

@@ -38,7 +38,7 @@ class Identity:
 
     @property
     def region(self) -> tuple[float, float]:
-        return 0.0, self.ulps
+        return -np.inf, self.ulps  # the deviation has no sign
 
     def estimate(self, rows: pd.DataFrame, level: float) -> Estimate:
         """The largest deviation, in units in the last place; a NaN deviates without end."""
