@@ -3,7 +3,10 @@
 There is no `from_logits` argument: the logits are what keeps the gradient alive, so ours take nothing else.
 Every function gives one value per example and reduces nothing. Half-precision logits are computed in float32.
 
-Keras' convention for `label_smoothing` α: y ← y (1 − α) + α/K, with K = 2 for binary labels.
+Keras' convention for `label_smoothing` α: y ← y (1 − α) + α/K, with K = 2 for binary labels; α is one number,
+or a tensor that broadcasts against the examples [...].
+
+Labels and logits never broadcast against each other, which would pair every label with every logit.
 """
 
 from __future__ import annotations
@@ -30,6 +33,27 @@ def tensors(y_true: Any, label_smoothing: Any, logits: Any) -> tuple[Any, Any, A
     return y, alpha, z
 
 
+def in_shape(y: Any, z: Any) -> Any:
+    """Labels in the logits' shape; beside one logit an example, [..., 1], the labels may be [...].
+
+    Raises:
+        ValueError: for any other difference of the shapes, as far as they are known.
+    """
+    if len(y.shape) == len(z.shape) - 1 and z.shape[-1] == 1:
+        y = ops.expand_dims(y, -1)
+    sizes = list(zip(y.shape, z.shape, strict=False))
+    if len(y.shape) != len(z.shape) or any(a != b for a, b in sizes if a is not None and b is not None):
+        raise ValueError(f"Labels {tuple(y.shape)} and logits {tuple(z.shape)} differ in shape.")
+    return y
+
+
+def binary_tensors(y_true: Any, label_smoothing: Any, logits: Any) -> tuple[Any, Any]:
+    """Smoothed labels and logits, [..., L]; α, one number an example, serves all its labels."""
+    y, alpha, z = tensors(y_true, label_smoothing, logits)
+    alpha = ops.expand_dims(alpha, -1)
+    return in_shape(y, z) * (1 - alpha) + alpha / 2, z
+
+
 def binary_crossentropy(y_true: Any, logits: Any, label_smoothing: Any = 0.0) -> Any:
     """−y ln σ(z) − (1 − y) ln(1 − σ(z)), averaged over the last axis as Keras does.
 
@@ -37,16 +61,18 @@ def binary_crossentropy(y_true: Any, logits: Any, label_smoothing: Any = 0.0) ->
     value nor the gradient σ(z) − y cancels in either tail.
 
     Args:
-        y_true: labels in [0, 1], [..., L].
+        y_true: labels in [0, 1], [..., L]; [...] will do where L = 1.
         logits: [..., L], finite.
-        label_smoothing: α in [0, 1]; a tensor must broadcast against the labels.
+        label_smoothing: α in [0, 1], one number or a tensor that broadcasts against the examples.
 
     Returns:
-        Nats per example, [...]. The gradient is exact to rounding, relative to its own size, down to
-        where it underflows.
+        Nats per example, [...]. For hard labels value and gradient are exact to rounding, relative to their
+        own size, down to the dtype's smallest normal number.
+
+    Raises:
+        ValueError: if labels and logits differ in shape.
     """
-    y, alpha, z = tensors(y_true, label_smoothing, logits)
-    y = y * (1 - alpha) + alpha / 2
+    y, z = binary_tensors(y_true, label_smoothing, logits)
     return ops.mean(y * ops.softplus(-z) + (1 - y) * ops.softplus(z), axis=-1)
 
 
@@ -59,13 +85,19 @@ def categorical_crossentropy(y_true: Any, logits: Any, label_smoothing: Any = 0.
     Args:
         y_true: one-hot or soft labels, [..., K]; without smoothing they need not sum to 1.
         logits: [..., K], finite.
-        label_smoothing: α in [0, 1]; a tensor must broadcast against the examples.
+        label_smoothing: α in [0, 1], one number or a tensor that broadcasts against the examples.
 
     Returns:
-        Nats per example, [...]. The gradient p Σy − y is exact to rounding, relative to the largest of its
-        components; the true class's own component p − 1 cannot be smaller than the dtype's step at 1.
+        Nats per example, [...]. In the left tail, the true class's logit far below another, value and
+        gradient p Σy − y are exact to rounding. In the right tail the other classes' components p still are,
+        relative to their own size; the true class's p − 1 and the value are so only against 1: both become 0
+        where the other classes' p sum to less than half the dtype's step at 1 (float32: a lead of some 17).
+
+    Raises:
+        ValueError: if labels and logits differ in shape.
     """
     y, alpha, z = tensors(y_true, label_smoothing, logits)
+    y = in_shape(y, z)
     loss = -ops.sum(y * ops.log_softmax(z, axis=-1), axis=-1)
     if isinstance(label_smoothing, (int, float)) and label_smoothing == 0:
         return loss
@@ -75,19 +107,60 @@ def categorical_crossentropy(y_true: Any, logits: Any, label_smoothing: Any = 0.
 
 
 def sparse_categorical_crossentropy(y_true: Any, logits: Any, label_smoothing: Any = 0.0) -> Any:
-    """−ln softmax(z)_y for integer labels y in 0…K−1, [...], and logits [..., K]: the categorical loss."""
-    classes = ops.shape(logits)[-1]
-    one_hot = ops.one_hot(ops.cast(y_true, "int32"), classes, dtype=computed(logits).dtype)
-    return categorical_crossentropy(one_hot, logits, label_smoothing)
+    """−ln softmax(z)_y: the categorical loss for integer labels.
+
+    Args:
+        y_true: y in 0…K−1, [...] or [..., 1]; any other number counts as no label, a loss of 0 unsmoothed.
+        logits: [..., K], finite.
+        label_smoothing: α in [0, 1], one number or a tensor that broadcasts against the examples.
+
+    Returns:
+        Nats per example, [...], as exact as `categorical_crossentropy`.
+
+    Raises:
+        ValueError: if there is not one label to K logits.
+    """
+    z, y = computed(logits), ops.cast(y_true, "int32")
+    if len(y.shape) == len(z.shape) and y.shape[-1] == 1:
+        y = ops.squeeze(y, -1)
+    return categorical_crossentropy(ops.one_hot(y, z.shape[-1], dtype=z.dtype), z, label_smoothing)
 
 
-def brier(y_true: Any, logits: Any) -> Any:
-    """(σ(z) − y)², the binary Brier score on the scale 0…1, averaged over the last axis: [..., L] to [...].
+def brier(y_true: Any, logits: Any, label_smoothing: Any = 0.0) -> Any:
+    """(σ(z) − y)², the binary Brier score on the scale 0…1, averaged over the last axis.
 
     Its gradient 2 (p − y) p (1 − p) vanishes on both sides, also where the prediction is confidently wrong.
+    Written with σ(z) and σ(−z) apart, it does so only as fast as in theory: where p rounds to 1, the foil of
+    cross-entropy is not dead before its time.
+
+    Args:
+        y_true, logits, label_smoothing: as in `binary_crossentropy`.
+
+    Returns:
+        Per example, [...], without unit. For hard labels value and gradient are exact to rounding, relative
+        to their own size, down to the dtype's smallest normal number.
+
+    Raises:
+        ValueError: if labels and logits differ in shape.
     """
-    z = computed(logits)
-    return ops.mean(ops.square(ops.sigmoid(z) - ops.cast(y_true, z.dtype)), axis=-1)
+    y, z = binary_tensors(y_true, label_smoothing, logits)
+    p, q = both_sigmoids(z)
+    return ops.mean(ops.square((1 - y) * p - y * q), axis=-1)
+
+
+def both_sigmoids(z: Any) -> tuple[Any, Any]:
+    """σ(z) and σ(−z) from e^(−|z|).
+
+    Autodiff of `ops.sigmoid` takes p (1 − p) of the rounded p, which is 0 once p rounds to 1.
+    """
+    negative = z < 0
+    side = ops.where(negative, -ops.ones_like(z), ops.ones_like(z))  # unlike sign(z), not 0 at 0
+    small = ops.exp(-side * z)
+    large = ops.ones_like(z)
+    return (
+        ops.where(negative, small, large) / (1 + small),
+        ops.where(negative, large, small) / (1 + small),
+    )
 
 
 class LogitLoss(keras.losses.Loss):
@@ -95,8 +168,10 @@ class LogitLoss(keras.losses.Loss):
 
     Args:
         label_smoothing: Keras' α, in [0, 1].
-        reduction, name, dtype: as in `keras.losses.Loss`. Predictions arrive in `dtype` (float32 unless the
-            process's `floatx` says otherwise).
+        reduction, name, dtype: as in `keras.losses.Loss`, which casts labels and predictions to `dtype`
+            (`floatx`, float32 unless set otherwise, whatever the model's policy) before they arrive here: for
+            a float64 model say dtype="float64". In a half-precision `dtype` integer labels from 257
+            (bfloat16) or 2049 (float16) on would be rounded, as they are by Keras' own loss.
 
     Raises:
         ValueError: for a `label_smoothing` outside [0, 1].
@@ -142,3 +217,10 @@ class SparseCategoricalCrossentropy(LogitLoss):
     """`sparse_categorical_crossentropy` for `model.compile`: integer labels [...], logits [..., K]."""
 
     function = staticmethod(sparse_categorical_crossentropy)
+
+
+@keras.saving.register_keras_serializable(package="crosscheck")
+class Brier(LogitLoss):
+    """`brier` for `model.compile`: labels and logits [..., L]."""
+
+    function = staticmethod(brier)

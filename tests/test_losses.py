@@ -1,0 +1,358 @@
+"""Our losses against mpmath at 50 digits, in both tails; their invariants; the Keras classes around them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import keras
+import mpmath
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from suite import losses
+from suite.autodiff import logit_gradient
+
+DTYPES = ("float32", "float64")
+ULPS = 6  # softplus, a product and a mean, each rounded; e^z stands for ln(1 + e^z) below −14 in float32
+SIZES = (0, 1e-3, 0.5, 1, 5, 10, 14, 17, 20, 30, 40, 60, 80, 100, 500, 700, 1e3, 1e4)
+LOGITS = np.array([*(-z for z in reversed(SIZES[1:])), *SIZES])
+BINARY = {
+    "binary": losses.binary_crossentropy,
+    "brier": losses.brier,
+}
+CLASSES = {
+    "binary": losses.BinaryCrossentropy,
+    "categorical": losses.CategoricalCrossentropy,
+    "sparse": losses.SparseCategoricalCrossentropy,
+    "brier": losses.Brier,
+}
+FUNCTIONS = {
+    "binary": losses.binary_crossentropy,
+    "categorical": losses.categorical_crossentropy,
+    "sparse": losses.sparse_categorical_crossentropy,
+    "brier": losses.brier,
+}
+
+
+def in_digits(formula: Callable[..., mpmath.mpf], *columns: np.ndarray) -> np.ndarray:
+    with mpmath.workdps(50):
+        return np.array(
+            [float(formula(*map(mpmath.mpf, map(float, row)))) for row in zip(*columns, strict=True)]
+        )
+
+
+def sigma(z: mpmath.mpf) -> mpmath.mpf:
+    return 1 / (1 + mpmath.exp(-z))
+
+
+def exact(name: str) -> tuple[Callable[..., mpmath.mpf], Callable[..., mpmath.mpf]]:
+    """Value and gradient of a binary loss, written so that no digit cancels for hard labels."""
+    error = lambda y, z: (1 - y) * sigma(z) - y * sigma(-z)  # noqa: E731
+    if name == "brier":
+        return (lambda y, z: error(y, z) ** 2), (lambda y, z: 2 * error(y, z) * sigma(z) * sigma(-z))
+    cost = lambda y, z: y * mpmath.log1p(mpmath.exp(-z)) + (1 - y) * mpmath.log1p(mpmath.exp(z))  # noqa: E731
+    return cost, error
+
+
+def assert_relative(found: np.ndarray, wanted: np.ndarray, dtype: str, ulps: float = ULPS) -> None:
+    """A few units in the last place of each number's own size, down to the smallest normal number."""
+    info = np.finfo(dtype)
+    np.testing.assert_array_less(
+        np.abs(np.asarray(found, float) - wanted), ulps * info.eps * np.abs(wanted) + 2 * info.tiny
+    )
+
+
+def example(name: str, n: int = 4) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and logits for a loss by name."""
+    rng = np.random.default_rng(0)
+    if name in BINARY:
+        return rng.integers(0, 2, (n, 3)).astype("float32"), rng.normal(size=(n, 3)).astype("float32")
+    y, z = rng.integers(0, 5, n), rng.normal(size=(n, 5)).astype("float32")
+    return (y if name == "sparse" else np.eye(5, dtype="float32")[y]), z
+
+
+# --- value and gradient -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("label", (0.0, 1.0))
+@pytest.mark.parametrize("name", BINARY)
+def test_hard_labels_are_exact_relative_to_their_own_size_in_both_tails(name, label, dtype):
+    z, y = LOGITS.astype(dtype), np.full(len(LOGITS), label, dtype)
+    value, slope = exact(name)
+    # Squares and products of three factors gather more roundings.
+    ulps = 2 * ULPS if name == "brier" else ULPS
+    assert_relative(BINARY[name](y[:, None], z[:, None]), in_digits(value, y, z), dtype, ulps)
+    found = logit_gradient(BINARY[name], y[:, None], z[:, None])[:, 0]
+    assert_relative(found, in_digits(slope, y, z), dtype, ulps)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("label", (0.1, 0.5, 0.9))
+@pytest.mark.parametrize("name", BINARY)
+def test_soft_labels_are_exact_against_1(name, label, dtype):
+    z, y = LOGITS.astype(dtype), np.full(len(LOGITS), label, dtype)
+    value, slope = exact(name)
+    eps = np.finfo(dtype).eps
+    found = BINARY[name](y[:, None], z[:, None])
+    np.testing.assert_allclose(found, in_digits(value, y, z), rtol=ULPS * eps, atol=4 * eps)
+    found = logit_gradient(BINARY[name], y[:, None], z[:, None])[:, 0]
+    np.testing.assert_allclose(found, in_digits(slope, y, z), rtol=0, atol=4 * eps)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("lead", SIZES)
+def test_categorical_is_exact_in_the_left_tail(lead, dtype):
+    """The true class, the first of three, lies `lead` below the second and level with the third."""
+    z = np.array([[0, lead, 0]], dtype)
+    y = np.array([[1, 0, 0]], dtype)
+    with mpmath.workdps(50):
+        total = 2 + mpmath.exp(mpmath.mpf(float(z[0, 1])))
+        value = float(mpmath.log(total))
+        slope = [float(part / total - t) for part, t in zip((1, total - 2, 1), (1, 0, 0), strict=True)]
+    assert_relative(losses.categorical_crossentropy(y, z)[0], np.array(value), dtype)
+    # ln p is rounded in proportion to its size, and e^(ln p) turns that into an error relative to p.
+    ulps = ULPS + lead
+    assert_relative(logit_gradient(losses.categorical_crossentropy, y, z)[0], np.array(slope), dtype, ulps)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("lead", (1, 10, 20, 40, 80))
+def test_categorical_in_the_right_tail_keeps_the_other_classes_and_rounds_the_true_one_against_1(lead, dtype):
+    z, y = np.array([[lead, 0, 0]], dtype), np.array([[1, 0, 0]], dtype)
+    other = 1 / (np.exp(float(lead)) + 2)
+    found = logit_gradient(losses.categorical_crossentropy, y, z)[0]
+    assert_relative(found[1:], np.array([other, other]), dtype, ULPS + lead)
+    assert abs(found[0] + 2 * other) <= 4 * np.finfo(dtype).eps
+    value = losses.categorical_crossentropy(y, z)[0]
+    assert abs(float(value) - np.log1p(2 * np.exp(-float(lead)))) <= 4 * np.finfo(dtype).eps
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_the_largest_logits_stay_finite(name):
+    for sign in (-1, 1):
+        y, z = example(name)
+        z = sign * 1e4 * np.sign(z)
+        assert np.isfinite(FUNCTIONS[name](y, z)).all()
+        assert np.isfinite(logit_gradient(FUNCTIONS[name], y, z)).all()
+
+
+# --- smoothing --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("alpha", (0.01, 0.1, 0.5))
+def test_smoothed_binary_loss_is_minimal_at_its_finite_optimum(alpha, dtype):
+    best = np.log((1 - alpha / 2) / (alpha / 2))
+    z = np.array([[best - 0.1], [best], [best + 0.1]], dtype)
+    smoothed = lambda y, z: losses.binary_crossentropy(y, z, alpha)  # noqa: E731
+    before, at, after = logit_gradient(smoothed, np.ones((3, 1), dtype), z)[:, 0]
+    assert before < 0 < after
+    assert abs(at) <= 4 * np.finfo(dtype).eps
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("alpha", (0.01, 0.1, 0.5))
+@pytest.mark.parametrize("k", (2, 10))
+def test_smoothed_categorical_loss_is_minimal_at_its_finite_gap(k, alpha, dtype):
+    y = np.eye(k, dtype=dtype)[:1]
+    gap = np.log1p(k * (1 - alpha) / alpha)
+    slope = lambda g: logit_gradient(  # noqa: E731
+        lambda y, z: losses.categorical_crossentropy(y, z, alpha), y, (g * y).astype(dtype)
+    )
+    assert slope(gap - 0.1)[0, 0] < 0 < slope(gap + 0.1)[0, 0]
+    np.testing.assert_allclose(slope(gap), 0, atol=8 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_smoothing_is_that_of_the_labels(name):
+    y, z = example(name)
+    alpha, k = 0.3, 2 if name in BINARY else 5
+    soft = (np.eye(5)[y] if name == "sparse" else y) * (1 - alpha) + alpha / k
+    plain = FUNCTIONS["categorical" if name == "sparse" else name]
+    np.testing.assert_allclose(FUNCTIONS[name](y, z, alpha), plain(soft, z), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_tensor_of_smoothing_gives_each_example_its_own(name):
+    y, z = example(name, n=3)  # as many examples as labels: the wrong axis would fit, too
+    alphas = np.array([0.0, 0.2, 0.7], "float32")
+    apart = [FUNCTIONS[name](y[i : i + 1], z[i : i + 1], float(a))[0] for i, a in enumerate(alphas)]
+    np.testing.assert_allclose(FUNCTIONS[name](y, z, tf.constant(alphas)), apart, rtol=1e-6)
+
+
+# --- invariants -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("alpha", (0.0, 0.2))
+def test_two_classes_are_the_binary_loss_of_their_difference(alpha, dtype):
+    z = LOGITS[np.abs(LOGITS) <= 100].astype(dtype)
+    for label in (0, 1):
+        y = np.full((len(z), 1), label, dtype)
+        pair = np.stack([np.zeros_like(z), z], -1)
+        two = losses.sparse_categorical_crossentropy(y, pair, alpha)
+        tolerance = {"rtol": 4 * np.finfo(dtype).eps, "atol": 4 * np.finfo(dtype).eps}
+        np.testing.assert_allclose(two, losses.binary_crossentropy(y, z[:, None], alpha), **tolerance)
+
+
+some_logits = st.lists(st.floats(-100, 100), min_size=2, max_size=8)
+
+
+@settings(deadline=None, max_examples=50)
+@given(some_logits, st.floats(-100, 100), st.floats(0, 1))
+def test_softmax_losses_do_not_see_a_common_shift(logits, shift, alpha):
+    z, y = np.array([logits]), np.array([len(logits) - 1])
+    moved = losses.sparse_categorical_crossentropy(y, z + shift, alpha)
+    np.testing.assert_allclose(losses.sparse_categorical_crossentropy(y, z, alpha), moved, atol=1e-12)
+
+
+@settings(deadline=None, max_examples=50)
+@given(some_logits, st.floats(0, 1))
+def test_gradients_of_softmax_losses_sum_to_zero(logits, alpha):
+    smoothed = lambda y, z: losses.sparse_categorical_crossentropy(y, z, alpha)  # noqa: E731
+    slope = logit_gradient(smoothed, np.array([0]), np.array([logits]))
+    assert abs(slope.sum()) <= 2 * len(logits) * np.finfo("float64").eps
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.floats(-100, 100), min_size=1, max_size=4))
+def test_binary_losses_are_symmetric_in_the_two_classes(logits):
+    z = np.array([logits])
+    for loss in BINARY.values():
+        mirrored = loss(np.zeros_like(z), -z)
+        np.testing.assert_array_equal(loss(np.ones_like(z), z), mirrored)
+
+
+# --- shapes and dtypes ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_one_value_an_example(name):
+    y, z = example(name, n=6)
+    assert FUNCTIONS[name](y, z).shape == (6,)
+    folded = FUNCTIONS[name](y.reshape(2, 3, *y.shape[1:]), z.reshape(2, 3, -1))
+    np.testing.assert_array_equal(np.ravel(folded), FUNCTIONS[name](y, z))
+
+
+@pytest.mark.parametrize("name", BINARY)
+def test_labels_without_the_last_axis_are_not_paired_with_every_logit(name):
+    y, z = np.array([1.0, 0.0, 1.0], "float32"), np.array([[-3.0], [0.0], [4.0]], "float32")
+    np.testing.assert_array_equal(BINARY[name](y, z), BINARY[name](y[:, None], z))
+    np.testing.assert_array_equal(CLASSES[name]()(y, z), CLASSES[name]()(y[:, None], z))
+
+
+def test_integer_labels_may_have_a_last_axis():
+    y, z = example("sparse")
+    np.testing.assert_array_equal(
+        losses.sparse_categorical_crossentropy(y[:, None], z), losses.sparse_categorical_crossentropy(y, z)
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "y", "z"),
+    [
+        ("binary", (4,), (4, 4)),
+        ("binary", (4, 1), (4, 3)),
+        ("brier", (4,), (4, 4)),
+        ("categorical", (4, 1), (4, 3)),
+        ("sparse", (4, 3), (4, 3)),
+        ("sparse", (3,), (4, 3)),
+    ],
+)
+def test_shapes_that_do_not_match_are_refused(name, y, z):
+    with pytest.raises(ValueError, match="differ in shape"):
+        FUNCTIONS[name](np.zeros(y), np.zeros(z))
+
+
+@pytest.mark.parametrize("dtype", ("bfloat16", "float16"))
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_half_precision_logits_are_computed_in_float32(name, dtype):
+    y, z = example(name)
+    half = tf.cast(z, dtype)
+    found = FUNCTIONS[name](y, half)
+    assert found.dtype == tf.float32
+    np.testing.assert_array_equal(found, FUNCTIONS[name](y, tf.cast(half, "float32")))
+
+
+# --- the Keras classes ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_classes_reduce_and_weight_as_keras_does(name):
+    y, z = example(name)
+    each = FUNCTIONS[name](y, z, 0.1)
+    weights = np.array([0.5, 0.0, 2.0, 1.0], "float32")
+    expected = {
+        "sum_over_batch_size": np.sum(each * weights) / 4,
+        "sum": np.sum(each * weights),
+        "mean_with_sample_weight": np.sum(each * weights) / weights.sum(),
+        None: each * weights,
+    }
+    for reduction, value in expected.items():
+        loss = CLASSES[name](label_smoothing=0.1, reduction=reduction)
+        np.testing.assert_allclose(loss(y, z, sample_weight=weights), value, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_masked_examples_do_not_count(name):
+    y, z = example(name)
+    masked = tf.constant(z)
+    masked._keras_mask = tf.constant([True, False, True, False])
+    np.testing.assert_allclose(CLASSES[name]()(y, masked), np.mean(FUNCTIONS[name](y, z)[::2]), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "builtin"),
+    [
+        ("binary", keras.losses.BinaryCrossentropy(from_logits=True)),
+        ("categorical", keras.losses.CategoricalCrossentropy(from_logits=True)),
+        ("sparse", keras.losses.SparseCategoricalCrossentropy(from_logits=True)),
+    ],
+)
+def test_classes_agree_with_the_built_ins_on_logits(name, builtin):
+    y, z = example(name)
+    np.testing.assert_allclose(CLASSES[name]()(y, z), builtin(y, z), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_a_float64_loss_computes_in_float64(name):
+    y, z = example(name)
+    found = CLASSES[name](dtype="float64", reduction=None)(y, z.astype("float64"))
+    np.testing.assert_array_equal(found, FUNCTIONS[name](y, z.astype("float64")))
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_configuration_survives_the_round_trip(name):
+    loss = CLASSES[name](label_smoothing=0.2, reduction="sum", name="mine", dtype="float64")
+    again = keras.losses.deserialize(keras.losses.serialize(loss))
+    assert type(again) is CLASSES[name]
+    assert again.get_config() == loss.get_config()
+    assert again.get_config() == {
+        "label_smoothing": 0.2,
+        "reduction": "sum",
+        "name": "mine",
+        "dtype": "float64",
+    }
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_a_compiled_model_is_saved_and_loaded_with_its_loss(name, tmp_path):
+    y, x = example(name)
+    model = keras.Sequential([keras.Input(x.shape[1:]), keras.layers.Dense(x.shape[1])])
+    model.compile("sgd", CLASSES[name](label_smoothing=0.2))
+    model.fit(x, y, verbose=0)
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    assert again.loss.get_config() == model.loss.get_config()
+    assert again.evaluate(x, y, verbose=0) == model.evaluate(x, y, verbose=0)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+@pytest.mark.parametrize("alpha", (-0.1, 1.1, float("nan")))
+def test_smoothing_outside_the_unit_interval_is_refused(name, alpha):
+    with pytest.raises(ValueError, match="label_smoothing"):
+        CLASSES[name](label_smoothing=alpha)

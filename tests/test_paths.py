@@ -1,0 +1,225 @@
+"""The execution-path grid: what it lists, what it finds on known paths, and that a broken loss is caught."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+
+from suite import losses, paths
+from suite.paths import Path
+
+Z = np.array([-1000.0, -40, -15, -2, 0, 2, 15, 40, 1000])
+KERAS = Path("tensorflow", "cpu", "graph", "float32", "dense", "probabilities", "keras class")
+OURS = Path("tensorflow", "cpu", "graph", "float32", "logits", "logits", "ours")
+CAP = -np.log(1e-7)  # the value at which Keras' clipping of probabilities ends
+HALF = ("mixed_bfloat16", "mixed_float16")
+
+
+def one(path: Path, z: float, y: float = 1.0, loss=None) -> tuple[float, float]:
+    value, slope = paths.probe(path, np.array([z]), np.array([y]), loss)
+    return float(value[0]), float(slope[0])
+
+
+def probes(mode: str) -> tuple[np.ndarray, np.ndarray]:
+    """Both labels in a direct call; the wrong side alone through `train_on_batch`."""
+    if mode.startswith("fit"):
+        return Z[Z <= 0], np.ones(np.sum(Z <= 0))
+    return np.tile(Z, 2), np.repeat([0.0, 1.0], len(Z))
+
+
+def is_right(path: Path, loss=None) -> bool:
+    z, y = probes(path.mode)
+    error = paths.probe(path, z, y, loss)[1] - paths.oracle_gradient(z, y)
+    return bool((np.abs(error) <= paths.tolerance(path.policy)).all())
+
+
+# --- the table --------------------------------------------------------------------------------------
+
+
+def test_a_path_reads_as_its_parts():
+    path = replace(KERAS, policy="mixed_float16")
+    assert str(path) == "tensorflow/cpu/graph/mixed_float16/dense/probabilities/keras class"
+
+
+def test_the_grid_holds_each_path_once_and_ours_on_logits_alone():
+    everywhere = paths.grid()
+    direct, fitted = 4 * 2 + 3, 4 * 1 + 2  # four sigmoid heads and the logits; Keras' two or one, and ours
+    assert len(set(everywhere)) == len(everywhere) == len(paths.POLICIES) * (3 * direct + 3 * fitted)
+    assert {path.entry for path in everywhere if path.implementation == "ours"} == {"logits"}
+    assert "float64" not in {path.policy for path in everywhere}
+
+
+def test_the_grid_can_be_narrowed():
+    narrow = paths.grid(modes=("xla",), policies=("float64",))
+    assert {(path.mode, path.policy) for path in narrow} == {("xla", "float64")}
+
+
+def test_listing_the_paths_imports_nothing_heavy():
+    code = (
+        "import sys; from suite import paths; paths.grid(); print({'keras', 'tensorflow'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+# --- theory -----------------------------------------------------------------------------------------
+
+
+def test_the_oracle_loses_no_digit_in_the_tails():
+    z = np.array([200.0, -200, 700])
+    np.testing.assert_allclose(paths.oracle_gradient(z, np.ones(3)), [-np.exp(-200), -1, -np.exp(-700)])
+    np.testing.assert_allclose(paths.oracle_value(z, np.ones(3)), [np.exp(-200), 200, np.exp(-700)])
+
+
+def test_the_oracle_at_a_soft_label():
+    z, y = np.array([1.0]), np.array([0.3])
+    p = 1 / (1 + np.exp(-1))
+    np.testing.assert_allclose(paths.oracle_gradient(z, y), p - 0.3)
+    np.testing.assert_allclose(paths.oracle_value(z, y), -0.3 * np.log(p) - 0.7 * np.log(1 - p))
+
+
+@pytest.mark.parametrize(
+    ("policy", "bits"), [("float64", 52), ("float32", 23), ("mixed_bfloat16", 7), ("mixed_float16", 10)]
+)
+def test_the_tolerance_is_four_units_in_the_last_place(policy, bits):
+    assert paths.tolerance(policy) == 4 * 2.0**-bits
+
+
+# --- known facts ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ("eager", "graph", "xla", "fit graph"))
+def test_keras_keeps_the_gradient_of_a_sigmoid_head_in_float32(mode):
+    value, slope = one(replace(KERAS, mode=mode), -40.0)
+    assert slope == -1
+    assert value == pytest.approx(40)
+
+
+@pytest.mark.parametrize("mode", ("eager", "graph", "xla", "fit eager", "fit graph", "fit xla"))
+@pytest.mark.parametrize("policy", HALF)
+def test_keras_loses_it_under_mixed_precision(policy, mode):
+    """The loss object's cast to float32 makes a new tensor, without the logits that Keras had attached."""
+    value, slope = one(replace(KERAS, mode=mode, policy=policy), -40.0)
+    assert slope == 0
+    assert value == pytest.approx(CAP)
+
+
+@pytest.mark.parametrize("policy", HALF)
+def test_a_float32_activation_or_the_function_keeps_it_under_mixed_precision(policy):
+    assert one(replace(KERAS, policy=policy, head="float32"), -40.0)[1] == -1
+    assert one(replace(KERAS, policy=policy, implementation="keras function"), -40.0)[1] == -1
+
+
+@pytest.mark.parametrize("policy", ("float32", *HALF))
+def test_a_reshape_behind_the_sigmoid_loses_it_everywhere(policy):
+    assert one(replace(KERAS, policy=policy, head="reshape"), -40.0)[1] == 0
+
+
+@pytest.mark.parametrize("policy", HALF)
+def test_the_function_behind_a_reshape_is_nan_on_a_correct_example(policy):
+    """In half precision the upper bound of the clip, 1 − 1e−7, is 1: 0 · ln 0."""
+    path = replace(KERAS, policy=policy, head="reshape", implementation="keras function")
+    assert np.isnan(one(path, 15.0)).all()
+
+
+@pytest.mark.parametrize(("compiled", "plain"), [("xla", "graph"), ("fit xla", "fit graph")])
+def test_xla_loses_a_float16_gradient_earlier(compiled, plain):
+    """e^15 overflows float16, so that XLA's 1 / (1 + e^−z) is 0 where TensorFlow's kernel finds 3e−7."""
+    path = replace(KERAS, policy="mixed_float16")
+    value, slope = one(replace(path, mode=compiled), -15.0)
+    assert slope == 0 and value == pytest.approx(CAP)
+    value, slope = one(replace(path, mode=plain), -15.0)
+    assert slope != 0 and value == pytest.approx(15, abs=0.1)
+
+
+@pytest.mark.parametrize("policy", ("float64", *paths.POLICIES))
+@pytest.mark.parametrize("mode", paths.MODES)
+def test_ours_survives_everywhere(mode, policy):
+    path = replace(OURS, mode=mode, policy=policy)
+    z, y = probes(mode)
+    value, slope = paths.probe(path, z, y)
+    assert (np.abs(slope - paths.oracle_gradient(z, y)) <= 4 * paths.ulp(path)).all()
+    np.testing.assert_allclose(value, paths.oracle_value(z, y), rtol=8 * paths.ulp(path), atol=1e-37)
+
+
+# --- loss scaling -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ("fit eager", "fit graph"))
+def test_a_step_skipped_by_loss_scaling_is_not_taken_for_a_dead_gradient(mode):
+    """1/p is up to 3e6: Keras' loss scale has to come down to where scale / p fits into float16."""
+    path = replace(KERAS, mode=mode, policy="mixed_float16")
+    assert one(path, -15.0)[1] == pytest.approx(-1, abs=paths.tolerance("mixed_float16"))
+    p = float(np.float16(1 / (1 + np.exp(15.0))))
+    halvings = np.ceil(np.log2(2**15 / p / float(np.finfo("float16").max)))
+    # Beginning afresh for each example, the count does not depend on those before.
+    z = np.array([-15.0, -40, -15])
+    np.testing.assert_array_equal(paths.skipped_steps(path, z, np.ones(3)), [halvings, 0, halvings])
+
+
+def test_only_mixed_float16_skips_steps():
+    z = np.array([-15.0, -2])
+    for policy in ("float32", "mixed_bfloat16"):
+        path = replace(KERAS, mode="fit graph", policy=policy)
+        assert not paths.skipped_steps(path, z, np.ones(2)).any()
+
+
+def test_a_gradient_that_is_nan_at_every_scale_comes_to_an_end():
+    nan = lambda y, p: np.nan * p[:, 0]  # noqa: E731
+    value, slope = one(replace(KERAS, mode="fit graph", policy="mixed_float16"), -2.0, loss=nan)
+    assert np.isnan(value) and slope == 0
+
+
+# --- broken losses ----------------------------------------------------------------------------------
+
+
+def squared_error(y, p):
+    return keras.ops.mean(keras.ops.square(p - keras.ops.cast(y, p.dtype)), axis=-1)
+
+
+BROKEN = {
+    "squared error": losses.brier,
+    "wrong sign": lambda y, z: -losses.binary_crossentropy(y, z),
+    "5 % too large": lambda y, z: 1.05 * losses.binary_crossentropy(y, z),
+    "blind to its logits": lambda y, z: keras.ops.zeros_like(y[:, 0]),
+    "labels swapped": lambda y, z: losses.binary_crossentropy(1 - y, z),
+}
+
+
+@pytest.mark.parametrize("policy", paths.POLICIES)
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_loss_is_caught(name, policy):
+    path = replace(OURS, policy=policy)
+    assert is_right(path)
+    assert not is_right(path, BROKEN[name])
+
+
+@pytest.mark.parametrize("mode", ("fit eager", "fit graph", "fit xla"))
+def test_a_broken_loss_is_caught_through_fit(mode):
+    for path, foil in ((OURS, losses.brier), (KERAS, squared_error)):
+        assert is_right(replace(path, mode=mode))
+        assert not is_right(replace(path, mode=mode), foil)
+
+
+def test_a_loss_of_the_wrong_shape_is_refused():
+    with pytest.raises(ValueError, match="one value for each"):
+        one(OURS, 1.0, loss=lambda y, z: keras.ops.square(z - y))
+
+
+@pytest.mark.parametrize("mode", ("graph", "fit graph"))
+def test_the_dtype_policy_is_restored_whatever_happens(mode):
+    def raising(y, z):
+        raise RuntimeError("on purpose")
+
+    before = keras.config.dtype_policy().name
+    path = replace(OURS, mode=mode, policy="mixed_float16")
+    one(path, 1.0)
+    assert keras.config.dtype_policy().name == before
+    with pytest.raises(RuntimeError, match="on purpose"):
+        one(path, 1.0, loss=raising)
+    assert keras.config.dtype_policy().name == before

@@ -1,0 +1,40 @@
+"""Studies sabotaged by hand: what was claimed to hold must then fail, by the study's own criteria."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+import studies
+from suite import data, losses, paths, verdicts
+
+saturation = studies.load("saturation")
+LEVEL = verdicts.interval_level([studies.load(name) for name in studies.NAMES])
+
+
+def verdict(check: str, rows, settings: tuple[str, ...] = ("",)) -> str:
+    (declared,) = (each for each in saturation.CHECKS if each.id == check)
+    here = dataclasses.replace(declared, settings=settings)
+    return verdicts.judge_check(here, rows[rows["check"] == check], LEVEL)["verdict"]
+
+
+@pytest.mark.parametrize(("factor", "expected"), [(1.0, "holds"), (1.01, "fails")])
+def test_a_gradient_off_by_one_per_cent_is_seen(monkeypatch, factor: float, expected: str) -> None:
+    sound = losses.binary_crossentropy
+    monkeypatch.setattr(losses, "binary_crossentropy", lambda y, z, a=0.0: factor * sound(y, z, a))
+    few = [path for path in paths.grid(("graph",), ("float32",)) if path.head == "logits"]
+    monkeypatch.setattr(paths, "grid", lambda policies: few)
+    assert verdict("gradient", saturation.measure_paths((), "float32")) == expected
+
+
+@pytest.mark.parametrize(("shuffled", "expected"), [(False, "holds"), (True, "fails")])
+def test_shuffled_labels_are_seen(monkeypatch, shuffled: bool, expected: str) -> None:
+    digits = data.load("digits")
+    if shuffled:
+        labels = np.random.default_rng(0).permutation(digits.y_train)
+        digits = dataclasses.replace(digits, y_train=labels)
+    monkeypatch.setattr(data, "load", lambda name: digits)
+    rows = saturation.train_focus(tuple(range(8)), "digits", 1297)
+    assert verdict("focus", rows, ("digits",)) == expected
