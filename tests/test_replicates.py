@@ -32,10 +32,10 @@ def penalised():
 
 
 def normalised():
+    """No bias before the normalisation: its gradient is rounding alone, which Adam scales up to a step."""
     layers = keras.layers
-    return keras.Sequential(
-        [keras.Input((6,)), layers.Dense(8), layers.BatchNormalization(), layers.ReLU(), layers.Dense(4)]
-    )
+    hidden = [layers.Dense(8, use_bias=False), layers.BatchNormalization(), layers.ReLU()]
+    return keras.Sequential([keras.Input((6,)), *hidden, layers.Dense(4)])
 
 
 def examples(n=50, seed=0):

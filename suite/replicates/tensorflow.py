@@ -25,8 +25,8 @@ class Program:
         self.trainable = [v for v in variables if v.trainable]
         self.state = [v for v in variables if not v.trainable]
         self.arguments = {name: tf.constant(value) for name, value in arguments.items()}
-        self.run_epoch = tf.function(self._epoch, jit_compile=True)
-        self.run_predict = tf.function(self._predict, jit_compile=True)
+        self.run_epoch = tf.function(self._epoch, jit_compile=True, autograph=False)
+        self.run_predict = tf.function(self._predict, jit_compile=True, autograph=False)
 
     def epoch(self, x: Any, y: Any, order: np.ndarray, batch_size: int, own: bool) -> np.ndarray:
         """One pass over the data in the given order [R, N]; the mean loss of each replicate, [R]."""
@@ -37,15 +37,17 @@ class Program:
 
     def _epoch(self, x: Any, y: Any, order: Any, batch_size: int, own: bool) -> Any:
         r, n = order.shape
-        total = tf.zeros(
-            [r], self.model.compute_dtype if self.model.compute_dtype == "float64" else "float32"
-        )
-        for step in tf.range(n // batch_size):
+        whole, rest = divmod(n, batch_size)
+
+        def one_batch(step: Any, total: Any) -> tuple[Any, Any]:
             batch = tf.slice(order, [0, step * batch_size], [r, batch_size])
-            total += self.step(x, y, batch, own) * batch_size
-        rest = n % batch_size
+            return step + 1, total + batch_size * tf.cast(self.step(x, y, batch, own), "float64")
+
+        # Written out, for AutoGraph does not see `for` loops on every Python that TensorFlow supports.
+        start = (tf.constant(0), tf.zeros([r], "float64"))
+        _, total = tf.while_loop(lambda step, _: step < whole, one_batch, start)
         if rest:
-            total += self.step(x, y, order[:, n - rest :], own) * rest
+            total += rest * tf.cast(self.step(x, y, order[:, n - rest :], own), "float64")
         return total / n
 
     def step(self, x: Any, y: Any, batch: Any, own: bool) -> Any:
@@ -53,7 +55,7 @@ class Program:
         x, y = (tf.gather(data, batch, batch_dims=int(own)) for data in (x, y))  # [R, B, …]
         weights, state = [v.value for v in self.trainable], [v.value for v in self.state]
         gradients, losses, state = tf.vectorized_map(
-            self.replicate_step, (weights, state, x, y, self.arguments), fallback_to_while_loop=False
+            self.replicate_step, (weights, state, x, y, self.arguments)
         )
         self.optimizer.apply(gradients, self.trainable)
         for variable, value in zip(self.state, state, strict=True):
