@@ -58,7 +58,7 @@ def source_of(variable: Any, model: keras.Model, seed: int) -> Source | None:
     for layer in model._flatten_layers():
         for generator in getattr(layer, "_seed_generators", ()):
             if generator.state is variable:
-                return seed_state(getattr(generator, "_initial_seed", None), draws, value)
+                return seed_state(draws, value)
         for name, initializer in vars(layer).items():
             owned = getattr(layer, name.removesuffix("_initializer"), None)
             if name.endswith("_initializer") and owned is variable:
@@ -66,8 +66,9 @@ def source_of(variable: Any, model: keras.Model, seed: int) -> Source | None:
     return None
 
 
-def seed_state(seed: int | None, draws: list[int], value: np.ndarray) -> Source:
-    """The state of a random layer's seed generator: (seed, calls so far)."""
+def seed_state(draws: list[int], value: np.ndarray) -> Source:
+    """The state of a random layer's seed generator: (seed, calls so far); fixed where its seed was given."""
+    seed = int(value[0])
     if seed not in draws:
         return lambda _: value
     position = draws.index(seed)
