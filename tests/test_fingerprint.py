@@ -1,0 +1,92 @@
+"""A unit's key changes with whatever determines its rows, and with nothing else."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+
+from suite import fingerprint
+from suite.claims import Unit
+
+SOURCE = '''
+"""A study."""
+from suite.lazy import losses, rows
+COUNT = 3
+SHOWN = 4
+def helper():
+    """Help."""
+    return COUNT
+def measure(seeds):
+    return losses.brier(helper(), 0)
+def figure(rows):
+    return SHOWN
+'''
+
+
+@pytest.fixture
+def code(monkeypatch):
+    """The hash of `measure` in a study with this source."""
+    original = fingerprint.parse
+
+    def of(source: str) -> str:
+        for cached in (fingerprint.names_of, fingerprint.code_hash):
+            cached.cache_clear()
+        made_up = ast.parse(source)
+        monkeypatch.setattr(fingerprint, "parse", lambda m: made_up if m == "studies.it" else original(m))
+        return fingerprint.code_hash("it", "measure")
+
+    yield of
+    for cached in (fingerprint.names_of, fingerprint.code_hash):
+        cached.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("COUNT = 3", "COUNT = 5"), ("return COUNT", "return COUNT + 1"), ("losses.brier", "rows.tidy")],
+)
+def test_what_measuring_reaches_counts(code, old: str, new: str) -> None:
+    assert code(SOURCE) != code(SOURCE.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("SHOWN = 4", "SHOWN = 5"),
+        ("return SHOWN", "return None"),
+        ("Help.", "Assist."),
+        ("COUNT = 3", "COUNT = 3  #"),
+    ],
+)
+def test_figures_docstrings_and_comments_do_not(code, old: str, new: str) -> None:
+    assert code(SOURCE) == code(SOURCE.replace(old, new))
+
+
+def test_modules_of_ours_are_followed_through_lazy_and_further() -> None:
+    modules = fingerprint.everything_imported({"suite.paths"})
+    assert {"suite.paths", "suite.losses"} <= modules
+    assert "suite.replicates.tensorflow" in fingerprint.everything_imported({"suite.replicates"})
+
+
+def test_settings_seeds_and_backend_count() -> None:
+    unit = Unit("mutual_information", "train_strengths", {"a": 1}, (0, 1))
+    changes = [{"setting": {"a": 2}}, {"seeds": (0, 2)}, {"backend": "jax"}, {"measure": "train_many"}]
+    keys = {fingerprint.unit_key(dataclasses.replace(unit, **change)) for change in [{}, *changes]}
+    assert len(keys) == len(changes) + 1
+
+
+def test_keys_are_found_without_importing_anything_heavy() -> None:
+    script = """
+import sys, studies
+from suite import fingerprint, runner, store
+for name in studies.NAMES:
+    for unit in studies.load(name).units("standard"):
+        if set(unit.data) <= {"digits"}:
+            fingerprint.unit_key(unit)
+heavy = {"tensorflow", "keras", "pandas", "matplotlib", "scipy.stats"} & set(sys.modules)
+assert not heavy, heavy
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
