@@ -44,3 +44,8 @@ def test_labels_drawn_from_the_predictions_are_calibrated() -> None:
     p, _ = predictions(2, n=50_000)
     y = (np.random.default_rng(3).random((len(p), 1)) > p.cumsum(1)).sum(1)
     assert expected_calibration_error(p, y) < 0.01
+
+
+def test_a_confidence_on_an_edge_belongs_to_the_bin_below() -> None:
+    p, y = np.array([[0.5, 0.5], [0.6, 0.4]]), np.array([1, 0])
+    assert expected_calibration_error(p, y, bins=2) == pytest.approx((0.5 + 0.4) / 2)
