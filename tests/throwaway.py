@@ -1,7 +1,7 @@
 """A tiny project of two made-up studies, laid out in a folder, and `crosscheck` run there as a user would.
 
-`steady` measures in no time and keeps a log of what it measured; `moody` raises, or yields NaN, while a file
-of that name lies in the folder.
+`steady` measures in no time and keeps a log of what it measured; `moody` raises, yields NaN, is slow, dies or
+dies once, while a file of that name lies in the folder.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 STUDY = '''"""{name}: a made-up claim."""
 
+import os
+import signal
 import time
 from pathlib import Path
 
@@ -63,7 +65,13 @@ MOODS = {
     "moody": """if (HERE / "raise").exists():
         raise ZeroDivisionError("in a bad mood")
     if (HERE / "nan").exists():
-        claim = noise * np.nan""",
+        claim = noise * np.nan
+    if (HERE / "slow").exists():
+        time.sleep(3)
+    for death in ("die", "die once"):
+        if (HERE / death).exists():
+            "once" in death and (HERE / death).unlink()
+            os.kill(os.getpid(), signal.SIGKILL)""",
 }
 
 

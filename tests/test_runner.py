@@ -1,0 +1,71 @@
+"""Whatever becomes of a run or of its workers, the next one goes on from what is finished."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import throwaway
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> throwaway.Project:
+    return throwaway.lay_out(tmp_path)
+
+
+def measured(project: throwaway.Project, name: str) -> int:
+    return (project.folder / "measured.log").read_text().split().count(name)
+
+
+def started(project: throwaway.Project) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "suite", "run", "--jobs", "2"],
+        cwd=project.folder,
+        env=project.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def until(condition, seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never came about"
+        time.sleep(0.05)
+
+
+def test_a_worker_that_dies_is_replaced_and_its_unit_tried_again(project: throwaway.Project) -> None:
+    (project.folder / "die once").touch()
+    project.crosscheck("run")
+    assert (measured(project, "moody"), measured(project, "steady")) == (2, 1)
+
+
+def test_a_unit_that_kills_every_worker_is_given_up_and_spares_the_others(project: throwaway.Project) -> None:
+    (project.folder / "die").touch()
+    ran = project.crosscheck("run", code=1)
+    assert "its worker died 2 times" in ran.stderr
+    assert measured(project, "moody") == 2
+    assert (project.folder / "results" / "steady" / "verdict.json").exists()
+
+
+@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGINT])
+def test_a_run_struck_down_is_taken_up_again(project: throwaway.Project, blow: signal.Signals) -> None:
+    (project.folder / "slow").touch()
+    run = started(project)
+    until(lambda: list((project.folder / ".store").glob("*.parquet")))
+    run.send_signal(blow)
+    assert run.wait(30) == (130 if blow == signal.SIGINT else -signal.SIGKILL)
+    (project.folder / "slow").unlink()
+    project.crosscheck("run")
+    assert measured(project, "steady") == 1, "what was finished is not repeated"
+    assert (project.folder / "results" / "moody" / "verdict.json").exists()
+
+
+def test_two_runs_at_once_on_one_store(project: throwaway.Project) -> None:
+    runs = [started(project), started(project)]
+    assert [run.wait(60) for run in runs] == [0, 0]
+    assert "Nothing to do" in project.crosscheck("run").stdout
