@@ -131,6 +131,37 @@ def test_categorical_in_the_right_tail_keeps_the_other_classes_and_rounds_the_tr
     assert abs(float(value) - np.log1p(2 * np.exp(-float(lead)))) <= 4 * np.finfo(dtype).eps
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("scale", (1, 30, 1e4))
+def test_categorical_with_soft_labels_is_exact_against_its_terms(scale, dtype):
+    rng = np.random.default_rng(1)
+    z, y = (scale * rng.normal(size=(6, 4))).astype(dtype), rng.dirichlet(np.ones(4), 6).astype(dtype)
+    with mpmath.workdps(50):
+        rows = [[list(map(mpmath.mpf, map(float, row))) for row in table] for table in (y, z)]
+        totals = [mpmath.fsum(map(mpmath.exp, row)) for row in rows[1]]
+        triples = list(zip(*rows, totals, strict=True))
+        value = [float(mpmath.log(s) * sum(t) - mpmath.fdot(t, row)) for t, row, s in triples]
+        slope = [
+            [float(mpmath.exp(b) / s * sum(t) - a) for a, b in zip(t, row, strict=True)]
+            for t, row, s in triples
+        ]
+    step, spread = np.finfo(dtype).eps, np.ptp(z, axis=-1)
+    found = np.abs(losses.categorical_crossentropy(y, z) - value)
+    np.testing.assert_array_less(found, 4 * step * (1 + spread))
+    found = np.abs(logit_gradient(losses.categorical_crossentropy, y, z) - slope)
+    np.testing.assert_array_less(found.max(-1), 8 * step * (1 + np.minimum(spread, 30)))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("scale", (1, 1e4))
+def test_integer_labels_are_one_hot_labels(scale, dtype):
+    y, z = example("sparse")
+    z, hot = (scale * z).astype(dtype), np.eye(5, dtype=dtype)[y]
+    sparse, dense = losses.sparse_categorical_crossentropy, losses.categorical_crossentropy
+    np.testing.assert_array_equal(sparse(y, z), dense(hot, z))
+    np.testing.assert_array_equal(logit_gradient(sparse, y, z), logit_gradient(dense, hot, z))
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_the_largest_logits_stay_finite(name):
     for sign in (-1, 1):
@@ -177,6 +208,18 @@ def test_smoothing_is_that_of_the_labels(name):
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
+def test_smoothing_is_not_rounded_to_float32_beside_float64_logits(name):
+    """0.3 as a float32 is off by 4e-8 of itself."""
+    y, z = example(name)
+    alpha, z, k = 0.3, z.astype("float64"), 2 if name in BINARY else 5
+    soft = (np.eye(5)[y] if name == "sparse" else y.astype("float64")) * (1 - alpha) + alpha / k
+    plain = FUNCTIONS["categorical" if name == "sparse" else name]
+    smoothed = lambda y, z: FUNCTIONS[name](y, z, alpha)  # noqa: E731
+    np.testing.assert_allclose(smoothed(y, z), plain(soft, z), rtol=1e-14)
+    np.testing.assert_allclose(logit_gradient(smoothed, y, z), logit_gradient(plain, soft, z), atol=1e-15)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_tensor_of_smoothing_gives_each_example_its_own(name):
     y, z = example(name, n=3)  # as many examples as labels: the wrong axis would fit, too
     alphas = np.array([0.0, 0.2, 0.7], "float32")
@@ -216,6 +259,17 @@ def test_gradients_of_softmax_losses_sum_to_zero(logits, alpha):
     smoothed = lambda y, z: losses.sparse_categorical_crossentropy(y, z, alpha)  # noqa: E731
     slope = logit_gradient(smoothed, np.array([0]), np.array([logits]))
     assert abs(slope.sum()) <= 2 * len(logits) * np.finfo("float64").eps
+
+
+@settings(deadline=None, max_examples=50)
+@given(some_logits.flatmap(lambda z: st.tuples(st.just(z), st.permutations(range(len(z))))), st.floats(0, 1))
+def test_softmax_losses_do_not_know_the_order_of_the_classes(drawn, alpha):
+    z, order = np.array([drawn[0]]), list(drawn[1])
+    y = np.eye(len(order))[:1]
+    smoothed = lambda y, z: losses.categorical_crossentropy(y, z, alpha)  # noqa: E731
+    np.testing.assert_allclose(smoothed(y[:, order], z[:, order]), smoothed(y, z), rtol=1e-13, atol=1e-13)
+    moved = logit_gradient(smoothed, y[:, order], z[:, order])
+    np.testing.assert_allclose(moved, logit_gradient(smoothed, y, z)[:, order], atol=1e-13)
 
 
 @settings(deadline=None, max_examples=50)

@@ -90,6 +90,23 @@ def test_the_tolerance_is_four_units_in_the_last_place(policy, bits):
     assert paths.tolerance(policy) == 4 * 2.0**-bits
 
 
+@pytest.mark.parametrize(
+    ("change", "bits"),
+    [
+        ({}, 23),
+        ({"policy": "mixed_bfloat16"}, 7),
+        ({"policy": "mixed_float16", "head": "float32"}, 10),
+        ({"policy": "float64"}, 23),  # the loss object's own dtype
+        ({"policy": "float64", "implementation": "keras function"}, 52),
+        ({"policy": "float64", "implementation": "keras function", "head": "float32"}, 23),
+        ({"policy": "float64", "implementation": "ours"}, 52),
+        ({"policy": "float64", "implementation": "ours", "mode": "fit graph"}, 23),
+    ],
+)
+def test_the_unit_is_that_of_the_coarsest_dtype_on_the_path(change, bits):
+    assert paths.ulp(replace(KERAS, **change)) == 2.0**-bits
+
+
 # --- known facts ------------------------------------------------------------------------------------
 
 
@@ -197,6 +214,17 @@ def test_a_broken_loss_is_caught(name, policy):
     path = replace(OURS, policy=policy)
     assert is_right(path)
     assert not is_right(path, BROKEN[name])
+
+
+@pytest.mark.parametrize("mode", ("graph", "fit graph"))
+@pytest.mark.parametrize("policy", ("float32", "mixed_float16"))  # bfloat16's step at 1 is 0.8 %
+def test_one_per_cent_too_much_is_seen_in_units_of_the_path(policy, mode):
+    path, (z, y) = replace(OURS, policy=policy, mode=mode), probes(mode)
+    scaled = lambda y, z: 1.01 * losses.binary_crossentropy(y, z)  # noqa: E731
+    units = lambda loss: (  # noqa: E731
+        np.max(np.abs(paths.probe(path, z, y, loss)[1] - paths.oracle_gradient(z, y))) / paths.ulp(path)
+    )
+    assert units(None) <= paths.TOLERATED < units(scaled)
 
 
 @pytest.mark.parametrize("mode", ("fit eager", "fit graph", "fit xla"))
