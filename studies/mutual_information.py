@@ -412,6 +412,6 @@ def figure(rows: pd.DataFrame):
     )
     right.set(title="More labels", xlabel="number of labels L", ylabel="nats", xticks=labels, ylim=(0, None))
     left.legend()
-    middle.legend(loc="lower left")
+    middle.legend(loc="lower left", fontsize=8)
     right.legend()
     return canvas

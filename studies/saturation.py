@@ -425,17 +425,17 @@ LOST = 0.1  # a gradient more than a tenth off is called lost
 
 
 def table(rows: pd.DataFrame) -> pd.DataFrame:
-    """Where each head loses the gradient of a wrong example (y = 1), by dtype policy; all modes together."""
+    """From which |z| on each head gets a gradient wrong, by dtype policy; modes and labels together."""
     lost = breaking_points(rows).reset_index()
     lost["way"] = lost["head"] + ", " + lost["implementation"]
     wide = lost.pivot_table("limit", "way", "policy", "min", sort=False)
-    text = wide.map(lambda limit: "never" if np.isinf(limit) else f"z ≤ −{limit:g}")
+    text = wide.map(lambda limit: "never" if np.isinf(limit) else f"|z| ≥ {limit:g}")
     return text.rename_axis("Head, loss", axis=0).rename_axis(None, axis=1).reset_index()
 
 
 def breaking_points(rows: pd.DataFrame) -> pd.Series:
-    """Per path, the smallest −z at which the gradient of y = 1 is lost; infinite where it never is."""
-    wrong = rows[(rows["quantity"] == "gradient y=1") & (rows["arm"] == "claim") & (rows["x"] <= 0)]
+    """Per path, the smallest |z| at which the gradient of either label is lost; infinite where it never is."""
+    wrong = rows[rows["quantity"].str.startswith("gradient y=") & (rows["arm"] == "claim")]
     parts = wrong["path"].str.split("/", expand=True).iloc[:, 2:]
     wrong = wrong.assign(
         **dict(zip(("mode", "policy", "head", "entry", "implementation"), parts.T.to_numpy(), strict=True))
@@ -475,17 +475,17 @@ def draw_gradient(ax, rows: pd.DataFrame) -> None:
 
 
 def draw_paths(ax, rows: pd.DataFrame) -> None:
-    """For each head and policy the logit from which on the gradient is lost, in the worst of all modes."""
+    """For each head and policy the |z| from which the gradient is lost, in the worst mode and label."""
     limits = breaking_points(rows).reset_index()
     limits["way"] = limits["head"] + ", " + limits["implementation"].str.replace("keras ", "")
     wide = limits.pivot_table("limit", "way", "policy", "min", sort=False)
     shade = wide.map(lambda limit: 0 if np.isinf(limit) else 1 / np.log10(9 + limit))
-    text = wide.map(lambda limit: "✓" if np.isinf(limit) else f"−{limit:g}")
+    text = wide.map(lambda limit: "✓" if np.isinf(limit) else f"{limit:g}")
     labels = [policy.replace("mixed_", "mixed\n") for policy in wide.columns]
     sns.heatmap(shade, annot=text, fmt="", cmap="Reds", vmin=0, vmax=1, cbar=False, linewidths=1, ax=ax)
     ax.set_xticklabels(labels)
     ax.tick_params(rotation=0, length=0, labelsize=8)
-    ax.set(title="Lost from logit … on (y = 1)", xlabel="", ylabel="")
+    ax.set(title="Gradient lost from |z| = … on", xlabel="", ylabel="")
 
 
 def draw_focus(ax, rows: pd.DataFrame) -> None:

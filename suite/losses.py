@@ -168,10 +168,11 @@ class LogitLoss(keras.losses.Loss):
 
     Args:
         label_smoothing: Keras' α, in [0, 1].
-        reduction, name, dtype: as in `keras.losses.Loss`, which casts labels and predictions to `dtype`
-            (`floatx`, float32 unless set otherwise, whatever the model's policy) before they arrive here: for
-            a float64 model say dtype="float64". In a half-precision `dtype` integer labels from 257
-            (bfloat16) or 2049 (float16) on would be rounded, as they are by Keras' own loss.
+        reduction, name: as in `keras.losses.Loss`.
+        dtype: labels and predictions are cast to it before they arrive here. By default float64 under a
+            global float64 policy, where Keras' own losses stay in float32; else Keras' default, `floatx`. In
+            half precision integer labels from 257 (bfloat16) or 2049 (float16) on would be rounded, as they
+            are by Keras' own loss.
 
     Raises:
         ValueError: for a `label_smoothing` outside [0, 1].
@@ -186,7 +187,8 @@ class LogitLoss(keras.losses.Loss):
         name: str | None = None,
         dtype: Any = None,
     ):
-        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        wide = keras.config.dtype_policy().variable_dtype == "float64"
+        super().__init__(name=name, reduction=reduction, dtype=dtype or ("float64" if wide else None))
         if not 0 <= label_smoothing <= 1:
             raise ValueError(f"`label_smoothing` must lie in [0, 1], not {label_smoothing}.")
         self.label_smoothing = label_smoothing

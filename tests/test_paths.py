@@ -35,7 +35,7 @@ def probes(mode: str) -> tuple[np.ndarray, np.ndarray]:
 def is_right(path: Path, loss=None) -> bool:
     z, y = probes(path.mode)
     error = paths.probe(path, z, y, loss)[1] - paths.oracle_gradient(z, y)
-    return bool((np.abs(error) <= paths.tolerance(path.policy)).all())
+    return bool((np.abs(error) <= 4 * paths.ulp(path)).all())
 
 
 # --- the table --------------------------------------------------------------------------------------
@@ -84,26 +84,17 @@ def test_the_oracle_at_a_soft_label():
 
 
 @pytest.mark.parametrize(
-    ("policy", "bits"), [("float64", 52), ("float32", 23), ("mixed_bfloat16", 7), ("mixed_float16", 10)]
-)
-def test_the_tolerance_is_four_units_in_the_last_place(policy, bits):
-    assert paths.tolerance(policy) == 4 * 2.0**-bits
-
-
-@pytest.mark.parametrize(
     ("change", "bits"),
     [
         ({}, 23),
         ({"policy": "mixed_bfloat16"}, 7),
         ({"policy": "mixed_float16", "head": "float32"}, 10),
-        ({"policy": "float64"}, 23),  # the loss object's own dtype
-        ({"policy": "float64", "implementation": "keras function"}, 52),
-        ({"policy": "float64", "implementation": "keras function", "head": "float32"}, 23),
-        ({"policy": "float64", "implementation": "ours"}, 52),
-        ({"policy": "float64", "implementation": "ours", "mode": "fit graph"}, 23),
+        ({"policy": "mixed_float16"}, 10),
+        ({"policy": "float64"}, 52),  # though the loss object computes in float32
+        ({"policy": "float64", "head": "float32"}, 23),
     ],
 )
-def test_the_unit_is_that_of_the_coarsest_dtype_on_the_path(change, bits):
+def test_the_unit_is_that_of_the_dtype_the_user_chose(change, bits):
     assert paths.ulp(replace(KERAS, **change)) == 2.0**-bits
 
 
@@ -161,7 +152,17 @@ def test_ours_survives_everywhere(mode, policy):
     z, y = probes(mode)
     value, slope = paths.probe(path, z, y)
     assert (np.abs(slope - paths.oracle_gradient(z, y)) <= 4 * paths.ulp(path)).all()
-    np.testing.assert_allclose(value, paths.oracle_value(z, y), rtol=8 * paths.ulp(path), atol=1e-37)
+    # `train_on_batch` returns the loss through a metric in float32, whatever it was computed in.
+    told = max(paths.ulp(path), 2.0**-23 if mode.startswith("fit") else 0)
+    np.testing.assert_allclose(value, paths.oracle_value(z, y), rtol=8 * told, atol=1e-37)
+
+
+def test_keras_objects_leave_float64_and_ours_do_not():
+    """The logit 1 has no exact sigmoid: what is computed in float32 is off by more than float64 can round."""
+    path = replace(OURS, mode="fit graph", policy="float64")
+    theory = paths.oracle_gradient(np.array([-1.0]), np.ones(1))[0]
+    assert abs(one(path, -1.0)[1] - theory) <= 4 * 2.0**-52
+    assert abs(one(replace(path, implementation="keras class"), -1.0)[1] - theory) > 1e-10
 
 
 # --- loss scaling -----------------------------------------------------------------------------------
@@ -171,7 +172,7 @@ def test_ours_survives_everywhere(mode, policy):
 def test_a_step_skipped_by_loss_scaling_is_not_taken_for_a_dead_gradient(mode):
     """1/p is up to 3e6: Keras' loss scale has to come down to where scale / p fits into float16."""
     path = replace(KERAS, mode=mode, policy="mixed_float16")
-    assert one(path, -15.0)[1] == pytest.approx(-1, abs=paths.tolerance("mixed_float16"))
+    assert one(path, -15.0)[1] == pytest.approx(-1, abs=4 * paths.ulp(path))
     p = float(np.float16(1 / (1 + np.exp(15.0))))
     halvings = np.ceil(np.log2(2**15 / p / float(np.finfo("float16").max)))
     # Beginning afresh for each example, the count does not depend on those before.
@@ -224,7 +225,7 @@ def test_one_per_cent_too_much_is_seen_in_units_of_the_path(policy, mode):
     units = lambda loss: (  # noqa: E731
         np.max(np.abs(paths.probe(path, z, y, loss)[1] - paths.oracle_gradient(z, y))) / paths.ulp(path)
     )
-    assert units(None) <= paths.TOLERATED < units(scaled)
+    assert units(None) <= 4 < units(scaled)
 
 
 @pytest.mark.parametrize("mode", ("fit eager", "fit graph", "fit xla"))
