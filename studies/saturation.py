@@ -434,7 +434,7 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def breaking_points(rows: pd.DataFrame) -> pd.Series:
-    """Per path, the smallest |z| at which the gradient of either label is lost; infinite where it never is."""
+    """For each head and policy the |z| from which the gradient is lost, in the worst mode, either label."""
     wrong = rows[rows["quantity"].str.startswith("gradient y=") & (rows["arm"] == "claim")]
     parts = wrong["path"].str.split("/", expand=True).iloc[:, 2:]
     wrong = wrong.assign(
