@@ -325,10 +325,10 @@ def logit_gaps(seeds: tuple[int, ...], alphas: tuple[float, ...]) -> dict[int, n
 
 def smoothed_replicates(inputs: int, seeds: tuple[int, ...], alphas: tuple[float, ...]):
     """One replicate a pair (α, seed), α by α: the same seeds start from the same weights."""
-    replicas = replicates.Replicates(models.perceptron(inputs, [64], 10), seeds * len(alphas))
+    replicas = replicates.Replicates(models.perceptron(inputs, [64], 10), seeds * len(alphas), paired=True)
     smoothing = np.repeat(np.array(alphas, "float32"), len(seeds))
     loss = losses.sparse_categorical_crossentropy
-    replicas.compile(keras.optimizers.Adam(1e-3), loss, {"label_smoothing": smoothing})
+    replicas.compile(keras.optimizers.Adam(1e-3), loss, loss_arguments={"label_smoothing": smoothing})
     return replicas
 
 

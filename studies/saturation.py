@@ -337,8 +337,8 @@ def crossing_time(x: np.ndarray, bias: np.ndarray, loss) -> np.ndarray:
     """Steps of gradient descent from logit −b to 0, interpolated between looks: [R]."""
     replicas = replicates.Replicates(models.perceptron(x.shape[1], [], 1), range(len(x)))
     replicas.compile(keras.optimizers.SGD(RATE), loss)
-    kernel, offset = replicas.variables
-    kernel.assign(np.zeros(kernel.shape)), offset.assign(-bias[:, None])
+    kernel, _ = replicas.get_weights()
+    replicas.set_weights([np.zeros_like(kernel), -bias[:, None]])
     stride = np.repeat(x[:, None], STRIDE, 1)  # [R, STRIDE, D]: STRIDE steps on one and the same example
     logits = [-bias]
     while logits[-1].min() < 0 and len(logits) * STRIDE <= STEPS:
@@ -387,7 +387,10 @@ def slope(time: np.ndarray, values: np.ndarray, span: tuple[float, float]) -> np
 def descend(
     x: np.ndarray, y: np.ndarray, weight_decay: float | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Time [T], training loss [T, S] and weight norm [T, S] along full-batch gradient descent."""
+    """Time [T], training loss [T, S] and weight norm [T, S] along full-batch gradient descent.
+
+    The rate grows as the loss flattens; where a finite minimum keeps it curved, the steps come to overshoot.
+    """
     replicas = replicates.Replicates(models.perceptron(2, [], 1, use_bias=False), range(len(x)))
     optimizer = keras.optimizers.SGD(1.0, weight_decay=weight_decay)
     replicas.compile(optimizer, losses.binary_crossentropy)
@@ -517,7 +520,7 @@ def draw_recovery(ax, rows: pd.DataFrame) -> None:
 
 
 def draw_loss(ax, rows: pd.DataFrame) -> None:
-    for arm, label in (("claim", "separable"), ("control", "a tenth flipped")):
+    for arm, label in (("claim", "separable"), ("control", "a tenth flipped: overshoots")):
         figures.curve(ax, rows[(rows["quantity"] == "loss") & (rows["arm"] == arm)], label)
     t = np.geomspace(*LATE, 10)
     figures.theory_line(ax, t, 4 / t, "slope −1")

@@ -54,6 +54,7 @@ def binary_tensors(y_true: Any, label_smoothing: Any, logits: Any) -> tuple[Any,
     return in_shape(y, z) * (1 - alpha) + alpha / 2, z
 
 
+@keras.saving.register_keras_serializable(package="crosscheck")
 def binary_crossentropy(y_true: Any, logits: Any, label_smoothing: Any = 0.0) -> Any:
     """−y ln σ(z) − (1 − y) ln(1 − σ(z)), averaged over the last axis as Keras does.
 
@@ -76,6 +77,7 @@ def binary_crossentropy(y_true: Any, logits: Any, label_smoothing: Any = 0.0) ->
     return ops.mean(y * ops.softplus(-z) + (1 - y) * ops.softplus(z), axis=-1)
 
 
+@keras.saving.register_keras_serializable(package="crosscheck")
 def categorical_crossentropy(y_true: Any, logits: Any, label_smoothing: Any = 0.0) -> Any:
     """−Σ_k y_k ln softmax(z)_k.
 
@@ -106,6 +108,7 @@ def categorical_crossentropy(y_true: Any, logits: Any, label_smoothing: Any = 0.
     return (1 - alpha) * loss + alpha * uniform
 
 
+@keras.saving.register_keras_serializable(package="crosscheck")
 def sparse_categorical_crossentropy(y_true: Any, logits: Any, label_smoothing: Any = 0.0) -> Any:
     """−ln softmax(z)_y: the categorical loss for integer labels.
 
@@ -126,6 +129,7 @@ def sparse_categorical_crossentropy(y_true: Any, logits: Any, label_smoothing: A
     return categorical_crossentropy(ops.one_hot(y, z.shape[-1], dtype=z.dtype), z, label_smoothing)
 
 
+@keras.saving.register_keras_serializable(package="crosscheck")
 def brier(y_true: Any, logits: Any, label_smoothing: Any = 0.0) -> Any:
     """(σ(z) − y)², the binary Brier score on the scale 0…1, averaged over the last axis.
 

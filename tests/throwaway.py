@@ -67,7 +67,7 @@ MOODS = {
     if (HERE / "nan").exists():
         claim = noise * np.nan
     if (HERE / "slow").exists():
-        time.sleep(3)
+        time.sleep(10)
     for death in ("die", "die once"):
         if (HERE / death).exists():
             "once" in death and (HERE / death).unlink()

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
+
+from suite.replicates.program import seam
 
 DRAWS = 10_000  # more than any model that fits here makes while it is built
 
@@ -25,12 +27,40 @@ def stacked_weights(
     Replicate r gets the values that `build()` gives after `keras.utils.set_random_seed(seeds[r])`.
     """
     model = build_under(build, seeds[0])
-    sources = [source_of(variable, model, seeds[0]) for variable in model.variables]
-    if any(source is None for source in sources):
+    first = seed_draws(seeds[0], DRAWS)
+    known = [source_of(variable, model, first) for variable in model.variables]
+    sources = [source for source in known if source]
+    if len(sources) < len(known):
         members = [build_under(build, seed) for seed in seeds]
         return model, [np.stack(values) for values in zip(*map(values_of, members), strict=True)]
-    draws = {seed: seed_draws(seed) for seed in set(seeds)}
-    return model, [np.stack([source(draws[seed]) for seed in seeds]) for source in sources if source]
+    count = 1 + max((source.position or 0 for source in sources), default=0)
+    return model, stacked(model.variables, sources, np.array([seed_draws(seed, count) for seed in seeds]))
+
+
+def stacked(variables: Sequence[Any], sources: Sequence[Source], draws: np.ndarray) -> list[np.ndarray]:
+    """The variables' values under each row of the draws [R, count]: [R, *shape] each."""
+    drawn = [(v, source) for v, source in zip(variables, sources, strict=True) if source.initializer]
+
+    def one(seeds: Any) -> list[Any]:
+        return [
+            reseeded(source.initializer, seeds[i])(variable.shape, variable.dtype)
+            for i, (variable, source) in enumerate(drawn)
+        ]
+
+    seeds = draws[:, [source.position or 0 for _, source in drawn]]
+    seeds = seeds.astype(keras.random.SeedGenerator(0).state.dtype)
+    kernels = iter(seam().each_draw(one, seeds) if drawn else ())
+    values = []
+    for variable, source in zip(variables, sources, strict=True):
+        given = keras.ops.convert_to_numpy(variable.value)
+        value = np.broadcast_to(given, (len(draws), *given.shape))
+        if source.initializer:
+            value = next(kernels)
+        elif source.position is not None:  # (seed, calls so far) of a random layer
+            value = value.copy()
+            value[:, 0] = draws[:, source.position]
+        values.append(value)
+    return values
 
 
 def build_under(build: Callable[[], keras.Model], seed: int) -> keras.Model:
@@ -42,48 +72,46 @@ def values_of(model: keras.Model) -> list[np.ndarray]:
     return [keras.ops.convert_to_numpy(variable.value) for variable in model.variables]
 
 
-def seed_draws(seed: int) -> list[int]:
-    """The seeds that Keras' `make_default_seed` hands out, in order, after `set_random_seed(seed)`."""
+def seed_draws(seed: int, count: int) -> list[int]:
+    """The first seeds that Keras' `make_default_seed` hands out, in order, after `set_random_seed(seed)`."""
     generator = random.Random(seed)
-    return [generator.randint(1, int(1e9)) for _ in range(DRAWS)]
+    return [generator.randint(1, int(1e9)) for _ in range(count)]
 
 
-Source = Callable[[list[int]], np.ndarray]
+class Source(NamedTuple):
+    """Where an initial value comes from: a draw, through an initialiser; without a position it is fixed."""
+
+    position: int | None = None
+    initializer: keras.Initializer | None = None
 
 
-def source_of(variable: Any, model: keras.Model, seed: int) -> Source | None:
+def source_of(variable: Any, model: keras.Model, draws: list[int]) -> Source | None:
     """How a variable's initial value follows from the draws under a seed; None where that is not known."""
-    draws = seed_draws(seed)
-    value = keras.ops.convert_to_numpy(variable.value)
     for layer in model._flatten_layers():
         for generator in getattr(layer, "_seed_generators", ()):
             if generator.state is variable:
-                return seed_state(draws, value)
+                first = int(keras.ops.convert_to_numpy(variable.value)[0])
+                return Source(draws.index(first)) if first in draws else Source()
         for name, initializer in vars(layer).items():
             owned = getattr(layer, name.removesuffix("_initializer"), None)
             if name.endswith("_initializer") and owned is variable:
-                return initial_value(initializer, draws, value)
+                seed = getattr(initializer, "seed", None)
+                return Source(draws.index(seed), initializer) if seed in draws else Source()
     return None
 
 
-def seed_state(draws: list[int], value: np.ndarray) -> Source:
-    """The state of a random layer's seed generator: (seed, calls so far); fixed where its seed was given."""
-    seed = int(value[0])
-    if seed not in draws:
-        return lambda _: value
-    position = draws.index(seed)
-    return lambda other: np.array([other[position], *value[1:]], value.dtype)
+def reseeded(initializer: keras.Initializer, seed: Any) -> keras.Initializer:
+    """The initialiser with another seed, which may be a tensor."""
+    again = type(initializer).from_config({**initializer.get_config(), "seed": 0})
+    again.seed = Drawn(seed)
+    return again
 
 
-def initial_value(initializer: keras.Initializer, draws: list[int], value: np.ndarray) -> Source:
-    """A variable's initial value; the same for all where the initialiser is not random or has a seed."""
-    seed = getattr(initializer, "seed", None)
-    if seed not in draws:
-        return lambda _: value
-    position, config = draws.index(seed), initializer.get_config()
+class Drawn(keras.random.SeedGenerator):
+    """Hands out the seed it was given, as an initialiser's integer seed is handed out."""
 
-    def source(other: list[int]) -> np.ndarray:
-        again = type(initializer).from_config({**config, "seed": other[position]})
-        return keras.ops.convert_to_numpy(again(value.shape, value.dtype.name))
+    def __init__(self, seed: Any):
+        self.state = keras.ops.stack([keras.ops.convert_to_tensor(seed), keras.ops.zeros((), seed.dtype)])
 
-    return source
+    def next(self, ordered: bool = True) -> Any:
+        return self.state

@@ -1,88 +1,135 @@
-"""The TensorFlow seam: one XLA program an epoch, batches gathered inside it."""
+"""The TensorFlow seam: `vectorized_map`, `while_loop`, XLA."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+Variables = Sequence[keras.Variable]
 
-class Program:
-    """Compiled training and prediction over stacked variables."""
 
-    def __init__(
-        self,
-        model: keras.Model,
-        variables: list[keras.Variable],
-        optimizer: keras.Optimizer,
-        loss: Callable[..., Any],
-        arguments: Mapping[str, np.ndarray],
-    ):
-        self.model, self.optimizer, self.loss = model, optimizer, loss
-        self.trainable = [v for v in variables if v.trainable]
-        self.state = [v for v in variables if not v.trainable]
-        self.arguments = {name: tf.constant(value) for name, value in arguments.items()}
-        self.run_epoch = tf.function(self._epoch, jit_compile=True, autograph=False)
-        self.run_predict = tf.function(self._predict, jit_compile=True, autograph=False)
+def vectorize(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """`function` of one replicate's tensors, for all replicates along the leading axis."""
+    return lambda given: tf.vectorized_map(function, given)
 
-    def epoch(self, x: Any, y: Any, order: np.ndarray, batch_size: int, own: bool) -> np.ndarray:
-        """One pass over the data in the given order [R, N]; the mean loss of each replicate, [R]."""
-        return self.run_epoch(x, y, tf.constant(order), batch_size, own).numpy()
 
-    def predict(self, x: np.ndarray, own: bool) -> np.ndarray:
-        return self.run_predict(tf.constant(x), own).numpy()
+def value_and_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
+    """(gradients with respect to the first argument, auxiliary value) of (scalar, auxiliary value).
 
-    def _epoch(self, x: Any, y: Any, order: Any, batch_size: int, own: bool) -> Any:
-        r, n = order.shape
-        whole, rest = divmod(n, batch_size)
+    The tape stays inside `vectorize`: differentiating *through* `vectorized_map` under XLA reads the
+    variables as constants at compile time (TensorFlow 2.21), which recompiles at every call and loses
+    updates.
+    """
 
-        def one_batch(step: Any, total: Any) -> tuple[Any, Any]:
-            batch = tf.slice(order, [0, step * batch_size], [r, batch_size])
-            return step + 1, total + batch_size * tf.cast(self.step(x, y, batch, own), "float64")
-
-        # Written out, for AutoGraph does not see `for` loops on every Python that TensorFlow supports.
-        start = (tf.constant(0), tf.zeros([r], "float64"))
-        _, total = tf.while_loop(lambda step, _: step < whole, one_batch, start)
-        if rest:
-            total += rest * tf.cast(self.step(x, y, order[:, n - rest :], own), "float64")
-        return total / n
-
-    def step(self, x: Any, y: Any, batch: Any, own: bool) -> Any:
-        """One optimiser step on the batch [R, B] of example numbers; the loss of each replicate, [R]."""
-        x, y = (tf.gather(data, batch, batch_dims=int(own)) for data in (x, y))  # [R, B, …]
-        weights, state = [v.value for v in self.trainable], [v.value for v in self.state]
-        gradients, losses, state = tf.vectorized_map(
-            self.replicate_step, (weights, state, x, y, self.arguments)
-        )
-        self.optimizer.apply(gradients, self.trainable)
-        for variable, value in zip(self.state, state, strict=True):
-            variable.assign(value)
-        return losses
-
-    def replicate_step(self, given: Any) -> Any:
-        """Gradients, loss and next state of a single replicate; vectorised over R.
-
-        The tape stays inside: differentiating *through* `vectorized_map` under XLA reads the variables as
-        constants at compile time (TensorFlow 2.21), which recompiles at every call and loses updates.
-        """
-        weights, state, x, y, arguments = given
+    def both(weights: list[Any], given: Any) -> Any:
         with tf.GradientTape() as tape:
             tape.watch(weights)
-            output, state, penalties = self.model.stateless_call(
-                weights, state, x, training=True, return_losses=True
-            )
-            loss = tf.reduce_mean(self.loss(y, output, **arguments))
-            loss += sum(tf.cast(penalty, loss.dtype) for penalty in penalties)
-        return tape.gradient(loss, weights), loss, state
+            value, auxiliary = function(weights, given)
+        gradients = tape.gradient(value, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        return [tf.convert_to_tensor(each) for each in gradients], auxiliary  # embeddings give slices
 
-    def _predict(self, x: Any, own: bool) -> Any:
-        weights, state = [v.value for v in self.trainable], [v.value for v in self.state]
-        if own:
-            return tf.vectorized_map(lambda g: self.output(g[0], g[1], g[2]), (weights, state, x))
-        return tf.vectorized_map(lambda g: self.output(g[0], g[1], x), (weights, state))
+    return both
 
-    def output(self, trainable: Any, state: Any, x: Any) -> Any:
-        return self.model.stateless_call(trainable, state, x, training=False)[0]
+
+def repeat(count: int, body: Callable[[Any, Any], Any], carry: Any, variables: Variables) -> Any:
+    """`carry = body(i, carry)` for i = 0 … count − 1, inside the program.
+
+    Written out, for AutoGraph does not see `for` loops on every Python that TensorFlow supports.
+    """
+    start = (tf.constant(0), carry)
+    return tf.while_loop(lambda i, _: i < count, lambda i, carry: (i + 1, body(i, carry)), start)[1]
+
+
+def hold(value: Any, dtype: str) -> tf.Variable:
+    """A value that programs may change in place."""
+    return tf.Variable(value, dtype=dtype, trainable=False)
+
+
+def compiled(
+    function: Callable[..., Any], variables: Variables, optimizer: Any, jit_compile: bool
+) -> Callable[..., Any]:
+    """`function(tensors, fixed)` as one program of (state, tensors, fixed), which gives (next state, result).
+
+    `state` holds what stands in for `variables`; `fixed` is hashable and part of the program. Every block
+    of replicates hands in its own state, and all share the one program.
+    """
+
+    def program(state: list[tf.Variable], tensors: Any, fixed: Any) -> Any:
+        with standing_in(state, variables, optimizer):
+            return function(tensors, fixed)
+
+    run = tf.function(program, jit_compile=jit_compile, autograph=False)
+    return lambda state, tensors, fixed: (state, run(state, tensors, fixed))
+
+
+@contextlib.contextmanager
+def standing_in(state: list[tf.Variable], variables: Variables, optimizer: Any) -> Iterator[None]:
+    """While the program is traced, `variables` are those handed in; the optimiser knows them by their ids."""
+    own = [variable._value for variable in variables]
+    places = getattr(optimizer, "_trainable_variables_indices", {})
+    known = dict(places)
+    try:
+        for variable, mine, other in zip(variables, own, state, strict=True):
+            variable._value = other
+            if mine._unique_id in known:
+                places[other._unique_id] = known[mine._unique_id]
+        yield
+    finally:
+        for variable, mine in zip(variables, own, strict=True):
+            variable._value = mine
+        if known:
+            places.clear()
+            places.update(known)
+
+
+def each_draw(function: Callable[[Any], list[Any]], seeds: np.ndarray) -> list[np.ndarray]:
+    """`function` of each row of seeds [R, V], which gives a list of values: the values stacked, [R, …]."""
+
+    @tf.function(autograph=False)
+    def run(seeds: Any) -> list[Any]:
+        specs = [tf.TensorSpec(value.shape, value.dtype) for value in function(seeds[0])]
+        return tf.map_fn(function, seeds, fn_output_signature=specs)
+
+    return [value.numpy() for value in run(tf.constant(seeds))]
+
+
+def widest() -> str:
+    """The widest float the backend computes in."""
+    return "float64"
+
+
+def unstackable(layer: keras.Layer) -> str | None:
+    """Why replicates of this layer cannot run as one program; None where they can."""
+    if isinstance(layer, keras.layers.RNN):
+        return "`tf.vectorized_map` cannot carry a recurrence that runs as a loop of its own under XLA"
+    return None
+
+
+def compiles(model: keras.Model) -> bool:
+    """Whether the program gains from XLA."""
+    return not any(isinstance(layer, keras.layers.RNN) for layer in model._flatten_layers())
+
+
+def device() -> str:
+    return "gpu" if tf.config.list_logical_devices("GPU") else "cpu"
+
+
+def free_memory() -> int | None:
+    """Bytes left on the GPU that TensorFlow would use; None without one."""
+    if device() == "cpu":
+        return None
+    limit = tf.config.get_logical_device_configuration(tf.config.list_physical_devices("GPU")[0])
+    if limit and limit[0].memory_limit:
+        return limit[0].memory_limit * 2**20
+    return None
+
+
+def workers() -> int:
+    """Blocks that run at once: the runtime works on a core's worth of a program of small steps."""
+    return len(os.sched_getaffinity(0)) if device() == "cpu" else 1
