@@ -250,7 +250,7 @@ def shuffled_population(cause, shuffle: str) -> np.ndarray:
 
 def train(seeds: Sequence[int], x: np.ndarray, y: np.ndarray, loss, outputs: int) -> np.ndarray:
     """Logits of a linear model for each of the three features, after training on the whole set: [R, 3, K]."""
-    replicas = replicates.Replicates(models.perceptron(3, [], outputs), seeds)
+    replicas = replicates.Replicates(models.perceptron(3, [], outputs), seeds, paired=True)
     replicas.compile(keras.optimizers.Adam(RATE), loss)
     replicas.fit(x, y, batch_size=x.shape[1], epochs=STEPS, shuffle=False)
     return replicas.predict(np.eye(3, dtype="float32")).astype("float64")

@@ -46,7 +46,9 @@ class Replicates:
 
     Replicate r equals a plain `keras.Model.fit` that starts from the weights `build()` gives under
     `keras.utils.set_random_seed(seeds[r])` and sees the batches of `batch_order(seeds[r], epoch, N)`,
-    up to rounding. Random layers draw independently in each replicate.
+    up to rounding. Random layers draw independently in each replicate. One difference is deliberate: the
+    gradient of an embedding is summed over repeated rows before the optimiser sees it, as its formula says;
+    Keras 3.15 on TensorFlow hands on sparse gradients, under which Adam moves rows that repeat otherwise.
 
     Args:
         build: returns a built Keras model of one input and one output; called once or twice.
@@ -325,6 +327,8 @@ class Replicates:
             self.seen.add(program)
             count = 1
         first = [function(block) for block in self.blocks[:count]]
+        if len(self.blocks) - count < 2:
+            return [*first, *map(function, self.blocks[count:])]
         with ThreadPoolExecutor(seam().workers()) as pool:
             return [*first, *pool.map(function, self.blocks[count:])]
 

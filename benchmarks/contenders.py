@@ -1,0 +1,184 @@
+"""What is timed: each contender makes a job from a setting, and a job can be run again and again.
+
+All train the same perceptron on the same batches in the same order, so that they do the same work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+from sklearn.datasets import load_digits
+
+from suite.models import perceptron
+from suite.replicates import Replicates, batch_order
+
+Setting = Mapping[str, Any]
+Job = Callable[[], Any]
+RATE = 1e-3
+
+
+def examples(setting: Setting) -> tuple[np.ndarray, np.ndarray]:
+    """The handwritten digits, or random numbers of the size asked for."""
+    if setting["data"] == "digits":
+        digits = load_digits()
+        return (digits.data / 16).astype("float32"), digits.target.astype("int32")
+    rng = np.random.default_rng(0)
+    shape = (setting["examples"], *setting["inputs"])
+    return rng.normal(size=shape).astype("float32"), rng.integers(0, 10, shape[0])
+
+
+def builder(setting: Setting) -> Callable[[], keras.Model]:
+    if len(setting["inputs"]) == 1:
+        return perceptron(setting["inputs"][0], [setting["hidden"]], 10)
+
+    def build() -> keras.Model:
+        layers = keras.layers
+        body = [layers.Conv2D(8, 3, activation="relu"), layers.MaxPooling2D()]
+        body += [layers.Conv2D(16, 3, activation="relu"), layers.MaxPooling2D(), layers.Flatten()]
+        return keras.Sequential([keras.Input(setting["inputs"]), *body, layers.Dense(10)])
+
+    return build
+
+
+def loss() -> keras.losses.Loss:
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+def compiled(setting: Setting) -> Replicates:
+    replicas = Replicates(builder(setting), range(setting["R"]), mode=setting.get("mode", "auto"))
+    replicas.compile(keras.optimizers.Adam(RATE), loss())
+    return replicas
+
+
+def replicates_total(setting: Setting) -> Job:
+    """From nothing to trained, initial weights and compilation included."""
+    x, y = examples(setting)
+    return lambda: compiled(setting).fit(x, y, setting["batch"], setting["epochs"])
+
+
+def fit_total(setting: Setting) -> Job:
+    """A loop of `keras.Model.fit` over as many seeds as `sample` says."""
+    x, y = examples(setting)
+
+    def job() -> None:
+        for seed in range(setting["sample"]):
+            keras.utils.set_random_seed(seed)
+            model = builder(setting)()
+            model.compile(keras.optimizers.Adam(RATE), loss())
+            model.fit(x, y, setting["batch"], setting["epochs"], verbose=0)
+
+    return job
+
+
+def replicates_steady(setting: Setting) -> Job:
+    """More epochs of replicates that are compiled."""
+    x, y = examples(setting)
+    replicas = compiled(setting)
+    return lambda: replicas.fit(x, y, setting["batch"], setting["epochs"]).history["loss"]
+
+
+def orders(setting: Setting, epoch: int, n: int) -> np.ndarray:
+    return np.stack([batch_order(seed, epoch, n) for seed in range(setting["R"])]).astype("int32")
+
+
+def initial(setting: Setting) -> list[np.ndarray]:
+    return Replicates(builder(setting), range(setting["R"])).get_weights()
+
+
+def jax_steady(setting: Setting) -> Job:
+    """As written by hand: `vmap` of the gradient, Adam on stacked weights, `scan` over batches, one `jit`."""
+    import jax
+    from jax import numpy as jnp
+
+    x, y = map(jnp.asarray, examples(setting))
+    weights = [jnp.asarray(each) for each in initial(setting)]
+    whole = len(x) // setting["batch"] * setting["batch"]
+
+    def value(weights: Any, x: Any, y: Any) -> Any:
+        first, bias, last, offset = weights
+        logits = jax.nn.relu(x @ first + bias) @ last + offset
+        return -jnp.take_along_axis(jax.nn.log_softmax(logits), y[:, None], 1).mean()
+
+    each = jax.vmap(jax.value_and_grad(value))
+
+    def step(carry: Any, batch: Any) -> Any:
+        weights, m, v, t = carry
+        losses, g = each(weights, x[batch], y[batch])
+        t = t + 1
+        m = [0.9 * a + 0.1 * b for a, b in zip(m, g, strict=True)]
+        v = [0.999 * a + 0.001 * b * b for a, b in zip(v, g, strict=True)]
+        rate = RATE * jnp.sqrt(1 - 0.999**t) / (1 - 0.9**t)
+        weights = [w - rate * a / (jnp.sqrt(b) + 1e-7) for w, a, b in zip(weights, m, v, strict=True)]
+        return (weights, m, v, t), losses * batch.shape[1]
+
+    def epoch(carry: Any, order: Any) -> Any:
+        batches = order[:, :whole].reshape(len(order), -1, setting["batch"]).swapaxes(0, 1)
+        carry, losses = jax.lax.scan(step, carry, batches)
+        total = losses.sum(0)
+        if whole < len(x):
+            carry, rest = step(carry, order[:, whole:])
+            total += rest
+        return carry, total / len(x)
+
+    run = jax.jit(epoch, donate_argnums=0)
+    state: dict[str, Any] = {
+        "carry": (weights, *([jnp.zeros_like(w) for w in weights] for _ in range(2)), 0.0),
+        "epoch": 0,
+    }
+
+    def job() -> list[np.ndarray]:
+        history = []
+        for _ in range(setting["epochs"]):
+            state["carry"], losses = run(state["carry"], orders(setting, state["epoch"], len(x)))
+            history.append(np.asarray(losses))
+            state["epoch"] += 1
+        return history
+
+    return job
+
+
+def torch_steady(setting: Setting) -> Job:
+    """As written by hand: `torch.func.vmap` of the gradient, Adam on stacked weights, `torch.compile`."""
+    import torch
+
+    x, y = (torch.as_tensor(each) for each in examples(setting))
+    y = y.long()
+    weights = [torch.tensor(each) for each in initial(setting)]
+    m, v = ([torch.zeros_like(w) for w in weights] for _ in range(2))
+
+    def value(weights: Any, x: Any, y: Any) -> Any:
+        first, bias, last, offset = weights
+        logits = torch.relu(x @ first + bias) @ last + offset
+        loss = -torch.log_softmax(logits, 1).gather(1, y[:, None]).mean()
+        return loss, loss
+
+    each = torch.func.vmap(torch.func.grad(value, has_aux=True))
+
+    def step(weights: Any, m: Any, v: Any, batch: Any, rate: Any) -> Any:
+        g, losses = each(weights, x[batch], y[batch])
+        for w, a, b, slope in zip(weights, m, v, g, strict=True):
+            a.mul_(0.9).add_(slope, alpha=0.1)
+            b.mul_(0.999).addcmul_(slope, slope, value=0.001)
+            w.sub_(rate * a / (b.sqrt() + 1e-7))
+        return losses
+
+    run = torch.compile(step)
+    state: dict[str, int] = {"t": 0, "epoch": 0}
+
+    def job() -> list[np.ndarray]:
+        history = []
+        for _ in range(setting["epochs"]):
+            order = torch.as_tensor(orders(setting, state["epoch"], len(x)))
+            total = torch.zeros(setting["R"])
+            for batch in order.split(setting["batch"], dim=1):
+                state["t"] += 1
+                rate = RATE * (1 - 0.999 ** state["t"]) ** 0.5 / (1 - 0.9 ** state["t"])
+                total += run(weights, m, v, batch, torch.tensor(rate)) * batch.shape[1]
+            history.append((total / len(x)).numpy())
+            state["epoch"] += 1
+        return history
+
+    return job

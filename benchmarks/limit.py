@@ -1,0 +1,103 @@
+"""The machine's limit for one step: its matrix products at the fastest rate, and a pass over the state.
+
+A product's rate is that of the fastest library; libraries that leave cores idle may run one half of the
+replicates on each of two threads.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import keras
+import numpy as np
+
+REPEATS = 30
+
+
+def products(setting: Mapping[str, Any]) -> list[tuple[int, int, int]]:
+    """(rows, inner, columns) of x·W1, h·W2, xᵀ·g1, hᵀ·g2 and g2·W2ᵀ, for each replicate."""
+    b, (d,), h, k = setting["batch"], setting["inputs"], setting["hidden"], 10
+    return [(b, d, h), (b, h, k), (d, b, h), (h, b, k), (b, k, h)]
+
+
+def parameters(setting: Mapping[str, Any]) -> int:
+    (d,), h = setting["inputs"], setting["hidden"]
+    return setting["R"] * (d * h + h + h * 10 + 10)
+
+
+def rates(setting: Mapping[str, Any]) -> dict[str, Any]:
+    """Seconds of each product by each way that this process knows, and of copying the weights once."""
+    rng = np.random.default_rng(0)
+    seconds: dict[str, list[float]] = {}
+    for rows, inner, columns in products(setting):
+        a = rng.normal(size=(setting["R"], rows, inner)).astype("float32")
+        b = rng.normal(size=(setting["R"], inner, columns)).astype("float32")
+        for name, multiply in ways():
+            for threads in {1, os.cpu_count() or 1}:
+                job = in_threads(multiply, a, b, threads)
+                seconds.setdefault(f"{name}, {threads} threads", []).append(fastest(job))
+    source = np.zeros(parameters(setting), "float32")
+    target = np.empty_like(source)
+    return {"products": seconds, "copy": fastest(lambda: np.copyto(target, source))}
+
+
+def ways() -> Iterator[tuple[str, Callable[[np.ndarray, np.ndarray], Callable[[], Any]]]]:
+    """Batched products on this process' backend, and in NumPy."""
+    yield "NumPy", lambda a, b: lambda: a @ b
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        compiled = tf.function(tf.matmul, jit_compile=True)
+        yield "TensorFlow", lambda a, b: prepared(tf.constant, tf.matmul, a, b)
+        yield "TensorFlow, XLA", lambda a, b: prepared(tf.constant, compiled, a, b)
+    if backend == "jax":
+        import jax
+
+        run = jax.jit(jax.numpy.matmul)
+        ready = lambda a, b: run(a, b).block_until_ready()  # noqa: E731
+        yield "JAX", lambda a, b: prepared(jax.numpy.asarray, ready, a, b)
+    if backend == "torch":
+        import torch
+
+        yield "PyTorch", lambda a, b: prepared(torch.as_tensor, torch.bmm, a, b)
+
+
+def prepared(convert: Any, multiply: Any, a: np.ndarray, b: np.ndarray) -> Callable[[], Any]:
+    left, right = convert(a), convert(b)
+    return lambda: multiply(left, right)
+
+
+def in_threads(multiply: Any, a: np.ndarray, b: np.ndarray, threads: int) -> Callable[[], Any]:
+    """The product in as many parts at once."""
+    parts = [
+        multiply(*part) for part in zip(np.array_split(a, threads), np.array_split(b, threads), strict=True)
+    ]
+    if threads == 1:
+        return parts[0]
+    pool = ThreadPoolExecutor(threads)
+    return lambda: list(pool.map(lambda part: part(), parts))
+
+
+def fastest(job: Callable[[], Any]) -> float:
+    """Seconds of the fastest of many runs, for a limit is what the machine can do at best."""
+    job()
+    seconds = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        job()
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
+
+
+def step_limit(measured: list[Mapping[str, Any]]) -> float:
+    """Seconds a step must take: the fastest way of each product, then reading p, m, v, g, writing p, m, v.
+
+    A copy reads once and writes once; the state's pass moves 3.5 times as much.
+    """
+    ways = [way for each in measured for way in each["products"].values()]
+    return sum(map(min, zip(*ways, strict=True))) + 3.5 * min(each["copy"] for each in measured)

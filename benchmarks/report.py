@@ -1,0 +1,114 @@
+"""Table and figure from the entries of bench.json alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from suite import figures, tables
+
+GOALS = {32: 40, 256: 120}  # times faster than the loop of fit, compilation included
+
+
+def write(entries: Sequence[Mapping[str, Any]], folder: Path) -> None:
+    """Writes table.csv, table.md, table.tex, figure.svg and figure.png beside bench.json."""
+    tables.save(table(entries), folder)
+    with figures.theme():
+        figures.save(figure(entries), folder)
+
+
+def table(entries: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "bench": entry["bench"],
+            "R": entry["setting"]["R"],
+            "examples": entry["setting"].get("examples", 1797),
+            "inputs": "×".join(map(str, entry["setting"]["inputs"])),
+            "subject": entry["subject"],
+            "against": entry["against"],
+            "seconds": entry["seconds"]["subject"]["median"],
+            "first run, s": entry.get("first_run_seconds", {}).get("subject"),
+            "against, s": entry["seconds"].get("against", {}).get("median"),
+            "times faster": 1 / entry["ratio"]["median"],
+            "least": 1 / entry["ratio"]["max"],
+            "most": 1 / entry["ratio"]["min"],
+            "peak, MB": entry["peak_bytes"] / 1e6 if "peak_bytes" in entry else None,
+        }
+        for entry in entries
+    )
+
+
+def figure(entries: Sequence[Mapping[str, Any]]) -> Any:
+    canvas, axes = figures.panels(columns=2, rows=2)
+    draw_total(axes[0], [entry for entry in entries if entry["bench"] == "total"])
+    draw_steady(axes[1], [entry for entry in entries if entry["bench"] in ("steady", "limit")])
+    grown = [entry for entry in entries if entry["bench"] == "growth in R"]
+    draw_growth(axes[2], grown, [e["seconds"]["subject"]["median"] for e in grown], "Seconds an epoch", "s")
+    peaks = [entry["peak_bytes"] / 1e6 for entry in grown]
+    draw_growth(axes[3], grown, peaks, "Peak memory of the process", "MB")
+    return canvas
+
+
+def draw_total(ax: Any, entries: Sequence[Mapping[str, Any]]) -> None:
+    """Speed-up over the loop of fit, with the goals."""
+    for subject in dict.fromkeys(entry["subject"] for entry in entries):
+        mine = [entry for entry in entries if entry["subject"] == subject]
+        times = np.array([[1 / e["ratio"][k] for k in ("median", "max", "min")] for e in mine])
+        x = [entry["setting"]["R"] for entry in mine]
+        bars = np.abs(times[:, 1:].T - times[:, 0])
+        ax.errorbar(x, times[:, 0], bars, marker="o", capsize=3, label=subject.split(", ")[1])
+    ax.plot(list(GOALS), list(GOALS.values()), "_", color=figures.THEORY, markersize=18, label="goal")
+    ax.set(
+        title="Against a loop of fit",
+        xlabel="replicates R",
+        ylabel="times faster",
+        xscale="log",
+        yscale="log",
+    )
+    ticks(ax, sorted({entry["setting"]["R"] for entry in entries}))
+    ax.legend()
+
+
+def draw_steady(ax: Any, entries: Sequence[Mapping[str, Any]]) -> None:
+    """Milliseconds a step of each contender, with the limit."""
+    sizes = sorted({entry["setting"]["R"] for entry in entries})
+    seen: dict[str, dict[int, float]] = {}
+    for entry in entries:
+        r = entry["setting"]["R"]
+        steps = 1 if entry["bench"] == "limit" else 29 * entry["setting"]["epochs"]
+        for side in ("subject", "against"):
+            milliseconds = entry["seconds"][side]["median"] / steps * 1e3
+            seen.setdefault(entry[side], {}).setdefault(r, milliseconds)
+    width = 0.8 / max(len(seen), 1)
+    for i, (label, by_size) in enumerate(seen.items()):
+        at = np.arange(len(by_size)) + (i - (len(seen) - 1) / 2) * width
+        bars = ax.bar(at, list(by_size.values()), width, label=label)
+        ax.bar_label(bars, fmt="%.2g", fontsize=7, padding=1)
+    ax.set(title="Compiled: a step", ylabel="milliseconds", yscale="log", xlabel="replicates R")
+    ax.set_xticks(range(len(sizes)), map(str, sizes))
+    ax.margins(y=0.35)
+    ax.legend(fontsize=7, loc="upper left")
+
+
+def draw_growth(
+    ax: Any, entries: Sequence[Mapping[str, Any]], values: Sequence[float], title: str, unit: str
+) -> None:
+    """Values against R on logarithmic axes, and the slope of the last three."""
+    x = [entry["setting"]["R"] for entry in entries]
+    ax.plot(x, values, "o-")
+    if len(x) > 2:
+        slope, level = np.polyfit(np.log(x[-3:]), np.log(values[-3:]), 1)
+        at = np.array(x[-3:], float)
+        figures.theory_line(ax, at, np.exp(level) * at**slope, f"slope {slope:.2f}")
+        ax.legend()
+    ax.set(title=title, xlabel="replicates R", ylabel=unit, xscale="log", yscale="log")
+    ticks(ax, x)
+
+
+def ticks(ax: Any, sizes: Sequence[int]) -> None:
+    ax.set_xticks(sizes, map(str, sizes))
+    ax.minorticks_off()

@@ -1,0 +1,93 @@
+"""The benches run, do the same work on both sides, and say what they measured. Their numbers are no tests."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from benchmarks import limit, report
+from benchmarks.compare import Side, compare
+
+ROOT = Path(__file__).parents[1]
+
+
+def benchmarks(*arguments: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "benchmarks", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+def test_a_smoke_run_writes_entries_table_and_figure(tmp_path: Path) -> None:
+    ran = benchmarks("steady", "--smoke", "--out", str(tmp_path))
+    assert ran.returncode == 0, ran.stderr[-3000:]
+    entries = json.loads((tmp_path / "bench.json").read_text())
+    promised = {"bench", "subject", "against", "ratio", "setting", "machine", "versions"}
+    assert entries and all(promised <= set(entry) for entry in entries)
+    for entry in entries:
+        assert 0 < entry["ratio"]["min"] <= entry["ratio"]["median"] <= entry["ratio"]["max"]
+    assert len(pd.read_csv(tmp_path / "table.csv")) == len(entries)
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+
+
+def test_an_unknown_bench_is_a_usage_error(tmp_path: Path) -> None:
+    ran = benchmarks("speed", "--out", str(tmp_path))
+    assert ran.returncode == 2 and "No bench is called speed" in ran.stderr and not list(tmp_path.iterdir())
+
+
+class Clock:
+    """A process whose contenders take the seconds they are told to."""
+
+    def __init__(self, **seconds: list[float]):
+        self.seconds, self.asked = seconds, []
+
+    def ask(self, contender: str, setting: dict) -> dict:
+        self.asked.append(contender)
+        return {"seconds": self.seconds[contender].pop(0)}
+
+
+def test_sides_take_turns_and_the_first_run_is_told_apart() -> None:
+    clock = Clock(ours=[9.0, 1.0, 2.0, 3.0], theirs=[8.0, 4.0, 4.0, 4.0])
+    sides = [Side(name, clock, name, {"R": 2}, scale) for name, scale in (("ours", 1.0), ("theirs", 0.5))]
+    entry = compare("made up", *sides, rounds=3)
+    assert clock.asked == ["ours", "theirs"] * 4
+    assert entry["ratio"] == {"median": 1.0, "min": 0.5, "max": 1.5}
+    assert entry["first_run_seconds"] == {"subject": 9.0, "against": 4.0}
+    assert entry["seconds"]["against"]["median"] == 2.0
+    table = report.table([entry | {"setting": {"R": 2, "inputs": [64]}}])
+    assert table.loc[0, "times faster"] == 1.0
+
+
+def test_the_limit_takes_the_fastest_way_of_each_product() -> None:
+    one = {"products": {"a": [1.0, 5.0], "b": [2.0, 3.0]}, "copy": 2.0}
+    other = {"products": {"c": [4.0, 1.5]}, "copy": 0.1}
+    assert limit.step_limit([one, other]) == pytest.approx(1.0 + 1.5 + 0.35)
+    shapes = limit.products({"batch": 5, "inputs": [7], "hidden": 3})
+    assert shapes == [(5, 7, 3), (5, 3, 10), (7, 5, 3), (3, 5, 10), (5, 10, 3)]
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_what_is_written_by_hand_does_the_same_work(backend: str) -> None:
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed; pip install 'crosscheck[{backend}]'")
+    code = f"""
+import numpy as np
+from benchmarks import contenders
+setting = {{"data": "digits", "inputs": [64], "hidden": 8, "batch": 64, "epochs": 3, "R": 3}}
+ours = contenders.replicates_steady(setting)()
+hand = contenders.{backend}_steady(setting)()
+np.testing.assert_allclose(np.array(hand), ours, rtol=1e-4)
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "KERAS_BACKEND": backend},
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stderr[-3000:]
