@@ -311,3 +311,29 @@ def test_repeated_seeds_are_paired_where_that_is_said():
     replicas.compile(keras.optimizers.SGD(0.1), losses.sparse_categorical_crossentropy)
     replicas.fit(x, y, 16, 1)
     np.testing.assert_array_equal(*replicas.get_weights()[0])
+
+
+def test_batches_are_filled_up_only_where_examples_keep_apart():
+    from suite.replicates.additive import fills_up
+    from suite.replicates.task import Task
+    from tests.test_replicates import convolutional, normalised
+
+    def active():
+        body = keras.layers.Dense(4, activity_regularizer=keras.regularizers.L2(0.1))
+        return keras.Sequential([keras.Input((6,)), body])
+
+    def lambdas():
+        return keras.Sequential([keras.Input((6,)), keras.layers.Lambda(lambda x: x - keras.ops.mean(x, 0))])
+
+    kinds, ours = keras.losses, losses.sparse_categorical_crossentropy
+    assert all(fills_up(Task(build(), ours)) for build in (dense, penalised, convolutional))
+    assert not any(fills_up(Task(build(), ours)) for build in (normalised, active, lambdas))
+    for loss in (losses.Brier(), kinds.BinaryCrossentropy(), kinds.mean_squared_error):
+        assert fills_up(Task(dense(), loss)), loss
+    for loss in (
+        kinds.Dice(),
+        kinds.SparseCategoricalCrossentropy(ignore_class=0),
+        kinds.MeanSquaredError(reduction="sum"),
+        lambda y_true, y_pred: keras.ops.mean(y_pred),
+    ):
+        assert not fills_up(Task(dense(), loss)), loss

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from suite.replicates.additive import fills_up
 from suite.replicates.task import Task
 
 DATA = ("x", "y", "sample_weight")
@@ -64,32 +65,40 @@ class Program:
     def all_batches(self, given: Mapping[str, Any], fixed: tuple[int, bool]) -> Any:
         """The mean loss and the metrics over all batches; the last takes what is left."""
         batch_size, training = fixed
-        whole, rest = divmod(given["order"].shape[-1], batch_size)
-        wide = self.seam.widest()
+        order, wide = given["order"], self.seam.widest()
+        n = order.shape[-1]
+        padded = n % batch_size and fills_up(self.task)
+        if padded:
+            order = ops.concatenate([order, order[..., : batch_size - n % batch_size]], -1)
 
-        def one(start: Any, count: int, carry: Any) -> Any:
+        def one(start: Any, length: int, carry: Any) -> Any:
             total, metrics = carry
-            batch = self.examples(given["order"], start, count)
-            loss, metrics = self.step(given, batch, metrics, training)
-            return total + count * ops.cast(loss, wide), metrics
+            real = ops.minimum(length, n - start) if padded else length
+            batch = self.examples(order, start, length)
+            loss, metrics = self.step(given, batch, real if padded else None, metrics, training)
+            return total + ops.cast(real, wide) * ops.cast(loss, wide), metrics
 
         axis = (self.size,) if self.stacked else ()
         carry = (ops.zeros(axis, wide), self.fresh_metrics(axis))
+        whole, rest = divmod(order.shape[-1], batch_size)
         carry = self.seam.repeat(
             whole, lambda i, carry: one(i * batch_size, batch_size, carry), carry, self.everything
         )
         if rest:
             carry = one(whole * batch_size, rest, carry)
         total, metrics = carry
-        return total / given["order"].shape[-1], self.metric_results(metrics)
+        return total / n, self.metric_results(metrics)
 
     def examples(self, order: Any, start: Any, count: int) -> Any:
         if self.stacked:
             return ops.slice(order, (0, start), (self.size, count))
         return ops.slice(order, (start,), (count,))
 
-    def step(self, given: Mapping[str, Any], batch: Any, metrics: Any, training: bool) -> Any:
-        """One batch [size, B] of example numbers: each replicate's loss, [size], and its metrics."""
+    def step(self, given: Mapping[str, Any], batch: Any, real: Any, metrics: Any, training: bool) -> Any:
+        """One batch [size, B] of example numbers: each replicate's loss, [size], and its metrics.
+
+        Of a batch that is filled up, only the first `real` examples count; all where None.
+        """
         mapped = {
             "own": given["own"],
             "batch": batch,
@@ -99,7 +108,7 @@ class Program:
         }
         if self.scales:
             mapped["loss_scale"] = read(self.scales)[0]
-        done = self.vectorized(lambda one: self.replicate_step(one, given["shared"], training))(mapped)
+        done = self.vectorized(lambda one: self.replicate_step(one, given["shared"], real, training))(mapped)
         if training:
             self.advance(done["gradients"], done["state"], given.get("active"))
         return done["loss"], done["metrics"]
@@ -107,10 +116,17 @@ class Program:
     def vectorized(self, function: Any) -> Any:
         return self.seam.vectorize(function) if self.stacked else function
 
-    def replicate_step(self, mapped: Mapping[str, Any], shared: Mapping[str, Any], training: bool) -> Any:
+    def replicate_step(
+        self, mapped: Mapping[str, Any], shared: Mapping[str, Any], real: Any, training: bool
+    ) -> Any:
         """Gradients, loss, next state and metrics of a single replicate."""
         source = {**shared, **mapped["own"]}
         data = {name: ops.take(source[name], mapped["batch"], axis=0) for name in DATA if name in source}
+        if real is not None:
+            length = mapped["batch"].shape[0]
+            counts = ops.cast(ops.arange(length, dtype="int32") < real, keras.config.floatx())
+            data["sample_weight"] = counts * data.get("sample_weight", 1.0)
+            data["fill"] = length / ops.cast(real, keras.config.floatx())
         arguments = {name: source[name] for name in self.task.arguments}
         given = {**mapped, **source, **data, "arguments": arguments}
         if training:

@@ -36,12 +36,13 @@ class Task:
         """(what to differentiate, (loss, next state, output)) of one replicate on one batch.
 
         `given` holds `state`, `x`, `y` and, where there are any, `sample_weight`, `arguments`,
-        `penalty_scale` and `loss_scale`.
+        `penalty_scale`, `loss_scale` and `fill`, the batch's length over the examples in it that count.
         """
         output, state, penalties = self.called(
             weights, given["state"], given["x"], training, return_losses=True
         )
         loss = self.mean_loss(given["y"], output, given.get("sample_weight"), given.get("arguments", {}))
+        loss = loss * ops.cast(given.get("fill", 1.0), loss.dtype)
         if penalties:
             penalty = sum(ops.cast(each, loss.dtype) for each in penalties)
             loss = loss + penalty * ops.cast(given.get("penalty_scale", 1.0), loss.dtype)
