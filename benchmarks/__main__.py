@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -24,17 +25,23 @@ Entry = dict[str, Any]
 
 
 def total(smoke: bool) -> Iterator[Entry]:
-    """From nothing to trained, against the loop on the same backend; the loop is timed on a few seeds."""
+    """From nothing to trained, against the loop on the same backend; the loop is timed on a few seeds.
+
+    Each side has a process: the models that a loop leaves behind slow down whoever traces next.
+    """
     for backend in ["tensorflow"] if smoke else installed():
-        rounds, sample = (1, 1) if smoke else (5, 3) if backend == "tensorflow" else (2, 2)
-        with Process(backend) as process:
+        rounds, sample = (1, 1) if smoke else (3, 3) if backend == "tensorflow" else (2, 2)
+        with Process(backend) as process, Process(backend) as other:
             # One small run first, so that neither side pays for the libraries' own start.
-            process.ask("fit_total", {**DIGITS, "epochs": 1, "sample": 1})
-            for r in (2,) if smoke else (32, 256):
-                setting = {**DIGITS, "epochs": 1 if smoke else 20, "R": r}
+            process.ask("replicates_total", {**DIGITS, "epochs": 1, "R": 2})
+            other.ask("fit_total", {**DIGITS, "epochs": 1, "sample": 1})
+            sizes = (2,) if smoke else (32, 256)
+            both = ("keras", "suite.losses") if backend == "tensorflow" else ("suite.losses",)
+            for loss, r in itertools.product(both, sizes):
+                setting = {**DIGITS, "epochs": 1 if smoke else 20, "R": r, "loss": loss}
                 ours = Side(OURS.format(backend), process, "replicates_total", setting, warm=False)
                 few = {**setting, "sample": sample}
-                loop = Side(LOOP.format(backend), process, "fit_total", few, r / sample, warm=False)
+                loop = Side(LOOP.format(backend), other, "fit_total", few, r / sample, warm=False)
                 note = f"compilation included; the loop timed on {sample} seeds and scaled to {r}"
                 yield compare("total", ours, loop, rounds, note)
 
@@ -45,7 +52,7 @@ def steady(smoke: bool) -> Iterator[Entry]:
         backends = ["tensorflow"] if smoke else installed()
         processes = {backend: stack.enter_context(Process(backend)) for backend in backends}
         for r in (2,) if smoke else (32, 256):
-            setting = {**DIGITS, "epochs": 1 if smoke else 4, "R": r}
+            setting = {**DIGITS, "epochs": 1 if smoke else 4, "R": r, "loss": "suite.losses"}
             ours = Side(OURS.format("tensorflow"), processes["tensorflow"], "replicates_steady", setting)
             for backend, what in (
                 ("jax", "JAX, vmap and scan"),
@@ -122,6 +129,10 @@ def growth(smoke: bool) -> Iterator[Entry]:
             yield {**entry, "seconds": {"subject": seconds}, "peak_bytes": answers[-1]["peak"]}
 
 
+def identity(entry: Entry) -> tuple[Any, ...]:
+    return entry["bench"], entry["subject"], entry["against"], json.dumps(entry["setting"], sort_keys=True)
+
+
 BENCHES: dict[str, Callable[[bool], Iterator[Entry]]] = {
     "total": total,
     "steady": steady,
@@ -135,19 +146,23 @@ BENCHES: dict[str, Callable[[bool], Iterator[Entry]]] = {
 @click.option("--smoke", is_flag=True, help="Tiny sizes: does it run at all?")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("results/bench"), show_default=True)
 def main(names: tuple[str, ...], smoke: bool, out: Path) -> None:
-    """Time Replicates against what one would otherwise do: total, steady, larger, growth; all by default."""
+    """Time Replicates against what one would otherwise do: total, steady, larger, growth; all by default.
+
+    Entries of an earlier run in the same folder stay where this one does not measure them anew.
+    """
     unknown = set(names) - set(BENCHES)
     if unknown:
         raise UsageError(f"No bench is called {', '.join(sorted(unknown))}; there are {', '.join(BENCHES)}.")
     for backend in {"jax", "torch"} - set(installed()):
         click.echo(f"{backend} is not installed: left out (pip install 'crosscheck[{backend}]')")
-    entries: list[Entry] = []
+    file = out / "bench.json"
+    entries: list[Entry] = json.loads(file.read_text()) if file.exists() and names else []
     for name in names or BENCHES:
         for entry in BENCHES[name](smoke):
-            entries.append(entry)
+            entries = [old for old in entries if identity(old) != identity(entry)] + [entry]
             ratio = entry["ratio"]["median"]
             click.echo(f"{entry['bench']}: {entry['subject']} / {entry['against']} = {ratio:.4g}")
-            write_atomically(out / "bench.json", json.dumps(entries, indent=1, ensure_ascii=False) + "\n")
+            write_atomically(file, json.dumps(entries, indent=1, ensure_ascii=False) + "\n")
     report.write(entries, out)
 
 

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 from sklearn.datasets import load_digits
 
+from suite import losses
 from suite.models import perceptron
 from suite.replicates import Replicates, batch_order
 
@@ -43,13 +44,16 @@ def builder(setting: Setting) -> Callable[[], keras.Model]:
     return build
 
 
-def loss() -> keras.losses.Loss:
+def loss(setting: Setting) -> keras.losses.Loss:
+    """Keras' own, or ours: both sides of a comparison have the same."""
+    if setting.get("loss") == "suite.losses":
+        return losses.SparseCategoricalCrossentropy()
     return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
 def compiled(setting: Setting) -> Replicates:
     replicas = Replicates(builder(setting), range(setting["R"]), mode=setting.get("mode", "auto"))
-    replicas.compile(keras.optimizers.Adam(RATE), loss())
+    replicas.compile(keras.optimizers.Adam(RATE), loss(setting))
     return replicas
 
 
@@ -67,7 +71,7 @@ def fit_total(setting: Setting) -> Job:
         for seed in range(setting["sample"]):
             keras.utils.set_random_seed(seed)
             model = builder(setting)()
-            model.compile(keras.optimizers.Adam(RATE), loss())
+            model.compile(keras.optimizers.Adam(RATE), loss(setting))
             model.fit(x, y, setting["batch"], setting["epochs"], verbose=0)
 
     return job

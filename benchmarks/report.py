@@ -28,6 +28,7 @@ def table(entries: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
             "R": entry["setting"]["R"],
             "examples": entry["setting"].get("examples", 1797),
             "inputs": "×".join(map(str, entry["setting"]["inputs"])),
+            "loss": entry["setting"].get("loss", "keras"),
             "subject": entry["subject"],
             "against": entry["against"],
             "seconds": entry["seconds"]["subject"]["median"],
@@ -55,12 +56,12 @@ def figure(entries: Sequence[Mapping[str, Any]]) -> Any:
 
 def draw_total(ax: Any, entries: Sequence[Mapping[str, Any]]) -> None:
     """Speed-up over the loop of fit, with the goals."""
-    for subject in dict.fromkeys(entry["subject"] for entry in entries):
-        mine = [entry for entry in entries if entry["subject"] == subject]
+    for kind in dict.fromkeys(map(way, entries)):
+        mine = sorted((e for e in entries if way(e) == kind), key=lambda e: e["setting"]["R"])
         times = np.array([[1 / e["ratio"][k] for k in ("median", "max", "min")] for e in mine])
         x = [entry["setting"]["R"] for entry in mine]
         bars = np.abs(times[:, 1:].T - times[:, 0])
-        ax.errorbar(x, times[:, 0], bars, marker="o", capsize=3, label=subject.split(", ")[1])
+        ax.errorbar(x, times[:, 0], bars, marker="o", capsize=3, label=kind)
     ax.plot(list(GOALS), list(GOALS.values()), "_", color=figures.THEORY, markersize=18, label="goal")
     ax.set(
         title="Against a loop of fit",
@@ -71,6 +72,11 @@ def draw_total(ax: Any, entries: Sequence[Mapping[str, Any]]) -> None:
     )
     ticks(ax, sorted({entry["setting"]["R"] for entry in entries}))
     ax.legend()
+
+
+def way(entry: Mapping[str, Any]) -> str:
+    backend = entry["subject"].removeprefix("Replicates, ")
+    return f"{backend}, {'our loss' if entry['setting'].get('loss') == 'suite.losses' else 'its loss'}"
 
 
 def draw_steady(ax: Any, entries: Sequence[Mapping[str, Any]]) -> None:

@@ -11,6 +11,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from suite.replicates.plan import has_convolutions
+
 Variables = Sequence[keras.Variable]
 
 
@@ -112,8 +114,9 @@ def unstackable(layer: keras.Layer) -> str | None:
 
 
 def compiles(model: keras.Model) -> bool:
-    """Whether the program gains from XLA."""
-    return not any(isinstance(layer, keras.layers.RNN) for layer in model._flatten_layers())
+    """Whether XLA pays: not for recurrences, nor for convolutions on a CPU, six times slower."""
+    recurrent = any(isinstance(layer, keras.layers.RNN) for layer in model._flatten_layers())
+    return not recurrent and not (device() == "cpu" and has_convolutions(model))
 
 
 def device() -> str:
