@@ -34,9 +34,10 @@ def table(entries: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
             "seconds": entry["seconds"]["subject"]["median"],
             "first run, s": entry.get("first_run_seconds", {}).get("subject"),
             "against, s": entry["seconds"].get("against", {}).get("median"),
-            "times faster": 1 / entry["ratio"]["median"],
-            "least": 1 / entry["ratio"]["max"],
-            "most": 1 / entry["ratio"]["min"],
+            "ratio": entry["ratio"]["median"],
+            "ratio, least": entry["ratio"]["min"],
+            "ratio, most": entry["ratio"]["max"],
+            "times faster": None if entry["bench"].startswith("growth") else 1 / entry["ratio"]["median"],
             "peak, MB": entry["peak_bytes"] / 1e6 if "peak_bytes" in entry else None,
         }
         for entry in entries
@@ -48,9 +49,8 @@ def figure(entries: Sequence[Mapping[str, Any]]) -> Any:
     draw_total(axes[0], [entry for entry in entries if entry["bench"] == "total"])
     draw_steady(axes[1], [entry for entry in entries if entry["bench"] in ("steady", "limit")])
     grown = [entry for entry in entries if entry["bench"] == "growth in R"]
-    draw_growth(axes[2], grown, [e["seconds"]["subject"]["median"] for e in grown], "Seconds an epoch", "s")
-    peaks = [entry["peak_bytes"] / 1e6 for entry in grown]
-    draw_growth(axes[3], grown, peaks, "Peak memory of the process", "MB")
+    draw_time(axes[2], grown)
+    draw_memory(axes[3], grown)
     return canvas
 
 
@@ -62,6 +62,7 @@ def draw_total(ax: Any, entries: Sequence[Mapping[str, Any]]) -> None:
         x = [entry["setting"]["R"] for entry in mine]
         bars = np.abs(times[:, 1:].T - times[:, 0])
         ax.errorbar(x, times[:, 0], bars, marker="o", capsize=3, label=kind)
+    ax.set_ylim(1.5, 300)
     ax.plot(list(GOALS), list(GOALS.values()), "_", color=figures.THEORY, markersize=18, label="goal")
     ax.set(
         title="Against a loop of fit",
@@ -71,12 +72,12 @@ def draw_total(ax: Any, entries: Sequence[Mapping[str, Any]]) -> None:
         yscale="log",
     )
     ticks(ax, sorted({entry["setting"]["R"] for entry in entries}))
-    ax.legend()
+    ax.legend(loc="lower right", fontsize=7)
 
 
 def way(entry: Mapping[str, Any]) -> str:
     backend = entry["subject"].removeprefix("Replicates, ")
-    return f"{backend}, {'our loss' if entry['setting'].get('loss') == 'suite.losses' else 'its loss'}"
+    return f"{backend}, {'our loss' if entry['setting'].get('loss') == 'suite.losses' else 'Keras loss'}"
 
 
 def draw_steady(ax: Any, entries: Sequence[Mapping[str, Any]]) -> None:
@@ -96,23 +97,34 @@ def draw_steady(ax: Any, entries: Sequence[Mapping[str, Any]]) -> None:
         ax.bar_label(bars, fmt="%.2g", fontsize=7, padding=1)
     ax.set(title="Compiled: a step", ylabel="milliseconds", yscale="log", xlabel="replicates R")
     ax.set_xticks(range(len(sizes)), map(str, sizes))
-    ax.margins(y=0.35)
+    ax.set_ylim(0.1, 300)
     ax.legend(fontsize=7, loc="upper left")
 
 
-def draw_growth(
-    ax: Any, entries: Sequence[Mapping[str, Any]], values: Sequence[float], title: str, unit: str
-) -> None:
-    """Values against R on logarithmic axes, and the slope of the last three."""
+def draw_time(ax: Any, entries: Sequence[Mapping[str, Any]]) -> None:
+    """Seconds an epoch against R on logarithmic axes, and the slope of the last three."""
     x = [entry["setting"]["R"] for entry in entries]
-    ax.plot(x, values, "o-")
+    seconds = [entry["seconds"]["subject"]["median"] for entry in entries]
+    ax.plot(x, seconds, "o-")
     if len(x) > 2:
-        slope, level = np.polyfit(np.log(x[-3:]), np.log(values[-3:]), 1)
+        slope, level = np.polyfit(np.log(x[-3:]), np.log(seconds[-3:]), 1)
         at = np.array(x[-3:], float)
         figures.theory_line(ax, at, np.exp(level) * at**slope, f"slope {slope:.2f}")
         ax.legend()
-    ax.set(title=title, xlabel="replicates R", ylabel=unit, xscale="log", yscale="log")
+    ax.set(title="Time", xlabel="replicates R", ylabel="seconds an epoch", xscale="log", yscale="log")
     ticks(ax, x)
+
+
+def draw_memory(ax: Any, entries: Sequence[Mapping[str, Any]]) -> None:
+    """Peak memory of a process of its own against R, and what one more replicate takes."""
+    x = np.array([entry["setting"]["R"] for entry in entries], float)
+    megabytes = np.array([entry["peak_bytes"] / 1e6 for entry in entries])
+    ax.plot(x, megabytes, "o")
+    if len(x) > 2:
+        slope, level = np.polyfit(x, megabytes, 1)
+        figures.theory_line(ax, x, level + slope * x, f"{slope:.2f} MB a replicate")
+        ax.legend(loc="lower right")
+    ax.set(title="Memory", xlabel="replicates R", ylabel="peak of the process, MB", ylim=(0, None))
 
 
 def ticks(ax: Any, sizes: Sequence[int]) -> None:
