@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -45,12 +46,19 @@ def table(entries: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def figure(entries: Sequence[Mapping[str, Any]]) -> Any:
-    canvas, axes = figures.panels(columns=2, rows=2)
-    draw_total(axes[0], [entry for entry in entries if entry["bench"] == "total"])
-    draw_steady(axes[1], [entry for entry in entries if entry["bench"] in ("steady", "limit")])
-    grown = [entry for entry in entries if entry["bench"] == "growth in R"]
-    draw_time(axes[2], grown)
-    draw_memory(axes[3], grown)
+    panels = {
+        draw_total: ("total",),
+        draw_steady: ("steady", "limit"),
+        draw_time: ("growth in R",),
+        draw_memory: ("growth in R",),
+    }
+    chosen = {draw: [e for e in entries if e["bench"] in names] for draw, names in panels.items()}
+    drawn = [(draw, some) for draw, some in chosen.items() if some]
+    canvas, axes = figures.panels(columns=2, rows=max(1, -(-len(drawn) // 2)))
+    for ax, (draw, some) in zip(axes, drawn, strict=False):
+        draw(ax, some)
+    for ax in axes[len(drawn) :]:
+        ax.set_axis_off()
     return canvas
 
 

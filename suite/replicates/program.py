@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,8 +18,25 @@ FIRST_SCALE, GROWTH_STEPS = 2.0**15, 2000  # of keras.optimizers.LossScaleOptimi
 
 
 def seam() -> Any:
-    """The module that speaks this process' backend."""
-    return importlib.import_module(f"suite.replicates.{keras.backend.backend()}")
+    """The module that speaks this process' backend; imported by name, for what is measured depends on it.
+
+    Raises:
+        NotImplementedError: on a backend that has none.
+    """
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        from suite.replicates import tensorflow
+
+        return tensorflow
+    if backend == "jax":
+        from suite.replicates import jax
+
+        return jax
+    if backend == "torch":
+        from suite.replicates import torch
+
+        return torch
+    raise NotImplementedError(f"Replicates run on tensorflow, jax and torch, not on {backend}.")
 
 
 class Program:
