@@ -10,6 +10,8 @@ from typing import Any
 from benchmarks.process import Process
 from suite import provenance
 
+Entry = dict[str, Any]
+
 
 @dataclass(frozen=True)
 class Side:
@@ -25,20 +27,20 @@ class Side:
     def seconds(self) -> float:
         return self.process.ask(self.contender, self.setting)["seconds"] * self.scale
 
+    def first(self) -> float:
+        """Seconds of the contender's first run ever, whichever comparison that was for."""
+        return self.process.ask(self.contender, self.setting)["first"] * self.scale
 
-def compare(bench: str, subject: Side, against: Side, rounds: int, note: str = "") -> dict[str, Any]:
+
+def compare(bench: str, subject: Side, against: Side, rounds: int, note: str = "") -> Entry:
     """One entry of bench.json: the ratio of the subject's time to the other's, below 1 where it is faster."""
-    first = {side.label: side.seconds() for side in (subject, against) if side.warm}
+    sides = {"subject": subject, "against": against}
+    first = {name: side.first() for name, side in sides.items() if side.warm}
     pairs = [(subject.seconds(), against.seconds()) for _ in range(rounds)]
     mine, theirs = (list(times) for times in zip(*pairs, strict=True))
     entry = record(bench, subject.label, against.label, [a / b for a, b in pairs], subject.setting, note)
     seconds = {"subject": spread(mine), "against": spread(theirs)}
-    compiling = {
-        name: round(first[side.label], 3)
-        for name, side in (("subject", subject), ("against", against))
-        if side.label in first
-    }
-    return {**entry, "seconds": seconds, "first_run_seconds": compiling}
+    return {**entry, "rounds": rounds, "seconds": seconds, "first_run_seconds": first}
 
 
 def record(
@@ -48,7 +50,7 @@ def record(
     ratios: Sequence[float],
     setting: Mapping[str, Any],
     note: str = "",
-) -> dict[str, Any]:
+) -> Entry:
     return {
         "bench": bench,
         "subject": subject,

@@ -5,18 +5,19 @@ All train the same perceptron on the same batches in the same order, so that the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
 from sklearn.datasets import load_digits
 
+from benchmarks.process import cpp_compiler
+from benchmarks.settings import Setting
 from suite import losses
 from suite.models import perceptron
 from suite.replicates import Replicates, batch_order
 
-Setting = Mapping[str, Any]
 Job = Callable[[], Any]
 RATE = 1e-3
 
@@ -169,7 +170,8 @@ def torch_steady(setting: Setting) -> Job:
             w.sub_(rate * a / (b.sqrt() + 1e-7))
         return losses
 
-    run = torch.compile(step)
+    # One program for whole batches and one for the last: a program for any size would be slower.
+    run = torch.compile(step, dynamic=False) if cpp_compiler() else step
     state: dict[str, int] = {"t": 0, "epoch": 0}
 
     def job() -> list[np.ndarray]:

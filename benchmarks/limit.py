@@ -8,28 +8,31 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import keras
 import numpy as np
 
+from benchmarks.settings import Setting
+
 REPEATS = 30
+THREADS = sorted({1, os.cpu_count() or 1})
+PASSES = 3.5  # a copy reads and writes once; the state's pass reads p, m, v, g and writes p, m, v
 
 
-def products(setting: Mapping[str, Any]) -> list[tuple[int, int, int]]:
+def products(setting: Setting) -> list[tuple[int, int, int]]:
     """(rows, inner, columns) of x·W1, h·W2, xᵀ·g1, hᵀ·g2 and g2·W2ᵀ, for each replicate."""
     b, (d,), h, k = setting["batch"], setting["inputs"], setting["hidden"], 10
     return [(b, d, h), (b, h, k), (d, b, h), (h, b, k), (b, k, h)]
 
 
-def parameters(setting: Mapping[str, Any]) -> int:
+def parameters(setting: Setting) -> int:
     (d,), h = setting["inputs"], setting["hidden"]
     return setting["R"] * (d * h + h + h * 10 + 10)
 
 
-def rates(setting: Mapping[str, Any]) -> dict[str, Any]:
+def rates(setting: Setting) -> dict[str, Any]:
     """Seconds of each product by each way that this process knows, and of copying the weights once."""
     rng = np.random.default_rng(0)
     seconds: dict[str, list[float]] = {}
@@ -37,18 +40,22 @@ def rates(setting: Mapping[str, Any]) -> dict[str, Any]:
         a = rng.normal(size=(setting["R"], rows, inner)).astype("float32")
         b = rng.normal(size=(setting["R"], inner, columns)).astype("float32")
         for name, multiply in ways():
-            for threads in {1, os.cpu_count() or 1}:
+            for threads in THREADS:
                 job = in_threads(multiply, a, b, threads)
                 seconds.setdefault(f"{name}, {threads} threads", []).append(fastest(job))
-    source = np.zeros(parameters(setting), "float32")
-    target = np.empty_like(source)
-    return {"products": seconds, "copy": fastest(lambda: np.copyto(target, source))}
+    return {"products": seconds, "copy": min(copying(parameters(setting), threads) for threads in THREADS)}
+
+
+def copying(size: int, threads: int) -> float:
+    """Seconds of copying as many float32 numbers, a part on each thread."""
+    source, target = np.zeros(size, "float32"), np.ones(size, "float32")
+    return fastest(in_threads(lambda a, b: lambda: np.copyto(b, a), source, target, threads))
 
 
 def ways() -> Iterator[tuple[str, Callable[[np.ndarray, np.ndarray], Callable[[], Any]]]]:
     """Batched products on this process' backend, and in NumPy."""
     yield "NumPy", lambda a, b: lambda: a @ b
-    backend = keras.backend.backend()
+    backend = os.environ.get("KERAS_BACKEND")
     if backend == "tensorflow":
         import tensorflow as tf
 
@@ -94,10 +101,16 @@ def fastest(job: Callable[[], Any]) -> float:
     return min(seconds)
 
 
-def step_limit(measured: list[Mapping[str, Any]]) -> float:
-    """Seconds a step must take: the fastest way of each product, then reading p, m, v, g, writing p, m, v.
+def step_limit(measured: Sequence[Mapping[str, Any]]) -> float:
+    """Seconds a step must take: the fastest way of each product, then the pass over the optimiser's state."""
+    least = parts(measured)
+    return sum(product["seconds"] for product in least["products"]) + least["state"]
 
-    A copy reads once and writes once; the state's pass moves 3.5 times as much.
-    """
-    ways = [way for each in measured for way in each["products"].values()]
-    return sum(map(min, zip(*ways, strict=True))) + 3.5 * min(each["copy"] for each in measured)
+
+def parts(measured: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the limit is made of: each product's fastest way with its seconds, and the pass over the state."""
+    ways = [(way, seconds) for each in measured for way, seconds in each["products"].items()]
+    count = len(ways[0][1])
+    best = [min((seconds[i], way) for way, seconds in ways) for i in range(count)]
+    products = [{"way": way, "seconds": seconds} for seconds, way in best]
+    return {"products": products, "state": PASSES * min(each["copy"] for each in measured)}

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from benchmarks.worker import ANSWER
-from suite.errors import UsageError
+from suite.errors import CrosscheckError
 
-MODULES = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
+BACKENDS = ("tensorflow", "jax", "torch")
 
 
 def installed() -> list[str]:
-    return [backend for backend, module in MODULES.items() if importlib.util.find_spec(module)]
+    return [backend for backend in BACKENDS if importlib.util.find_spec(backend)]
+
+
+def cpp_compiler() -> str | None:
+    """The C++ compiler that `torch.compile` would call; None where there is none."""
+    return shutil.which(os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++"))
 
 
 class Process:
@@ -35,26 +42,38 @@ class Process:
         )
 
     def ask(self, contender: str, setting: Mapping[str, Any]) -> dict[str, Any]:
-        """The worker's answer: `seconds`, `peak` bytes.
+        """The worker's answer: `seconds`, `first` (those of its first run), `peak` and `base` bytes.
 
         Raises:
-            UsageError: if the worker died; its own words stand above.
+            CrosscheckError: if the worker died; its own words stand above.
         """
-        assert self.child.stdin and self.child.stdout
-        self.child.stdin.write(json.dumps({"contender": contender, "setting": setting}) + "\n")
-        self.child.stdin.flush()
+        assert self.child.stdin
+        with contextlib.suppress(BrokenPipeError):  # of the dead: `answer` tells
+            self.child.stdin.write(json.dumps({"contender": contender, "setting": setting}) + "\n")
+            self.child.stdin.flush()
+        return self.answer(contender)
+
+    def answer(self, question: str = "start") -> dict[str, Any]:
+        assert self.child.stdout
         for line in self.child.stdout:
             if line.startswith(ANSWER):
                 return json.loads(line.removeprefix(ANSWER))
-        raise UsageError(f"The benchmark of {contender} on {self.backend} died; its error stands above.")
+        raise CrosscheckError(f"The benchmark's {question} on {self.backend} died; its error stands above.")
 
     def close(self) -> None:
         assert self.child.stdin
-        self.child.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self.child.stdin.close()
         self.child.wait()
 
-    def __enter__(self) -> Process:
-        return self
 
-    def __exit__(self, *error: object) -> None:
-        self.close()
+@contextlib.contextmanager
+def started(*backends: str) -> Iterator[list[Process]]:
+    """A worker each, all of which have imported what they need: none is busy while another is timed."""
+    with contextlib.ExitStack() as stack:
+        processes = [Process(backend) for backend in backends]
+        for process in processes:
+            stack.callback(process.close)
+        for process in processes:
+            process.answer()
+        yield processes

@@ -6,15 +6,38 @@ import json
 import resource
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 ANSWER = "benchmark: "  # libraries print to the same stream
 
 
+class Timed:
+    """A job, which remembers how long its first run took: that one compiles."""
+
+    def __init__(self, run: Callable[[], Any]):
+        self.run = run
+        self.first: float | None = None
+
+    def __call__(self) -> dict[str, float]:
+        start = time.perf_counter()
+        self.run()
+        seconds = time.perf_counter() - start
+        self.first = seconds if self.first is None else self.first
+        return {"seconds": seconds, "first": self.first}
+
+
+def peak() -> int:
+    """Bytes of memory held at most so far; the system counts kilobytes on Linux, bytes on macOS."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
 def main() -> None:
     from benchmarks import contenders, limit
 
-    jobs: dict[str, Any] = {}
+    base = peak()
+    tell({})  # ready: whatever takes long to import is there
+    jobs: dict[str, Timed] = {}
     for line in sys.stdin:
         request = json.loads(line)
         name, setting = request["contender"], request["setting"]
@@ -23,14 +46,13 @@ def main() -> None:
             answer = limit.rates(setting)
         else:
             if key not in jobs:
-                jobs[key] = getattr(contenders, name)(setting)
-            start = time.perf_counter()
-            jobs[key]()
-            answer = {"seconds": time.perf_counter() - start}
-        # Kilobytes on Linux, bytes on macOS.
-        unit = 1 if sys.platform == "darwin" else 1024
-        answer["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-        print(ANSWER + json.dumps(answer), flush=True)
+                jobs[key] = Timed(getattr(contenders, name)(setting))
+            answer = jobs[key]()
+        tell({**answer, "peak": peak(), "base": base})
+
+
+def tell(answer: dict[str, Any]) -> None:
+    print(ANSWER + json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ def benchmarks(*arguments: str) -> subprocess.CompletedProcess:
 
 
 def test_a_smoke_run_writes_entries_table_and_figure(tmp_path: Path) -> None:
-    ran = benchmarks("steady", "--smoke", "--out", str(tmp_path))
+    ran = benchmarks("limit", "--smoke", "--out", str(tmp_path))
     assert ran.returncode == 0, ran.stderr[-3000:]
     entries = json.loads((tmp_path / "bench.json").read_text())
     promised = {"bench", "subject", "against", "ratio", "setting", "machine", "versions"}
@@ -44,11 +44,12 @@ class Clock:
     """A process whose contenders take the seconds they are told to."""
 
     def __init__(self, **seconds: list[float]):
-        self.seconds, self.asked = seconds, []
+        self.seconds, self.asked, self.first = seconds, [], {}
 
     def ask(self, contender: str, setting: dict) -> dict:
         self.asked.append(contender)
-        return {"seconds": self.seconds[contender].pop(0)}
+        took = self.seconds[contender].pop(0)
+        return {"seconds": took, "first": self.first.setdefault(contender, took)}
 
 
 def test_sides_take_turns_and_the_first_run_is_told_apart() -> None:
@@ -60,7 +61,31 @@ def test_sides_take_turns_and_the_first_run_is_told_apart() -> None:
     assert entry["first_run_seconds"] == {"subject": 9.0, "against": 4.0}
     assert entry["seconds"]["against"]["median"] == 2.0
     table = report.table([entry | {"setting": {"R": 2, "inputs": [64]}}])
-    assert table.loc[0, "times faster"] == 1.0
+    assert table.loc[0, "times faster"] == 1.0 and table.loc[0, "against, first run, s"] == 4.0
+
+
+def grown(r: int, seconds: float) -> dict:
+    """An entry of the sweep in R."""
+    spread = {"median": seconds, "min": seconds, "max": seconds}
+    clock = Clock(ours=[seconds] * 2, smallest=[1.0] * 2)
+    sides = [Side(name, clock, name, {"R": r, "inputs": [64]}) for name in ("ours", "smallest")]
+    sized = {"peak_bytes": 3_000_000, "base_bytes": 1_000_000, "seconds": {"subject": spread}}
+    return {**compare("growth in R", *sides, rounds=1), **sized}
+
+
+def test_the_slope_is_that_of_the_last_three_points() -> None:
+    entries = [grown(r, seconds) for r, seconds in ((1, 7.0), (4, 2.0), (16, 8.0), (64, 32.0))]
+    assert report.table(entries)["slope"].tolist() == pytest.approx([1.0] * 4)
+    assert report.table(entries[:2])["slope"].isna().all()
+
+
+def test_a_table_can_be_drawn_again_from_what_was_measured(tmp_path: Path) -> None:
+    (tmp_path / "bench.json").write_text(json.dumps([grown(1, 1.0), grown(4, 2.0), grown(16, 3.0)]))
+    ran = benchmarks("--redraw", "--out", str(tmp_path))
+    assert ran.returncode == 0, ran.stderr[-3000:]
+    assert len(pd.read_csv(tmp_path / "table.csv")) == 3
+    missing = benchmarks("--redraw", "--out", str(tmp_path / "nowhere"))
+    assert missing.returncode == 2 and "Measure some first" in missing.stderr
 
 
 def test_the_limit_takes_the_fastest_way_of_each_product() -> None:
