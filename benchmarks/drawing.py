@@ -100,10 +100,11 @@ def levels(ax: Axes, sizes: Sequence[int], at: Mapping[int, tuple[float, str]], 
         place: Any = {
             "xytext": (0, 3),
             "textcoords": "offset points",
+            "ha": "right",
             "fontsize": 7.5,
             "color": figures.THEORY,
         }
-        ax.annotate(words, (x - 0.45, value), **place)
+        ax.annotate(words, (x + 0.45, value), **place)
     ax.margins(y=0.12)
     if sizes:
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=1, fontsize=8)
