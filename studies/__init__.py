@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from suite.claims import Study
 
 NAMES = (
+    "execution_paths",
     "saturation",
     "label_smoothing",
     "mutual_information",

@@ -1,7 +1,8 @@
 """Gradient saturation: dL/dz = p − y, so easy examples fall silent and confident errors do not.
 
 Expect: the identity holds wherever the code keeps the logits; several stock paths lose the gradient of
-confidently wrong examples altogether. Costs about a minute and a half at the standard scale on two cores.
+confidently wrong examples altogether. Costs a minute at the standard scale on two cores, beside the paths of
+`execution_paths`.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from typing import Any
 import mpmath
 import numpy as np
 
+from studies.execution_paths import draw_errors, path_units, wrong_side
 from suite.claims import Check, Claim, Theory, Unit
 from suite.criteria import Equal, Exceeds, Identity
-from suite.lazy import data, figures, keras, losses, models, optimize, paths, pd, replicates, rows, sns
+from suite.lazy import autodiff, data, figures, keras, losses, models, optimize, paths, pd, replicates, rows
 
 CLAIM = Claim(
     title="Cross-entropy's gradient is p − y: it saturates on easy examples and only there",
@@ -29,9 +31,10 @@ CLAIM = Claim(
 SEEDS = {"smoke": 8, "standard": 32, "full": 128}
 IMAGE_SEEDS = {"smoke": 8, "standard": 8, "full": 64}  # MNIST-sized sets cost more a seed
 SETS = ("digits", "mnist", "fashion_mnist")
-POLICIES = ("float64", "float32", "mixed_bfloat16", "mixed_float16")
+DTYPES = ("float64", "float32")
 
-LOGITS = np.array([0, 1, 2, 5, 10, 15, 20, 30, 40, 60, 88, 100, 1000.0])  # exact in bfloat16
+LOGITS = np.array([0, 1e-3, 1, 2, 5, 10, 15, 20, 30, 40, 60, 88, 100, 1e3, 1e4])
+SOFT_LABELS = (0.0, 0.1, 0.3, 0.5, 0.7, 1.0)
 EASY = np.array([1, 2, 5, 10, 20, 40, 60, 80.0])  # e^−80 is still a normal float32
 HARD = np.array([5, 10, 20, 40, 100, 1000.0])
 EXAMPLES = {"smoke": 1_000, "standard": 5_000, "full": 60_000}  # of a training set, at most
@@ -47,10 +50,11 @@ EARLY, LATE = (1e3, 2e4), (1e5, 2e6)
 CHECKS = (
     Check(
         "gradient",
-        "Autodiff of this package's loss gives p − y for |z| up to 1000, in every mode and dtype policy.",
+        "Autodiff gives p − y for |z| up to 10,000 and y from 0 to 1: ours and Keras' on logits.",
         Identity(ulps=4),
         r"p - y",
         control="squared error through the same sigmoid, judged as if it were cross-entropy",
+        settings=DTYPES,
         exact=True,
     ),
     Check(
@@ -59,6 +63,7 @@ CHECKS = (
         Identity(ulps=4),
         r"p - y",
         control="squared error through the same head, judged as if it were cross-entropy",
+        settings=("tensorflow",),
         scope=True,
         exact=True,
     ),
@@ -68,7 +73,7 @@ CHECKS = (
         Identity(ulps=4),
         r"\ln|p - y| = -|z| - \ln(1 + e^{-|z|})",
         control="squared error through a sigmoid, whose gradient decays twice as fast",
-        settings=("float64", "float32"),
+        settings=DTYPES,
         exact=True,
     ),
     Check(
@@ -169,8 +174,6 @@ THEORIES = (
 
 def units(scale: str) -> list[Unit]:
     seeds, image_seeds = tuple(range(SEEDS[scale])), tuple(range(IMAGE_SEEDS[scale]))
-    policies = POLICIES if scale != "smoke" else ("float32", "mixed_float16")
-    grid = [Unit("saturation", "measure_paths", {"policy": policy}, cost=15) for policy in policies]
     focus = [
         Unit(
             "saturation",
@@ -183,7 +186,8 @@ def units(scale: str) -> list[Unit]:
         for name in SETS
     ]
     return [
-        *grid,
+        *path_units(scale, ("binary",), ("tensorflow",)),
+        Unit("saturation", "measure_identity"),
         Unit("saturation", "measure_tails"),
         *focus,
         Unit("saturation", "train_recovery", {}, seeds, ("digits",), cost=20),
@@ -191,78 +195,52 @@ def units(scale: str) -> list[Unit]:
     ]
 
 
-def squared_error(y_true, y_pred):
-    """The control's loss, on a probability."""
-    return keras.ops.mean(keras.ops.square(y_pred - keras.ops.cast(y_true, y_pred.dtype)), axis=-1)
-
-
-def measure_paths(seeds: tuple[int, ...], policy: str) -> pd.DataFrame:
-    """dL/dz on every path of one dtype policy; squared error through each head is the control."""
-    everywhere = paths.grid(policies=(policy,))
-    claim = [gradient_rows(path) for path in everywhere]
-    control = [gradient_rows(path, loss=foil(path)) for path in everywhere if path.mode == "graph"]
-    return pd.concat([*claim, *control])
-
-
-def gradient_rows(path: paths.Path, loss=None) -> pd.DataFrame:
-    z, y = probes(path)
-    value, slope = paths.probe(path, z, y, loss=loss)
-    shared = {
-        "check": "gradient" if path.implementation == "ours" else "gradient_paths",
-        "arm": "control" if loss else "claim",
-        "path": str(path),
-        "x": z,
-    }
-    judged = rows.tidy(
-        **shared,
-        quantity=[f"gradient y={label:g}" for label in y],
-        value=slope,
-        reference=paths.oracle_gradient(z, y),
-        resolution=paths.ulp(path),
-    )
-    shown = rows.tidy(
-        **{**shared, "check": ""},
-        quantity=[f"loss y={label:g}" for label in y],
-        value=value,
-        reference=paths.oracle_value(z, y),
-    )
-    return pd.concat([judged, shown])
-
-
-def probes(path: paths.Path) -> tuple[np.ndarray, np.ndarray]:
-    """Both labels at ±z; through `train_on_batch`, one call an example, the wrong side alone."""
-    if path.mode.startswith("fit"):
-        return -LOGITS, np.ones_like(LOGITS)
+def measure_identity(seeds: tuple[int, ...]) -> pd.DataFrame:
+    """dL/dz on bare logits; squared error is the control."""
+    keras_own = keras.losses.BinaryCrossentropy(from_logits=True, reduction=None, dtype="float64")
+    arms = (("claim", losses.binary_crossentropy), ("claim", keras_own), ("control", losses.brier))
     z = np.concatenate([-LOGITS[::-1], LOGITS[1:]])
-    return np.tile(z, 2), np.repeat([0.0, 1.0], len(z))
+    y, z = (each.ravel() for each in np.meshgrid(SOFT_LABELS, z))
+    return pd.concat(
+        rows.tidy(
+            check="gradient",
+            arm=arm,
+            setting=dtype,
+            quantity=[f"gradient y={label:g}" for label in y],
+            x=z,
+            value=slopes(loss, z, y, dtype),
+            reference=paths.oracle("binary", z, y).gradient,
+            resolution=np.finfo(dtype).eps,
+        )
+        for dtype in DTYPES
+        for arm, loss in arms
+    )
 
 
-def foil(path: paths.Path):
-    """Squared error for the same head."""
-    return losses.brier if path.entry == "logits" else squared_error
+def slopes(loss, z: np.ndarray, y: np.ndarray, dtype: str) -> np.ndarray:
+    """dL/dz at each of z [N] with labels y [N], in a dtype: [N], float64."""
+    pair = (each[:, None].astype(dtype) for each in (y, z))
+    return autodiff.logit_gradient(loss, *pair)[:, 0].astype("float64")
 
 
 def measure_tails(seeds: tuple[int, ...]) -> pd.DataFrame:
     """The gradient of our loss and of squared error far out on the easy and on the hard side (y = 1)."""
     parts = []
-    for arm, loss in (("claim", None), ("control", losses.brier)):
-        for policy in ("float64", "float32"):
-            path = paths.Path("tensorflow", "cpu", "graph", policy, "logits", "logits", "ours")
-            slope = paths.probe(path, EASY, np.ones_like(EASY), loss=loss)[1]
+    for arm, loss in (("claim", losses.binary_crossentropy), ("control", losses.brier)):
+        for dtype in DTYPES:
             parts.append(
                 rows.tidy(
                     check="easy",
                     arm=arm,
-                    setting=policy,
+                    setting=dtype,
                     x=EASY,
-                    value=log_size(slope),
+                    value=log_size(slopes(loss, EASY, np.ones_like(EASY), dtype)),
                     reference=-EASY - np.log1p(np.exp(-EASY)),
-                    resolution=paths.ulp(path),
+                    resolution=np.finfo(dtype).eps,
                 )
             )
-        path = paths.Path("tensorflow", "cpu", "graph", "float32", "logits", "logits", "ours")
-        slope = paths.probe(path, -HARD, np.ones_like(HARD), loss=loss)[1]
-        parts.append(rows.tidy(check="hard", arm=arm, value=np.abs(slope).min()))
+        hard = slopes(loss, -HARD, np.ones_like(HARD), "float32")
+        parts.append(rows.tidy(check="hard", arm=arm, value=np.abs(hard).min()))
     return pd.concat(parts)
 
 
@@ -424,37 +402,22 @@ def separator_norm(x: np.ndarray, y: np.ndarray) -> float:
 
 # --- table and figure -------------------------------------------------------------------------------
 
-LOST = 0.1  # a gradient more than a tenth off is called lost
-
 
 def table(rows: pd.DataFrame) -> pd.DataFrame:
-    """From which |z| on each head gets a gradient wrong, by dtype policy; modes and labels together."""
-    lost = breaking_points(rows).reset_index()
-    lost["way"] = lost["head"] + ", " + lost["implementation"]
-    wide = lost.pivot_table("limit", "way", "policy", "min", sort=False)
-    text = wide.map(lambda limit: "never" if np.isinf(limit) else f"|z| ≥ {limit:g}")
-    return text.rename_axis("Head, loss", axis=0).rename_axis(None, axis=1).reset_index()
-
-
-def breaking_points(rows: pd.DataFrame) -> pd.Series:
-    """For each head and policy the |z| from which the gradient is lost, in the worst mode, either label."""
-    wrong = rows[rows["quantity"].str.startswith("gradient y=") & (rows["arm"] == "claim")]
-    parts = wrong["path"].str.split("/", expand=True).iloc[:, 2:]
-    wrong = wrong.assign(
-        **dict(zip(("mode", "policy", "head", "entry", "implementation"), parts.T.to_numpy(), strict=True))
+    """Where the gradient comes from before and after training: mean over seeds."""
+    told = rows[rows["quantity"].isin(("hardest tenth's share", "gradient under 0.001"))]
+    ends = told[told["x"].isin((0, EPOCHS))]
+    when = ends["x"].map({0: "before", EPOCHS: "after"})
+    wide = ends.assign(column=ends["quantity"] + ", " + when).pivot_table(
+        "value", ["setting", "arm"], "column", sort=False
     )
-    off = (wrong["value"] - wrong["reference"]).abs().fillna(np.inf) > LOST
-    limit = wrong["x"].abs().where(off, np.inf)
-    return (
-        limit.groupby([wrong[k] for k in ("head", "implementation", "mode", "policy")], sort=False)
-        .min()
-        .rename("limit")
-    )
+    named = wide.rename(index={"claim": "true", "control": "shuffled"}, level="arm").reset_index()
+    return named.rename(columns={"setting": "Data", "arm": "Labels"}).rename_axis(None, axis=1)
 
 
 def figure(rows: pd.DataFrame):
     """Gradient, paths, focus, recovery, slowdown."""
-    canvas, axes = figures.panels(3, 2)
+    canvas, axes = figures.panels(3, 2, width_ratios=(1, 1.25, 1))
     draw = (draw_gradient, draw_paths, draw_focus, draw_recovery, draw_loss, draw_norm)
     for panel, ax in zip(draw, axes, strict=True):
         panel(ax, rows)
@@ -470,7 +433,7 @@ def draw_gradient(ax, rows: pd.DataFrame) -> None:
         ("graph/float32/logits/logits/ours", "ours, float32"),
         ("graph/mixed_float16/dense/probabilities/keras class", "Keras, float16"),
     ):
-        part = rows[(rows["path"] == f"tensorflow/cpu/{path}") & (rows["quantity"] == "gradient y=1")]
+        part = rows[(rows["path"] == f"binary/tensorflow/cpu/{path}") & (rows["quantity"] == "gradient y=1")]
         part = part[(part["arm"] == "claim") & (part["x"].abs() <= 100)].sort_values("x")
         ax.plot(part["x"], part["value"].abs(), "o", label=label, zorder=6)
     ax.set(title="Gradient of an example with y = 1", xlabel="logit z", ylabel="|dL/dz|")
@@ -478,17 +441,8 @@ def draw_gradient(ax, rows: pd.DataFrame) -> None:
 
 
 def draw_paths(ax, rows: pd.DataFrame) -> None:
-    """For each head and policy the |z| from which the gradient is lost, in the worst mode and label."""
-    limits = breaking_points(rows).reset_index()
-    limits["way"] = limits["head"] + ", " + limits["implementation"].str.replace("keras ", "")
-    wide = limits.pivot_table("limit", "way", "policy", "min", sort=False)
-    shade = wide.map(lambda limit: 0 if np.isinf(limit) else 1 / np.log10(9 + limit))
-    text = wide.map(lambda limit: "✓" if np.isinf(limit) else f"{limit:g}")
-    labels = [policy.replace("mixed_", "mixed\n") for policy in wide.columns]
-    sns.heatmap(shade, annot=text, fmt="", cmap="Reds", vmin=0, vmax=1, cbar=False, linewidths=1, ax=ax)
-    ax.set_xticklabels(labels)
-    ax.tick_params(rotation=0, length=0, labelsize=8)
-    ax.set(title="Gradient lost from |z| = … on", xlabel="", ylabel="")
+    draw_errors(ax, wrong_side(rows))
+    ax.set(title="Its error on Keras' paths", xlabel="|z| from 0 to 9984 in each")
 
 
 def draw_focus(ax, rows: pd.DataFrame) -> None:

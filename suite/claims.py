@@ -50,7 +50,8 @@ class Check:
         theory: the value or law that it is held against, in LaTeX.
         control: the one factor that is changed so that the same criterion must come out as `fails`.
         settings: the points at which it is judged, each on an interval of its own; it holds when it
-            holds at every one. A setting that is the name of a data set is left out where the set is absent.
+            holds at every one. A setting that is the name of a data set or backend is left out where that
+            is absent.
         scope: the check narrows the claim (`scoped`) where it fails, and does not sink it.
         exact: nothing in it is random: judged without an interval, takes no share of the error rate.
     """
@@ -89,8 +90,9 @@ class Theory:
 class Unit:
     """A unit of work: `getattr(study, measure)(seeds=seeds, **setting)` returns its rows.
 
-    `setting` must be JSON (it is hashed). `data` names the data sets that the unit reads. `cost` is a
-    rough time in seconds; it only shapes the progress bar and the order of work.
+    `setting` must be JSON (it is hashed). `data` names the data sets that the unit reads. A `pinned` unit
+    belongs to its backend, whichever one the user asks for. `cost` is a rough time in seconds; it only
+    shapes the progress bar and the order of work.
     """
 
     study: str
@@ -99,6 +101,7 @@ class Unit:
     seeds: tuple[int, ...] = ()
     data: tuple[str, ...] = ()
     backend: str = "tensorflow"
+    pinned: bool = False
     cost: float = 1.0
 
     def __str__(self) -> str:

@@ -45,11 +45,14 @@ def complain(message: str) -> None:
 
 
 def tell_plan(work: Plan) -> None:
-    """One line on what is left out; silence where nothing is."""
+    """A line on the data sets and one on the backends that are left out; silence where nothing is."""
     if work.unprepared:
         names = sorted(work.unprepared)
         fetch = f"`crosscheck data {' '.join(names)}` fetches {'it' if len(names) == 1 else 'them'}"
         click.echo(f"Left out, not prepared here: {', '.join(names)} ({fetch}).")
+    if work.uninstalled:
+        names = sorted(work.uninstalled)
+        click.echo(f"Left out, not installed here: {', '.join(names)} (`pip install {' '.join(names)}`).")
 
 
 @contextmanager

@@ -21,6 +21,7 @@ MODULES = {
     "metrics": "suite.metrics",
     "models": "suite.models",
     "paths": "suite.paths",
+    "probing": "suite.paths.probing",
     "replicates": "suite.replicates",
     "rows": "suite.rows",
     "pd": "pandas",
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from scipy import optimize, special
 
     from suite import autodiff, data, figures, losses, metrics, models, paths, replicates, rows
+    from suite.paths import probing
 else:
     globals().update({name: Lazy(target) for name, target in MODULES.items()})
 
@@ -58,6 +60,7 @@ __all__ = [
     "optimize",
     "paths",
     "pd",
+    "probing",
     "replicates",
     "rows",
     "sns",

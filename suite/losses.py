@@ -58,8 +58,8 @@ def binary_tensors(y_true: Any, label_smoothing: Any, logits: Any) -> tuple[Any,
 def binary_crossentropy(y_true: Any, logits: Any, label_smoothing: Any = 0.0) -> Any:
     """−y ln σ(z) − (1 − y) ln(1 − σ(z)), averaged over the last axis as Keras does.
 
-    Written y·softplus(−z) + (1 − y)·softplus(z): for a hard label one term is exactly 0, and neither the
-    value nor the gradient σ(z) − y cancels in either tail.
+    Written ln(1 + e^(−|z|)) plus |z| for the side that is wrong: for a hard label nothing cancels in either
+    tail, neither in the value nor in the gradient σ(z) − y.
 
     Args:
         y_true: labels in [0, 1], [..., L]; [...] will do where L = 1.
@@ -74,7 +74,9 @@ def binary_crossentropy(y_true: Any, logits: Any, label_smoothing: Any = 0.0) ->
         ValueError: if labels and logits differ in shape.
     """
     y, z = binary_tensors(y_true, label_smoothing, logits)
-    return ops.mean(y * ops.softplus(-z) + (1 - y) * ops.softplus(z), axis=-1)
+    negative, side = sides(z)
+    wrong = ops.where(negative, -y * z, (1 - y) * z)
+    return mean_over_labels(wrong + ops.log1p(ops.exp(-side * z)))
 
 
 @keras.saving.register_keras_serializable(package="crosscheck")
@@ -149,7 +151,21 @@ def brier(y_true: Any, logits: Any, label_smoothing: Any = 0.0) -> Any:
     """
     y, z = binary_tensors(y_true, label_smoothing, logits)
     p, q = both_sigmoids(z)
-    return ops.mean(ops.square((1 - y) * p - y * q), axis=-1)
+    return mean_over_labels(ops.square((1 - y) * p - y * q))
+
+
+def mean_over_labels(losses: Any) -> Any:
+    """[..., L] to [...]; `ops.mean` would round float64 to float32 on JAX and PyTorch (Keras 3.15)."""
+    return ops.sum(losses, axis=-1) / ops.cast(ops.shape(losses)[-1], losses.dtype)
+
+
+def sides(z: Any) -> tuple[Any, Any]:
+    """Whether z < 0, and −1 or 1 for it: unlike sign(z) never 0, so that autodiff of |z| = side · z is ±1.
+
+    What is made of them is not left to `ops.softplus`, which PyTorch cuts off at z = 20 in every dtype.
+    """
+    negative = z < 0
+    return negative, ops.where(negative, -ops.ones_like(z), ops.ones_like(z))
 
 
 def both_sigmoids(z: Any) -> tuple[Any, Any]:
@@ -157,8 +173,7 @@ def both_sigmoids(z: Any) -> tuple[Any, Any]:
 
     Autodiff of `ops.sigmoid` takes p (1 − p) of the rounded p, which is 0 once p rounds to 1.
     """
-    negative = z < 0
-    side = ops.where(negative, -ops.ones_like(z), ops.ones_like(z))  # unlike sign(z), not 0 at 0
+    negative, side = sides(z)
     small = ops.exp(-side * z)
     large = ops.ones_like(z)
     return (

@@ -38,7 +38,8 @@ class Plan:
 
     Attributes:
         read: data sets that the units read, or would if they were there.
-        absent: those among them that are left out; `unprepared`: because they are not there.
+        absent: data sets and backends that are left out; `unprepared`: data sets that are not there;
+            `uninstalled`: backends that are not.
     """
 
     studies: dict[str, Study]
@@ -46,10 +47,16 @@ class Plan:
     read: frozenset[str]
     absent: frozenset[str]
     unprepared: frozenset[str]
+    uninstalled: frozenset[str]
 
     @property
     def all_units(self) -> list[Unit]:
-        return [unit for units in self.units.values() for unit in units]
+        """Each once: a study may show what another has measured."""
+        found: list[Unit] = []
+        for unit in (unit for units in self.units.values() for unit in units):
+            if unit not in found:
+                found.append(unit)
+        return found
 
 
 def make(request: Request) -> Plan:
@@ -66,13 +73,24 @@ def make(request: Request) -> Plan:
     }
     read = {name for units in asked.values() for unit in units for name in unit.data}
     present = asked_for(request.data, read) if request.data else prepared(read)
-    units = {name: [unit for unit in found if present.issuperset(unit.data)] for name, found in asked.items()}
+    backends = {unit.backend for units in asked.values() for unit in units}
+    uninstalled = frozenset(backend for backend in backends if not is_installed(backend))
+    units = {
+        name: [u for u in found if present.issuperset(u.data) and u.backend not in uninstalled]
+        for name, found in asked.items()
+    }
     absent = frozenset(read - present)
-    return Plan(chosen, units, frozenset(read), absent, frozenset() if request.data else absent)
+    unprepared = frozenset() if request.data else absent
+    return Plan(chosen, units, frozenset(read), absent | uninstalled, unprepared, uninstalled)
 
 
 def with_backend(units: Iterable[Unit], backend: str) -> list[Unit]:
-    return [dataclasses.replace(unit, backend=backend) for unit in units]
+    """The units on this backend, save those that belong to one."""
+    return [unit if unit.pinned else dataclasses.replace(unit, backend=backend) for unit in units]
+
+
+def is_installed(backend: str) -> bool:
+    return importlib.util.find_spec(backend) is not None
 
 
 def prepared(names: Iterable[str]) -> set[str]:
@@ -100,7 +118,7 @@ def require_backend(backend: str) -> None:
     Raises:
         UsageError: the backend's library is not installed.
     """
-    if importlib.util.find_spec(backend) is None:
+    if not is_installed(backend):
         raise UsageError(
             f"Backend '{backend}' is not installed. Run `{sys.executable} -m pip install {backend}`, "
             "or use --backend tensorflow."

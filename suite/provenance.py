@@ -32,7 +32,7 @@ def circumstances(units: Sequence[Unit], scale: str, backend: str, seconds: floa
     from suite import data
 
     return {
-        "versions": versions(backend),
+        "versions": versions(*sorted({unit.backend for unit in units} or {backend})),
         "backend": backend,
         "device": device(),
         "scale": scale,
@@ -43,9 +43,10 @@ def circumstances(units: Sequence[Unit], scale: str, backend: str, seconds: floa
     }
 
 
-def versions(backend: str) -> dict[str, str]:
-    """Versions of whatever shapes a number, without importing any of it."""
-    found = {name: installed(name) for name in PACKAGES + OF_BACKEND.get(backend, ())}
+def versions(*backends: str) -> dict[str, str]:
+    """Versions of whatever shapes a number on these backends, without importing any of it."""
+    own = (name for backend in backends for name in OF_BACKEND.get(backend, ()))
+    found = {name: installed(name) for name in (*PACKAGES, *own)}
     return {"python": platform.python_version(), "crosscheck": suite.__version__, **found}
 
 

@@ -174,6 +174,7 @@ def start_worker(backend: str, count: int) -> subprocess.Popen:
     environment = {
         **os.environ,
         "KERAS_BACKEND": backend,
+        "JAX_ENABLE_X64": "1",  # else float64 is float32 without a word
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "TF_NUM_INTRAOP_THREADS": str(threads),
         "OMP_NUM_THREADS": str(threads),

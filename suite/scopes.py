@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 from suite.verdicts import RANK
 
-AXES = ("backend", "device", "mode", "policy", "head", "entry", "implementation")
-ROW_AXES = ("backend", "device", "head", "entry", "policy")
+AXES = ("loss", "backend", "device", "mode", "policy", "head", "entry", "implementation")
+ROW_AXES = ("loss", "backend", "device", "head", "entry", "policy")
 COLUMN_AXES = ("implementation", "mode")
 SYMBOLS = {"holds": "✓", "scoped": "◐", "fails": "✗", "undecided": "?", "invalid": "⊘"}
 FEW = 6  # so many labels are named one by one
 
 Point = dict[str, str]
+Line = tuple[tuple[str, ...], tuple["Cell", ...]]
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Matrix:
     fixed: str
     heads: tuple[str, ...]
     columns: tuple[str, ...]
-    rows: tuple[tuple[tuple[str, ...], tuple[Cell, ...]], ...]
+    rows: tuple[Line, ...]
 
 
 def counted(scope: dict[str, str]) -> str:
@@ -81,7 +83,18 @@ def matrix(scope: dict[str, str]) -> Matrix | None:
         (line, tuple(cell(points, heads, line, across, c) for c in columns)) for line in unique(points, heads)
     ]
     fixed = ", ".join(f"{axis} {points[0][0][axis]}" for axis in AXES if axis not in varying)
-    return Matrix(fixed, heads, tuple(", ".join(column) or "all" for column in columns), tuple(lines))
+    named = tuple(", ".join(column) or "all" for column in columns)
+    return Matrix(fixed, heads, named, merged(lines))
+
+
+def merged(lines: list[Line]) -> tuple[Line, ...]:
+    """Lines that say the same and differ in one head alone become one, which names all its values."""
+    for i in reversed(range(len(lines[0][0]))):
+        groups: dict[Any, list[str]] = {}
+        for line, cells in lines:
+            groups.setdefault((line[:i], line[i + 1 :], cells), []).append(line[i])
+        lines = [((*a, ", ".join(values), *b), cells) for (a, b, cells), values in groups.items()]
+    return tuple(lines)
 
 
 def point_of(label: str) -> Point:

@@ -14,6 +14,7 @@ from typing import Any
 
 import studies
 import suite
+from suite.claims import BACKENDS
 from suite.files import write_atomically
 from suite.plan import Request
 from suite.provenance import installed, versions
@@ -56,7 +57,7 @@ def inputs(request: Request) -> str:
     folders = (Path(suite.__file__).parent, Path(studies.__file__).parent)
     files = sorted(path for folder in folders for path in folder.rglob("*") if path.suffix in SOURCES)
     drawn_with = [installed(name) for name in DRAWN_WITH]
-    return digest([(path.name, checksum(path)) for path in files], versions(request.backend), drawn_with)
+    return digest([(path.name, checksum(path)) for path in files], versions(*BACKENDS), drawn_with)
 
 
 def state(name: str) -> str:

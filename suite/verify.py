@@ -70,7 +70,7 @@ def compare_check(id: str, then: Mapping[str, Any] | None, now: Mapping[str, Any
 
 
 def compare_parts(id: str, then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Line]:
-    """The settings that both sides could judge; one whose data set either side lacks is passed over."""
+    """The settings that both sides could judge; one whose data set or backend either lacks is passed over."""
     absent = {*then.get("absent", ()), *now.get("absent", ())}
     old, new = parts_of(then), parts_of(now)
     for label in dict.fromkeys(chain(old, new)):
@@ -139,7 +139,7 @@ def standard_error(part: Mapping[str, Any]) -> float | None:
 
 
 def left_out(reference: Verdicts, now: Verdicts) -> list[str]:
-    """Data sets that one of the two runs lacked: named, and not counted as drift."""
+    """Data sets and backends that one of the two runs lacked: named, and not counted as drift."""
     checks = (check for study in chain(reference.values(), now.values()) for check in study["checks"])
     return sorted({name for check in checks for name in check.get("absent", ())})
 

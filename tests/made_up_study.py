@@ -11,7 +11,7 @@ from suite.criteria import Equal, Exceeds, Identity
 
 NASTY = '<script>alert("x")</script> & |p − y|_i *not* `code` $5'
 PATHS = [
-    f"tensorflow/cpu/{mode}/{policy}/{head}/probabilities/keras class"
+    f"binary/tensorflow/cpu/{mode}/{policy}/{head}/probabilities/keras class"
     for mode in ("eager", "graph")
     for policy in ("float32", "mixed_float16")
     for head in ("dense", "sigmoid")

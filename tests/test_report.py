@@ -111,7 +111,7 @@ def test_page_says_the_verdicts_and_why(page):
     assert "bounded does not hold: it is bounded away from zero" in text
     assert "✓ holds" in text and "✗ fails" in text and "? undecided" in text
     assert "seeds would decide" in text
-    assert "mnist is not prepared" in text
+    assert "mnist is not installed or prepared there" in text
     assert "failed, as it must" in text
 
 
@@ -257,9 +257,24 @@ def test_few_settings_are_named():
 
 
 def test_settings_that_share_a_path_share_a_cell_which_shows_the_worst():
-    paths = [f"tensorflow/cpu/{mode}/float32/dense/logits/{i}" for mode in ("eager", "graph") for i in "abc"]
+    paths = [
+        f"binary/tensorflow/cpu/{mode}/float32/dense/logits/{i}" for mode in ("eager", "graph") for i in "abc"
+    ]
     scope = {f"{setting} · {path}": "holds" for setting in ("s", "t", "u") for path in paths}
     scope[f"t · {paths[0]}"] = "fails"
     ((heads, cells),) = scopes.matrix(scope).rows
     assert heads == ()
     assert [str(cell) for cell in cells] == ["✗ 1/3", *["✓"] * 5]
+
+
+def test_lines_of_a_matrix_that_say_the_same_become_one():
+    modes, policies = ("eager", "graph"), ("float64", "float32", "mixed_float16")
+    path = "binary/tensorflow/cpu/{}/{}/{}/probabilities/keras class".format
+    scope = {path(m, p, h): "holds" for m in modes for p in policies for h in ("dense", "reshape")}
+    scope[path("graph", "mixed_float16", "dense")] = "fails"
+    told = {heads: [str(cell) for cell in cells] for heads, cells in scopes.matrix(scope).rows}
+    assert told == {
+        ("dense", "float32, float64"): ["✓", "✓"],
+        ("dense", "mixed_float16"): ["✓", "✗"],
+        ("reshape", "float32, float64, mixed_float16"): ["✓", "✓"],
+    }

@@ -1,0 +1,28 @@
+"""The execution-path grid as a library.
+
+`grid` lists the paths and `oracle` is the truth; `suite.paths.probing.probe` measures a path, and
+`breaking_point`, `symptom`, `cause` and `remedy` say what is wrong on it. Only `probing` and `heads` import
+Keras.
+"""
+
+from suite.paths.findings import LOST, breaking_point, cause, lost, remedy, symptom
+from suite.paths.grid import HEADS, LOSSES, MODES, POLICIES, ULP, Path, grid
+from suite.paths.oracle import Derivatives, oracle
+
+__all__ = [
+    "HEADS",
+    "LOSSES",
+    "LOST",
+    "MODES",
+    "POLICIES",
+    "ULP",
+    "Derivatives",
+    "Path",
+    "breaking_point",
+    "cause",
+    "grid",
+    "lost",
+    "oracle",
+    "remedy",
+    "symptom",
+]

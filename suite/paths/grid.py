@@ -1,0 +1,92 @@
+"""The execution-path grid: one and the same loss, reached in every way that a Keras user reaches it.
+
+A path is data; the grid is a table of paths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass
+
+LOSSES = ("binary", "categorical", "sparse")
+# JAX compiles with XLA or not at all, and nobody trains it uncompiled; PyTorch is not compiled by default.
+MODES = {
+    "tensorflow": ("eager", "graph", "xla", "fit eager", "fit graph", "fit xla"),
+    "jax": ("eager", "xla", "fit xla"),
+    "torch": ("eager", "fit eager"),
+}
+POLICIES = ("float64", "float32", "mixed_bfloat16", "mixed_float16")
+HEADS = ("dense", "activation", "float32", "reshape", "logits")
+ULP = {"float64": 2.0**-52, "float32": 2.0**-23, "mixed_bfloat16": 2.0**-7, "mixed_float16": 2.0**-10}
+
+
+@dataclass(frozen=True)
+class Path:
+    """How a loss was reached.
+
+    Attributes:
+        loss: "binary", "categorical" (one-hot labels) or "sparse" (integer labels).
+        backend: "tensorflow", "jax" or "torch".
+        device: "cpu" or "gpu".
+        mode: "eager", "graph" or "xla" for a direct call; with "fit ", through `train_on_batch`.
+        policy: dtype policy of the model.
+        head: "dense" (activation in the Dense layer), "activation" (in a layer of its own), "float32" (the
+            same in float32), "reshape" (a Reshape behind the first), "logits" (none).
+        entry: "probabilities" or "logits".
+        implementation: "keras class", "keras function" or "ours".
+    """
+
+    loss: str
+    backend: str
+    device: str
+    mode: str
+    policy: str
+    head: str
+    entry: str
+    implementation: str
+
+    def __str__(self) -> str:
+        return "/".join(astuple(self))
+
+    @property
+    def trains(self) -> bool:
+        """Whether the gradient is read off a step of `train_on_batch`."""
+        return self.mode.startswith("fit")
+
+    @property
+    def ulp(self) -> float:
+        """One unit in the last place, at 1, of the dtype that the user chose: gradients lie within ±1.
+
+        That is the policy's compute dtype, or the float32 of a float32 head. A loss object that computes in
+        less, as Keras' do under a float64 policy, is not excused.
+        """
+        return max(ULP[self.policy], ULP["float32"] if self.head == "float32" else 0.0)
+
+
+def grid(
+    losses: Iterable[str] = LOSSES,
+    backend: str = "tensorflow",
+    modes: Iterable[str] | None = None,
+    policies: Iterable[str] = POLICIES,
+    device: str = "cpu",
+) -> tuple[Path, ...]:
+    """All paths of these losses, modes and policies on one backend; all its modes where none are given."""
+    modes, policies = tuple(MODES[backend] if modes is None else modes), tuple(policies)
+    return tuple(
+        Path(loss, backend, device, mode, policy, head, entry_of(head), implementation)
+        for loss in losses
+        for mode in modes
+        for policy in policies
+        for head in HEADS
+        for implementation in implementations(mode, head)
+    )
+
+
+def entry_of(head: str) -> str:
+    return "logits" if head == "logits" else "probabilities"
+
+
+def implementations(mode: str, head: str) -> tuple[str, ...]:
+    """Ours takes logits only; `compile` turns Keras' function into its class."""
+    keras_own = ("keras class",) if mode.startswith("fit") else ("keras class", "keras function")
+    return (*keras_own, "ours") if head == "logits" else keras_own

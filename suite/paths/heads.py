@@ -1,0 +1,99 @@
+"""The model and the loss of a path: one layer, whose first logit is its input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+
+from suite import losses
+from suite.paths.grid import Path
+from suite.paths.oracle import RIVALS
+
+KERAS_CLASSES = {
+    "binary": keras.losses.BinaryCrossentropy,
+    "categorical": keras.losses.CategoricalCrossentropy,
+    "sparse": keras.losses.SparseCategoricalCrossentropy,
+}
+KERAS_FUNCTIONS = {
+    "binary": keras.losses.binary_crossentropy,
+    "categorical": keras.losses.categorical_crossentropy,
+    "sparse": keras.losses.sparse_categorical_crossentropy,
+}
+OURS = {
+    "binary": (losses.BinaryCrossentropy, losses.binary_crossentropy),
+    "categorical": (losses.CategoricalCrossentropy, losses.categorical_crossentropy),
+    "sparse": (losses.SparseCategoricalCrossentropy, losses.sparse_categorical_crossentropy),
+}
+
+
+@contextmanager
+def global_policy(policy: str) -> Iterator[None]:
+    """Keras' dtype policy for a while.
+
+    A dtype for each layer would not do: `compile` wraps the optimiser in a LossScaleOptimizer by the policy
+    of the model, which is the global one (keras/src/trainers/trainer.py, `Trainer.compile`).
+    """
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def implementation(path: Path) -> Callable[[Any, Any], Any]:
+    """The path's loss; called directly, it gives one value per example."""
+    from_logits = path.entry == "logits"
+    if path.implementation == "ours":  # `compile` would make a float32 object of the function
+        made, function = OURS[path.loss]
+        return made() if path.trains else function
+    if path.implementation == "keras class":
+        reduction = "sum_over_batch_size" if path.trains else None
+        return KERAS_CLASSES[path.loss](from_logits=from_logits, reduction=reduction)
+    return lambda y, p: KERAS_FUNCTIONS[path.loss](y, p, from_logits=from_logits)
+
+
+def outputs(loss: str) -> int:
+    """Logits of the model: one, or three."""
+    return 1 if loss == "binary" else 1 + RIVALS[loss]
+
+
+def one_layer(path: Path) -> keras.Model:
+    """A model of one input, which is its first logit; the others, if there are any, are 0."""
+    layers, count = keras.layers, outputs(path.loss)
+    activation = "sigmoid" if path.loss == "binary" else "softmax"
+    in_dense = activation if path.head in ("dense", "reshape") else None
+    dense = layers.Dense(count, in_dense)
+    behind = {
+        "activation": [layers.Activation(activation)],
+        "float32": [layers.Activation(activation, dtype="float32")],
+        "reshape": [layers.Reshape((count,))],
+    }
+    model = keras.Sequential([keras.Input((1,), dtype=outer(path.policy)), dense, *behind.get(path.head, [])])
+    restart(dense)
+    return model
+
+
+def restart(dense: keras.layers.Dense) -> None:
+    """Kernel (1, 0, …), bias 0."""
+    kernel, bias = dense.trainable_variables
+    kernel.assign(np.eye(1, kernel.shape[1], dtype=kernel.dtype))
+    bias.assign(np.zeros(bias.shape, bias.dtype))
+
+
+def labels(loss: str, y: np.ndarray, dtype: str) -> np.ndarray:
+    """Labels in the form that the loss takes: y of the first class, 1 − y of the second."""
+    if loss == "binary":
+        return y[:, None].astype(dtype)
+    if loss == "sparse":
+        return np.where(y == 1, 0, 1).astype("int32")
+    return np.stack([y, 1 - y, np.zeros_like(y)], axis=1).astype(dtype)
+
+
+def outer(policy: str) -> str:
+    """The dtype of inputs and weights under a policy."""
+    return "float64" if policy == "float64" else "float32"

@@ -1,0 +1,125 @@
+"""Sends logits down a path and reads off loss, gradient and second derivative."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from suite.autodiff import gradient, numbers
+from suite.paths.grid import Path
+from suite.paths.heads import global_policy, implementation, labels, one_layer, outer, restart
+from suite.paths.oracle import Derivatives
+from suite.replicates.program import seam
+
+Loss = Callable[[Any, Any], Any]
+
+
+def probe(path: Path, z: np.ndarray, y: np.ndarray, loss: Loss | None = None) -> Derivatives:
+    """Loss, dL/dz and d²L/dz² at logits z [N] with labels y [N], down this path: [N] each, float64.
+
+    z is the first logit and y the label of its class, as in `oracle`. A step of `train_on_batch` knows no
+    second derivative: NaN. Under mixed_float16 its gradient is that of the first step that Keras' loss
+    scaling does not skip; `skipped_steps` counts those before it.
+
+    Args:
+        path: which way, on the backend of this process.
+        z: must be exact in the policy's compute dtype.
+        y: 0 or 1.
+        loss: another loss to send down the same path, a value per example from (y_true, y_pred).
+
+    Raises:
+        ValueError: for a path of another backend, or a loss that, called directly, does not give one value
+            per example.
+    """
+    if path.backend != keras.backend.backend():
+        raise ValueError(f"This process runs {keras.backend.backend()}; {path} needs {path.backend}.")
+    with global_policy(path.policy):
+        used = loss or implementation(path)
+        if not path.trains:
+            return direct(path, z, y, used)
+        value, slope, _ = through_fit(path, z, y, used)
+        return Derivatives(value, slope, np.full(len(z), np.nan))
+
+
+def device() -> str:
+    """What this process computes on: "cpu" or "gpu"."""
+    return seam().device()
+
+
+def skipped_steps(path: Path, z: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Steps that loss scaling throws away before one counts, starting at Keras' scale of 2¹⁵: [N].
+
+    Only a path through `train_on_batch` under mixed_float16 has any.
+    """
+    with global_policy(path.policy):
+        return through_fit(path, z, y, implementation(path))[2]
+
+
+def direct(path: Path, z: np.ndarray, y: np.ndarray, loss: Loss) -> Derivatives:
+    """One call for all: the weight being 1, the derivative by the input is that by the logit."""
+    model, dtype = one_layer(path), outer(path.policy)
+    given = labels(path.loss, y, dtype)
+    label = ops.convert_to_tensor(given, dtype=given.dtype.name)
+    value = lambda x: loss(label, model(x, training=True))  # noqa: E731
+    slope = gradient(value)
+    everything = lambda x: (value(x), slope(x), gradient(slope)(x))  # noqa: E731
+    x = ops.convert_to_tensor(z[:, None], dtype=dtype)
+    found = [numbers(each).astype("float64") for each in compiled(everything, x, path.mode)(x)]
+    if found[0].shape != z.shape:
+        raise ValueError(
+            f"The loss gave shape {found[0].shape} for {len(z)} examples, not one value for each."
+        )
+    return Derivatives(found[0], found[1][:, 0], found[2][:, 0])
+
+
+def compiled(function: Callable[[Any], Any], x: Any, mode: str) -> Callable[[Any], Any]:
+    """`function` as the mode runs it, for arguments like x."""
+    if mode == "eager":
+        return function
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.jit(function)
+    import tensorflow as tf
+
+    whole = tf.function(function, jit_compile=mode == "xla", autograph=False)
+    return whole.get_concrete_function(x)  # else TensorFlow warns of retracing
+
+
+def through_fit(path: Path, z: np.ndarray, y: np.ndarray, loss: Loss) -> np.ndarray:
+    """Loss, dL/dz and skipped steps, [3, N], one example a `train_on_batch` of plain SGD at rate 1."""
+    model, dtype, mode = one_layer(path), outer(path.policy), path.mode.removeprefix("fit ")
+    model.compile(keras.optimizers.SGD(1.0), loss, run_eagerly=mode == "eager", jit_compile=mode == "xla")
+    model.optimizer.build(model.trainable_variables)
+    examples = zip(z.astype(dtype), labels(path.loss, y, dtype), strict=True)
+    return np.array([settled_step(model, x.reshape(1, 1), label[None]) for x, label in examples]).T
+
+
+def settled_step(model: keras.Model, x: np.ndarray, label: np.ndarray) -> tuple[float, float, int]:
+    """Loss, dL/dz (minus the step of the bias) and the number of steps skipped before, from a fresh start.
+
+    A LossScaleOptimizer skips a step whose gradient overflows and halves its scale: an unmoved bias then
+    says nothing about the gradient, so the step is taken again until the scale stays. A gradient that is not
+    finite at any scale brings the scale down to 0 and leaves the bias where it was, for good: it counts as 0.
+    """
+    dense = model.layers[0]
+    scale = getattr(model.optimizer, "dynamic_scale", None)
+    if scale is not None:
+        scale.assign(model.optimizer.initial_scale)
+    skipped = 0
+    while True:
+        before = number(scale)
+        restart(dense)
+        value = model.train_on_batch(x, label)
+        if number(scale) == before:
+            return float(value), 0.0 - number(dense.bias), skipped
+        skipped += 1
+
+
+def number(variable: Any) -> float:
+    """The first number that a variable holds; 1 for the loss scale of an optimiser that has none."""
+    return 1.0 if variable is None else float(np.ravel(ops.convert_to_numpy(variable))[0])
