@@ -216,7 +216,8 @@ def wrong_side(rows: pd.DataFrame) -> pd.DataFrame:
 def table(rows: pd.DataFrame) -> pd.DataFrame:
     """From which |z| a confident error has lost its gradient, and to what; worst mode, loss and label."""
     wrong = wrong_side(rows)
-    cells = wrong.groupby([*WAY, "policy"], sort=False).apply(breakage, include_groups=False)
+    groups = wrong.groupby([*WAY, "policy"], sort=False)
+    cells = pd.Series({way: breakage(group) for way, group in groups}).rename_axis([*WAY, "policy"])
     wide = cells.unstack("policy", sort=False)
     policies = list(wide.columns)
     wide = wide.reset_index()

@@ -181,6 +181,36 @@ def verify(
 
 
 @cli.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--loss", help="Examine it with this loss of Keras, by name, in place of the one compiled in.")
+@click.option(
+    "--import", "modules", multiple=True, metavar="MODULE", help="Import first what the model needs."
+)
+@click.option("--backend", type=click.Choice(BACKENDS), default="tensorflow", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Every reading, as JSON.")
+@gpu_option
+def doctor(
+    model: Path, loss: str | None, modules: tuple[str, ...], backend: str, as_json: bool, gpu: bool
+) -> int:
+    """Is MODEL, a compiled .keras file, on a broken path? Whether confident errors keep their gradient.
+
+    Takes steps of the model's own training on a copy, with logits that are set by hand. Exit code 1 where a
+    gradient is lost.
+    """
+    from suite import plan
+
+    plan.require_backend(backend)
+    show_accelerators(gpu)
+    os.environ["KERAS_BACKEND"] = backend
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from suite.doctor.command import see
+
+    told, sound = see(model, loss, modules, as_json)
+    click.echo(told)
+    return 0 if sound else 1
+
+
+@cli.command()
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @click.option("--from", "source", type=FOLDER, help="Prepare from original files in FOLDER/NAME, offline.")
 def data(names: tuple[str, ...], source: Path | None) -> None:

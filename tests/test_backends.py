@@ -10,7 +10,12 @@ from pathlib import Path
 
 import pytest
 
-FILES = ("tests/test_replicates.py", "tests/test_replicates_fit.py")
+FILES = (
+    "tests/test_replicates.py",
+    "tests/test_replicates_fit.py",
+    "tests/test_findings.py",
+    "tests/test_doctor.py",
+)
 ROOT = Path(__file__).parents[1]
 
 

@@ -22,6 +22,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "data": ({"data"}, {"base", "lazy"}),
     "models": ({"models", "replicates"}, {"base", "lazy", "losses"}),
     "paths": ({"paths"}, {"base", "contract", "lazy", "losses", "models"}),
+    "doctor": ({"doctor"}, {"base", "lazy", "losses", "models", "paths"}),
     "running": (
         {"fingerprint", "store", "runner", "worker", "provenance"},
         {"base", "contract", "lazy", "data"},
@@ -32,7 +33,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "commands": (
         {"cli", "__main__", "console", "pipeline", "plan", "stamp", "verify", "rerun"},
-        {"base", "contract", "data", "running", "presentation"},
+        {"base", "contract", "data", "doctor", "running", "presentation"},
     ),
 }
 HEAVY = {"keras", "tensorflow", "tensorflow_datasets", "jax", "torch"}

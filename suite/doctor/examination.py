@@ -1,0 +1,275 @@
+"""The examination: logits are set on a copy of the model, and one step of its own training is watched."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+from scipy.special import expit
+
+from suite.doctor.diagnosis import Diagnosis, Reading, judged
+from suite.doctor.head import Head, head_of
+from suite.errors import UsageError
+from suite.losses import LogitLoss
+from suite.paths import Path, cause, remedy
+
+SIZES = (0, 1, 2, 5, 10, 15, 17, 20, 30, 40, 60, 88, 100, 1000, 9984.0)  # exact in bfloat16
+ANY_SIZE = 64  # what an input dimension of any size gets
+KINDS = {"binary": "sigmoid", "categorical": "softmax", "sparse_categorical": "softmax"}
+
+
+def examine(model: keras.Model, loss: Any = None) -> list[Diagnosis]:
+    """Whether the gradients of confident errors survive in the model's training: one diagnosis an output.
+
+    On a copy, the bias of the last Dense layer is set to chosen logits, its kernel to 0, and a step of
+    `train_on_batch` with plain SGD at rate 1 shows dL/dz as the change of the bias; everything else is the
+    model's own: its loss, dtype policies, train step, compilation and loss scaling. The model is not changed.
+
+    Args:
+        model: built and compiled.
+        loss: in place of the one it was compiled with.
+
+    Returns:
+        For each output of the model, in order, a `Diagnosis`; `print` it, or ask `.sound`.
+
+    Raises:
+        UsageError: for a model that is not built or compiled, cannot be copied by `get_config`, or whose
+            outputs do not come from Dense layers.
+    """
+    if loss is None and not model.compiled:
+        raise UsageError("The model is not compiled: compile it, or name its loss (`loss=`, `--loss`).")
+    if not model.built:
+        raise UsageError("The model is not built: call it once, or give it an `Input`.")
+    losses = loss if loss is not None else model.loss
+    outputs = getattr(model, "outputs", None)
+    if outputs is None:
+        return [examine_output(model, None, losses)]
+    names = list(getattr(model, "output_names", None) or range(len(outputs)))
+    return [examine_output(model, i, loss_of(losses, i, name)) for i, name in enumerate(names)]
+
+
+def loss_of(losses: Any, i: int, name: str) -> Any:
+    """The loss of an output, from one for all, a list, or a dictionary."""
+    if isinstance(losses, dict):
+        return losses.get(name)
+    return losses[i] if isinstance(losses, list | tuple) else losses
+
+
+def examine_output(model: keras.Model, i: int | None, loss: Any) -> Diagnosis:
+    patient = copied(model)
+    if i is not None and len(patient.outputs) > 1:
+        patient = keras.Model(patient.inputs, patient.outputs[i])
+    output = None if i is None else patient.outputs[0]
+    head, used = head_of(patient, output), keras.losses.get(loss)
+    if used is None:
+        raise UsageError("An output of the model has no loss: there is nothing to examine.")
+    prepare(patient, head, model, used)
+    kind = kind_of(used)
+    readings = tuple(readings_of(patient, head, kind, used))
+    found = judged(readings, kind is not None)
+    if mismatch := mismatched(head, kind):
+        found = {**found, "limit": 0.0, "symptom": mismatch}
+    if np.isfinite(found["limit"]):
+        found |= explained(head, kind, used)
+    return Diagnosis(
+        output=getattr(model, "output_names", [model.name])[i or 0] if i is not None else model.name,
+        loss=name_of_loss(used),
+        head=str(head),
+        policy=head.dense.dtype_policy.name,
+        backend=keras.backend.backend(),
+        known=kind is not None,
+        readings=readings,
+        **found,
+    )
+
+
+def copied(model: keras.Model) -> keras.Model:
+    """The model once more, of its own class, untrained; its Dense layers all with a bias.
+
+    Raises:
+        UsageError: where its configuration does not suffice to make it.
+    """
+    try:
+        config = copy.deepcopy(model.get_config())
+        give_bias(config)
+        made = type(model).from_config(config)
+        if not made.built:
+            made(inputs_of(model))
+    except Exception as error:
+        raise UsageError(
+            f"The doctor works on a copy, and {type(model).__name__} cannot be copied: {error}. "
+            "Give it `get_config` and `from_config`."
+        ) from error
+    return made
+
+
+def give_bias(config: Any) -> None:
+    """Sets `use_bias` of every Dense layer in a nested configuration."""
+    if isinstance(config, dict):
+        if config.get("class_name") == "Dense":
+            config["config"]["use_bias"] = True
+        for value in config.values():
+            give_bias(value)
+    elif isinstance(config, list | tuple):
+        for value in config:
+            give_bias(value)
+
+
+def prepare(patient: keras.Model, head: Head, model: keras.Model, loss: Any) -> None:
+    """Compiles the copy as the model is compiled, with plain SGD; only the head moves, freely."""
+    for layer in patient._flatten_layers(include_self=False):
+        layer.trainable = layer is head.dense or bool(getattr(layer, "_layers", None))
+    head.dense.bias.regularizer = None
+    optimizer: Any = keras.optimizers.SGD(1.0)
+    if isinstance(getattr(model, "optimizer", None), keras.optimizers.LossScaleOptimizer):
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    how: dict[str, Any] = {}
+    if model.compiled:
+        weights = model.get_compile_config().get("loss_weights")
+        how = {"run_eagerly": model.run_eagerly, "jit_compile": model.jit_compile}
+        how |= {"loss_weights": weights} if isinstance(weights, int | float) else {}
+    patient.compile(optimizer, loss, **how)
+    patient.optimizer.build(patient.trainable_variables)
+
+
+def readings_of(patient: keras.Model, head: Head, kind: str | None, loss: Any) -> Iterator[Reading]:
+    """Wrong or undecided examples, on both sides."""
+    x = inputs_of(patient)
+    shape = tuple(keras.ops.shape(patient(x, training=False)))
+    for label in (0, 1):
+        for size in SIZES:
+            z = size if label == 0 else -size
+            y = labels(shape, kind or guess(head), label)
+            value, slope = step(patient, head.dense, x, y, z)
+            expected = theory(z, label, shape[-1], kind, getattr(loss, "label_smoothing", 0.0))
+            yield Reading(z, label, value, slope, expected)
+
+
+def step(
+    patient: keras.Model, dense: keras.layers.Dense, x: Any, y: np.ndarray, z: float
+) -> tuple[float, float]:
+    """Loss and dL/dz of the first logit; a step that loss scaling skips is taken again at a lower scale."""
+    bias = np.zeros(dense.bias.shape)
+    bias[0] = z
+    scale = getattr(patient.optimizer, "dynamic_scale", None)
+    if scale is not None:
+        scale.assign(patient.optimizer.initial_scale)
+    while True:
+        before = 1.0 if scale is None else float(keras.ops.convert_to_numpy(scale))
+        dense.kernel.assign(np.zeros(dense.kernel.shape))
+        dense.bias.assign(bias)
+        told = patient.train_on_batch(x, y)
+        if scale is None or float(keras.ops.convert_to_numpy(scale)) == before:
+            moved = z - float(keras.ops.convert_to_numpy(dense.bias.value)[0])
+            return float(np.ravel(told)[0]), moved
+
+
+def inputs_of(model: keras.Model) -> Any:
+    """A batch of one for the model: zeros, which its head does not look at."""
+    specs = getattr(model, "_inputs_struct", None)
+    if specs is None:
+        shapes = model.get_build_config()["input_shape"]
+        return np.zeros([1, *(size or ANY_SIZE for size in shapes[1:])], "float32")
+    return keras.tree.map_structure(
+        lambda spec: np.zeros([1, *(size or ANY_SIZE for size in spec.shape[1:])], spec.dtype), specs
+    )
+
+
+def guess(head: Head) -> str:
+    """The labels that an unknown loss may want: one for each output, or one class."""
+    return "binary" if head.activation == "sigmoid" or head.dense.units == 1 else "categorical"
+
+
+def labels(shape: tuple[int, ...], kind: str, label: int) -> np.ndarray:
+    """Labels for outputs of this shape: the first is 1 or 0; where it is not the class, the next one is."""
+    if kind == "sparse_categorical":
+        return np.full(shape[:-1], 1 - label, "int32")
+    y = np.zeros(shape, "float32")
+    y[..., 0] = label
+    if kind == "categorical" and shape[-1] > 1:
+        y[..., 1] = 1 - label
+    return y
+
+
+def theory(z: float, label: int, outputs: int, kind: str | None, smoothing: float) -> float:
+    """p − y of the first logit, all others being 0; with Keras' smoothing of the label."""
+    if kind is None:
+        return np.nan
+    classes = 2 if kind == "binary" else outputs
+    with np.errstate(divide="ignore"):
+        lead = z - np.log(max(classes - 1, 0))
+    p, q = expit(lead), expit(-lead)  # p − 1 is −q, which does not round to 0
+    hard = p if label == 0 else -q
+    return float(hard + smoothing * (label - 1 / classes))
+
+
+def kind_of(loss: Any) -> str | None:
+    """Which cross-entropy a loss is; None for any other loss."""
+    name = base_name(loss)
+    return next((kind for kind in KINDS if name == f"{kind}_crossentropy"), None)
+
+
+def base_name(loss: Any) -> str:
+    """`binary_crossentropy` for the function of this name and for objects of the class."""
+    function = getattr(loss, "fn", loss)
+    if isinstance(loss, LogitLoss):
+        return type(loss).function.__name__
+    return getattr(function, "__name__", type(loss).__name__)
+
+
+def from_logits(loss: Any) -> bool:
+    config = loss.get_config() if hasattr(loss, "get_config") else {}
+    return isinstance(loss, LogitLoss) or "logits" in base_name(loss) or bool(config.get("from_logits"))
+
+
+def name_of_loss(loss: Any) -> str:
+    name = loss.__name__ if hasattr(loss, "__name__") else type(loss).__name__
+    return f"{name} from logits" if from_logits(loss) else name
+
+
+def path_of(head: Head, kind: str | None, loss: Any) -> Path:
+    """The path of `suite.paths` that this model is on."""
+    short = (kind or "binary").removesuffix("_categorical")
+    entry = "logits" if from_logits(loss) else "probabilities"
+    implementation = "ours" if isinstance(loss, LogitLoss) else "keras class"
+    policy = head.dense.dtype_policy.name
+    return Path(short, keras.backend.backend(), "cpu", "fit", policy, head.kind, entry, implementation)
+
+
+def mismatched(head: Head, kind: str | None) -> str:
+    """What is wrong whatever the gradients: TensorFlow may find the logits behind any activation."""
+    if head.dense.units == 1 and head.activation == "softmax":
+        return "the model's output is 1 whatever the logit"
+    if kind and head.activation not in ("linear", KINDS[kind]):
+        return f"what is trained is a {KINDS[kind]}, if anything, and what is predicted a {head.activation}"
+    return ""
+
+
+def explained(head: Head, kind: str | None, loss: Any) -> dict[str, str]:
+    """Why the gradient is lost and what to do; a loss that misunderstands its input comes first."""
+    activation, logits = head.activation, from_logits(loss)
+    if head.dense.units == 1 and activation == "softmax":
+        return {
+            "cause": "a softmax over one output is 1 whatever its logit",
+            "remedy": "one output with a sigmoid's loss, or two outputs",
+        }
+    if kind and activation == "linear" and not logits:
+        return {
+            "cause": "the loss takes the logit for a probability and clips it to [1e-7, 1 − 1e-7]",
+            "remedy": "from_logits=True",
+        }
+    if kind and activation != "linear" and logits:
+        return {
+            "cause": f"the loss takes the {activation}'s output for a logit, and adds another {KINDS[kind]}",
+            "remedy": f"drop the {activation} from the head, or from_logits=False",
+        }
+    if kind and activation not in ("linear", KINDS[kind]):
+        return {
+            "cause": f"{name_of_loss(loss)} wants a {KINDS[kind]}'s output, and gets a {activation}'s",
+            "remedy": f"a head with {KINDS[kind]}, or none and from_logits=True",
+        }
+    path = path_of(head, kind, loss)
+    return {"cause": cause(path), "remedy": remedy(path)} if kind else {}

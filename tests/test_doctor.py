@@ -1,0 +1,239 @@
+"""The doctor on models that are broken and on models that are sound, on the backend of this process."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from suite import losses
+from suite.cli import cli
+from suite.doctor import examine
+from suite.errors import UsageError
+
+L = keras.layers
+TENSORFLOW = keras.backend.backend() == "tensorflow"
+FROM_LOGITS = {
+    "binary": keras.losses.BinaryCrossentropy(from_logits=True),
+    "sparse": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+}
+
+
+@pytest.fixture(autouse=True)
+def policy() -> Iterator[None]:
+    before = keras.config.dtype_policy()
+    yield
+    keras.config.set_dtype_policy(before)
+
+
+def built(*head: keras.Layer, loss="binary_crossentropy", **how) -> keras.Model:
+    model = keras.Sequential([keras.Input((4,)), L.Dense(8, activation="relu"), *head])
+    model.compile("adam", loss, **how)
+    return model
+
+
+def under(policy: str, make: Callable[[], keras.Model]) -> keras.Model:
+    keras.config.set_dtype_policy(policy)
+    return make()
+
+
+def limit(model: keras.Model) -> float:
+    (found,) = examine(model)
+    return found.limit
+
+
+SOUND = {
+    "logits": lambda: built(L.Dense(1), loss=FROM_LOGITS["binary"]),
+    "classes": lambda: built(L.Dense(10), loss=FROM_LOGITS["sparse"]),
+    "ours": lambda: built(L.Dense(5), loss=losses.BinaryCrossentropy(label_smoothing=0.1)),
+    "ours by class": lambda: built(L.Dense(3), loss=losses.CategoricalCrossentropy(label_smoothing=0.2)),
+    "no bias": lambda: built(L.Dense(3, use_bias=False), loss=FROM_LOGITS["sparse"]),
+    "weighted": lambda: built(L.Dense(1), loss=FROM_LOGITS["binary"], loss_weights=0.3),
+    "half": lambda: under("mixed_float16", lambda: built(L.Dense(1), loss=FROM_LOGITS["binary"])),
+    "brain": lambda: under("mixed_bfloat16", lambda: built(L.Dense(4), loss=FROM_LOGITS["sparse"])),
+    "penalised": lambda: built(
+        L.Dense(1, kernel_regularizer="l2", bias_regularizer="l2"), loss=FROM_LOGITS["binary"]
+    ),
+    "dropout": lambda: built(L.Dropout(0.5), L.Dense(1), loss=FROM_LOGITS["binary"]),
+}
+BROKEN = {
+    "reshape": lambda: built(L.Dense(1, activation="sigmoid"), L.Reshape((1,))),
+    "half": lambda: under("mixed_float16", lambda: built(L.Dense(1, activation="sigmoid"))),
+    "half by class": lambda: under(
+        "mixed_float16",
+        lambda: built(L.Dense(3, activation="softmax"), loss="sparse_categorical_crossentropy"),
+    ),
+    "brain": lambda: under("mixed_bfloat16", lambda: built(L.Dense(1), L.Activation("sigmoid"))),
+    "a logit for a probability": lambda: built(L.Dense(1)),
+    "a probability for a logit": lambda: built(
+        L.Dense(1, activation="sigmoid"), loss=losses.BinaryCrossentropy()
+    ),
+    "softmax over one": lambda: built(L.Dense(1, activation="softmax")),
+    "softmax for a sigmoid": lambda: built(L.Dense(3, activation="softmax")),
+}
+# Keras finds the logits behind these on TensorFlow, and on no other backend.
+RECOVERED = {
+    "sigmoid": lambda: built(L.Dense(1, activation="sigmoid")),
+    "softmax": lambda: built(L.Dense(3, activation="softmax"), loss="categorical_crossentropy"),
+    "float32 head": lambda: under(
+        "mixed_float16", lambda: built(L.Dense(1), L.Activation("sigmoid", dtype="float32"))
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_a_sound_model_is_called_sound(name: str) -> None:
+    (found,) = examine(SOUND[name]())
+    assert found.sound and math.isinf(found.limit), str(found)
+    assert not found.remedy and "survive" in str(found)
+
+
+@pytest.mark.filterwarnings("ignore:You are using a softmax over axis")
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_model_is_called_broken_with_cause_and_remedy(name: str) -> None:
+    (found,) = examine(BROKEN[name]())
+    assert not found.sound and found.limit <= 20
+    assert found.cause and found.remedy
+    assert found.cause in str(found) and found.remedy in str(found)
+
+
+@pytest.mark.parametrize("name", RECOVERED)
+def test_an_activation_in_the_head_survives_on_tensorflow_alone(name: str) -> None:
+    (found,) = examine(RECOVERED[name]())
+    assert found.sound == TENSORFLOW
+
+
+def test_the_remedies_cure() -> None:
+    (found,) = examine(BROKEN["half"]())
+    assert "from_logits=True" in found.remedy
+    assert math.isinf(limit(SOUND["half"]()))
+    if 'dtype="float32"' in found.remedy:
+        assert math.isinf(limit(RECOVERED["float32 head"]()))
+
+
+def test_what_multiplies_all_gradients_is_told_apart_from_what_loses_them() -> None:
+    (found,) = examine(SOUND["weighted"]())
+    assert found.scale == pytest.approx(0.3, rel=1e-3) and "0.3" in str(found)
+    (found,) = examine(SOUND["ours"]())
+    assert found.scale == pytest.approx(1 / 5, rel=1e-3)
+
+
+def test_the_model_is_left_as_it_was() -> None:
+    model = SOUND["classes"]()
+    before, steps = model.get_weights(), int(model.optimizer.iterations)
+    examine(model)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    assert int(model.optimizer.iterations) == steps and all(layer.trainable for layer in model.layers)
+
+
+def test_a_loss_that_is_no_cross_entropy_is_reported_and_not_judged() -> None:
+    (found,) = examine(built(L.Dense(1, activation="sigmoid"), loss="mean_squared_error"))
+    assert found.sound and found.limit < 100 and "nature" in str(found)
+
+
+def test_every_output_has_a_diagnosis() -> None:
+    x = keras.Input((4,))
+    body = L.Dense(8)(x)
+    ends = [L.Reshape((1,), name="a")(L.Dense(1, activation="sigmoid")(body)), L.Dense(3, name="b")(body)]
+    model = keras.Model(x, dict(zip("ab", ends, strict=True)))
+    model.compile("sgd", {"a": "binary_crossentropy", "b": FROM_LOGITS["sparse"]})
+    assert [found.sound for found in examine(model)] == [False, True]
+
+
+def test_a_sequence_of_labels_is_examined_too() -> None:
+    model = keras.Sequential([keras.Input((None, 4)), L.Dense(3)])
+    model.compile("sgd", FROM_LOGITS["sparse"])
+    assert math.isinf(limit(model))
+
+
+@keras.saving.register_keras_serializable(package="doctor_test")
+class Halved(keras.Model):
+    """Subclassed, with a train step of its own that throws confident errors away."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.last = L.Dense(1)
+
+    def call(self, x):
+        return self.last(x)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        loss = super().compute_loss(x, y, y_pred, sample_weight, training)
+        return keras.ops.minimum(loss, 7.0)
+
+
+def test_it_is_the_models_own_training_that_is_examined() -> None:
+    model = Halved()
+    model(np.zeros((1, 4), "float32"))
+    model.compile("sgd", FROM_LOGITS["binary"])
+    (found,) = examine(model)
+    assert not found.sound and found.limit == 10 and found.symptom == "0"
+
+
+def test_what_cannot_be_examined_is_refused_with_the_reason() -> None:
+    bare = keras.Sequential([keras.Input((4,)), L.Dense(1)])
+    with pytest.raises(UsageError, match="not compiled"):
+        examine(bare)
+    assert len(examine(bare, FROM_LOGITS["binary"])) == 1
+    with pytest.raises(UsageError, match="BatchNormalization"):
+        examine(built(L.Dense(1), L.BatchNormalization(), loss=FROM_LOGITS["binary"]))
+    unbuilt = keras.Sequential([L.Dense(1)])
+    unbuilt.compile("sgd", "mse")
+    with pytest.raises(UsageError, match="not built"):
+        examine(unbuilt)
+
+
+# --- the command ------------------------------------------------------------------------------------
+
+
+def command(*arguments: str) -> tuple[int, str]:
+    from click.testing import CliRunner
+
+    backend = keras.backend.backend()
+    ran = CliRunner().invoke(cli, ["doctor", *arguments, "--backend", backend], standalone_mode=False)
+    if ran.exception:
+        raise ran.exception
+    return ran.return_value, ran.output
+
+
+@pytest.mark.parametrize(("models", "name", "code"), [(BROKEN, "reshape", 1), (SOUND, "ours", 0)])
+def test_a_saved_model_gets_the_same_diagnosis(models, name: str, code: int, tmp_path: Path) -> None:
+    model = models[name]()
+    file = tmp_path / "model.keras"
+    model.save(file)
+    found, told = command(str(file), "--json")
+    (told,) = json.loads(told)
+    assert found == code and told["sound"] == (code == 0)
+    assert told["limit"] == (None if code == 0 else limit(model))
+    assert len(told["readings"]) > 20
+
+
+def test_a_half_precision_model_is_broken_also_after_loading(tmp_path: Path) -> None:
+    file = tmp_path / "model.keras"
+    BROKEN["half"]().save(file)
+    keras.config.set_dtype_policy("float32")
+    code, told = command(str(file))
+    assert code == 1 and "mixed_float16" in told and "fix:" in told
+
+
+def test_files_that_are_no_models_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no file"):
+        command(str(tmp_path / "missing.keras"))
+    (tmp_path / "text.keras").write_text("not a model")
+    with pytest.raises(UsageError, match="cannot be loaded"):
+        command(str(tmp_path / "text.keras"))
+    with pytest.raises(UsageError, match=r"\.keras"):
+        command(str(tmp_path / "text.h5"))
+    file = tmp_path / "bare.keras"
+    keras.Sequential([keras.Input((4,)), L.Dense(1)]).save(file)
+    with pytest.raises(UsageError, match="--loss"):
+        command(str(file))
+    with pytest.raises(UsageError, match="no loss 'entropy'"):
+        command(str(file), "--loss", "entropy")
+    assert command(str(file), "--loss", "binary_crossentropy")[0] == 1
