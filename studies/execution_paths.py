@@ -13,7 +13,7 @@ from typing import Any
 import mpmath
 import numpy as np
 
-from suite.claims import BACKENDS, Check, Claim, Theory, Unit
+from suite.claims import BACKENDS, Advice, Check, Claim, Theory, Unit
 from suite.criteria import Identity
 from suite.lazy import figures, keras, losses, paths, pd, probing, rows
 
@@ -29,6 +29,16 @@ CLAIM = Claim(
     "can know it no better than its dtype does: Keras clips it at 1e−7, and beyond |z| = 16 a confident "
     "error has no gradient, unless Keras can find the logits behind the probability, which it can only on "
     "TensorFlow and only where no cast or reshape stands between.",
+    advice=Advice(
+        question="Is my model on a broken path?",
+        answer="Find its last layer, its loss and its dtype policy in the table: it says from which |z| an "
+        "example that is confidently wrong has no gradient, and so is never learned from. Or let the doctor "
+        "look: it takes steps of the model's own training on a copy, and says where the gradient ends, why, "
+        "and what to change.",
+        code="crosscheck doctor model.keras\n\n"
+        "from suite.doctor import examine\n"
+        "print(*examine(model))  # compiled; it is left as it was",
+    ),
 )
 
 LOSSES = ("binary", "categorical", "sparse")

@@ -21,6 +21,15 @@ BACKENDS = ("tensorflow", "jax", "torch")
 
 
 @dataclass(frozen=True)
+class Advice:
+    """What a practitioner wants to know of a claim: the question, the answer, and code to type for it."""
+
+    question: str
+    answer: str
+    code: str
+
+
+@dataclass(frozen=True)
 class Claim:
     """What the chapter asserts.
 
@@ -30,6 +39,7 @@ class Claim:
         formula: the same in LaTeX, without delimiters.
         source: section of the chapter and problem numbers.
         correct: what a correct sentence would be; empty where the chapter's stands.
+        advice: for practitioners; the report puts it, with the study's table, before the claims.
     """
 
     title: str
@@ -37,6 +47,7 @@ class Claim:
     formula: str
     source: str
     correct: str = ""
+    advice: Advice | None = None
 
 
 @dataclass(frozen=True)

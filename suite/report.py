@@ -80,6 +80,7 @@ def view(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
         "name": record["study"],
         "headline": headline(record),
         "absent": sorted(absent),
+        "advice": record.get("advice"),
         "table": table(folder),
         "figure": figure(folder),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +94,7 @@ def record(name: str, study: Study, judged: dict[str, Any], provenance: dict[str
         "title": claim.title,
         "formula": claim.formula,
         "correct": claim.correct,
+        **({"advice": asdict(claim.advice)} if claim.advice else {}),
     }
 
 

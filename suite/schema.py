@@ -37,6 +37,7 @@ RECORD = {
     **{"study": str, "claim": str, "source": str, "verdict": VERDICT, "checks": Each(CHECK)},
     "provenance": {"error_rate?": NUMBER, "intervals?": NUMBER, "level?": NUMBER},
     **{"title": str, "formula": str, "correct": str},
+    "advice?": {"question": str, "answer": str, "code": str},
 }
 
 
