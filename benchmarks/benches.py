@@ -112,6 +112,20 @@ def of_limit(processes: list[Process], setting: Mapping[str, Any], rounds: int) 
     return {**entry, **told, "limit": parts(measured)}
 
 
+def losses(smoke: bool) -> Iterator[Entry]:
+    """Value and gradient of our losses against Keras' own from logits, compiled."""
+    shapes = [(64, 10)] if smoke else [(64, 10), (4096, 10), (4096, 1000)]
+    for backend in ["tensorflow"] if smoke else installed():
+        with started(backend) as (process,):
+            for (rows, classes), loss in itertools.product(shapes, ("binary", "categorical", "sparse")):
+                repeats = 5 if smoke else max(10, min(1000, 20_000_000 // (rows * classes)))
+                setting = {"R": 1, "examples": rows, "inputs": [classes], "loss": loss, "repeats": repeats}
+                ours = Side(f"suite.losses, {backend}", process, "our_loss", setting)
+                theirs = Side(f"keras.losses from logits, {backend}", process, "keras_loss", setting)
+                note = f"{repeats} times mean loss and gradient by the logits, float32"
+                yield compare("losses", ours, theirs, 1 if smoke else 15, note)
+
+
 def growth(smoke: bool) -> Iterator[Entry]:
     """Time an epoch and peak memory against R, N and D; each in a process of its own."""
     base = {**RANDOM, "examples": 1024, "inputs": [64], "hidden": 64, "epochs": 2, "R": 64}
@@ -149,5 +163,6 @@ BENCHES: dict[str, Callable[[bool], Iterator[Entry]]] = {
     "limit": limit,
     "mnist": mnist,
     "convolution": convolution,
+    "losses": losses,
     "growth": growth,
 }

@@ -15,11 +15,17 @@ from sklearn.datasets import load_digits
 from benchmarks.process import cpp_compiler
 from benchmarks.settings import Setting
 from suite import losses
+from suite.autodiff import gradient
 from suite.models import perceptron
 from suite.replicates import Replicates, batch_order
 
 Job = Callable[[], Any]
 RATE = 1e-3
+FUNCTIONS = {
+    "binary": (losses.binary_crossentropy, keras.losses.binary_crossentropy),
+    "categorical": (losses.categorical_crossentropy, keras.losses.categorical_crossentropy),
+    "sparse": (losses.sparse_categorical_crossentropy, keras.losses.sparse_categorical_crossentropy),
+}
 
 
 def examples(setting: Setting) -> tuple[np.ndarray, np.ndarray]:
@@ -83,6 +89,58 @@ def replicates_steady(setting: Setting) -> Job:
     x, y = examples(setting)
     replicas = compiled(setting)
     return lambda: replicas.fit(x, y, setting["batch"], setting["epochs"]).history["loss"]
+
+
+def our_loss(setting: Setting) -> Job:
+    """Value and gradient of this package's loss on logits."""
+    return value_and_gradient(setting, FUNCTIONS[setting["loss"]][0])
+
+
+def keras_loss(setting: Setting) -> Job:
+    """The same of Keras' built-in from logits."""
+    function = FUNCTIONS[setting["loss"]][1]
+    return value_and_gradient(setting, lambda y, z: function(y, z, from_logits=True))
+
+
+def value_and_gradient(setting: Setting, loss: Callable[[Any, Any], Any]) -> Job:
+    """Mean loss and its gradient by the logits [B, K], as one program where the backend compiles."""
+    shape = setting["examples"], *setting["inputs"]
+    rng = np.random.default_rng(0)
+    z, classes = rng.normal(size=shape).astype("float32"), rng.integers(0, shape[1], shape[0])
+    hot = np.eye(shape[1], dtype="float32")[classes]
+    y = {"binary": hot, "categorical": hot, "sparse": classes.astype("int32")}[setting["loss"]]
+    labels, logits = keras.ops.convert_to_tensor(y), keras.ops.convert_to_tensor(z)
+    run = compiled_pair(lambda z: keras.ops.mean(loss(labels, z)), logits)
+    return lambda: [run() for _ in range(setting["repeats"])]
+
+
+def compiled_pair(value: Callable[[Any], Any], z: Any) -> Job:
+    """(value, gradient) at z, compiled; returns once they are there."""
+    backend = keras.backend.backend()
+    if backend == "jax":
+        import jax
+
+        both = jax.jit(jax.value_and_grad(value))
+        return lambda: jax.block_until_ready(both(z))
+    if backend == "torch":
+        return compiled_by_torch(value, z)
+    import tensorflow as tf
+
+    slope = gradient(value)
+    whole = tf.function(lambda z: (value(z), slope(z)), jit_compile=True, autograph=False)
+    return lambda: [each.numpy() for each in whole(z)]
+
+
+def compiled_by_torch(value: Callable[[Any], Any], z: Any) -> Job:
+    import torch
+
+    run, z = torch.compile(value) if cpp_compiler() else value, z.requires_grad_()
+
+    def job() -> tuple[Any, Any]:
+        loss = run(z)
+        return loss, *torch.autograd.grad(loss, z)
+
+    return job
 
 
 def orders(setting: Setting, epoch: int, n: int) -> np.ndarray:

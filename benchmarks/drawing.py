@@ -25,13 +25,31 @@ AXES: dict[str, tuple[str, Callable[[Mapping[str, Any]], int]]] = {
 
 
 def figure(entries: Entries, fit: Fit) -> Figure:
-    canvas, axes = figures.panels(columns=2, rows=3, height=3.4)
+    canvas, axes = figures.panels(columns=2, rows=4, height=3.4)
     draw_total(axes[0], [entry for entry in entries if entry["bench"] == "total"])
     draw_steady(axes[1], [entry for entry in entries if entry["bench"] in ("steady", "limit")])
     for ax, axis in zip(axes[2:5], AXES, strict=True):
         draw_time(ax, entries, axis, fit)
     draw_memory(axes[5], entries, fit)
+    draw_losses(axes[6], [entry for entry in entries if entry["bench"] == "losses"])
+    axes[7].set_axis_off()
     return canvas
+
+
+def draw_losses(ax: Axes, entries: Entries) -> None:
+    """Our losses' time over that of Keras' from logits, by size; below 1 ours is faster."""
+    series: dict[str, dict[int, Spread]] = {}
+    shapes: dict[int, str] = {}
+    for entry in entries:
+        n, (k,) = examples(entry["setting"]), entry["setting"]["inputs"]
+        shapes[n * k] = f"{n} × {k}"
+        name = f"{entry['setting']['loss']}, {entry['subject'].removeprefix('suite.losses, ')}"
+        ratio = entry["ratio"]
+        series.setdefault(name, {})[n * k] = (ratio["median"], ratio["min"], ratio["max"])
+    sizes = grouped(ax, series)
+    levels(ax, sizes, {size: (1.0, "") for size in sizes}, "as fast as Keras")
+    ax.set_xticks(range(len(sizes)), [shapes[size] for size in sizes])
+    ax.set(title="Our losses over Keras' from logits", xlabel="logits", ylabel="ratio of times")
 
 
 def draw_total(ax: Axes, entries: Entries) -> None:

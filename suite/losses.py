@@ -102,12 +102,12 @@ def categorical_crossentropy(y_true: Any, logits: Any, label_smoothing: Any = 0.
     """
     y, alpha, z = tensors(y_true, label_smoothing, logits)
     y = in_shape(y, z)
-    loss = -ops.sum(y * ops.log_softmax(z, axis=-1), axis=-1)
+    shifted = z - ops.stop_gradient(ops.max(z, axis=-1, keepdims=True))
+    normalizer = ops.log(ops.sum(ops.exp(shifted), axis=-1))
+    loss = ops.sum(y, axis=-1) * normalizer - ops.sum(y * shifted, axis=-1)
     if isinstance(label_smoothing, (int, float)) and label_smoothing == 0:
         return loss
-    shifted = z - ops.stop_gradient(ops.max(z, axis=-1, keepdims=True))
-    uniform = ops.logsumexp(shifted, axis=-1) - ops.mean(shifted, axis=-1)
-    return (1 - alpha) * loss + alpha * uniform
+    return (1 - alpha) * loss + alpha * (normalizer - mean_over_labels(shifted))
 
 
 @keras.saving.register_keras_serializable(package="crosscheck")
