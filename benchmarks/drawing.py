@@ -47,7 +47,7 @@ def draw_losses(ax: Axes, entries: Entries) -> None:
         ratio = entry["ratio"]
         series.setdefault(name, {})[n * k] = (ratio["median"], ratio["min"], ratio["max"])
     sizes = grouped(ax, series)
-    levels(ax, sizes, {size: (1.0, "") for size in sizes}, "as fast as Keras")
+    levels(ax, sizes, dict.fromkeys(sizes, (1.0, "")), "as fast as Keras")
     ax.set_xticks(range(len(sizes)), [shapes[size] for size in sizes])
     ax.set(title="Our losses over Keras' from logits", xlabel="logits", ylabel="ratio of times")
 

@@ -12,10 +12,14 @@ if TYPE_CHECKING:
     from suite.claims import Study
 
 NAMES = (
+    "surprise",
     "execution_paths",
     "saturation",
     "label_smoothing",
+    "softmax_competition",
+    "curvature",
     "mutual_information",
+    "brier_vs_kl",
 )
 
 

@@ -1,0 +1,420 @@
+"""The curvature of cross-entropy: p (1 − p), and for K classes the covariance diag(p) − ppᵀ.
+
+Expect: the identities hold; the sentence that the surface is "steepest near the decision boundary" is wrong
+as it stands, for it is the curvature that peaks there, and the slope at confident errors. In training on ten
+classes the curvature first rises. Costs half a minute beside the paths of `execution_paths`.
+"""
+
+from __future__ import annotations
+
+import mpmath
+import numpy as np
+
+from studies.execution_paths import path_units
+from suite.claims import Check, Claim, Theory, Unit
+from suite.criteria import Equal, Exceeds, Identity, Trend
+from suite.lazy import autodiff, data, figures, keras, losses, models, pd, replicates, rows
+
+CLAIM = Claim(
+    title="Curvature is p (1 − p): largest at the boundary, where the slope is not",
+    statement="The second derivative of binary cross-entropy by the logit is p (1 − p), largest at p = ½ and "
+    "vanishing as p → 0 or 1, so that the surface is steepest and turns fastest near the decision boundary. "
+    "For K classes the Hessian is diag(p) − ppᵀ: the softmax's Jacobian and a categorical variable's "
+    "covariance, symmetric and positive semi-definite.",
+    formula=r"\frac{d^2\mathcal{L}}{dz^2} = p\,(1 - p), \qquad \mathbf{H} = \mathrm{diag}(\mathbf{p}) - "
+    r"\mathbf{p}\mathbf{p}^\top",
+    source="Properties of the Loss Landscape; problem 3166266",
+    correct="The loss bends most at the decision boundary. It is steepest far from it, on the wrong side: "
+    "the slope |p − y| is ½ at the boundary and tends to 1 at a confident error.",
+)
+
+SEEDS = {"smoke": 32, "standard": 32, "full": 128}  # what a network begins with varies much
+IMAGE_SEEDS = {"smoke": 8, "standard": 8, "full": 64}
+SETS = ("digits", "mnist", "fashion_mnist")
+EXAMPLES = {"smoke": 1_000, "standard": 5_000, "full": 60_000}
+DTYPES = ("float64", "float32")
+LOGITS = np.array([0, 1e-3, 0.5, 1, 2, 5, 10, 15, 20, 30, 40, 60, 80.0])
+CLASSES = (2, 3, 10)
+DRAWS = 100_000  # categorical draws a seed
+COVARIANCE_LOGITS = (1.0, 0.0, -1.0)
+LOOKS = (0, 1, 2, 5, 10, 20, 40)  # epochs after which the Hessians of training examples are looked at
+LOOKED_AT = 300  # examples
+
+CHECKS = (
+    Check(
+        "binary",
+        "Differentiated twice by autodiff, ours and Keras' from logits give p (1 − p).",
+        Identity(ulps=4),
+        r"p\,(1 - p)",
+        control="the Brier score",
+        settings=DTYPES,
+        exact=True,
+    ),
+    Check(
+        "flat",
+        "However far out, it keeps its digits as it decays like e^(−|z|).",
+        Identity(ulps=8),  # relative to its own size: e^(−|z|) and a square, each rounded
+        r"\frac{d^2\mathcal{L}}{dz^2} \Big/ \frac{e^{-|z|}}{(1 + e^{-|z|})^2} = 1",
+        control="the Brier score",
+        settings=DTYPES,
+        exact=True,
+    ),
+    Check(
+        "slope",
+        "As the chapter has it: nowhere is the surface steeper than at the decision boundary.",
+        Exceeds(margin=0.0),
+        r"|p - y|_{z = 0} \ge \max_z |p - y|",
+        control="the Brier score",
+        exact=True,
+    ),
+    Check(
+        "turning",
+        "Nowhere does the slope change faster than at the decision boundary.",
+        Exceeds(margin=0.0),
+        r"p\,(1 - p) \le \tfrac14",
+        control="the Brier score",
+        exact=True,
+    ),
+    Check(
+        "hessian",
+        "For 2, 3 and 10 classes double autodiff gives diag(p) − ppᵀ, entry by entry.",
+        Identity(ulps=8),  # p is a quotient of sums of K rounded exponentials
+        r"\mathrm{diag}(\mathbf{p}) - \mathbf{p}\mathbf{p}^\top",
+        control="the Brier score of a softmax",
+        settings=DTYPES,
+        exact=True,
+    ),
+    Check(
+        "spectrum",
+        "It is symmetric, positive semi-definite, of null vector 1, rank K − 1; λ ≤ ½, and 1/K if uniform.",
+        Identity(ulps=16),  # eigenvalues of a rounded matrix of up to ten rows
+        r"\mathbf{H}\mathbf{1} = 0,\; 0 \le \lambda \le \tfrac12",
+        control="the Brier score of a softmax, whose Hessian is indefinite",
+        exact=True,
+    ),
+    Check(
+        "covariance",
+        "It is the covariance of one-hot draws from p: two of its entries, by Monte Carlo.",
+        Equal(margin=0.005),
+        r"\mathrm{Cov}[\mathbf{y}]",
+        control="the Hessian of the Brier score of a softmax",
+        settings=("variance", "covariance"),
+    ),
+    Check(
+        "training",
+        "In training on real data the mean largest eigenvalue falls, by at least half of what it began with.",
+        Exceeds(margin=0.05),
+        r"\frac{1}{N} \sum_n \lambda_{\max}(\mathbf{H}_n)",
+        control="the same training on shuffled labels",
+        settings=SETS,
+    ),
+    Check(
+        "training_steadily",
+        "It falls from each look to the next.",
+        Trend(increasing=False),
+        r"\frac{1}{N} \sum_n \lambda_{\max}(\mathbf{H}_n)",
+        control="the same training on shuffled labels",
+        settings=SETS,
+        scope=True,
+    ),
+    Check(
+        "curvature_paths",
+        "Keras' losses have this curvature on every execution path.",
+        Identity(ulps=4),
+        r"p\,(1 - p)",
+        control="squared error through the same head",
+        settings=("tensorflow",),
+        scope=True,
+        exact=True,
+    ),
+)
+
+
+# --- theory -----------------------------------------------------------------------------------------
+
+
+def curvature(z: float) -> float:
+    return float(1 / ((1 + mpmath.exp(-z)) * (1 + mpmath.exp(z))))
+
+
+def curvature_by_differentiation(z: float) -> float:
+    with mpmath.workdps(50):
+        return float(mpmath.diff(lambda t: mpmath.log1p(mpmath.exp(-t)), z, 2))
+
+
+def covariance(z: np.ndarray) -> np.ndarray:
+    """diag(p) − ppᵀ of logits [..., K] in float64: [..., K, K]."""
+    p = softmax(z)
+    others = p.sum(-1, keepdims=True) - p
+    return np.where(np.eye(p.shape[-1], dtype=bool), (p * others)[..., None], -p[..., None] * p[..., None, :])
+
+
+def softmax(z: np.ndarray) -> np.ndarray:
+    e = np.exp(z - z.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)
+
+
+def entry(i: int, j: int) -> float:
+    return float(covariance(np.array(COVARIANCE_LOGITS))[i, j])
+
+
+def entry_by_summation(i: int, j: int) -> float:
+    """E[y_i y_j] − E[y_i] E[y_j] over the three outcomes."""
+    p, y = softmax(np.array(COVARIANCE_LOGITS)), np.eye(3)
+    return float(p @ (y[:, i] * y[:, j]) - (p @ y[:, i]) * (p @ y[:, j]))
+
+
+THEORIES = (
+    Theory("curvature", curvature, curvature_by_differentiation, [(-30,), (-1,), (0,), (2.5,), (20,)]),
+    Theory("covariance", entry, entry_by_summation, [(0, 0), (0, 1), (2, 2), (1, 2)]),
+)
+
+
+# --- experiments ------------------------------------------------------------------------------------
+
+
+def units(scale: str) -> list[Unit]:
+    seeds, image_seeds = tuple(range(SEEDS[scale])), tuple(range(IMAGE_SEEDS[scale]))
+    training = [
+        Unit(
+            "curvature",
+            "train_curvature",
+            {"name": name, "examples": EXAMPLES[scale]},
+            seeds if name == "digits" else image_seeds,
+            (name,),
+            cost=15,
+        )
+        for name in SETS
+    ]
+    return [
+        *path_units(scale, backends=("tensorflow",)),
+        Unit("curvature", "measure_binary"),
+        Unit("curvature", "measure_hessian"),
+        Unit("curvature", "draw_covariance", {}, seeds),
+        *training,
+    ]
+
+
+def measure_binary(seeds: tuple[int, ...]) -> pd.DataFrame:
+    """Slope and curvature along the logit, y = 1: ours, Keras' from logits, and the Brier score."""
+    z = np.concatenate([-LOGITS[:0:-1], LOGITS])
+    keras_own = keras.losses.BinaryCrossentropy(from_logits=True, reduction=None, dtype="float64")
+    arms = (("claim", losses.binary_crossentropy), ("claim", keras_own), ("control", losses.brier))
+    parts = [binary_rows(loss, arm, z, dtype) for dtype in DTYPES for arm, loss in arms]
+    return pd.concat([*parts, *(peak_rows(loss, arm, z) for arm, loss in arms if loss is not keras_own)])
+
+
+def binary_rows(loss, arm: str, z: np.ndarray, dtype: str) -> pd.DataFrame:
+    found, eps = second(loss, z, dtype), np.finfo(dtype).eps
+    true = np.exp(-np.abs(z) - 2 * np.log1p(np.exp(-np.abs(z))))
+    shared = {"arm": arm, "setting": dtype, "x": z, "resolution": eps}
+    return pd.concat(
+        [
+            rows.tidy(check="binary", value=found, reference=true, **shared),
+            rows.tidy(check="flat", value=found / true, reference=1.0, **shared),
+        ]
+    )
+
+
+def second(loss, z: np.ndarray, dtype: str) -> np.ndarray:
+    """d²L/dz² at each of z [N] with y = 1: [N], float64."""
+    y, given = np.ones((len(z), 1), dtype), z[:, None].astype(dtype)
+    return autodiff.logit_hessian(loss, y, given)[:, 0, 0].astype("float64")
+
+
+def peak_rows(loss, arm: str, z: np.ndarray) -> pd.DataFrame:
+    """Slope and curvature at z = 0, each against the largest anywhere else."""
+    slope = np.abs(autodiff.logit_gradient(loss, np.ones((len(z), 1)), z[:, None])[:, 0])
+    bend = second(loss, z, "float64")
+    here, away = z == 0, np.abs(z) >= 0.5
+    shown = {"arm": arm, "x": z}
+    return pd.concat(
+        [
+            rows.tidy(check="slope", arm=arm, value=slope[here], reference=slope[away].max()),
+            rows.tidy(check="turning", arm=arm, value=bend[here], reference=bend[away].max()),
+            rows.tidy(quantity="slope", value=slope, **shown),
+            rows.tidy(quantity="curvature", value=bend, **shown),
+        ]
+    )
+
+
+def squared_error(y, z):
+    """The Brier score of a softmax, summed over its classes."""
+    return keras.ops.sum(keras.ops.square(keras.ops.softmax(z) - y), axis=-1)
+
+
+def measure_hessian(seeds: tuple[int, ...]) -> pd.DataFrame:
+    """Hessians at drawn logits of several sizes, at a tie of two, and at none preferred."""
+    parts = []
+    for k in CLASSES:
+        drawn = np.random.default_rng(k).normal(size=(40, k)) * np.geomspace(0.1, 30, 40)[:, None]
+        tie = np.where(np.arange(k) < 2, 0.0, -60.0)
+        z = np.vstack([drawn, tie, np.zeros(k)])
+        y = np.eye(k)[np.arange(len(z)) % k]
+        for dtype in DTYPES:
+            for arm, loss in (("claim", losses.categorical_crossentropy), ("control", squared_error)):
+                parts.append(hessian_rows(loss, arm, z, y, dtype))
+    return pd.concat(parts)
+
+
+def hessian_rows(loss, arm: str, z: np.ndarray, y: np.ndarray, dtype: str) -> pd.DataFrame:
+    z = z.astype(dtype)
+    found = autodiff.logit_hessian(loss, y.astype(dtype), z).astype("float64")
+    entries = rows.tidy(
+        check="hessian",
+        arm=arm,
+        setting=dtype,
+        value=found,
+        reference=covariance(z.astype("float64")),
+        resolution=np.finfo(dtype).eps,
+    )
+    return pd.concat([entries, spectrum_rows(found, arm, softmax(z))]) if dtype == "float64" else entries
+
+
+def spectrum_rows(hessian: np.ndarray, arm: str, p: np.ndarray) -> pd.DataFrame:
+    """What a covariance must be like, each as a number that must be 0: [N, …]."""
+    k = hessian.shape[-1]
+    eigenvalues = np.linalg.eigvalsh(hessian)  # ascending
+    rank = (np.sort(np.abs(eigenvalues))[:, 1:] > 1e-30).sum(1)  # all but the smallest
+    told = {
+        "asymmetry": hessian - hessian.swapaxes(1, 2),
+        "below 0": np.minimum(eigenvalues[:, 0], 0),
+        "above ½": np.maximum(eigenvalues[:, -1] - 0.5, 0),
+        "null vector": hessian.sum(2),
+        "tie": eigenvalues[-2, -1] - 0.5,
+        "uniform": eigenvalues[-1, 1:] - 1 / k,
+    }
+    eps = np.finfo("float64").eps
+    parts = [
+        rows.tidy(check="spectrum", arm=arm, quantity=name, value=value, resolution=eps)
+        for name, value in told.items()
+    ]
+    largest = rows.tidy(arm=arm, quantity=f"largest, K = {k}", x=p.max(1), value=eigenvalues[:, -1])
+    smallest = rows.tidy(arm=arm, quantity=f"smallest, K = {k}", x=p.max(1), value=eigenvalues[:, 0])
+    moderate = p.min(1) > 1e-6  # beyond, an eigenvalue that is not 0 cannot be told from one that is
+    ranks = rows.tidy(
+        check="spectrum", arm=arm, quantity="rank", value=rank[moderate], reference=k - 1, resolution=1e-3
+    )
+    return pd.concat([*parts, ranks, largest, smallest])
+
+
+def draw_covariance(seeds: tuple[int, ...]) -> pd.DataFrame:
+    """Covariance of one-hot draws against the Hessian by autodiff; and against that of the Brier score."""
+    z = np.array([COVARIANCE_LOGITS])
+    p, y = softmax(z)[0], np.eye(3)[:1]
+    drawn = [np.random.default_rng(seed).multinomial(DRAWS, p) / DRAWS for seed in seeds]
+    measured = np.array([np.diag(q) - np.outer(q, q) for q in drawn])  # [S, 3, 3]
+    parts = []
+    for arm, loss in (("claim", losses.categorical_crossentropy), ("control", squared_error)):
+        hessian = autodiff.logit_hessian(loss, y, z)[0]
+        for setting, at in (("variance", (0, 0)), ("covariance", (0, 1))):
+            shared = {"check": "covariance", "arm": arm, "setting": setting, "seed": seeds}
+            parts.append(rows.tidy(value=measured[:, *at], reference=hessian[at], **shared))
+    return pd.concat(parts)
+
+
+def train_curvature(seeds: tuple[int, ...], name: str, examples: int) -> pd.DataFrame:
+    """The mean largest eigenvalue over training examples, before training and after some epochs."""
+    given = data.load(name)
+    x, y = given.x_train[:examples], given.y_train[:examples]
+    everyone = np.broadcast_to(x, (len(seeds), *x.shape))
+    shuffled = np.stack([np.random.default_rng(seed).permutation(y) for seed in seeds])
+    arms = {
+        "claim": curvatures(seeds, x, y, x[:LOOKED_AT]),
+        "control": curvatures(seeds, everyone, shuffled, x[:LOOKED_AT]),
+    }
+    parts = []
+    for arm, value in arms.items():  # [looks, S]
+        shared = {"arm": arm, "setting": name, "seed": seeds}
+        along = {"check": "training_steadily", "quantity": "λ", "x": np.array(LOOKS)[:, None]}
+        parts += [
+            rows.tidy(check="training", value=value[0], reference=value[-1], **shared),
+            rows.tidy(value=value, **along, **shared),
+        ]
+    return pd.concat(parts)
+
+
+def curvatures(seeds: tuple[int, ...], x: np.ndarray, y: np.ndarray, looked_at: np.ndarray) -> np.ndarray:
+    """Mean λ_max of each replicate at each look: [looks, S]."""
+    replicas = replicates.Replicates(models.perceptron(x.shape[-1], [64], 10), seeds)
+    replicas.compile(keras.optimizers.Adam(1e-3), losses.sparse_categorical_crossentropy)
+    seen = [largest_eigenvalue(replicas, looked_at)]
+    for epochs in np.diff(LOOKS):
+        replicas.fit(x, y, batch_size=64, epochs=int(epochs))
+        seen.append(largest_eigenvalue(replicas, looked_at))
+    return np.array(seen)
+
+
+def largest_eigenvalue(replicas: replicates.Replicates, x: np.ndarray) -> np.ndarray:
+    """Mean of λ_max over examples [N, D]: [R]."""
+    hessians = covariance(replicas.predict(x).astype("float64"))  # [R, N, K, K]
+    return np.linalg.eigvalsh(hessians)[..., -1].mean(1)
+
+
+# --- table and figure -------------------------------------------------------------------------------
+
+
+def table(rows: pd.DataFrame) -> pd.DataFrame:
+    """The mean largest eigenvalue through training."""
+    told = rows[rows["quantity"] == "λ"]
+    wide = told.pivot_table("value", ["setting", "arm"], "x", sort=False)
+    wide.columns = [f"epoch {x:g}" for x in wide.columns]
+    named = wide.rename(index={"claim": "true", "control": "shuffled"}, level="arm").reset_index()
+    return named.rename(columns={"setting": "Data", "arm": "Labels"})
+
+
+def figure(rows: pd.DataFrame):
+    """Slope and curvature along the logit, the spectrum of the Hessian, and curvature in training."""
+    canvas, axes = figures.panels(2, 2)
+    draw = (draw_slope, draw_spectrum, draw_smallest, draw_training)
+    for panel, ax in zip(draw, axes, strict=True):
+        panel(ax, rows)
+    return canvas
+
+
+def draw_slope(ax, rows: pd.DataFrame) -> None:
+    z = np.linspace(-10, 10, 201)
+    p = 1 / (1 + np.exp(-z))
+    figures.theory_line(ax, z, 1 - p, "|p − y| and p (1 − p)")
+    figures.theory_line(ax, z, p * (1 - p), "")
+    for quantity, marker in (("slope", "o"), ("curvature", "s")):
+        part = rows[(rows["quantity"] == quantity) & (rows["arm"] == "claim") & (rows["x"].abs() <= 10)]
+        ax.plot(part["x"], part["value"], marker, label=quantity)
+    ax.axvline(0, color="0.6", linewidth=0.8)
+    ax.text(0.3, 0.9, "decision boundary", color="0.4", fontsize=8)
+    ax.set(title="Slope and curvature, y = 1", xlabel="logit z", ylabel="derivative of the loss")
+    ax.legend(loc="center right")
+
+
+def draw_spectrum(ax, rows: pd.DataFrame) -> None:
+    for k in CLASSES:
+        part = rows[(rows["quantity"] == f"largest, K = {k}") & (rows["arm"] == "claim")]
+        ax.plot(part["x"], part["value"], "o", label=f"K = {k}", alpha=0.8)
+    p = np.linspace(0.5, 1, 50)
+    figures.theory_line(ax, p, 2 * p * (1 - p), "2p (1 − p), two classes")
+    figures.theory_line(ax, [0.1, 0.5], 0.5, "")
+    ax.set(title="Largest eigenvalue of the Hessian", xlabel="largest probability", ylabel="λ")
+    ax.set_ylim(0, 0.56)
+    ax.legend(loc="lower center", fontsize=8)
+
+
+def draw_smallest(ax, rows: pd.DataFrame) -> None:
+    for arm, label, marker in (("claim", "cross-entropy", "o"), ("control", "Brier score", "^")):
+        part = rows[(rows["quantity"] == "smallest, K = 3") & (rows["arm"] == arm)]
+        ax.plot(part["x"], part["value"], marker, label=label, alpha=0.8)
+    figures.theory_line(ax, [0.33, 1], 0.0, "never below 0")
+    ax.set(title="Smallest eigenvalue, three classes", xlabel="largest probability", ylabel="λ")
+    ax.legend()
+
+
+def draw_training(ax, rows: pd.DataFrame) -> None:
+    told = rows[rows["quantity"] == "λ"]
+    for name in SETS:
+        part = told[told["setting"] == name]
+        if len(part):
+            figures.curve(ax, part[part["arm"] == "claim"], name)
+            colour = ax.lines[-1].get_color()
+            figures.curve(ax, part[part["arm"] == "control"], "", color=colour, linestyle=":")
+    ax.plot([], [], color="0.4", linestyle=":", label="shuffled labels")
+    ax.set(title="In training on ten classes", xlabel="epoch", ylabel="mean largest λ", ylim=(0, None))
+    ax.legend(fontsize=8)
