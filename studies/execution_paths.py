@@ -32,9 +32,9 @@ CLAIM = Claim(
     advice=Advice(
         question="Is my model on a broken path?",
         answer="Find its last layer, its loss and its dtype policy in the table: it says from which |z| an "
-        "example that is confidently wrong has no gradient, and so is never learned from. Or let the doctor "
-        "look: it takes steps of the model's own training on a copy, and says where the gradient ends, why, "
-        "and what to change.",
+        "example that is confidently wrong has no gradient, and so is never learned from: |z| = 10 is a "
+        "probability of 5e−5 for what happened, |z| = 20 one of 2e−9. Or let the doctor look: it takes steps "
+        "of the model's own training on a copy, and says where the gradient ends, why, and what to change.",
         code="crosscheck doctor model.keras\n\n"
         "from suite.doctor import examine\n"
         "print(*examine(model))  # compiled; it is left as it was",
@@ -215,23 +215,28 @@ PARTS = ("loss", "backend", "device", "mode", "policy", "head", "entry", "implem
 WAY = ["backend", "head", "implementation"]
 
 
-def wrong_side(rows: pd.DataFrame) -> pd.DataFrame:
+def wrong_side(rows: pd.DataFrame, quantity: str = "gradient") -> pd.DataFrame:
     """Gradients of examples that are wrong or undecided, with their path taken apart and |z|."""
-    y = rows["quantity"].map({"gradient y=0": 0, "gradient y=1": 1})
+    y = rows["quantity"].map({f"{quantity} y=0": 0, f"{quantity} y=1": 1})
     chosen = rows[(rows["arm"] == "claim") & ((y == 1) & (rows["x"] <= 0) | (y == 0) & (rows["x"] >= 0))]
     parts = chosen["path"].str.split("/", expand=True).set_axis(PARTS, axis=1)
     return chosen.join(parts).assign(size=chosen["x"].abs())
 
 
 def table(rows: pd.DataFrame) -> pd.DataFrame:
-    """From which |z| a confident error has lost its gradient, and to what; worst mode, loss and label."""
-    wrong = wrong_side(rows)
+    """From which |z| a confident error has lost its gradient, and to what; worst mode, loss and label.
+
+    `Loss ends at` is the largest finite value that the loss takes, where it should be 9984.
+    """
+    wrong, value = wrong_side(rows), wrong_side(rows, "value")
     groups = wrong.groupby([*WAY, "policy"], sort=False)
     cells = pd.Series({way: breakage(group) for way, group in groups}).rename_axis([*WAY, "policy"])
     wide = cells.unstack("policy", sort=False)
     policies = list(wide.columns)
     wide = wide.reset_index()
     first = wrong.groupby(WAY, sort=False)["path"].unique()
+    most = value[value["value"] < np.inf].groupby([*WAY, "path"], sort=False)["value"].max()
+    wide["Loss ends at"] = most.groupby(level=WAY, sort=False).min().to_numpy().round(3)
     told = [explained(found, line) for found, line in zip(first, wide[policies].to_numpy(), strict=True)]
     wide.insert(0, "Backend", wide.pop("backend").map(BACKEND_NAMES))
     wide.insert(1, "Output", wide.pop("head").map(OUTPUTS))

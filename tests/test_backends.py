@@ -14,6 +14,7 @@ FILES = (
     "tests/test_replicates.py",
     "tests/test_replicates_fit.py",
     "tests/test_findings.py",
+    "tests/test_identities.py",
     "tests/test_doctor.py",
 )
 ROOT = Path(__file__).parents[1]
