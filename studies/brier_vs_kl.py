@@ -365,7 +365,8 @@ def draw_minimisers(ax, rows: pd.DataFrame) -> None:
     figures.theory_line(ax, [0, 1], [0, 1], "p = q: proper")
     for name, marker in zip((*SCORES, "focal", "absolute"), "osD^", strict=True):
         part = rows[rows["quantity"] == f"minimiser, {name}"]
-        ax.plot(part["x"], part["value"], marker, label=name, alpha=0.8)
+        ring = {"markersize": 8, "fillstyle": "none"} if name == "cross-entropy" else {}
+        ax.plot(part["x"], part["value"], marker, label=name, alpha=0.8, **ring)
     ax.set(title="Where the expected loss is least", xlabel="true probability q", ylabel="prediction p")
     ax.legend(fontsize=8)
 

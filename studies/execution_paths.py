@@ -53,7 +53,17 @@ CHECKS = (
         Identity(ulps=4),
         r"-\ln p_y,\; p - y,\; p\,(1 - p)",
         control="squared error in place of cross-entropy",
-        settings=BACKENDS,
+        settings=("tensorflow", "jax"),
+        exact=True,
+    ),
+    Check(
+        "ours_torch",
+        "The same on PyTorch, where Keras computes a Dense layer of a float64 policy in float32.",
+        Identity(ulps=4),
+        r"-\ln p_y,\; p - y,\; p\,(1 - p)",
+        control="squared error in place of cross-entropy",
+        settings=("torch",),
+        scope=True,
         exact=True,
     ),
     Check(
@@ -153,7 +163,7 @@ def rows_of(path: paths.Path, control=None) -> pd.DataFrame:
     quantities = ("value", "gradient") if path.trains else ("value", "gradient", "curvature")
     return pd.concat(
         rows.tidy(
-            check="ours" if path.implementation == "ours" else f"{quantity}_paths",
+            check=check_of(path, quantity),
             arm="control" if control else "claim",
             setting=path.backend,
             path=str(path),
@@ -165,6 +175,12 @@ def rows_of(path: paths.Path, control=None) -> pd.DataFrame:
         )
         for quantity, measured, true in zip(quantities, found, wanted, strict=False)
     )
+
+
+def check_of(path: paths.Path, quantity: str) -> str:
+    if path.implementation == "ours":
+        return "ours_torch" if path.backend == "torch" else "ours"
+    return f"{quantity}_paths"
 
 
 def probes(path: paths.Path) -> tuple[np.ndarray, np.ndarray]:

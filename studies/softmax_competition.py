@@ -337,4 +337,4 @@ def draw_shared(ax, rows: pd.DataFrame) -> None:
     figures.theory_line(ax, [-0.5, 1.5], UP * 100, "margin")
     ax.set(title="After a step on shared weights", xlabel="batch", ylabel="% of wrong logits that rise")
     ax.set_xticks(range(len(BATCHES)), map(str, BATCHES))
-    ax.legend(loc="center left")
+    ax.legend(loc="center right")

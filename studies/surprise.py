@@ -28,7 +28,7 @@ CLAIM = Claim(
     "The base is one constant of the loss alone: where a penalty stands beside it, it must be divided too.",
 )
 
-SEEDS = {"smoke": 8, "standard": 32, "full": 128}
+SEEDS = {"smoke": 8, "standard": 128, "full": 128}  # under Adam a few replicates stray far
 DTYPES = ("float64", "float32")
 LN2 = math.log(2)
 TINY = 10.0 ** -np.array([1, 2, 5, 7, 10, 20, 30])  # probabilities that float32 and float64 can both hold
@@ -388,4 +388,4 @@ def draw_bases(ax, rows: pd.DataFrame) -> None:
     figures.theory_line(ax, [-0.5, 3.5], 0.001, "margin")
     ax.set(title="Base 2 against base e", ylabel="distance of weights / way", yscale="log")
     ax.set_xticks(range(len(names)), names.values(), rotation=20, ha="right")
-    ax.legend(loc="center right")
+    ax.legend(loc="lower center")
