@@ -280,20 +280,30 @@ def shares(loss, y: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def train_bases(seeds: tuple[int, ...]) -> pd.DataFrame:
     """How far base 2 ends from base e, relative to the way from the start: [R] each."""
-    sgd, adam = keras.optimizers.SGD, keras.optimizers.Adam
-    away = lambda *run, of: distance(trained(seeds, *run), trained(seeds, *of), seeds)  # noqa: E731
-    plain, penal, slow = (sgd, RATE, 1.0, 0.0), (sgd, RATE, 1.0, PENALTY), (adam, 0.001, 1.0, 0.0)
-    careless = away(sgd, RATE, LN2, PENALTY / LN2, of=penal)
-    runs = [
-        ("base_sgd", away(sgd, RATE * LN2, LN2, 0.0, of=plain), away(sgd, RATE, LN2, 0.0, of=plain)),
-        ("base_adam", away(adam, 0.001, LN2, 0.0, of=slow), away(adam, 0.001 * LN2, LN2, 0.0, of=slow)),
-        ("base_penalty", away(sgd, RATE * LN2, LN2, PENALTY, of=penal), careless),
-        ("base_penalty_divided", away(sgd, RATE * LN2, LN2, PENALTY / LN2, of=penal), careless),
-    ]
+    sgd, adam = (keras.optimizers.SGD, RATE), (keras.optimizers.Adam, 0.001)
+    slower = lambda made, rate: (made, rate * LN2)  # noqa: E731
+    pairs = {  # check: what base 2 is held against, as claimed, and the control
+        "base_sgd": ((*sgd, 1.0, 0.0), (*slower(*sgd), LN2, 0.0), (*sgd, LN2, 0.0)),
+        "base_adam": ((*adam, 1.0, 0.0), (*adam, LN2, 0.0), (*slower(*adam), LN2, 0.0)),
+        "base_penalty": (
+            (*sgd, 1.0, PENALTY),
+            (*slower(*sgd), LN2, PENALTY),
+            (*sgd, LN2, PENALTY / LN2),
+        ),
+        "base_penalty_divided": (
+            (*sgd, 1.0, PENALTY),
+            (*slower(*sgd), LN2, PENALTY / LN2),
+            (*sgd, LN2, PENALTY / LN2),
+        ),
+    }
+    runs = {
+        run: trained(seeds, *run) for run in dict.fromkeys(run for three in pairs.values() for run in three)
+    }
+    start = replicates.Replicates(models.perceptron(64, [32], 10), seeds).get_weights()
     return pd.concat(
-        rows.tidy(check=check, arm=arm, seed=seeds, value=value)
-        for check, claim, control in runs
-        for arm, value in (("claim", claim), ("control", control))
+        rows.tidy(check=check, arm=arm, seed=seeds, value=distance(runs[run], runs[natural], start))
+        for check, (natural, *both) in pairs.items()
+        for arm, run in zip(("claim", "control"), both, strict=True)
     )
 
 
@@ -311,9 +321,8 @@ def trained(seeds: tuple[int, ...], made, rate: float, divisor: float, penalty: 
     return replicas.get_weights()
 
 
-def distance(one: list[np.ndarray], other: list[np.ndarray], seeds: tuple[int, ...]) -> np.ndarray:
+def distance(one: list[np.ndarray], other: list[np.ndarray], start: list[np.ndarray]) -> np.ndarray:
     """‖one − other‖ / ‖other − start‖ of each replicate: [R]."""
-    start = replicates.Replicates(models.perceptron(64, [32], 10), seeds).get_weights()
     apart, went = (
         np.sqrt(sum(((a - b) ** 2).reshape(len(a), -1).sum(1) for a, b in zip(*pair, strict=True)))
         for pair in ((one, other), (other, start))

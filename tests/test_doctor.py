@@ -13,7 +13,8 @@ import pytest
 
 from suite import losses
 from suite.cli import cli
-from suite.doctor import examine
+from suite.doctor import examination, examine
+from suite.doctor.head import head_of
 from suite.errors import UsageError
 
 L = keras.layers
@@ -174,6 +175,17 @@ def test_it_is_the_models_own_training_that_is_examined() -> None:
     model.compile("sgd", FROM_LOGITS["binary"])
     (found,) = examine(model)
     assert not found.sound and found.limit == 10 and found.symptom == "0"
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
+def test_the_copy_scales_its_loss_if_and_only_if_the_model_does(policy: str) -> None:
+    """Also where the model was made under another global policy, as after loading."""
+    model = under(policy, lambda: built(L.Dense(1), loss=FROM_LOGITS["binary"]))
+    keras.config.set_dtype_policy("mixed_float16" if policy == "float32" else "float32")
+    patient = examination.copied(model)
+    examination.prepare(patient, head_of(patient, patient.outputs[0]), model, FROM_LOGITS["binary"])
+    scales = isinstance(patient.optimizer, keras.optimizers.LossScaleOptimizer)
+    assert scales == (policy == "mixed_float16")
 
 
 def test_what_cannot_be_examined_is_refused_with_the_reason() -> None:

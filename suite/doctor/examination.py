@@ -131,7 +131,7 @@ def prepare(patient: keras.Model, head: Head, model: keras.Model, loss: Any) -> 
         weights = model.get_compile_config().get("loss_weights")
         how = {"run_eagerly": model.run_eagerly, "jit_compile": model.jit_compile}
         how |= {"loss_weights": weights} if isinstance(weights, int | float) else {}
-    patient.compile(optimizer, loss, **how)
+    patient.compile(optimizer, loss, auto_scale_loss=False, **how)
     patient.optimizer.build(patient.trainable_variables)
 
 
