@@ -173,9 +173,16 @@ def described(check: Check, part: Part | None) -> dict[str, Any]:
         "interval": [finite(e.lo + shift), finite(e.hi + shift)],
         "level": e.level,
         "n": e.n,
-        "seed_sd": finite(e.sd),
+        **({} if check.exact else spread(part)),
+    }
+
+
+def spread(part: Part) -> dict[str, float | None]:
+    """Seed noise, evaluation noise, and what could have been detected."""
+    return {
+        "seed_sd": finite(part.estimate.sd),
         "evaluation_error": finite(part.evaluation_error),
-        "detectable": finite(e.detectable),
+        "detectable": finite(part.estimate.detectable),
     }
 
 

@@ -124,6 +124,21 @@ def test_what_multiplies_all_gradients_is_told_apart_from_what_loses_them() -> N
     assert found.scale == pytest.approx(1 / 5, rel=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (SOUND["logits"], "logits"),
+        (RECOVERED["sigmoid"], "dense"),
+        (RECOVERED["float32 head"], "float32"),
+        (BROKEN["brain"], "activation"),
+        (BROKEN["reshape"], "reshape"),
+    ],
+)
+def test_the_head_is_named_as_the_paths_are(make: Callable[[], keras.Model], kind: str) -> None:
+    model = make()
+    assert head_of(model, model.outputs[0]).kind == kind
+
+
 def test_the_model_is_left_as_it_was() -> None:
     model = SOUND["classes"]()
     before, steps = model.get_weights(), int(model.optimizer.iterations)

@@ -169,3 +169,14 @@ def test_derivatives_keep_the_dtype_of_the_logits() -> None:
         y, z = np.eye(2, 3, dtype=dtype), np.ones((2, 3), dtype)
         assert logit_gradient(losses.categorical_crossentropy, y, z).dtype == dtype
         assert logit_hessian(losses.categorical_crossentropy, y, z).shape == (2, 3, 3)
+
+
+@patient
+@given(logits(), st.floats(0, 3, width=32))
+def test_labels_need_not_sum_to_one(z: np.ndarray, total: float) -> None:
+    y = total * labels(z, 5)
+    p = np.exp(z - z.max()) / np.exp(z - z.max()).sum()
+    found = value(losses.categorical_crossentropy, y, z)[0]
+    np.testing.assert_allclose(found, -np.sum(y * np.log(p)), atol=1e-11)
+    slope = logit_gradient(losses.categorical_crossentropy, y, z)
+    np.testing.assert_allclose(slope, total * p - y, atol=1e-13)
