@@ -25,10 +25,11 @@ CLAIM = Claim(
     formula=r"\mathcal{L} = -\ln p_y, \qquad -\ln 0.01 = 2\,(-\ln 0.1) = 2 \ln 10",
     source="The Probabilistic Foundation: Cross-Entropy as a Measure of Surprise; problem 3103406",
     correct="From logits the loss is −ln p without bound; from probabilities Keras' losses end at −ln(1e−7). "
-    "The base is one constant of the loss alone: where a penalty stands beside it, it must be divided too.",
+    "The base is one constant of the loss alone: whatever else has a scale must be rescaled with it, a "
+    "penalty's coefficient and Adam's ε too.",
 )
 
-SEEDS = {"smoke": 8, "standard": 128, "full": 128}  # under Adam a few replicates stray far
+SEEDS = {"smoke": 8, "standard": 128, "full": 128}  # Adam's ε moves each by another amount
 DTYPES = ("float64", "float32")
 LN2 = math.log(2)
 TINY = 10.0 ** -np.array([1, 2, 5, 7, 10, 20, 30])  # probabilities that float32 and float64 can both hold
@@ -68,6 +69,15 @@ CHECKS = (
         exact=True,
     ),
     Check(
+        "cap",
+        "Below p = 1e−7 they all stop at −ln(1e−7) = 16.118.",
+        Identity(ulps=4),
+        r"-\ln 10^{-7}",
+        control="the same probabilities handed over as logits",
+        settings=BUILT_IN,
+        exact=True,
+    ),
+    Check(
         "value_paths",
         "So are Keras' losses on every execution path.",
         Identity(ulps=4),
@@ -80,7 +90,7 @@ CHECKS = (
     Check(
         "base",
         "In base 2 every example's gradient is 1/ln 2 times as large, so its share of the whole is the same.",
-        Identity(ulps=64),  # a softmax, a logarithm and a sum over a batch of 256, each rounded
+        Identity(ulps=8),  # a softmax, a logarithm, a norm, a quotient
         r"\frac{|g_i|}{\sum_j |g_j|}",
         control="the Brier score in place of base 2",
         exact=True,
@@ -95,6 +105,14 @@ CHECKS = (
     Check(
         "base_adam",
         "Under Adam, which divides by the gradient's size, base 2 needs no other rate.",
+        Equal(margin=0.001),
+        r"\frac{\lVert w_2 - w_e\rVert}{\lVert w_e - w_0\rVert} = 0",
+        control="base 2 with the rate times ln 2",
+        scope=True,
+    ),
+    Check(
+        "base_adam_epsilon",
+        "It does not once Adam's ε, which is not rescaled, is too small to matter: 1e−12.",
         Equal(margin=0.001),
         r"\frac{\lVert w_2 - w_e\rVert}{\lVert w_e - w_0\rVert} = 0",
         control="base 2 with the rate times ln 2",
@@ -158,7 +176,8 @@ def value_rows(name: str, dtype: str) -> pd.DataFrame:
     entries = ("logits",) if name == "ours" else ("probabilities", "logits")
     found = np.stack([loss_of(name, entry, p, dtype) for entry in entries])  # [E, 2]
     claim = four_numbers(found, dtype, arm="claim")
-    control = four_numbers((1 - p)[None] ** 2, dtype, arm="control")
+    brier = losses.brier(np.ones((len(p), 1), dtype), as_tensor(logit(p, dtype)))
+    control = four_numbers(autodiff.numbers(brier)[None], dtype, arm="control")
     return pd.concat([claim, control])
 
 
@@ -237,10 +256,22 @@ def probability_rows(name: str) -> pd.DataFrame:
     shared = {"check": "unbounded_probabilities", "setting": name, "quantity": "loss", "x": TINY}
     unit = np.finfo("float64").eps * true
     found = loss_of(name, "probabilities", TINY, "float64")
+    given = as_tensor(TINY[:, None])
+    squared = autodiff.numbers(keras.losses.mean_squared_error(np.ones_like(TINY)[:, None], given))
+    below = TINY < 1e-7
+    as_logits = autodiff.numbers(losses.binary_crossentropy(np.ones((below.sum(), 1)), given[below]))
+    cap = {
+        "check": "cap",
+        "setting": name,
+        "reference": math.log(1e7),
+        "resolution": 16 * np.finfo("float64").eps,
+    }
     return pd.concat(
         [
             rows.tidy(value=found, reference=true, resolution=unit, **shared),
-            rows.tidy(arm="control", value=(1 - TINY) ** 2, reference=true, resolution=unit, **shared),
+            rows.tidy(arm="control", value=squared, reference=true, resolution=unit, **shared),
+            rows.tidy(value=found[below], **cap),
+            rows.tidy(arm="control", value=as_logits, **cap),
         ]
     )
 
@@ -281,10 +312,12 @@ def shares(loss, y: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def train_bases(seeds: tuple[int, ...]) -> pd.DataFrame:
     """How far base 2 ends from base e, relative to the way from the start: [R] each."""
     sgd, adam = (keras.optimizers.SGD, RATE), (keras.optimizers.Adam, 0.001)
+    exact = (lambda rate: keras.optimizers.Adam(rate, epsilon=1e-12), 0.001)
     slower = lambda made, rate: (made, rate * LN2)  # noqa: E731
     pairs = {  # check: what base 2 is held against, as claimed, and the control
         "base_sgd": ((*sgd, 1.0, 0.0), (*slower(*sgd), LN2, 0.0), (*sgd, LN2, 0.0)),
         "base_adam": ((*adam, 1.0, 0.0), (*adam, LN2, 0.0), (*slower(*adam), LN2, 0.0)),
+        "base_adam_epsilon": ((*exact, 1.0, 0.0), (*exact, LN2, 0.0), (*slower(*exact), LN2, 0.0)),
         "base_penalty": (
             (*sgd, 1.0, PENALTY),
             (*slower(*sgd), LN2, PENALTY),
@@ -379,6 +412,7 @@ def draw_bases(ax, rows: pd.DataFrame) -> None:
     names = {
         "base_sgd": "SGD",
         "base_adam": "Adam",
+        "base_adam_epsilon": "Adam, ε = 1e−12",
         "base_penalty": "SGD, penalty",
         "base_penalty_divided": "penalty / ln 2",
     }
@@ -394,7 +428,7 @@ def draw_bases(ax, rows: pd.DataFrame) -> None:
                 color=figures.PALETTE[colour],
                 label=label if i == 0 else "",
             )
-    figures.theory_line(ax, [-0.5, 3.5], 0.001, "margin")
+    figures.theory_line(ax, [-0.5, len(names) - 0.5], 0.001, "margin")
     ax.set(title="Base 2 against base e", ylabel="distance of weights / way", yscale="log")
     ax.set_xticks(range(len(names)), names.values(), rotation=20, ha="right")
     ax.legend(loc="lower center")
