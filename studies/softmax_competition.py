@@ -23,9 +23,10 @@ CLAIM = Claim(
     formula=r"\nabla_{\mathbf{z}} \mathcal{L} = \mathbf{p} - \mathbf{y}, \qquad "
     r"\frac{\partial p_i}{\partial z_j} = -p_i\,p_j \quad (i \ne j)",
     source="The Mechanism of Categorical Cross-Entropy; problems 3103379, 3166266",
-    correct="A step lowers every wrong logit and raises the true class's probability. A wrong class loses "
-    "probability only where Σ p² < p_true + p_wrong: under a confident error the other wrong classes gain. "
-    "And where classes share weights, a step on a batch raises some wrong logits too.",
+    correct="A step lowers every wrong logit and raises the true class's probability. A wrong class surely "
+    "loses probability where the true class leads; in a small step it gains wherever Σ p² > p_true + p_wrong, as "
+    "the other wrong classes do under a confident error. And where classes share weights, a step on a batch "
+    "raises some wrong logits too.",
 )
 
 SEEDS = {"smoke": 8, "standard": 32, "full": 128}
@@ -97,6 +98,13 @@ CHECKS = (
         r"\frac{dp_j}{d\eta} = p_j \Bigl(\sum_k p_k^2 - p_y - p_j\Bigr)",
         control="the law without its sum",
         exact=True,
+    ),
+    Check(
+        "shared_weights_linear",
+        "In a linear model, a gradient step on one example lowers every wrong logit of it.",
+        Equal(margin=UP),
+        r"\mathrm{Pr}(\Delta z_j > 0 \mid j \ne y) = 0",
+        control="the step taken on another label",
     ),
     Check(
         "shared_weights",
@@ -250,17 +258,20 @@ def law_rows(z: np.ndarray, y: np.ndarray, slope: np.ndarray) -> pd.DataFrame:
 
 def train_step(seeds: tuple[int, ...]) -> pd.DataFrame:
     """One step of gradient descent on a batch, in networks after an epoch: do the wrong logits fall?"""
+    parts = [step_rows("shared_weights", f"batch of {batch}", seeds, [64], batch) for batch in BATCHES]
+    return pd.concat([*parts, step_rows("shared_weights_linear", "", seeds, [], 1)])
+
+
+def step_rows(
+    check: str, setting: str, seeds: tuple[int, ...], hidden: list[int], batch: int
+) -> pd.DataFrame:
+    """Fraction of (example, wrong class) pairs whose logit rises; TRIALS batches a seed."""
     digits = data.load("digits")
-    build = models.perceptron(digits.x_train.shape[1], [64], 10)
+    build = models.perceptron(digits.x_train.shape[1], hidden, 10)
     trained = replicates.Replicates(build, seeds)
     trained.compile(keras.optimizers.Adam(1e-3), losses.sparse_categorical_crossentropy)
     trained.fit(digits.x_train, digits.y_train, batch_size=64)
     weights = [np.repeat(w, TRIALS, axis=0) for w in trained.get_weights()]
-    return pd.concat(step_rows(seeds, build, weights, digits, batch) for batch in BATCHES)
-
-
-def step_rows(seeds: tuple[int, ...], build, weights: list[np.ndarray], digits, batch: int) -> pd.DataFrame:
-    """Fraction of (example, wrong class) pairs whose logit rises; TRIALS batches a seed."""
     draws = [np.random.default_rng((seed, trial)) for seed in seeds for trial in range(TRIALS)]
     chosen = np.stack([draw.choice(len(digits.x_train), batch, replace=False) for draw in draws])
     x, y = digits.x_train[chosen], digits.y_train[chosen]  # [R, B, D], [R, B]
@@ -268,8 +279,8 @@ def step_rows(seeds: tuple[int, ...], build, weights: list[np.ndarray], digits, 
     parts = []
     for arm, labels in (("claim", y), ("control", others)):
         up = risen(build, weights, x, labels)[y[..., None] != np.arange(10)].reshape(len(seeds), -1)
-        shared = {"arm": arm, "setting": f"batch of {batch}", "seed": seeds}
-        parts.append(rows.tidy(check="shared_weights", x=batch, value=up.mean(1), **shared))
+        shared = {"check": check, "arm": arm, "setting": setting, "seed": seeds}
+        parts.append(rows.tidy(x=batch, value=up.mean(1), **shared))
     return pd.concat(parts)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import keras
@@ -151,6 +153,22 @@ def test_xla_loses_a_float16_gradient_earlier(compiled, plain):
     assert slope == 0 and value == pytest.approx(CAP)
     value, slope = one(replace(path, mode=plain), -15.0)
     assert slope != 0 and value == pytest.approx(15, abs=0.1)
+
+
+def test_training_is_compiled_by_xla_also_where_kernels_are_deterministic():
+    """As the runner has them: Keras would leave XLA out, and the sign of it above would be gone."""
+    code = """
+import numpy as np, tensorflow as tf
+tf.config.experimental.enable_op_determinism()
+from suite.paths import Path
+from suite.paths.probing import probe
+rest = ("mixed_float16", "dense", "probabilities", "keras class")
+for mode in ("fit graph", "fit xla"):
+    path = Path("binary", "tensorflow", "cpu", mode, *rest)
+    print(probe(path, np.array([-15.0]), np.ones(1)).gradient[0] == 0)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
 
 
 @pytest.mark.parametrize("loss", paths.LOSSES)

@@ -93,7 +93,9 @@ def compiled(function: Callable[[Any], Any], x: Any, mode: str) -> Callable[[Any
 def through_fit(path: Path, z: np.ndarray, y: np.ndarray, loss: Loss) -> np.ndarray:
     """Loss, dL/dz and skipped steps, [3, N], one example a `train_on_batch` of plain SGD at rate 1."""
     model, dtype, mode = one_layer(path), outer(path.policy), path.mode.removeprefix("fit ")
-    model.compile(keras.optimizers.SGD(1.0), loss, run_eagerly=mode == "eager", jit_compile=mode == "xla")
+    model.compile(keras.optimizers.SGD(1.0), loss, run_eagerly=mode == "eager", jit_compile=False)
+    # Set by hand: `compile` leaves XLA out where deterministic kernels are switched on, as in the runner.
+    model._jit_compile = mode == "xla"
     model.optimizer.build(model.trainable_variables)
     examples = zip(z.astype(dtype), labels(path.loss, y, dtype), strict=True)
     return np.array([settled_step(model, x.reshape(1, 1), label[None]) for x, label in examples]).T
