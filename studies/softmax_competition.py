@@ -24,9 +24,9 @@ CLAIM = Claim(
     r"\frac{\partial p_i}{\partial z_j} = -p_i\,p_j \quad (i \ne j)",
     source="The Mechanism of Categorical Cross-Entropy; problems 3103379, 3166266",
     correct="A step lowers every wrong logit and raises the true class's probability. A wrong class surely "
-    "loses probability where the true class leads; in a small step it gains wherever Σ p² > p_true + p_wrong, as "
-    "the other wrong classes do under a confident error. And where classes share weights, a step on a batch "
-    "raises some wrong logits too.",
+    "loses probability where the true class leads; in a small step it gains wherever Σ p² > p_true + "
+    "p_wrong, as the other wrong classes do under a confident error. And where classes share weights, a "
+    "step on a batch raises some wrong logits too.",
 )
 
 SEEDS = {"smoke": 8, "standard": 32, "full": 128}
