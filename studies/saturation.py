@@ -437,7 +437,7 @@ def draw_gradient(ax, rows: pd.DataFrame) -> None:
         part = part[(part["arm"] == "claim") & (part["x"].abs() <= 100)].sort_values("x")
         ax.plot(part["x"], part["value"].abs(), "o", label=label, zorder=6)
     ax.set(title="Gradient of an example with y = 1", xlabel="logit z", ylabel="|dL/dz|")
-    ax.legend(loc="center right", fontsize=8)
+    ax.legend(loc="upper right", fontsize=7.5, handlelength=1.2)
 
 
 def draw_paths(ax, rows: pd.DataFrame) -> None:

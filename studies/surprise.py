@@ -431,4 +431,4 @@ def draw_bases(ax, rows: pd.DataFrame) -> None:
     figures.theory_line(ax, [-0.5, len(names) - 0.5], 0.001, "margin")
     ax.set(title="Base 2 against base e", ylabel="distance of weights / way", yscale="log")
     ax.set_xticks(range(len(names)), names.values(), rotation=20, ha="right")
-    ax.legend(loc="lower center")
+    ax.legend(loc=(0.5, 0.27))
