@@ -151,7 +151,7 @@ def reason(claim: Part | None, control: Part | None, check: Check, region: tuple
     if verdict != "undecided":
         return ""
     if claim is None:
-        return "none of its data sets is prepared here"
+        return "nothing that it needs is installed or prepared here"
     if claim.estimate.n == 0 or control is None or control.estimate.n == 0:
         return "rows are missing: a unit failed, or was not run"
     if not math.isfinite(claim.estimate.value):

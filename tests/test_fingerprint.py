@@ -66,8 +66,8 @@ def test_figures_docstrings_and_comments_do_not(code, old: str, new: str) -> Non
 
 
 def test_modules_of_ours_are_followed_through_lazy_and_further() -> None:
-    modules = fingerprint.everything_imported({"suite.paths"})
-    assert {"suite.paths", "suite.losses"} <= modules
+    modules = fingerprint.everything_imported({"suite.paths.probing"})
+    assert {"suite.paths.probing", "suite.paths.heads", "suite.losses", "suite.autodiff"} <= modules
     assert "suite.replicates.tensorflow" in fingerprint.everything_imported({"suite.replicates"})
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import studies
-from suite import data, losses, paths, verdicts
+from suite import data, losses, verdicts
 
 saturation = studies.load("saturation")
 LEVEL = verdicts.interval_level([studies.load(name) for name in studies.NAMES])
@@ -24,9 +24,7 @@ def verdict(check: str, rows, settings: tuple[str, ...] = ("",)) -> str:
 def test_a_gradient_off_by_one_per_cent_is_seen(monkeypatch, factor: float, expected: str) -> None:
     sound = losses.binary_crossentropy
     monkeypatch.setattr(losses, "binary_crossentropy", lambda y, z, a=0.0: factor * sound(y, z, a))
-    few = [path for path in paths.grid(("graph",), ("float32",)) if path.head == "logits"]
-    monkeypatch.setattr(paths, "grid", lambda policies: few)
-    assert verdict("gradient", saturation.measure_paths((), "float32")) == expected
+    assert verdict("gradient", saturation.measure_identity(()), saturation.DTYPES) == expected
 
 
 @pytest.mark.parametrize(("shuffled", "expected"), [(False, "holds"), (True, "fails")])
