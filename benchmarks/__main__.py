@@ -13,7 +13,8 @@ import click
 from benchmarks import report
 from benchmarks.benches import BENCHES
 from benchmarks.compare import Entry
-from benchmarks.process import BACKENDS, installed
+from benchmarks.process import installed
+from suite.claims import BACKENDS
 from suite.errors import CrosscheckError, UsageError
 from suite.files import write_atomically
 

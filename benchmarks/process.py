@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import json
 import os
 import shutil
@@ -13,13 +12,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from benchmarks.worker import ANSWER
+from suite.claims import BACKENDS
 from suite.errors import CrosscheckError
-
-BACKENDS = ("tensorflow", "jax", "torch")
+from suite.plan import is_installed
 
 
 def installed() -> list[str]:
-    return [backend for backend in BACKENDS if importlib.util.find_spec(backend)]
+    return [backend for backend in BACKENDS if is_installed(backend)]
 
 
 def cpp_compiler() -> str | None:

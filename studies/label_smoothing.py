@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from suite.claims import Check, Claim, Theory, Unit
+from suite.claims import Check, Claim, Theory, Unit, units_by_set
 from suite.criteria import Equal, Exceeds, Identity
 from suite.lazy import autodiff, data, figures, keras, losses, metrics, models, optimize, pd, replicates, rows
 
@@ -153,18 +153,9 @@ THEORIES = (
 
 def units(scale: str) -> list[Unit]:
     seeds = tuple(range(SEEDS[scale]))
-    examples = EXAMPLES[scale]
-    calibration = [
-        Unit(
-            "label_smoothing",
-            "train_calibration",
-            {"name": name, "examples": examples},
-            seeds,
-            (name,),
-            cost=40,
-        )
-        for name in SETS
-    ]
+    calibration = units_by_set(
+        "label_smoothing", "train_calibration", SETS, lambda _: seeds, cost=40, examples=EXAMPLES[scale]
+    )
     return [
         Unit("label_smoothing", "measure_identities"),
         Unit("label_smoothing", "train_long", {}, seeds, ("digits",), cost=25),

@@ -13,7 +13,7 @@ import mpmath
 import numpy as np
 
 from studies.execution_paths import draw_errors, path_units, wrong_side
-from suite.claims import Check, Claim, Theory, Unit
+from suite.claims import Check, Claim, Theory, Unit, units_by_set
 from suite.criteria import Equal, Exceeds, Identity
 from suite.lazy import autodiff, data, figures, keras, losses, models, optimize, paths, pd, replicates, rows
 
@@ -174,17 +174,8 @@ THEORIES = (
 
 def units(scale: str) -> list[Unit]:
     seeds, image_seeds = tuple(range(SEEDS[scale])), tuple(range(IMAGE_SEEDS[scale]))
-    focus = [
-        Unit(
-            "saturation",
-            "train_focus",
-            {"name": name, "examples": EXAMPLES[scale]},
-            seeds if name == "digits" else image_seeds,
-            (name,),
-            cost=15,
-        )
-        for name in SETS
-    ]
+    of = lambda name: seeds if name == "digits" else image_seeds  # noqa: E731
+    focus = units_by_set("saturation", "train_focus", SETS, of, cost=15, examples=EXAMPLES[scale])
     return [
         *path_units(scale, ("binary",), ("tensorflow",)),
         Unit("saturation", "measure_identity"),
@@ -197,8 +188,7 @@ def units(scale: str) -> list[Unit]:
 
 def measure_identity(seeds: tuple[int, ...]) -> pd.DataFrame:
     """dL/dz on bare logits; squared error is the control."""
-    keras_own = keras.losses.BinaryCrossentropy(from_logits=True, reduction=None, dtype="float64")
-    arms = (("claim", losses.binary_crossentropy), ("claim", keras_own), ("control", losses.brier))
+    own = keras.losses.BinaryCrossentropy
     z = np.concatenate([-LOGITS[::-1], LOGITS[1:]])
     y, z = (each.ravel() for each in np.meshgrid(SOFT_LABELS, z))
     return pd.concat(
@@ -213,7 +203,11 @@ def measure_identity(seeds: tuple[int, ...]) -> pd.DataFrame:
             resolution=np.finfo(dtype).eps,
         )
         for dtype in DTYPES
-        for arm, loss in arms
+        for arm, loss in (
+            ("claim", losses.binary_crossentropy),
+            ("claim", own(from_logits=True, reduction=None, dtype=dtype)),
+            ("control", losses.brier),
+        )
     )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from studies.execution_paths import path_units
 from suite.claims import Check, Claim, Theory, Unit
 from suite.criteria import Equal, Exceeds, Identity
-from suite.lazy import autodiff, data, figures, keras, losses, models, pd, replicates, rows
+from suite.lazy import autodiff, data, figures, keras, losses, models, paths, pd, replicates, rows, special
 
 CLAIM = Claim(
     title="Softmax classes compete, but a wrong class can still gain from a step",
@@ -111,7 +111,7 @@ CHECKS = (
         "In a network, a gradient step lowers all but a hundredth of the wrong logits of its batch.",
         Equal(margin=UP),
         r"\mathrm{Pr}(\Delta z_j > 0 \mid j \ne y) = 0",
-        control="the step taken on shuffled labels",
+        control="the step taken on other labels",
         settings=tuple(f"batch of {n}" for n in BATCHES),
         scope=True,
     ),
@@ -119,11 +119,6 @@ CHECKS = (
 
 
 # --- theory -----------------------------------------------------------------------------------------
-
-
-def softmax(z: np.ndarray) -> np.ndarray:
-    e = np.exp(z - z.max(-1, keepdims=True))
-    return e / e.sum(-1, keepdims=True)
 
 
 def gain(p: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -134,7 +129,7 @@ def gain(p: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def gain_of(j: int) -> float:
     z = np.array([-1.0, 2.0, 0.5])
-    return float(gain(softmax(z), np.eye(3)[0])[j])
+    return float(gain(special.softmax(z), np.eye(3)[0])[j])
 
 
 def gain_by_differentiation(j: int) -> float:
@@ -173,11 +168,6 @@ def drawn(k: int) -> tuple[np.ndarray, np.ndarray]:
     return z, np.eye(k)[np.arange(len(z)) % k]
 
 
-def squared_error(y, z):
-    """The Brier score of a softmax, summed over its classes."""
-    return keras.ops.sum(keras.ops.square(keras.ops.softmax(z) - y), axis=-1)
-
-
 def measure_gradient(seeds: tuple[int, ...]) -> pd.DataFrame:
     return pd.concat(gradient_rows(*drawn(k), dtype) for k in CLASSES for dtype in DTYPES)
 
@@ -191,13 +181,13 @@ def gradient_rows(z: np.ndarray, y: np.ndarray, dtype: str) -> pd.DataFrame:
         ("claim", losses.sparse_categorical_crossentropy, classes),
         ("claim", keras.losses.CategoricalCrossentropy(**theirs), hot),
         ("claim", keras.losses.SparseCategoricalCrossentropy(**theirs), classes),
-        ("control", squared_error, hot),
+        ("control", losses.categorical_brier, hot),
     ]
     shared = {"check": "gradient", "setting": dtype, "resolution": np.finfo(dtype).eps}
     parts = []
     for arm, loss, labels in arms:
         found = autodiff.logit_gradient(loss, labels, z).astype("float64")
-        reference = softmax(z.astype("float64")) - y
+        reference = paths.softmax(z) - y
         parts.append(rows.tidy(arm=arm, quantity="component", value=found, reference=reference, **shared))
         parts.append(rows.tidy(arm=arm, quantity="sum", value=found.sum(1), **shared))
     return pd.concat(parts)
@@ -210,7 +200,7 @@ def measure_coupling(seeds: tuple[int, ...]) -> pd.DataFrame:
         z, y = drawn(k)
         soft = autodiff.logit_hessian(losses.categorical_crossentropy, y, z)
         apart = k * autodiff.logit_hessian(losses.binary_crossentropy, y, z)  # ours averages over the K
-        p, off = softmax(z), ~np.eye(k, dtype=bool)
+        p, off = paths.softmax(z), ~np.eye(k, dtype=bool)
         law = -(p[:, :, None] * p[:, None, :])[:, off]
         eps = np.finfo("float64").eps
         parts += [
@@ -230,12 +220,14 @@ def measure_step(seeds: tuple[int, ...]) -> pd.DataFrame:
     wrong = y == 0
     parts = [law_rows(z, y, slope)]
     for arm, sign in (("claim", 1), ("control", -1)):
-        for rate in STEPS:
-            change = softmax(z - sign * rate * slope) - softmax(z)  # [N, K]
-            parts.append(rows.tidy(check="probability", arm=arm, value=change[~wrong].min()))
-            parts.append(rows.tidy(check="probability_others", arm=arm, value=(-change[wrong]).min()))
-            up = (change[wrong] > 0).mean()
-            parts.append(rows.tidy(quantity="up after a step", arm=arm, x=rate, value=up))
+        after = np.stack([special.softmax(z - sign * rate * slope, axis=1) for rate in STEPS])
+        change = after - special.softmax(z, axis=1)  # [steps, N, K]
+        up = (change[:, wrong] > 0).mean(1)
+        parts += [
+            rows.tidy(check="probability", arm=arm, x=STEPS, value=change[:, ~wrong].min(1)),
+            rows.tidy(check="probability_others", arm=arm, x=STEPS, value=(-change[:, wrong]).min(1)),
+            rows.tidy(quantity="up after a step", arm=arm, x=STEPS, value=up),
+        ]
     return pd.concat(parts)
 
 
@@ -243,10 +235,10 @@ def law_rows(z: np.ndarray, y: np.ndarray, slope: np.ndarray) -> pd.DataFrame:
     """The Jacobian by autodiff times the step, against the law; and one small step, to look at."""
     jacobian = autodiff.logit_hessian(losses.categorical_crossentropy, y, z)  # the softmax's
     found = -np.einsum("nij,nj->ni", jacobian, slope)
-    p, wrong = softmax(z), y == 0
+    p, wrong = paths.softmax(z), y == 0
     law, without = gain(p, y), p * (y - p)
     shared = {"check": "probability_law", "resolution": np.finfo("float64").eps}
-    small = (softmax(z - 1e-3 * slope) - p) / 1e-3
+    small = (special.softmax(z - 1e-3 * slope, axis=1) - p) / 1e-3
     return pd.concat(
         [
             rows.tidy(value=found, reference=law, **shared),

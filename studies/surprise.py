@@ -1,7 +1,7 @@
 """The loss is the surprise −ln p: without bound as p → 0, and the logarithm's base does not matter.
 
-Expect: exact from logits; from probabilities Keras stops at −ln 1e−7 = 16.1. The base matters to nobody under
-SGD and Adam, but it does where the loss stands beside a penalty. Costs ten seconds beside the paths of
+Expect: exact from logits; from probabilities Keras stops at −ln 1e−7 = 16.1. The base is a matter of units
+until something else has units too: a penalty, or Adam's ε. Costs half a minute beside the paths of
 `execution_paths`.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 from studies.execution_paths import path_units
 from suite.claims import Check, Claim, Theory, Unit
 from suite.criteria import Equal, Identity
-from suite.lazy import autodiff, data, figures, keras, losses, models, pd, replicates, rows
+from suite.lazy import autodiff, data, figures, heads, keras, losses, models, paths, pd, replicates, rows
 
 CLAIM = Claim(
     title="Cross-entropy is surprise: a tenth of the probability costs ln 10 more, without end",
@@ -37,7 +37,8 @@ LOGITS = -np.array([1, 10, 16, 50, 100, 1e3, 1e4])
 BUILT_IN = tuple(
     f"{kind}, {api}" for kind in ("binary", "categorical", "sparse") for api in ("class", "function")
 )
-BATCH, EPOCHS, RATE, PENALTY = 64, 5, 0.1, 1e-2
+BATCH, EPOCHS, RATE, ADAM_RATE, PENALTY = 64, 5, 0.1, 0.001, 1e-2
+DISTANCE = r"\frac{\lVert w_2 - w_e\rVert}{\lVert w_e - w_0\rVert} = 0"
 
 CHECKS = (
     Check(
@@ -60,26 +61,26 @@ CHECKS = (
     ),
     Check(
         "unbounded_probabilities",
-        "So are Keras' losses, given probabilities down to 1e−30.",
+        "So it is for Keras' losses, given the probabilities themselves, down to 1e−30.",
         Identity(ulps=8),
         r"-\ln p",
-        control="squared error",
+        control="squared error of the same probabilities",
         settings=BUILT_IN,
         scope=True,
         exact=True,
     ),
     Check(
         "cap",
-        "Below p = 1e−7 they all stop at −ln(1e−7) = 16.118.",
+        "Given probabilities below 1e−7, Keras' losses all stop at −ln(1e−7) = 16.118.",
         Identity(ulps=4),
         r"-\ln 10^{-7}",
-        control="the same probabilities handed over as logits",
+        control="the same numbers handed over as logits",
         settings=BUILT_IN,
         exact=True,
     ),
     Check(
         "value_paths",
-        "So are Keras' losses on every execution path.",
+        "Keras' losses are −ln p on every execution path.",
         Identity(ulps=4),
         r"-\ln p_y",
         control="squared error through the same head",
@@ -99,22 +100,22 @@ CHECKS = (
         "base_sgd",
         "Under SGD, base 2 with the rate times ln 2 ends at the same weights, relative to the way they went.",
         Equal(margin=0.001),
-        r"\frac{\lVert w_2 - w_e\rVert}{\lVert w_e - w_0\rVert} = 0",
+        DISTANCE,
         control="base 2 with the rate left as it is",
     ),
     Check(
         "base_adam",
         "Under Adam, which divides by the gradient's size, base 2 needs no other rate.",
         Equal(margin=0.001),
-        r"\frac{\lVert w_2 - w_e\rVert}{\lVert w_e - w_0\rVert} = 0",
+        DISTANCE,
         control="base 2 with the rate times ln 2",
         scope=True,
     ),
     Check(
         "base_adam_epsilon",
-        "It does not once Adam's ε, which is not rescaled, is too small to matter: 1e−12.",
+        "With an ε of 1e−12, too small to matter, it needs none either: what moves the weights above is ε.",
         Equal(margin=0.001),
-        r"\frac{\lVert w_2 - w_e\rVert}{\lVert w_e - w_0\rVert} = 0",
+        DISTANCE,
         control="base 2 with the rate times ln 2",
         scope=True,
     ),
@@ -122,7 +123,7 @@ CHECKS = (
         "base_penalty",
         "With an L2 penalty, left as it is, base 2 with the rate times ln 2 still ends at the same weights.",
         Equal(margin=0.001),
-        r"\frac{\lVert w_2 - w_e\rVert}{\lVert w_e - w_0\rVert} = 0",
+        DISTANCE,
         control="base 2 with the rate left as it is, and the penalty divided by ln 2",
         scope=True,
     ),
@@ -130,7 +131,7 @@ CHECKS = (
         "base_penalty_divided",
         "With the penalty divided by ln 2 as well, it does.",
         Equal(margin=0.001),
-        r"\frac{\lVert w_2 - w_e\rVert}{\lVert w_e - w_0\rVert} = 0",
+        DISTANCE,
         control="base 2 with the rate left as it is, and the penalty divided by ln 2",
         scope=True,
     ),
@@ -176,14 +177,15 @@ def value_rows(name: str, dtype: str) -> pd.DataFrame:
     entries = ("logits",) if name == "ours" else ("probabilities", "logits")
     found = np.stack([loss_of(name, entry, p, dtype) for entry in entries])  # [E, 2]
     claim = four_numbers(found, dtype, arm="claim")
-    brier = losses.brier(np.ones((len(p), 1), dtype), as_tensor(logit(p, dtype)))
-    control = four_numbers(autodiff.numbers(brier)[None], dtype, arm="control")
+    brier = values(losses.brier, "binary", logit(p, dtype))
+    control = four_numbers(brier[None], dtype, arm="control")
     return pd.concat([claim, control])
 
 
-def four_numbers(values: np.ndarray, dtype: str, arm: str) -> pd.DataFrame:
+def four_numbers(found: np.ndarray, dtype: str, arm: str) -> pd.DataFrame:
     """Of losses [E, 2] at p = 0.1 and 0.01."""
-    told = np.stack([values[:, 0], values[:, 1], values[:, 1] / values[:, 0], values[:, 1] - values[:, 0]])
+    one, other = found.T  # [E] each
+    told = np.stack([one, other, other / one, other - one])
     true = np.array([math.log(10), math.log(100), 2, math.log(10)])[:, None]
     eps = np.finfo(dtype).eps
     return rows.tidy(
@@ -194,17 +196,23 @@ def four_numbers(values: np.ndarray, dtype: str, arm: str) -> pd.DataFrame:
 def loss_of(name: str, entry: str, p: np.ndarray, dtype: str) -> np.ndarray:
     """The loss of a true class with probability p [N], beside one other class: [N], float64."""
     both = np.stack([p, 1 - p], axis=1).astype(dtype)
+    if name == "ours":
+        return values(losses.binary_crossentropy, "binary", logit(p, dtype))
     kind, _, api = name.partition(", ")
-    if kind in ("binary", "ours"):
-        given, y = (both[:, :1] if entry == "probabilities" else logit(p, dtype)), np.ones((len(p), 1), dtype)
-    else:
-        given = both if entry == "probabilities" else np.log(both)
-        y = (
-            np.tile(np.array([1, 0], dtype), (len(p), 1))
-            if kind == "categorical"
-            else np.zeros(len(p), "int32")
-        )
-    return autodiff.numbers(built_in(kind, api, entry, dtype)(y, as_tensor(given))).astype("float64")
+    loss = heads.keras_own(kind, api, entry == "logits", reduction=None, dtype=dtype)
+    if kind == "binary":
+        return values(loss, kind, both[:, :1] if entry == "probabilities" else logit(p, dtype))
+    return values(loss, kind, both if entry == "probabilities" else np.log(both))
+
+
+def values(loss, kind: str, given: np.ndarray) -> np.ndarray:
+    """A loss at these predictions, [N, 1] or [N, 2], where the first class is the true one: [N], float64."""
+    labels = {
+        "binary": np.ones_like(given),
+        "categorical": np.tile(np.array([1, 0], given.dtype), (len(given), 1)),
+        "sparse": np.zeros(len(given), "int32"),
+    }
+    return autodiff.numbers(loss(*autodiff.tensors(labels[kind], given))).astype("float64")
 
 
 def logit(p: np.ndarray, dtype: str) -> np.ndarray:
@@ -212,29 +220,8 @@ def logit(p: np.ndarray, dtype: str) -> np.ndarray:
     return (np.log(p) - np.log1p(-p)).astype(dtype)[:, None]
 
 
-def as_tensor(array: np.ndarray):
-    return keras.ops.convert_to_tensor(array, dtype=array.dtype.name)
-
-
-def built_in(kind: str, api: str, entry: str, dtype: str):
-    """A loss of Keras that gives a value per example; or ours."""
-    if kind == "ours":
-        return losses.binary_crossentropy
-    functions = {
-        "binary": (keras.losses.BinaryCrossentropy, keras.losses.binary_crossentropy),
-        "categorical": (keras.losses.CategoricalCrossentropy, keras.losses.categorical_crossentropy),
-        "sparse": (keras.losses.SparseCategoricalCrossentropy, keras.losses.sparse_categorical_crossentropy),
-    }
-    made, function = functions[kind]
-    from_logits = entry == "logits"
-    if api == "class":
-        return made(from_logits=from_logits, reduction=None, dtype=dtype)
-    return lambda y, p: function(y, p, from_logits=from_logits)
-
-
 def unbounded_rows(dtype: str) -> pd.DataFrame:
-    z, true = LOGITS, np.logaddexp(0, -LOGITS)
-    y, given = np.ones((len(z), 1), dtype), as_tensor(z[:, None].astype(dtype))
+    z, true = LOGITS, paths.oracle("binary", LOGITS, np.ones_like(LOGITS)).value
     return pd.concat(
         rows.tidy(
             check="unbounded",
@@ -242,7 +229,7 @@ def unbounded_rows(dtype: str) -> pd.DataFrame:
             setting=dtype,
             quantity="loss",
             x=z,
-            value=autodiff.numbers(loss(y, given)),
+            value=values(loss, "binary", z[:, None].astype(dtype)),
             reference=true,
             resolution=np.finfo(dtype).eps * np.maximum(1, true),
         )
@@ -251,50 +238,42 @@ def unbounded_rows(dtype: str) -> pd.DataFrame:
 
 
 def probability_rows(name: str) -> pd.DataFrame:
-    """Keras' losses fed the probability itself, in float64; squared error is the control."""
-    true = -np.log(TINY)
-    shared = {"check": "unbounded_probabilities", "setting": name, "quantity": "loss", "x": TINY}
-    unit = np.finfo("float64").eps * true
+    """One of Keras' losses fed the probability itself, in float64, and what becomes of it below 1e−7."""
+    true, below = -np.log(TINY), TINY < 1e-7
+    kind, _, api = name.partition(", ")
     found = loss_of(name, "probabilities", TINY, "float64")
-    given = as_tensor(TINY[:, None])
-    squared = autodiff.numbers(keras.losses.mean_squared_error(np.ones_like(TINY)[:, None], given))
-    below = TINY < 1e-7
-    as_logits = autodiff.numbers(losses.binary_crossentropy(np.ones((below.sum(), 1)), given[below]))
-    cap = {
-        "check": "cap",
-        "setting": name,
-        "reference": math.log(1e7),
-        "resolution": 16 * np.finfo("float64").eps,
-    }
+    squared = values(keras.losses.mean_squared_error, "binary", TINY[:, None])
+    logits = TINY[:, None] if kind == "binary" else np.stack([TINY, 1 - TINY], axis=1)
+    mistaken = values(heads.keras_own(kind, api, True, reduction=None, dtype="float64"), kind, logits)
+    eps = np.finfo("float64").eps
+    whole = {"check": "unbounded_probabilities", "setting": name, "quantity": "loss", "x": TINY}
+    cap = {"check": "cap", "setting": name, "reference": math.log(1e7), "resolution": eps * math.log(1e7)}
     return pd.concat(
         [
-            rows.tidy(value=found, reference=true, resolution=unit, **shared),
-            rows.tidy(arm="control", value=squared, reference=true, resolution=unit, **shared),
+            rows.tidy(value=found, reference=true, resolution=eps * true, **whole),
+            rows.tidy(arm="control", value=squared, reference=true, resolution=eps * true, **whole),
             rows.tidy(value=found[below], **cap),
-            rows.tidy(arm="control", value=as_logits, **cap),
+            rows.tidy(arm="control", value=mistaken[below], **cap),
         ]
     )
 
 
 def brier_rows() -> pd.DataFrame:
     """Only shown: what the Brier score makes of the same probabilities."""
-    found = losses.brier(np.ones((len(TINY), 1)), as_tensor(logit(TINY, "float64")))
-    return rows.tidy(quantity="brier", x=TINY, value=autodiff.numbers(found))
+    return rows.tidy(quantity="brier", x=TINY, value=values(losses.brier, "binary", logit(TINY, "float64")))
 
 
 def measure_shares(seeds: tuple[int, ...]) -> pd.DataFrame:
     """Each example's share of the gradient, of 256 digits under an untrained network, in float64."""
     digits = data.load("digits")
     x, y = digits.x_train[:256], digits.y_train[:256]
-    z = 3 * replicates.Replicates(models.perceptron(x.shape[1], [32], 10), [0]).predict(x)[0].astype(
-        "float64"
-    )
+    untrained = replicates.Replicates(models.perceptron(x.shape[1], [32], 10), [0])
+    z = 3 * untrained.predict(x)[0].astype("float64")
     in_base_2 = lambda y, z: -keras.ops.sum(y * keras.ops.log2(keras.ops.softmax(z)), -1)  # noqa: E731
-    squared = lambda y, z: keras.ops.sum(keras.ops.square(keras.ops.softmax(z) - y), -1)  # noqa: E731
     hot = np.eye(10)[y]
     natural, size = shares(losses.categorical_crossentropy, hot, z)
     binary, size_2 = shares(in_base_2, hot, z)
-    brier, _ = shares(squared, hot, z)
+    brier, _ = shares(losses.categorical_brier, hot, z)
     eps = np.finfo("float64").eps
     shared = {"check": "base", "x": natural, "reference": natural, "resolution": eps * natural}
     constant = rows.tidy(check="base", value=size_2 / size, reference=1 / LN2, resolution=eps / LN2)
@@ -311,31 +290,24 @@ def shares(loss, y: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def train_bases(seeds: tuple[int, ...]) -> pd.DataFrame:
     """How far base 2 ends from base e, relative to the way from the start: [R] each."""
-    sgd, adam = (keras.optimizers.SGD, RATE), (keras.optimizers.Adam, 0.001)
-    exact = (lambda rate: keras.optimizers.Adam(rate, epsilon=1e-12), 0.001)
-    slower = lambda made, rate: (made, rate * LN2)  # noqa: E731
-    pairs = {  # check: what base 2 is held against, as claimed, and the control
-        "base_sgd": ((*sgd, 1.0, 0.0), (*slower(*sgd), LN2, 0.0), (*sgd, LN2, 0.0)),
-        "base_adam": ((*adam, 1.0, 0.0), (*adam, LN2, 0.0), (*slower(*adam), LN2, 0.0)),
-        "base_adam_epsilon": ((*exact, 1.0, 0.0), (*exact, LN2, 0.0), (*slower(*exact), LN2, 0.0)),
-        "base_penalty": (
-            (*sgd, 1.0, PENALTY),
-            (*slower(*sgd), LN2, PENALTY),
-            (*sgd, LN2, PENALTY / LN2),
-        ),
-        "base_penalty_divided": (
-            (*sgd, 1.0, PENALTY),
-            (*slower(*sgd), LN2, PENALTY / LN2),
-            (*sgd, LN2, PENALTY / LN2),
-        ),
+    sgd, adam = keras.optimizers.SGD, keras.optimizers.Adam
+    exact = lambda rate: adam(rate, epsilon=1e-12)  # noqa: E731
+    base_e = lambda made, rate, penalty=0.0: (made, rate, 1.0, penalty)  # noqa: E731
+    base_2 = lambda made, rate, penalty=0.0: (made, rate, LN2, penalty)  # noqa: E731
+    penalised, careless = base_e(sgd, RATE, PENALTY), base_2(sgd, RATE, PENALTY / LN2)
+    compared = {  # base e; base 2 as claimed; the control
+        "base_sgd": (base_e(sgd, RATE), base_2(sgd, RATE * LN2), base_2(sgd, RATE)),
+        "base_penalty": (penalised, base_2(sgd, RATE * LN2, PENALTY), careless),
+        "base_penalty_divided": (penalised, base_2(sgd, RATE * LN2, PENALTY / LN2), careless),
     }
-    runs = {
-        run: trained(seeds, *run) for run in dict.fromkeys(run for three in pairs.values() for run in three)
-    }
+    for check, made in (("base_adam", adam), ("base_adam_epsilon", exact)):
+        compared[check] = base_e(made, ADAM_RATE), base_2(made, ADAM_RATE), base_2(made, ADAM_RATE * LN2)
+    everything = dict.fromkeys(run for runs in compared.values() for run in runs)
+    weights = {run: trained(seeds, *run) for run in everything}
     start = replicates.Replicates(models.perceptron(64, [32], 10), seeds).get_weights()
     return pd.concat(
-        rows.tidy(check=check, arm=arm, seed=seeds, value=distance(runs[run], runs[natural], start))
-        for check, (natural, *both) in pairs.items()
+        rows.tidy(check=check, arm=arm, seed=seeds, value=distance(weights[run], weights[natural], start))
+        for check, (natural, *both) in compared.items()
         for arm, run in zip(("claim", "control"), both, strict=True)
     )
 

@@ -7,8 +7,9 @@ against its own reference, so comparisons are paired by seed.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -61,6 +62,8 @@ class Equal:
         return -self.margin, self.margin
 
     def estimate(self, rows: pd.DataFrame, level: float) -> Estimate:
+        if is_exact(rows):
+            return worst(rows, lambda off: off.abs().idxmax())
         return mean_difference(rows, level)
 
     def __str__(self) -> str:
@@ -79,6 +82,8 @@ class Exceeds:
         return self.margin, np.inf
 
     def estimate(self, rows: pd.DataFrame, level: float) -> Estimate:
+        if is_exact(rows):
+            return worst(rows, lambda off: off.idxmin())
         return mean_difference(rows, level)
 
     def __str__(self) -> str:
@@ -117,10 +122,15 @@ def is_exact(rows: pd.DataFrame) -> bool:
     return bool((rows["seed"] == -1).all())
 
 
+def worst(rows: pd.DataFrame, furthest: Callable[[pd.Series], Any]) -> Estimate:
+    """Where nothing is random, each row must do: the one that does worst decides, and NaN does."""
+    off = (rows["value"] - rows["reference"]).reset_index(drop=True)
+    value = float("nan") if off.isna().any() else float(off[furthest(off)])
+    return estimates.exact(value, len(rows))
+
+
 def mean_difference(rows: pd.DataFrame, level: float) -> Estimate:
     """Mean of value − reference over seeds, each seed counting once however many rows it has."""
     off = rows["value"] - rows["reference"]
-    if is_exact(rows):
-        return estimates.exact(float(off.mean()), len(rows))
     by_seed = off.groupby(rows["seed"]).agg(lambda group: group.mean(skipna=False))
     return estimates.mean(by_seed.to_numpy(), level)

@@ -17,6 +17,7 @@ MODULES = {
     "autodiff": "suite.autodiff",
     "data": "suite.data",
     "figures": "suite.figures",
+    "heads": "suite.paths.heads",
     "losses": "suite.losses",
     "metrics": "suite.metrics",
     "models": "suite.models",
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from scipy import optimize, special
 
     from suite import autodiff, data, figures, losses, metrics, models, paths, replicates, rows
-    from suite.paths import probing
+    from suite.paths import heads, probing
 else:
     globals().update({name: Lazy(target) for name, target in MODULES.items()})
 
@@ -53,6 +54,7 @@ __all__ = [
     "autodiff",
     "data",
     "figures",
+    "heads",
     "keras",
     "losses",
     "metrics",

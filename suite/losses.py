@@ -154,6 +154,29 @@ def brier(y_true: Any, logits: Any, label_smoothing: Any = 0.0) -> Any:
     return mean_over_labels(ops.square((1 - y) * p - y * q))
 
 
+@keras.saving.register_keras_serializable(package="crosscheck")
+def categorical_brier(y_true: Any, logits: Any, label_smoothing: Any = 0.0) -> Any:
+    """Σ_k (softmax(z)_k − y_k)², the Brier score of K classes on the scale 0…2.
+
+    Its gradient vanishes on both sides, as that of `brier` does; its Hessian is indefinite at some logits.
+
+    Args:
+        y_true, logits, label_smoothing: as in `categorical_crossentropy`.
+
+    Returns:
+        Per example, [...], without unit; exact to rounding against 1.
+
+    Raises:
+        ValueError: if labels and logits differ in shape.
+
+    Source: Brier 1950.
+    """
+    y, alpha, z = tensors(y_true, label_smoothing, logits)
+    y, alpha = in_shape(y, z), ops.expand_dims(alpha, -1)
+    mixed = y * (1 - alpha) + alpha / z.shape[-1]
+    return ops.sum(ops.square(ops.softmax(z, axis=-1) - mixed), axis=-1)
+
+
 def mean_over_labels(losses: Any) -> Any:
     """[..., L] to [...]; `ops.mean` would round float64 to float32 on JAX and PyTorch (Keras 3.15)."""
     return ops.sum(losses, axis=-1) / ops.cast(ops.shape(losses)[-1], losses.dtype)
@@ -245,3 +268,10 @@ class Brier(LogitLoss):
     """`brier` for `model.compile`: labels and logits [..., L]."""
 
     function = staticmethod(brier)
+
+
+@keras.saving.register_keras_serializable(package="crosscheck")
+class CategoricalBrier(LogitLoss):
+    """`categorical_brier` for `model.compile`: one-hot or soft labels and logits [..., K]."""
+
+    function = staticmethod(categorical_brier)

@@ -60,6 +60,7 @@ SOUND = {
     "penalised": lambda: built(
         L.Dense(1, kernel_regularizer="l2", bias_regularizer="l2"), loss=FROM_LOGITS["binary"]
     ),
+    "many outputs": lambda: built(L.Dense(5000), loss=FROM_LOGITS["binary"]),
     "dropout": lambda: built(L.Dropout(0.5), L.Dense(1), loss=FROM_LOGITS["binary"]),
 }
 BROKEN = {
@@ -146,6 +147,15 @@ def test_the_model_is_left_as_it_was() -> None:
     for old, new in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
     assert int(model.optimizer.iterations) == steps and all(layer.trainable for layer in model.layers)
+
+
+def test_the_probability_at_the_limit_counts_all_classes() -> None:
+    """Behind a reshape p = e^−z / (e^−z + K − 1) is clipped at 1e−7: with 1,001 classes from |z| = 10 on."""
+    wide = built(
+        L.Dense(1001, activation="softmax"), L.Reshape((1001,)), loss="sparse_categorical_crossentropy"
+    )
+    (found,) = examine(wide)
+    assert found.limit == 10 and f"(p = {np.exp(-10) / 1000:.1g})" in str(found)
 
 
 def test_a_loss_that_is_no_cross_entropy_is_reported_and_not_judged() -> None:

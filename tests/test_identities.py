@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from suite import losses
-from suite.autodiff import gradient, logit_gradient, logit_hessian, numbers
+from suite.autodiff import gradient, logit_gradient, logit_hessian, numbers, tensors
 
 LOGIT = st.floats(-20, 20, width=32)
 STEP = 1e-2
@@ -31,13 +31,7 @@ def labels(z: np.ndarray, seed: int) -> np.ndarray:
 
 
 def value(loss: Callable, y: np.ndarray, z: np.ndarray) -> np.ndarray:
-    as_tensor = lambda array: keras.ops.convert_to_tensor(array, dtype=array.dtype.name)  # noqa: E731
-    return numbers(loss(as_tensor(y), as_tensor(z)))
-
-
-def squared_error(y, z):
-    """The Brier score of a softmax."""
-    return keras.ops.sum(keras.ops.square(keras.ops.softmax(z) - y), axis=-1)
+    return numbers(loss(*tensors(y, z)))
 
 
 # --- invariants -------------------------------------------------------------------------------------
@@ -113,7 +107,7 @@ def test_its_hessian_is_positive_semidefinite(z: np.ndarray, seed: int) -> None:
     assert np.linalg.eigvalsh(hessian).min() > -1e-14
 
 
-@pytest.mark.parametrize("loss", [losses.brier, squared_error])
+@pytest.mark.parametrize("loss", [losses.brier, losses.categorical_brier])
 def test_the_brier_score_is_not_convex(loss: Callable) -> None:
     """On the wrong side it flattens out: halfway to a confident error it lies above the chord."""
     wide = 1 if loss is losses.brier else 2
@@ -132,7 +126,8 @@ ALL = {
     "brier": losses.brier,
     "categorical": losses.categorical_crossentropy,
     "categorical, smoothed": lambda y, z: losses.categorical_crossentropy(y, z, 0.1),
-    "squared error of a softmax": squared_error,
+    "categorical brier": losses.categorical_brier,
+    "categorical brier, smoothed": lambda y, z: losses.categorical_brier(y, z, 0.1),
 }
 
 
@@ -180,3 +175,21 @@ def test_labels_need_not_sum_to_one(z: np.ndarray, total: float) -> None:
     np.testing.assert_allclose(found, -np.sum(y * np.log(p)), atol=1e-11)
     slope = logit_gradient(losses.categorical_crossentropy, y, z)
     np.testing.assert_allclose(slope, total * p - y, atol=1e-13)
+
+
+def test_float64_stays_float64_on_every_backend() -> None:
+    """Where `ops.mean` rounds to float32 (JAX, PyTorch), and `ops.softplus` is cut off at 20 (PyTorch)."""
+    z = np.array([[-25.5], [-1 / 3], [0.0], [1 / 3], [22.25], [30.5]])
+    y = np.zeros_like(z)
+    wanted = np.log1p(np.exp(-np.abs(z))) + np.maximum(z, 0)
+    found = value(losses.binary_crossentropy, y, z)
+    np.testing.assert_allclose(found, wanted[:, 0], rtol=1e-15)
+    slope = logit_gradient(losses.binary_crossentropy, y, z)
+    np.testing.assert_allclose(slope, 1 / (1 + np.exp(-z)), rtol=1e-15)
+
+
+def test_the_brier_score_of_two_classes_is_twice_the_binary_one() -> None:
+    z = np.array([[2.0, -1.0], [0.5, 0.5], [-30.0, 8.0]])
+    y = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
+    binary = value(losses.brier, y[:, :1], z[:, :1] - z[:, 1:])
+    np.testing.assert_allclose(value(losses.categorical_brier, y, z), 2 * binary, rtol=1e-13)

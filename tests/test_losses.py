@@ -28,12 +28,14 @@ CLASSES = {
     "categorical": losses.CategoricalCrossentropy,
     "sparse": losses.SparseCategoricalCrossentropy,
     "brier": losses.Brier,
+    "categorical_brier": losses.CategoricalBrier,
 }
 FUNCTIONS = {
     "binary": losses.binary_crossentropy,
     "categorical": losses.categorical_crossentropy,
     "sparse": losses.sparse_categorical_crossentropy,
     "brier": losses.brier,
+    "categorical_brier": losses.categorical_brier,
 }
 
 

@@ -222,3 +222,14 @@ def test_on_several_paths_every_control_must_fail():
     judged_check = verdicts.judge_check(check, pd.concat([claim, both_fail]), LEVEL)
     assert judged_check["verdict"] == "fails"
     assert judged_check["scope"] == {"ok": "holds", "bad": "fails"}
+
+
+@pytest.mark.parametrize("bad", [-0.5, np.nan])
+def test_where_nothing_is_random_every_row_must_do(bad: float) -> None:
+    """The mean of the four would hold."""
+    exceeding = tidy(check="a", value=[1.0, 1.0, 1.0, bad])
+    assert criteria.judge(Exceeds(0.0).estimate(exceeding, LEVEL), Exceeds(0.0).region) != "holds"
+    equal = tidy(check="a", value=[0.05, -0.05, 0.2, bad], reference=0.0)
+    assert criteria.judge(Equal(0.1).estimate(equal, LEVEL), Equal(0.1).region) != "holds"
+    fine = tidy(check="a", value=[0.05, 0.01])
+    assert criteria.judge(Equal(0.1).estimate(fine, LEVEL), Equal(0.1).region) == "holds"

@@ -36,6 +36,7 @@ class Diagnosis:
     Attributes:
         output: its name; `loss`, `head`, `policy`, `backend`: what stands there.
         known: whether the loss is a cross-entropy, so that p − y is what the gradient should be.
+        rivals: logits, all 0, that the first one competes with; 1 for a sigmoid.
         scale: what all gradients are multiplied by (a mean over outputs, a loss weight).
         readings: the steps that were taken.
         limit: |z| from which the gradient is lost; infinite where it never is.
@@ -48,6 +49,7 @@ class Diagnosis:
     policy: str
     backend: str
     known: bool
+    rivals: int
     scale: float
     readings: tuple[Reading, ...]
     limit: float
@@ -82,7 +84,7 @@ class Diagnosis:
             return f"• The gradient of a confident error fades from |z| = {self.limit:g} on: {self.symptom}."
         if self.limit == 0:
             return f"✗ The gradient is wrong everywhere: {self.symptom}."
-        p = 1 / (1 + math.exp(min(self.limit, 700)))
+        p = 1 / (1 + self.rivals * math.exp(min(self.limit, 700)))
         where = f"from |z| = {self.limit:g} on (p = {p:.1g})"
         return f"✗ The gradient of a confident error is lost {where}: {self.symptom}."
 

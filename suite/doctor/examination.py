@@ -15,6 +15,7 @@ from suite.doctor.head import Head, head_of
 from suite.errors import UsageError
 from suite.losses import LogitLoss
 from suite.paths import Path, cause, remedy
+from suite.paths.probing import number, settled_step
 
 SIZES = (0, 1, 2, 5, 10, 15, 17, 20, 30, 40, 60, 88, 100, 1000, 9984.0)  # exact in bfloat16
 ANY_SIZE = 64  # what an input dimension of any size gets
@@ -25,8 +26,9 @@ def examine(model: keras.Model, loss: Any = None) -> list[Diagnosis]:
     """Whether the gradients of confident errors survive in the model's training: one diagnosis an output.
 
     On a copy, the bias of the last Dense layer is set to chosen logits, its kernel to 0, and a step of
-    `train_on_batch` with plain SGD at rate 1 shows dL/dz as the change of the bias; everything else is the
-    model's own: its loss, dtype policies, train step, compilation and loss scaling. The model is not changed.
+    `train_on_batch` with plain SGD shows dL/dz in the change of the bias; everything else is the model's own:
+    its loss, dtype policies, train step (of a model with one output; of several, each is examined in a plain
+    `keras.Model`), compilation and loss scaling. The model is not changed.
 
     Args:
         model: built and compiled.
@@ -81,6 +83,7 @@ def examine_output(model: keras.Model, i: int | None, loss: Any) -> Diagnosis:
         policy=head.dense.dtype_policy.name,
         backend=keras.backend.backend(),
         known=kind is not None,
+        rivals=head.dense.units - 1 if kind in ("categorical", "sparse_categorical") else 1,
         readings=readings,
         **found,
     )
@@ -123,7 +126,7 @@ def prepare(patient: keras.Model, head: Head, model: keras.Model, loss: Any) -> 
     for layer in patient._flatten_layers(include_self=False):
         layer.trainable = layer is head.dense or bool(getattr(layer, "_layers", None))
     head.dense.bias.regularizer = None
-    optimizer: Any = keras.optimizers.SGD(1.0)
+    optimizer: Any = keras.optimizers.SGD(rate_for(head.dense))
     if isinstance(getattr(model, "optimizer", None), keras.optimizers.LossScaleOptimizer):
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     how: dict[str, Any] = {}
@@ -151,20 +154,24 @@ def readings_of(patient: keras.Model, head: Head, kind: str | None, loss: Any) -
 def step(
     patient: keras.Model, dense: keras.layers.Dense, x: Any, y: np.ndarray, z: float
 ) -> tuple[float, float]:
-    """Loss and dL/dz of the first logit; a step that loss scaling skips is taken again at a lower scale."""
+    """Loss and dL/dz of the first logit, which the bias makes z whatever the input."""
     bias = np.zeros(dense.bias.shape)
     bias[0] = z
-    scale = getattr(patient.optimizer, "dynamic_scale", None)
-    if scale is not None:
-        scale.assign(patient.optimizer.initial_scale)
-    while True:
-        before = 1.0 if scale is None else float(keras.ops.convert_to_numpy(scale))
+
+    def begin() -> None:
         dense.kernel.assign(np.zeros(dense.kernel.shape))
         dense.bias.assign(bias)
-        told = patient.train_on_batch(x, y)
-        if scale is None or float(keras.ops.convert_to_numpy(scale)) == before:
-            moved = z - float(keras.ops.convert_to_numpy(dense.bias.value)[0])
-            return float(np.ravel(told)[0]), moved
+
+    value, _ = settled_step(patient, x, y, begin)
+    return value, (z - number(dense.bias)) / rate_for(dense)
+
+
+def rate_for(dense: keras.layers.Dense) -> float:
+    """A rate at which a small gradient still moves a large bias: at 1, a gradient of 1/5000 is lost at 9984.
+
+    In float16 no larger than what keeps the bias finite.
+    """
+    return 2.0**15 if keras.backend.standardize_dtype(dense.bias.dtype) == "float16" else 2.0**20
 
 
 def inputs_of(model: keras.Model) -> Any:

@@ -7,7 +7,7 @@ Keras.
 
 from suite.paths.findings import LOST, breaking_point, cause, lost, remedy, symptom
 from suite.paths.grid import HEADS, LOSSES, MODES, POLICIES, ULP, Path, grid
-from suite.paths.oracle import Derivatives, oracle
+from suite.paths.oracle import Derivatives, oracle, softmax
 
 __all__ = [
     "HEADS",
@@ -24,5 +24,6 @@ __all__ = [
     "lost",
     "oracle",
     "remedy",
+    "softmax",
     "symptom",
 ]

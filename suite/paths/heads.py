@@ -45,16 +45,21 @@ def global_policy(policy: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
+def keras_own(kind: str, api: str, from_logits: bool, **options: Any) -> Callable[[Any, Any], Any]:
+    """Keras' loss of a kind, as a "class" with these further options, or as a "function"."""
+    if api == "class":
+        return KERAS_CLASSES[kind](from_logits=from_logits, **options)
+    return lambda y, p: KERAS_FUNCTIONS[kind](y, p, from_logits=from_logits)
+
+
 def implementation(path: Path) -> Callable[[Any, Any], Any]:
     """The path's loss; called directly, it gives one value per example."""
-    from_logits = path.entry == "logits"
     if path.implementation == "ours":  # `compile` would make a float32 object of the function
         made, function = OURS[path.loss]
         return made() if path.trains else function
-    if path.implementation == "keras class":
-        reduction = "sum_over_batch_size" if path.trains else None
-        return KERAS_CLASSES[path.loss](from_logits=from_logits, reduction=reduction)
-    return lambda y, p: KERAS_FUNCTIONS[path.loss](y, p, from_logits=from_logits)
+    reduction = "sum_over_batch_size" if path.trains else None
+    api = path.implementation.removeprefix("keras ")
+    return keras_own(path.loss, api, path.entry == "logits", reduction=reduction)
 
 
 def outputs(loss: str) -> int:

@@ -38,6 +38,15 @@ def oracle(loss: str, z: np.ndarray, y: np.ndarray) -> Derivatives:
     )
 
 
+def softmax(z: np.ndarray) -> np.ndarray:
+    """The softmax of logits [N, K] at 50 digits, rounded to float64."""
+    import mpmath
+
+    with mpmath.workdps(DIGITS):
+        grown = [[mpmath.exp(mpmath.mpf(each)) for each in row] for row in np.asarray(z, float).tolist()]
+        return np.array([[float(each / mpmath.fsum(row)) for each in row] for row in grown])
+
+
 def at_50_digits(formula: Callable[..., Any], z: np.ndarray, y: np.ndarray) -> np.ndarray:
     import mpmath
 

@@ -97,28 +97,33 @@ def through_fit(path: Path, z: np.ndarray, y: np.ndarray, loss: Loss) -> np.ndar
     # Set by hand: `compile` leaves XLA out where deterministic kernels are switched on, as in the runner.
     model._jit_compile = mode == "xla"
     model.optimizer.build(model.trainable_variables)
-    examples = zip(z.astype(dtype), labels(path.loss, y, dtype), strict=True)
-    return np.array([settled_step(model, x.reshape(1, 1), label[None]) for x, label in examples]).T
+    dense, told = model.layers[0], []
+    for x, label in zip(z.astype(dtype), labels(path.loss, y, dtype), strict=True):
+        value, skipped = settled_step(model, x.reshape(1, 1), label[None], lambda: restart(dense))
+        told.append((value, 0.0 - number(dense.bias), skipped))  # the bias began at 0
+    return np.array(told).T
 
 
-def settled_step(model: keras.Model, x: np.ndarray, label: np.ndarray) -> tuple[float, float, int]:
-    """Loss, dL/dz (minus the step of the bias) and the number of steps skipped before, from a fresh start.
+def settled_step(
+    model: keras.Model, x: Any, label: np.ndarray, begin: Callable[[], None]
+) -> tuple[float, int]:
+    """Loss of a step of training from where `begin` puts the weights, and the number skipped before it.
 
-    A LossScaleOptimizer skips a step whose gradient overflows and halves its scale: an unmoved bias then
-    says nothing about the gradient, so the step is taken again until the scale stays. A gradient that is not
-    finite at any scale brings the scale down to 0 and leaves the bias where it was, for good: it counts as 0.
+    A LossScaleOptimizer skips a step whose gradient overflows and halves its scale: weights that have not
+    moved then say nothing about the gradient, so the step is taken again until the scale stays. A gradient
+    that is not finite at any scale brings the scale down to 0 and leaves the weights where they were, for
+    good: it counts as 0.
     """
-    dense = model.layers[0]
     scale = getattr(model.optimizer, "dynamic_scale", None)
     if scale is not None:
         scale.assign(model.optimizer.initial_scale)
     skipped = 0
     while True:
         before = number(scale)
-        restart(dense)
+        begin()
         value = model.train_on_batch(x, label)
         if number(scale) == before:
-            return float(value), 0.0 - number(dense.bias), skipped
+            return float(np.ravel(value)[0]), skipped
         skipped += 1
 
 
