@@ -51,7 +51,7 @@ def global_policy(policy: str) -> Iterator[None]:
 
 
 def keras_own(kind: str, api: str, from_logits: bool, **options: Any) -> Callable[[Any, Any], Any]:
-    """Keras' loss of a kind: as a "class" or "focal" class with these further options, "function" or "ops"."""
+    """Keras' loss of a kind: a "class" or "focal" class with these options, "function" or "ops"."""
     if api in ("class", "focal"):
         made = (KERAS_CLASSES if api == "class" else KERAS_FOCAL)[kind]
         return made(from_logits=from_logits, **options)
