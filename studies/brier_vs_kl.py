@@ -2,19 +2,35 @@
 
 Expect: the identities hold; both scores are minimised at p = q, focal loss and absolute error elsewhere;
 cross-entropy punishes confident errors without bound, and the Brier score, through a sigmoid, hardly at all.
-Costs ten seconds.
+On real images a model too small for them does best at the score that it was trained on; one that is wide
+enough does better trained on cross-entropy. Costs forty seconds at the standard scale.
 """
 
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import mpmath
 import numpy as np
 
-from suite.claims import Check, Claim, Theory, Unit
+from suite.claims import Check, Claim, Theory, Unit, units_by_set
 from suite.criteria import Equal, Exceeds, Identity, Trend
-from suite.lazy import autodiff, figures, keras, losses, models, optimize, pd, replicates, rows
+from suite.lazy import (
+    autodiff,
+    data,
+    expected,
+    figures,
+    keras,
+    losses,
+    models,
+    paths,
+    pd,
+    replicates,
+    rows,
+    scores,
+    splits,
+)
 
 CLAIM = Claim(
     title="Cross-entropy and the Brier score agree on what is right, not on how bad wrong is",
@@ -39,6 +55,52 @@ KNOWN = (0.1, 0.3, 0.8)  # q of the labels that a model is trained on
 N, STEPS = 1000, 300
 MARGIN = 0.02  # of a probability; the labels of one seed miss q by 0.015
 AT = tuple(f"q = {q:g}" for q in KNOWN)
+SETS, SOFT = ("digits", "mnist", "fashion_mnist"), ("digits", "fashion_mnist_h")
+IMAGES = {"digits": (1297, 500), "fashion_mnist_h": (4000, 2000)}  # trained on and held out, anew each seed
+MANY = (6000, 4000)  # of the other sets
+IMAGE_SEEDS = {"smoke": 8, "standard": 16, "full": 64}  # three times as many where images are few
+MODELS = {  # the grid that an image is averaged to, hidden layers, Adam's first rate, epochs
+    "linear": (2, (), 0.05, 20),  # four grey values: misspecified
+    "perceptron": (8, (64,), 0.005, 15),  # wide enough
+    "soft": (8, (), 0.02, 20),
+}
+LIKE = {0: 0.7, 1: 0.2, 3: 0.1}  # share of people who take the digit y for y + 0, 1 or 3: a known truth
+COMPARED = {  # check: a held-out score, what is to have more of it, what less (or as much), the control's
+    "training": ("NLL", "linear, brier", "linear, cross-entropy", "false labels"),
+    "training_brier": ("Brier score", "linear, cross-entropy", "linear, brier", "false labels"),
+    "training_accuracy_linear": ("accuracy", "linear, brier", "linear, cross-entropy", "false labels"),
+    "training_wide": ("NLL", "perceptron, brier", "perceptron, cross-entropy", "false labels"),
+    "training_accuracy": ("accuracy", "perceptron, brier", "perceptron, cross-entropy", "false labels"),
+    "training_calibration": ("ECE", "perceptron, brier", "perceptron, cross-entropy", "false labels"),
+    "soft_labels": ("squared distance", "majority, cross-entropy", "shares, cross-entropy", "shuffled"),
+    "soft_labels_brier": ("squared distance", "majority, brier", "shares, brier", "shuffled"),
+    "soft_labels_own": ("KL", "shares, brier", "shares, cross-entropy", "majority"),
+    "soft_labels_own_brier": ("squared distance", "shares, cross-entropy", "shares, brier", "majority"),
+}
+NAMES = {
+    "linear": "a linear model of four grey values",
+    "perceptron": "a wide perceptron",
+    "shares": "a linear model of people's shares",
+    "majority": "a linear model of their majority",
+    "shuffled": "a linear model of other images' shares",
+    "false labels": "held-out labels shuffled among the images",
+}
+
+
+def comparison(name: str, score: str, more: str, less: str, control: str) -> Check:
+    """Of two models that differ in their loss or their labels alone, scored on images held out."""
+    equal = score in ("accuracy", "ECE")
+    one, other = (f"{NAMES[model]} by {loss}" for model, loss in (arm.split(", ") for arm in (less, more)))
+    return Check(
+        name,
+        f"Held-out {score}: {'the same' if equal else 'less'} for {one} {'as' if equal else 'than'} for {other}.",
+        Equal(margin=0.02) if equal else Exceeds(margin=0.0),
+        r"\Delta = 0" if equal else r"\Delta > 0",
+        control=f"{NAMES[control]}, for the former",
+        settings=SETS if name.startswith("training") else SOFT,
+        scope=name == "training_accuracy_linear",
+    )
+
 
 CHECKS = (
     Check(
@@ -93,6 +155,14 @@ CHECKS = (
         settings=AT,
     ),
     Check(
+        "absolute_minimiser",
+        "Trained on absolute error, a model comes to predict the likelier label, 0 or 1.",
+        Equal(margin=MARGIN),
+        r"\arg\min_p \; q\,(1 - p) + (1 - q)\,p = [q > 1/2]",
+        control="cross-entropy",
+        settings=AT,
+    ),
+    Check(
         "severity",
         "KL is at least twice (p − q)² (Pinsker).",
         Exceeds(margin=2.0),
@@ -116,6 +186,7 @@ CHECKS = (
         control="cross-entropy",
         exact=True,
     ),
+    *(comparison(name, *told) for name, told in COMPARED.items()),
 )
 
 
@@ -151,72 +222,56 @@ THEORIES = (
 
 def units(scale: str) -> list[Unit]:
     seeds = tuple(range(SEEDS[scale]))
+    by_set = lambda name: tuple(range(IMAGE_SEEDS[scale] * (3 if name == "digits" else 1)))  # noqa: E731
     return [
         Unit("brier_vs_kl", "measure_excess"),
         Unit("brier_vs_kl", "measure_minimisers"),
         Unit("brier_vs_kl", "draw_excess", {}, seeds),
         Unit("brier_vs_kl", "train_to_known", {}, seeds, cost=8),
+        *units_by_set("brier_vs_kl", "train_contest", SETS, by_set, cost=8),
+        *units_by_set("brier_vs_kl", "train_soft", SOFT, by_set, cost=5),
     ]
 
 
 def loss_of(name: str):
-    """A loss on logits [N, 1] that gives a value per example."""
-    own = {"cross-entropy": losses.binary_crossentropy, "brier": losses.brier, "absolute": absolute}
-    return own.get(name, focal)
-
-
-def absolute(y, z):
-    """|p − y|."""
-    return keras.ops.mean(keras.ops.abs(keras.ops.sigmoid(z) - y), axis=-1)
-
-
-def focal(y, z):
-    """Keras' focal loss from logits, unweighted."""
-    return keras.losses.binary_focal_crossentropy(y, z, gamma=GAMMA, from_logits=True)
-
-
-def expected(name: str, q: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """q L(1, z) + (1 − q) L(0, z) in float64, for q and z [N]."""
-    column = keras.ops.convert_to_tensor(z[:, None], dtype="float64")
-    one, zero = (
-        autodiff.numbers(loss_of(name)(y[:, None], column)) for y in (np.ones_like(z), np.zeros_like(z))
-    )
-    return q * one + (1 - q) * zero
+    """A loss on logits [N, 1] that gives a value per example; Keras' focal loss is taken unweighted."""
+    return {
+        "cross-entropy": losses.binary_crossentropy,
+        "brier": losses.brier,
+        "absolute": lambda y, z: keras.ops.mean(keras.ops.abs(keras.ops.sigmoid(z) - y), axis=-1),
+        "focal": partial(keras.losses.binary_focal_crossentropy, gamma=GAMMA, from_logits=True),
+    }[name]
 
 
 def excess(name: str, q: np.ndarray, z: np.ndarray) -> np.ndarray:
-    return expected(name, q, z) - expected(name, q, np.log(q) - np.log1p(-q))
+    return expected.excess(loss_of(name), q, z)
 
 
 def law(name: str, q: np.ndarray, z: np.ndarray) -> np.ndarray:
     """KL(q‖σ(z)), or (σ(z) − q)², at 50 digits, rounded to float64."""
-    with mpmath.workdps(50):
-        return np.array(
-            [float(law_at(name, mpmath.mpf(a), mpmath.mpf(b))) for a, b in zip(q, z, strict=True)]
-        )
-
-
-def law_at(name: str, q: mpmath.mpf, z: mpmath.mpf) -> mpmath.mpf:
-    p, rest = 1 / (1 + mpmath.exp(-z)), 1 / (1 + mpmath.exp(z))
-    return (p - q) ** 2 if name == "brier" else q * mpmath.log(q / p) + (1 - q) * mpmath.log((1 - q) / rest)
+    p = lambda mp, z: 1 / (1 + mp.exp(-z))  # noqa: E731
+    forms = {
+        "brier": lambda mp, z, q: (p(mp, z) - q) ** 2,
+        "cross-entropy": lambda mp, z, q: q * mp.log(q / p(mp, z)) + (1 - q) * mp.log((1 - q) / p(mp, -z)),
+    }
+    return paths.at_50_digits(forms[name], z, q)
 
 
 def measure_excess(seeds: tuple[int, ...]) -> pd.DataFrame:
     """Excesses on a grid; their ratio, and its growth; gradients at confident errors."""
     q, z = (each.ravel() for each in np.meshgrid(TRUE, LOGITS))
     parts = [
-        rows.tidy(
+        rows.both_arms(
+            {"value": excess(score, q, z)},
+            {"value": excess(other, q, z)},
             check="excess",
-            arm=arm,
             setting=score,
             x=1 / (1 + np.exp(-z)),
             quantity=[f"q = {each:g}" for each in q],
-            value=excess(score if arm == "claim" else other, q, z),
             reference=law(score, q, z),
-            resolution=np.finfo("float64").eps * np.maximum(1, expected(score, q, z)),
+            resolution=np.finfo("float64").eps * np.maximum(1, expected.expected(loss_of(score), q, z)),
         )
         for score, other in (SCORES, SCORES[::-1])
-        for arm in ("claim", "control")
     ]
     return pd.concat([*parts, severity_rows(q, z), gradient_rows()])
 
@@ -254,20 +309,15 @@ def measure_minimisers(seeds: tuple[int, ...]) -> pd.DataFrame:
     """Where each expected loss is least, by SciPy, over a grid of q."""
     q = np.linspace(0.05, 0.95, 19)
     q = q[~np.isclose(q, 0.5)]  # where absolute error is as large everywhere
-    found = {name: np.array([minimiser(name, each) for each in q]) for name in (*SCORES, "focal", "absolute")}
+    names = (*SCORES, "focal", "absolute")
+    found = {name: np.array([expected.minimiser(loss_of(name), each) for each in q]) for name in names}
     parts = [rows.tidy(quantity=f"minimiser, {name}", x=q, value=p) for name, p in found.items()]
-    for score in SCORES:
-        shared = {"check": "proper", "setting": score, "reference": q, "resolution": SEARCHED}
-        parts.append(rows.tidy(value=found[score], **shared))
-        parts.append(rows.tidy(arm="control", value=found["absolute"], **shared))
+    shared = {"check": "proper", "reference": q, "resolution": SEARCHED}
+    parts += [
+        rows.both_arms({"value": found[score]}, {"value": found["absolute"]}, setting=score, **shared)
+        for score in SCORES
+    ]
     return pd.concat(parts)
-
-
-def minimiser(name: str, q: float) -> float:
-    """argmin_p of the expected loss, searched over logits within ±30."""
-    objective = lambda z: expected(name, np.array([q]), np.array([z]))[0]  # noqa: E731
-    best = optimize.minimize_scalar(objective, bounds=(-30, 30), method="bounded", options={"xatol": 1e-8})
-    return float(1 / (1 + np.exp(-best.x)))
 
 
 def draw_excess(seeds: tuple[int, ...]) -> pd.DataFrame:
@@ -277,20 +327,13 @@ def draw_excess(seeds: tuple[int, ...]) -> pd.DataFrame:
     drawn = np.array([np.random.default_rng(seed).binomial(DRAWS, q) / DRAWS for seed in seeds])
     cost = {}
     for score in SCORES:
-        worse, best = (expected(score, drawn, np.full(len(drawn), each)) for each in z)
-        cost[score] = worse - best
-    theory = {"cross-entropy": kl(q, p), "brier": squared(q, p)}
+        worse, best = (expected.expected(loss_of(score), drawn, np.full(len(drawn), each)) for each in z)
+        cost[score] = {"value": worse - best}
     return pd.concat(
-        rows.tidy(
-            check="excess_sampled",
-            arm=arm,
-            setting=score,
-            seed=seeds,
-            value=cost[score if arm == "claim" else other],
-            reference=theory[score],
+        rows.both_arms(
+            cost[score], cost[other], check="excess_sampled", setting=score, seed=seeds, reference=truth(q, p)
         )
-        for score, other in (SCORES, SCORES[::-1])
-        for arm in ("claim", "control")
+        for score, other, truth in ((*SCORES, kl), (*SCORES[::-1], squared))
     )
 
 
@@ -299,17 +342,20 @@ def train_to_known(seeds: tuple[int, ...]) -> pd.DataFrame:
     q = np.tile(KNOWN, len(seeds))  # [R]
     by_seed = [np.random.default_rng(seed).random((len(KNOWN), N)) for seed in seeds]
     y = (np.concatenate(by_seed) < q[:, None]).astype("float32")[..., None]  # [R, N, 1]
-    found = {name: trained(name, y) for name in (*SCORES, "focal", "absolute")}
-    numeric = np.tile([minimiser("focal", each) for each in KNOWN], len(seeds))
+    found = {name: {"value": trained(name, y)} for name in (*SCORES, "focal", "absolute")}
+    numeric = np.tile([expected.minimiser(loss_of("focal"), each) for each in KNOWN], len(seeds))
     at = [f"q = {each:g}" for each in q]
     arms = [("proper_training", [f"{score}, {each}" for each in at], score, q) for score in SCORES]
     arms += [("proper_focal", at, "focal", q), ("focal_minimiser", at, "focal", numeric)]
-    parts = []
-    for check, setting, name, reference in arms:
-        shared = {"check": check, "setting": setting, "seed": np.repeat(seeds, len(KNOWN)), "x": q}
-        parts.append(rows.tidy(value=found[name], reference=reference, **shared))
-        parts.append(rows.tidy(arm="control", value=found["absolute"], reference=reference, **shared))
-    return pd.concat(parts)
+    shared = {"seed": np.repeat(seeds, len(KNOWN)), "x": q}
+    parts = [
+        rows.both_arms(
+            found[name], found["absolute"], check=check, setting=setting, reference=reference, **shared
+        )
+        for check, setting, name, reference in arms
+    ]
+    shared |= {"check": "absolute_minimiser", "setting": at, "reference": (q > 0.5).astype(float)}
+    return pd.concat([*parts, rows.both_arms(found["absolute"], found["cross-entropy"], **shared)])
 
 
 def trained(name: str, y: np.ndarray) -> np.ndarray:
@@ -320,21 +366,86 @@ def trained(name: str, y: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-replicas.predict(np.zeros((1, 1), "float32"))[:, 0, 0].astype("float64")))
 
 
+def train_contest(seeds: tuple[int, ...], name: str) -> pd.DataFrame:
+    """Both models trained on either loss, and their scores on images held out."""
+    parts = []
+    for model in ("linear", "perceptron"):
+        split = images(name, model, seeds)
+        logits = trained_logits(model, seeds, split, {model: scores.one_hot(split.y, 10)})
+        false = np.random.default_rng(0).permuted(split.y_test, axis=1)
+        found = {arm: scores.held_out(z, split.y_test) for arm, z in logits.items()}
+        found |= {arm.replace(model, "false labels"): scores.held_out(z, false) for arm, z in logits.items()}
+        parts.append(compared(found, setting=name, seed=seeds))
+    return pd.concat(parts)
+
+
+def train_soft(seeds: tuple[int, ...], name: str) -> pd.DataFrame:
+    """A linear model trained on people's shares, on their majority, and on the shares of other images."""
+    split = images(name, "soft", seeds)
+    shuffled = [np.random.default_rng(seed).permutation(q) for seed, q in zip(seeds, split.y, strict=True)]
+    labels = {"shares": split.y, "majority": scores.one_hot(split.y.argmax(-1), 10), "shuffled": shuffled}
+    logits = trained_logits("soft", seeds, split, labels)
+    found = {arm: scores.from_people(z, split.y_test) for arm, z in logits.items()}
+    return compared(found, setting=name, seed=seeds)
+
+
+def images(name: str, model: str, seeds: tuple[int, ...]):
+    """Each seed's images, averaged to the model's grid, with classes, or people's shares for `soft`."""
+    given = data.load(name)
+    x, y = (np.concatenate(both) for both in ((given.x_train, given.x_test), (given.y_train, given.y_test)))
+    if model == "soft" and y.ndim == 1:
+        y = sum(share * scores.one_hot((y + step) % 10, 10) for step, share in LIKE.items())
+    x = splits.averaged(x, given.shape, MODELS[model][0])
+    return splits.random_splits(x, y, seeds, *IMAGES.get(name, MANY))
+
+
+def trained_logits(model: str, seeds: tuple[int, ...], split, labels: dict) -> dict[str, np.ndarray]:
+    """Held-out logits [S, N, K] for each kind of label and each loss, all from the same start."""
+    _, hidden, rate, epochs = MODELS[model]
+    functions = dict(zip(SCORES, (losses.categorical_crossentropy, losses.categorical_brier), strict=True))
+    arms = {f"{kind}, {loss}": (functions[loss], y) for loss in SCORES for kind, y in labels.items()}
+    build = models.perceptron(split.x.shape[-1], hidden, 10)
+    return replicates.compare(build, seeds, arms, split.x, split.x_test, rate, epochs)
+
+
+def compared(found: dict[str, dict[str, np.ndarray]], **shared) -> pd.DataFrame:
+    """Every arm's scores, and the checks that compare these arms."""
+    parts = [
+        rows.tidy(quantity=f"{arm}: {score}", value=value, **shared)
+        for arm, each in found.items()
+        for score, value in each.items()
+    ]
+    for check, (score, more, less, control) in COMPARED.items():
+        if more in found:
+            sides = (less, f"{control}, {less.split(', ')[1]}")
+            claim, instead = ({"reference": found[arm][score]} for arm in sides)
+            parts.append(rows.both_arms(claim, instead, check=check, value=found[more][score], **shared))
+    return pd.concat(parts)
+
+
 # --- table and figure -------------------------------------------------------------------------------
 
 
 def table(rows: pd.DataFrame) -> pd.DataFrame:
-    """Where each loss puts its prediction, by direct minimisation."""
-    told = rows[rows["quantity"].str.startswith("minimiser")]
-    wide = told.assign(loss=told["quantity"].str.removeprefix("minimiser, "))
-    wide = wide.pivot_table("value", "x", "loss", sort=False).iloc[::3]
-    return wide.rename_axis("q", axis=0).rename_axis(None, axis=1).reset_index()
+    """Held-out scores of what was trained on real images, mean and SD over seeds."""
+    by = ["setting", "what", "score"]
+    wide = scored(rows).pivot_table("value", by, "loss", ["mean", "std"], sort=False)
+    columns = [(kind, loss) for loss in SCORES for kind in ("mean", "std")]
+    wide = wide[columns].set_axis([f"{loss}, {kind}" for kind, loss in columns], axis=1)
+    return wide.rename_axis(["Images", "Model or labels", "Held-out score"]).reset_index()
+
+
+def scored(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows that hold an arm's score: `what` was trained, on which `loss`, and the `score`'s name."""
+    told = rows[rows["quantity"].str.contains(": ") & ~rows["quantity"].str.startswith("false")]
+    return told.assign(**told["quantity"].str.extract("(?P<what>.*), (?P<loss>.*): (?P<score>.*)"))
 
 
 def figure(rows: pd.DataFrame):
-    """The two excesses, their ratio, four losses' minimisers, and the gradient at confident errors."""
-    canvas, axes = figures.panels(2, 2)
-    for panel, ax in zip((draw_costs, draw_ratio, draw_minimisers, draw_slopes), axes, strict=True):
+    """Excesses, their ratio, minimisers, gradients at confident errors; real images, people's shares."""
+    canvas, axes = figures.panels(3, 2)
+    drawn = (draw_costs, draw_ratio, draw_minimisers, draw_slopes, draw_contest, draw_people)
+    for panel, ax in zip(drawn, axes, strict=True):
         panel(ax, rows)
     return canvas
 
@@ -382,3 +493,22 @@ def draw_slopes(ax, rows: pd.DataFrame) -> None:
         ax.plot(part["x"], part["value"], marker, label=score)
     ax.set(title="Gradient of a confident error, y = 1", xlabel="logit z", ylabel="|dL/dz|", yscale="log")
     ax.legend()
+
+
+def draw_contest(ax, rows: pd.DataFrame) -> None:
+    """By how much training on the Brier score instead of cross-entropy raises either held-out score."""
+    told = scored(rows)
+    told = told[told["score"].isin(["NLL", "Brier score"])]
+    wide = told.pivot_table("value", ["score", "what", "setting", "seed"], "loss", sort=False)
+    raised = 100 * (wide["brier"] / wide["cross-entropy"] - 1)
+    figures.intervals(ax, {score: each.droplevel(0) for score, each in raised.groupby(level=0, sort=False)})
+    ax.axvline(0, color="0.6", linewidth=1, zorder=0)
+    ax.set(title="Trained on Brier, not cross-entropy", xlabel="change of the held-out score (%)")
+
+
+def draw_people(ax, rows: pd.DataFrame) -> None:
+    told = scored(rows)
+    told = told[(told["score"] == "squared distance") & (told["what"] != "shuffled")]
+    by = told.set_index(["what", "setting", "seed"]).groupby("loss", sort=False)["value"]
+    figures.intervals(ax, dict(iter(by)))
+    ax.set(title="Trained on people's shares", xlabel="held-out Σ(p − q)² from them", xlim=(0, None))

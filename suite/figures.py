@@ -125,6 +125,29 @@ def curve(ax: Axes, rows: pd.DataFrame, label: str = "", **line: Any) -> None:
     mean_with_interval(ax, wide.columns.to_numpy(), wide.to_numpy(), label, **line)
 
 
+def intervals(ax: Axes, samples: dict[str, pd.Series], level: float = LEVEL) -> None:
+    """Means with Student's t intervals, lying one above the other: a row a case, a colour a name.
+
+    Args:
+        ax: where to draw.
+        samples: by the name for the legend, values over an index whose last level is the seed; the others
+            are the case.
+        level: coverage of each interval.
+    """
+    cases: dict[Any, None] = {}
+    for i, (name, values) in enumerate(samples.items()):
+        grouped = values.groupby(level=list(range(values.index.nlevels - 1)), sort=False)
+        found = {case: estimates.mean(each.to_numpy(), level) for case, each in grouped}
+        cases |= dict.fromkeys(found)
+        place = [list(cases).index(case) + 0.16 * (i - (len(samples) - 1) / 2) for case in found]
+        middle = np.array([each.value for each in found.values()])
+        reach = [[each.value - each.lo, each.hi - each.value] for each in found.values()]
+        ax.errorbar(middle, place, xerr=np.transpose(reach), fmt="os^D"[i], label=name)
+    ax.set_yticks(range(len(cases)), [", ".join(case) for case in cases])
+    ax.invert_yaxis()
+    ax.legend()
+
+
 def theory_line(ax: Axes, x: Any, y: Any, label: str = "theory", **line: Any) -> None:
     """Theory looks the same in every figure: dark, dashed, above the data. `y` may be one number."""
     style: dict[str, Any] = {"color": THEORY, "linestyle": (0, (4, 2.2)), "linewidth": 1.4, "zorder": 5}

@@ -16,6 +16,7 @@ MODULES = {
     "special": "scipy.special",
     "autodiff": "suite.autodiff",
     "data": "suite.data",
+    "expected": "suite.expected",
     "figures": "suite.figures",
     "heads": "suite.paths.heads",
     "losses": "suite.losses",
@@ -25,6 +26,8 @@ MODULES = {
     "probing": "suite.paths.probing",
     "replicates": "suite.replicates",
     "rows": "suite.rows",
+    "scores": "suite.scores",
+    "splits": "suite.data.splits",
     "pd": "pandas",
     "sns": "seaborn",
 }
@@ -45,7 +48,20 @@ if TYPE_CHECKING:
     import seaborn as sns
     from scipy import optimize, special
 
-    from suite import autodiff, data, figures, losses, metrics, models, paths, replicates, rows
+    from suite import (
+        autodiff,
+        data,
+        expected,
+        figures,
+        losses,
+        metrics,
+        models,
+        paths,
+        replicates,
+        rows,
+        scores,
+    )
+    from suite.data import splits
     from suite.paths import heads, probing
 else:
     globals().update({name: Lazy(target) for name, target in MODULES.items()})
@@ -53,6 +69,7 @@ else:
 __all__ = [
     "autodiff",
     "data",
+    "expected",
     "figures",
     "heads",
     "keras",
@@ -65,6 +82,8 @@ __all__ = [
     "probing",
     "replicates",
     "rows",
+    "scores",
     "sns",
     "special",
+    "splits",
 ]

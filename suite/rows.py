@@ -44,3 +44,8 @@ def typed(frame: pd.DataFrame) -> pd.DataFrame:
     numbers = ("x", "value", "reference", "resolution")
     kinds = {n: "float64" if n in numbers else "int64" if n == "seed" else "str" for n in COLUMNS}
     return frame[list(COLUMNS)].astype(kinds)
+
+
+def both_arms(claim: dict[str, Any], control: dict[str, Any], **shared: Any) -> pd.DataFrame:
+    """Rows of a claim and of its control, which share all other columns."""
+    return pd.concat([tidy(**shared, **claim), tidy(arm="control", **shared, **control)])
