@@ -125,25 +125,24 @@ def curve(ax: Axes, rows: pd.DataFrame, label: str = "", **line: Any) -> None:
     mean_with_interval(ax, wide.columns.to_numpy(), wide.to_numpy(), label, **line)
 
 
-def intervals(ax: Axes, samples: dict[str, pd.Series], level: float = LEVEL) -> None:
-    """Means with Student's t intervals, lying one above the other: a row a case, a colour a name.
+def intervals(ax: Axes, values: pd.Series, level: float = LEVEL) -> None:
+    """Means over seeds with Student's t intervals, one above the other: a colour a name, a row a case.
 
     Args:
         ax: where to draw.
-        samples: by the name for the legend, values over an index whose last level is the seed; the others
-            are the case.
+        values: over an index of a name for the legend, whatever makes up the case, and the seed.
         level: coverage of each interval.
     """
-    cases: dict[Any, None] = {}
-    for i, (name, values) in enumerate(samples.items()):
-        grouped = values.groupby(level=list(range(values.index.nlevels - 1)), sort=False)
-        found = {case: estimates.mean(each.to_numpy(), level) for case, each in grouped}
-        cases |= dict.fromkeys(found)
-        place = [list(cases).index(case) + 0.16 * (i - (len(samples) - 1) / 2) for case in found]
-        middle = np.array([each.value for each in found.values()])
-        reach = [[each.value - each.lo, each.hi - each.value] for each in found.values()]
-        ax.errorbar(middle, place, xerr=np.transpose(reach), fmt="os^D"[i], label=name)
-    ax.set_yticks(range(len(cases)), [", ".join(case) for case in cases])
+    samples: dict[str, dict[str, list[float]]] = {}
+    for (name, *case, _), value in zip(values.index.tolist(), values, strict=True):
+        samples.setdefault(name, {}).setdefault("\n".join(case), []).append(value)
+    cases = list(dict.fromkeys(case for found in samples.values() for case in found))
+    for i, (name, found) in enumerate(samples.items()):
+        points = [estimates.mean(np.array(each), level) for each in found.values()]
+        place = [cases.index(case) + 0.16 * (i - (len(samples) - 1) / 2) for case in found]
+        reach = [[p.value - p.lo for p in points], [p.hi - p.value for p in points]]
+        ax.errorbar([p.value for p in points], place, xerr=reach, fmt="os^D"[i], label=name)
+    ax.set_yticks(range(len(cases)), cases, fontsize=8)
     ax.invert_yaxis()
     ax.legend()
 

@@ -27,7 +27,6 @@ MODULES = {
     "replicates": "suite.replicates",
     "rows": "suite.rows",
     "scores": "suite.scores",
-    "splits": "suite.data.splits",
     "pd": "pandas",
     "sns": "seaborn",
 }
@@ -61,7 +60,6 @@ if TYPE_CHECKING:
         rows,
         scores,
     )
-    from suite.data import splits
     from suite.paths import heads, probing
 else:
     globals().update({name: Lazy(target) for name, target in MODULES.items()})
@@ -85,5 +83,4 @@ __all__ = [
     "scores",
     "sns",
     "special",
-    "splits",
 ]

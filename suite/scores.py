@@ -71,4 +71,4 @@ def held_out(logits: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
 
 def from_people(logits: np.ndarray, q: np.ndarray) -> dict[str, np.ndarray]:
     """How far the predictions are from people's shares q, [R, N, K]: either loss' own excess, [R] each."""
-    return {"KL": kl(logits, q), "squared distance": squared_distance(logits, q)}
+    return {"KL": kl(logits, q), "(p − q)²": squared_distance(logits, q)}

@@ -1,4 +1,4 @@
-"""Random splits of a real set, one a seed, so that seeds differ in their examples too."""
+"""Splits of a real set at random, one a seed, so that seeds differ in their examples too."""
 
 from __future__ import annotations
 

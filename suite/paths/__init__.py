@@ -7,7 +7,7 @@ Keras.
 
 from suite.paths.findings import LOST, breaking_point, cause, lost, remedy, symptom
 from suite.paths.grid import HEADS, LOSSES, MODES, POLICIES, ULP, Path, grid
-from suite.paths.oracle import Derivatives, at_50_digits, oracle, softmax
+from suite.paths.oracle import Derivatives, oracle, softmax
 
 __all__ = [
     "HEADS",
@@ -18,7 +18,6 @@ __all__ = [
     "ULP",
     "Derivatives",
     "Path",
-    "at_50_digits",
     "breaking_point",
     "cause",
     "grid",

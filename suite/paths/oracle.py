@@ -48,7 +48,6 @@ def softmax(z: np.ndarray) -> np.ndarray:
 
 
 def at_50_digits(formula: Callable[..., Any], z: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """formula(mpmath, z, y) of each pair from z and y [N], rounded to float64."""
     import mpmath
 
     with mpmath.workdps(DIGITS):
