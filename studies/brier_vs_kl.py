@@ -1,9 +1,8 @@
 """Two proper scores: cross-entropy's excess is the Kullback-Leibler divergence, the Brier score's (p − q)².
 
 Expect: the identities hold; both scores are minimised at p = q, focal loss and absolute error elsewhere;
-cross-entropy punishes confident errors without bound, and the Brier score, through a sigmoid, hardly at all.
-On real images a model too small for them does best at the score that it was trained on; one that is wide
-enough does better trained on cross-entropy. Costs forty seconds at the standard scale.
+cross-entropy punishes confident errors without bound, the Brier score, through a sigmoid, hardly at all. On
+real images a small model does best at the score that it was trained on. Costs 40 s at the standard scale.
 """
 
 from __future__ import annotations
@@ -30,8 +29,7 @@ SEEDS = {"smoke": 8, "standard": 32, "full": 128}
 SCORES = ("cross-entropy", "brier")
 TRUE = np.array([0.05, 0.2, 0.5, 0.7, 0.99])  # q
 LOGITS = np.array([-12, -6, -3, -1, 0, 0.5, 2, 5, 9.0])  # of the prediction p
-SAMPLED = (0.6, 0.2)  # q and p of the Monte Carlo
-DRAWS = 50_000
+SAMPLED, DRAWS = (0.6, 0.2), 50_000  # q and p of the Monte Carlo
 DECADES = np.arange(1, 13)  # p = 10^−1 … 10^−12
 HARD = -np.array([5, 10, 20, 40, 80.0])  # logits of confident errors, y = 1
 SEARCHED = float(np.sqrt(np.finfo("float64").eps))  # how near a search by values alone comes to a minimum
@@ -66,15 +64,17 @@ TOLD = {
     "wide": "a wide perceptron",
     "false": "the latter with held-out labels shuffled",
     "shares": "a linear model of people's shares",
-    "most": "a linear model of most people's choice",
+    "most": "a linear model of what most people choose",
     "shuffled": "a linear model of other images' shares",
+    "brier": "the Brier score",
+    "cross-entropy": "cross-entropy",
 }
 
 
 def comparison(name: str, score: str, larger: str, smaller: str, control: str) -> Check:
     """Of two models that differ in their loss or their labels alone, scored on images held out."""
     equal = score in ("accuracy", "ECE")
-    one, other = (f"{TOLD[what]} by {loss}" for what, loss in (arm.split(", ") for arm in (larger, smaller)))
+    one, other = (" trained on ".join(TOLD[part] for part in arm.split(", ")) for arm in (larger, smaller))
     return Check(
         name,
         f"Held-out {score}: {one} has {'as much as' if equal else 'more than'} {other}.",
@@ -313,7 +313,7 @@ def train_contest(seeds: tuple[int, ...], name: str) -> pd.DataFrame:
 
 
 def train_on_people(seeds: tuple[int, ...], name: str) -> pd.DataFrame:
-    """A linear model trained on people's shares, on most people's choice, and on the shares of other images."""
+    """A linear model trained on people's shares, on what most choose, and on the shares of other images."""
     split = images(name, "people", seeds)
     shuffled = [np.random.default_rng(seed).permutation(q) for seed, q in zip(seeds, split.y, strict=True)]
     labels = {"shares": split.y, "most": scores.one_hot(split.y.argmax(-1), 10), "shuffled": shuffled}
@@ -377,10 +377,9 @@ def draw_ratio(ax, rows: pd.DataFrame) -> None:
 
 def draw_minimisers(ax, rows: pd.DataFrame) -> None:
     figures.theory_line(ax, [0, 1], [0, 1], "p = q: proper")
-    for name, marker in zip((*SCORES, "focal", "absolute"), "osD^", strict=True):
+    for name, marker, size in zip((*SCORES, "focal", "absolute"), "osD^", (9, 4, 4, 4), strict=True):
         part = rows[rows["quantity"] == f"minimiser, {name}"]
-        ring = {"markersize": 8, "fillstyle": "none"} if name == "cross-entropy" else {}
-        ax.plot(part["x"], part["value"], marker, label=name, alpha=0.8, **ring)
+        ax.plot(part["x"], part["value"], marker, label=name, markersize=size)
     ax.set(title="Where each loss is least", xlabel="true probability q", ylabel="prediction p")
     ax.legend(fontsize=8)
 
@@ -391,10 +390,10 @@ def draw_contest(ax, rows: pd.DataFrame) -> None:
     wide = shown.pivot_table("value", ["score", "what", "setting", "seed"], "loss", sort=False)
     figures.intervals(ax, 100 * (wide["brier"] / wide["cross-entropy"] - 1))
     ax.axvline(0, color="0.6", linewidth=1, zorder=0)
-    ax.set(title="Taught by Brier, not cross-entropy", xlabel="change of the held-out score (%)")
+    ax.set(title="Trained on Brier, not cross-entropy", xlabel="change of the held-out score (%)")
 
 
 def draw_people(ax, rows: pd.DataFrame) -> None:
     shown = told(rows).query("score == '(p − q)²' and what != 'shuffled'")
     figures.intervals(ax, shown.set_index(["loss", "what", "setting", "seed"])["value"])
-    ax.set(title="Taught what people see", xlabel="held-out Σ(p − q)² from people's shares", xlim=(0, None))
+    ax.set(title="Trained on people's shares", xlabel="held-out Σ(p − q)² from them", xlim=(0, None))
