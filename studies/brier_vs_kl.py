@@ -396,4 +396,4 @@ def draw_contest(ax, rows: pd.DataFrame) -> None:
 def draw_people(ax, rows: pd.DataFrame) -> None:
     shown = told(rows).query("score == '(p − q)²' and what != 'shuffled'")
     figures.intervals(ax, shown.set_index(["loss", "what", "setting", "seed"])["value"])
-    ax.set(title="Trained on people's shares", xlabel="held-out Σ(p − q)² from them", xlim=(0, None))
+    ax.set(title="People's shares, or what most say", xlabel="held-out Σ(p − q)² from shares", xlim=(0, None))
