@@ -80,6 +80,6 @@ def compared(
 
 def scored(rows: pd.DataFrame, *parts: str) -> pd.DataFrame:
     """The scores among `compared` rows: `score` is their name, `parts` those of the subject."""
-    told = rows[(rows["check"] == "") & rows["quantity"].str.contains(": ")]
+    told = rows[rows["quantity"].str.contains(": ")]
     pattern = ", ".join(f"(?P<{part}>.*)" for part in parts)
     return told.assign(**told["quantity"].str.extract(f"{pattern}: (?P<score>.*)"))
