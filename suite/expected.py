@@ -23,7 +23,8 @@ DIGITS = 50
 
 def absolute_error(y_true: Any, logits: Any) -> Any:
     """|σ(z) − y|, which is not proper: its expectation is least at the likelier label."""
-    return losses.mean_over_labels(ops.abs(ops.sigmoid(logits) - y_true))
+    y, z = losses.binary_tensors(y_true, 0.0, logits)
+    return losses.mean_over_labels(ops.abs(ops.sigmoid(z) - y))
 
 
 LOSSES: dict[str, Callable[[Any, Any], Any]] = {
