@@ -16,6 +16,7 @@ MODULES = {
     "special": "scipy.special",
     "autodiff": "suite.autodiff",
     "data": "suite.data",
+    "expected": "suite.expected",
     "figures": "suite.figures",
     "heads": "suite.paths.heads",
     "losses": "suite.losses",
@@ -25,6 +26,7 @@ MODULES = {
     "probing": "suite.paths.probing",
     "replicates": "suite.replicates",
     "rows": "suite.rows",
+    "scores": "suite.scores",
     "pd": "pandas",
     "sns": "seaborn",
 }
@@ -45,7 +47,19 @@ if TYPE_CHECKING:
     import seaborn as sns
     from scipy import optimize, special
 
-    from suite import autodiff, data, figures, losses, metrics, models, paths, replicates, rows
+    from suite import (
+        autodiff,
+        data,
+        expected,
+        figures,
+        losses,
+        metrics,
+        models,
+        paths,
+        replicates,
+        rows,
+        scores,
+    )
     from suite.paths import heads, probing
 else:
     globals().update({name: Lazy(target) for name, target in MODULES.items()})
@@ -53,6 +67,7 @@ else:
 __all__ = [
     "autodiff",
     "data",
+    "expected",
     "figures",
     "heads",
     "keras",
@@ -65,6 +80,7 @@ __all__ = [
     "probing",
     "replicates",
     "rows",
+    "scores",
     "sns",
     "special",
 ]

@@ -2,6 +2,7 @@
 
 from suite.data.catalogue import Dataset, data_dir, identity, load, prepare, prepared
 from suite.data.entries import CATALOGUE, Entry, lookup
+from suite.data.splits import Splits, averaged, random_splits
 from suite.data.synthetic import CommonCause, GaussianMixture, overlapping, separable
 
 __all__ = [
@@ -10,6 +11,8 @@ __all__ = [
     "Dataset",
     "Entry",
     "GaussianMixture",
+    "Splits",
+    "averaged",
     "data_dir",
     "identity",
     "load",
@@ -17,5 +20,6 @@ __all__ = [
     "overlapping",
     "prepare",
     "prepared",
+    "random_splits",
     "separable",
 ]
