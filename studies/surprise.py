@@ -306,7 +306,9 @@ def train_bases(seeds: tuple[int, ...]) -> pd.DataFrame:
     weights = {run: trained(seeds, *run) for run in everything}
     start = replicates.Replicates(models.perceptron(64, [32], 10), seeds).get_weights()
     return pd.concat(
-        rows.tidy(check=check, arm=arm, seed=seeds, value=models.distance(weights[run], weights[natural], start))
+        rows.tidy(
+            check=check, arm=arm, seed=seeds, value=models.distance(weights[run], weights[natural], start)
+        )
         for check, (natural, *both) in compared.items()
         for arm, run in zip(("claim", "control"), both, strict=True)
     )

@@ -24,7 +24,9 @@ def perceptron(
     return build
 
 
-def distance(one: Sequence[np.ndarray], other: Sequence[np.ndarray], start: Sequence[np.ndarray]) -> np.ndarray:
+def distance(
+    one: Sequence[np.ndarray], other: Sequence[np.ndarray], start: Sequence[np.ndarray]
+) -> np.ndarray:
     """How far apart two trainings of the same replicates end, relative to the way the second went.
 
     Args:

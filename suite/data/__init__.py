@@ -1,4 +1,7 @@
-"""Data: real sets by name (`catalogue`), and seeded generators whose posterior is known (`synthetic`)."""
+"""Data: real sets by name (`catalogue`), and seeded generators whose posterior is known (`synthetic`).
+
+`linear` says what linear scores are worth on one of them.
+"""
 
 from suite.data.catalogue import (
     CATALOGUE,
@@ -11,6 +14,7 @@ from suite.data.catalogue import (
     prepare,
     prepared,
 )
+from suite.data.linear import line, reliability, worth
 from suite.data.synthetic import CommonCause, GaussianMixture, overlapping, separable
 
 __all__ = [
@@ -21,10 +25,13 @@ __all__ = [
     "GaussianMixture",
     "data_dir",
     "identity",
+    "line",
     "load",
     "lookup",
     "overlapping",
     "prepare",
     "prepared",
+    "reliability",
     "separable",
+    "worth",
 ]
