@@ -1,13 +1,14 @@
 """Why cross-entropy stands in for the 0-1 loss: it has a gradient, and its optimum is the posterior.
 
 Expect: the 0-1 loss moves no weight, unless the optimiser moves it by itself; cross-entropy reaches the Bayes
-error at an excess of d/(2N) nats, and is calibrated where hinge loss is not, but for one mixture in which hinge
-happens to be. Costs a third of a minute at the standard scale.
+error at an excess of d/(2N) nats, and is calibrated where hinge loss is not, but for one mixture in which
+hinge happens to be. Costs a third of a minute at the standard scale.
 """
 
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 
@@ -17,46 +18,38 @@ from suite.lazy import autodiff, data, figures, keras, losses, models, optimize,
 
 CLAIM = Claim(
     title="Cross-entropy has a gradient where the 0-1 loss has none, and its optimum is the posterior",
-    statement="The 0-1 loss has a gradient of zero almost everywhere, which is no signal to learn from. Where "
+    statement="The 0-1 loss has a gradient of zero almost everywhere: no signal to learn from. Where "
     "both classes are equally likely its expectation is ½, and cross-entropy's is ln 2. Cross-entropy has a "
     "gradient there, which guides the model to calibrated predictions even in ambiguous regions.",
     formula=r"\mathbb{E}\,\mathcal{L}_{01} = \tfrac12, \quad \mathbb{E}\,\mathcal{L}_{\mathrm{CCE}} = \ln 2, "
     r"\quad \arg\min_p \mathbb{E}\,\mathcal{L}_{\mathrm{CCE}} = \eta(x)",
     source="Curvature and Optimization Dynamics; problem 3103430",
-    correct="The labels give no signal, but some optimisers move weights by themselves: as they come, AdamW and "
-    "Muon let them decay and Ftrl sets them to 0. Predictions are calibrated as far as the model can express "
-    "the posterior.",
+    correct="The labels give no signal, but some optimisers move weights by themselves: as they come, AdamW "
+    "and Muon let them decay and Ftrl sets them to 0. Predictions are calibrated as far as the model can "
+    "express the posterior.",
 )
 
 RISK_SEEDS = {"smoke": 128, "standard": 320, "full": 2048}  # an excess of chance alone needs many
 SEEDS = {"smoke": 16, "standard": 32, "full": 256}
-DTYPES = ("float64", "float32")
+LN2, DTYPES = math.log(2), ("float64", "float32")
 EVEN, UNEVEN = 0.5, 0.6
 SCORES = ("0-1 loss", "cross-entropy")
 SEPARATION, PRIOR, FEATURES = 2.0, 0.2, 8
-SIZES = (256, 1024, 4096)
-LARGEST = SIZES[-1]
+SIZES, LARGEST = (256, 1024, 4096), 4096
 RATE, MOMENTUM, STEPS = 2.0, 0.8, 80  # the whole set at once, to the optimum of a convex problem
 HINGE_RATE, HINGE_STEPS = 0.1, 300  # hinge has kinks: Adam at a falling rate
 CHANCES = np.linspace(0.1, 0.9, 161)  # the ambiguous band: neither class is all but certain
 LUCKY = (1.0, 0.5)  # separation and prior at which hinge comes out calibrated
+SIZE_ONLY = "a model that sees only the size of the first feature"
 TRAINED_STEPS, BATCH = 5, 64
-# Keras' optimisers as they come. A step of the first group is made of gradients alone; the second's is not.
-FOLLOWING = (
-    "SGD",
-    "SGD, momentum",
-    "RMSprop",
-    "Adam",
-    "Adamax",
-    "Nadam",
-    "Adagrad",
-    "Adadelta",
-    "Adafactor",
-    "Lamb",
-    "Lion",
-    "AdamW, no decay",
-    "Muon, no decay",
-)
+# Keras' optimisers as they come. A step of these is made of gradients alone; that of the last group is not.
+CLASSIC = ("SGD", "SGD, momentum", "RMSprop", "Adam", "Adamax", "Nadam", "Adagrad", "Adadelta")
+FOLLOWING = (*CLASSIC, "Adafactor", "Lamb", "Lion", "AdamW, no decay", "Muon, no decay")
+OPTIONS = {
+    "SGD, momentum": {"momentum": 0.9},
+    "AdamW, no decay": {"weight_decay": 0.0},
+    "Muon, no decay": {"weight_decay": 0.0, "adam_weight_decay": 0.0},
+}
 ALONE = ("AdamW", "Muon", "Ftrl", "ScheduleFreeAdamW")
 
 CHECKS = (
@@ -111,28 +104,28 @@ CHECKS = (
         f"Trained on {LARGEST} examples of two overlapping Gaussians, a linear model has the Bayes error.",
         Equal(margin=0.002),
         r"\Pr(\hat y \ne y) = \mathbb{E} \min(\eta, 1 - \eta)",
-        control="a model that sees only the size of the first feature",
+        control=SIZE_ONLY,
     ),
     Check(
         "bayes_posterior",
         f"Its probabilities are the posterior: their root mean square distance, {LARGEST} examples.",
         Equal(margin=0.03),
         r"\sqrt{\mathbb{E}\,(p - \eta)^2} = 0",
-        control="a model that sees only the size of the first feature",
+        control=SIZE_ONLY,
     ),
     Check(
         "bayes_trend",
         "The logarithm of that distance falls by at least 0.3 with each fourfold N.",
         Trend(step=0.3, increasing=False),
         r"\ln \sqrt{\mathbb{E}\,(p - \eta)^2} \approx -\tfrac12 \ln N + c",
-        control="a model that sees only the size of the first feature",
+        control=SIZE_ONLY,
     ),
     Check(
         "bayes_rate",
-        f"The excess over the least cross-entropy, {LARGEST} examples, is d/(2N) nats: the ratio to that is 1.",
+        f"Its excess over the least cross-entropy, {LARGEST} examples, is d/(2N) nats: the ratio is 1.",
         Equal(margin=0.2),
         r"\frac{2N}{d}\,\mathbb{E}\,\mathrm{KL}(\eta \,\|\, p) = 1",
-        control="a model that sees only the size of the first feature",
+        control=SIZE_ONLY,
     ),
     Check(
         "calibration",
@@ -169,37 +162,21 @@ def bayes_error(separation: float, prior: float) -> float:
 
 
 def bayes_error_by_quadrature(separation: float, prior: float) -> float:
-    """∫ min(η, 1 − η) f."""
     mixture = data.GaussianMixture(separation, 1, prior)
     x, weight = data.line(mixture, 20_001)
-    eta = mixture.posterior(x[:, None])
-    return float(weight @ np.minimum(eta, 1 - eta))
-
-
-def hinge_slope(separation: float) -> float:
-    """Slope of the best hinge score for even classes: E[m; m < 1/w] = 0 of margins m ~ N(separation/2, 1)."""
-    half = separation / 2
-    density = lambda t: np.exp(-(t**2) / 2) / math.sqrt(2 * math.pi)  # noqa: E731
-    pull = lambda w: half * special.ndtr(1 / w - half) - density(1 / w - half)  # noqa: E731
-    return float(optimize.brentq(pull, 1e-2, 100))
+    return float(weight @ (1 - np.abs(2 * mixture.posterior(x[:, None]) - 1)) / 2)  # of min(η, 1 − η)
 
 
 def hinge_slope_by_minimisation(separation: float) -> float:
-    x, weight = data.line(data.GaussianMixture(separation, 1), 100_001)
-    posterior = special.expit(separation * x)
-    risk = lambda w: (
-        weight
-        @ (  # noqa: E731
-            posterior * np.maximum(0, 1 - w * x) + (1 - posterior) * np.maximum(0, 1 + w * x)
-        )
-    )
+    t = np.linspace(-8, 8, 100_001)
+    risk = lambda w: np.exp(-(t**2) / 2) @ np.maximum(0, 1 - w * (t + separation / 2))  # noqa: E731
     return float(optimize.minimize_scalar(risk, bracket=(0.5, 2)).x)
 
 
 THEORIES = (
     Theory("boundary", entropy, least_expected, [(EVEN,), (UNEVEN,), (0.9,)]),
     Theory("bayes", bayes_error, bayes_error_by_quadrature, [(SEPARATION, PRIOR), (1.0, 0.5)], 1e-5),
-    Theory("hinge", hinge_slope, hinge_slope_by_minimisation, [(1.0,), (2.0,), (4.0,)], 1e-5),
+    Theory("hinge", lambda d: data.hinge_slope(d), hinge_slope_by_minimisation, [(1.0,), (4.0,)], 1e-5),
 )
 
 
@@ -216,21 +193,11 @@ def units(scale: str) -> list[Unit]:
     ]
 
 
-def zero_one(y, z):
-    """1 where another class's logit is larger than that of the label y [...]; ½ at a tie. Of logits [..., K].
-
-    Written with `sign`, whose gradient is 0 on every backend; that of `argmax` is none, which Keras refuses.
-    """
-    own = keras.ops.one_hot(keras.ops.reshape(y, (-1,)), z.shape[-1], dtype="bool")
-    true = keras.ops.max(keras.ops.where(own, z, -np.inf), axis=-1)
-    other = keras.ops.max(keras.ops.where(own, -np.inf, z), axis=-1)
-    return (1 - keras.ops.sign(true - other)) / 2
-
-
 def measure_boundary(seeds: tuple[int, ...]) -> pd.DataFrame:
     """Expected losses of the best prediction at two posteriors; the gradient of the 0-1 loss."""
-    own = losses.sparse_categorical_crossentropy
-    several = {"0-1 loss": (zero_one,), "cross-entropy": (own, keras_crossentropy)}
+    keras_own = partial(keras.losses.sparse_categorical_crossentropy, from_logits=True)
+    (_, zero_one), (_, own) = both_losses()
+    scored = (("0-1 loss", zero_one, 0.5), ("cross-entropy", own, LN2), ("cross-entropy", keras_own, LN2))
     parts = [
         rows.tidy(
             check="boundary",
@@ -239,19 +206,19 @@ def measure_boundary(seeds: tuple[int, ...]) -> pd.DataFrame:
             quantity="best",
             x=special.logit(q),
             value=expected_at_best(loss, q, dtype),
-            reference=0.5 if score == "0-1 loss" else math.log(2),
+            reference=reference,
             resolution=np.finfo(dtype).eps,
         )
-        for score in SCORES
-        for loss in several[score]
+        for score, loss, reference in scored
         for dtype in DTYPES
         for arm, q in (("claim", EVEN), ("control", UNEVEN))
     ]
-    return pd.concat([*parts, *(gradient_rows(dtype) for dtype in DTYPES)])
+    return pd.concat([*parts, *map(gradient_rows, DTYPES)])
 
 
-def keras_crossentropy(y, z):
-    return keras.losses.sparse_categorical_crossentropy(y, z, from_logits=True)
+def both_losses():
+    """The 0-1 loss, and its control."""
+    return ("claim", losses.zero_one), ("control", losses.sparse_categorical_crossentropy)
 
 
 def expected_at_best(loss, q: float, dtype: str) -> float:
@@ -264,15 +231,10 @@ def expected_at_best(loss, q: float, dtype: str) -> float:
 def gradient_rows(dtype: str) -> pd.DataFrame:
     rng = np.random.default_rng(0)
     y, z = rng.integers(10, size=256).astype("int32"), rng.normal(scale=3, size=(256, 10)).astype(dtype)
+    shared = {"check": "gradient", "setting": dtype, "resolution": np.finfo(dtype).eps}
     return pd.concat(
-        rows.tidy(
-            check="gradient",
-            arm=arm,
-            setting=dtype,
-            value=np.abs(autodiff.logit_gradient(loss, y, z)).max(),
-            resolution=np.finfo(dtype).eps,
-        )
-        for arm, loss in (("claim", zero_one), ("control", losses.sparse_categorical_crossentropy))
+        rows.tidy(arm=arm, value=np.abs(autodiff.logit_gradient(loss, y, z)).max(), **shared)
+        for arm, loss in both_losses()
     )
 
 
@@ -281,92 +243,64 @@ def train_optimisers(seeds: tuple[int, ...]) -> pd.DataFrame:
 
     Plain models: some of the optimisers look at a whole layer, which replicates in one stack would share.
     """
-    digits = data.load("digits")
-    x, y = (part[: TRAINED_STEPS * BATCH] for part in (digits.x_train, digits.y_train))
+    given = data.load("digits")
+    x, y = (part[: TRAINED_STEPS * BATCH] for part in (given.x_train, given.y_train))
     shuffled = np.random.default_rng(0).permutation(y)
     parts = []
     for name in (*FOLLOWING, *ALONE):
         check = "no_signal" if name in FOLLOWING else "no_signal_defaults"
-        for arm, loss in (("claim", zero_one), ("control", keras_crossentropy)):
-            start, true = steps_of(name, loss, x, y)
-            moved, resolution = largest(true, start), np.finfo("float32").eps
-            shared = {"arm": arm, "setting": name, "resolution": resolution}
-            parts.append(rows.tidy(check=check, quantity="moved", value=moved, **shared))
+        for arm, loss in both_losses():
+            way = moves(name, loss, x, y)
+            shared = {"arm": arm, "setting": name, "resolution": np.finfo("float32").eps}
+            parts.append(rows.tidy(check=check, quantity="moved", value=np.abs(way).max(), **shared))
             if name in ALONE:
-                off = largest(steps_of(name, loss, x, shuffled)[1], true)
-                parts.append(rows.tidy(check="no_signal_labels", value=off, **shared))
+                apart = np.abs(moves(name, loss, x, shuffled) - way).max()
+                parts.append(rows.tidy(check="no_signal_labels", value=apart, **shared))
     return pd.concat(parts)
 
 
-def optimiser(name: str):
-    kind, _, how = name.partition(", ")
-    changed = {"momentum": {"momentum": 0.9}, "no decay": {"weight_decay": 0.0}}.get(how, {})
-    if name == "Muon, no decay":
-        changed["adam_weight_decay"] = 0.0
-    return getattr(keras.optimizers, kind)(**changed)
-
-
-def steps_of(name: str, loss, x: np.ndarray, y: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Weights of a linear model before and after a few steps of Keras' own, always from the same start.
+def moves(name: str, loss, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """How far each weight of a linear model goes, always from the same start: [W].
 
     Linear, for where a dark pixel meets a dead unit Adafactor (Keras 3.15) divides 0 by 0.
     """
     keras.utils.set_random_seed(0)
     model = models.perceptron(x.shape[1], [], 10)()
-    start = model.get_weights()
-    model.compile(optimiser(name), loss, run_eagerly=True)
-    for first in range(0, len(x), BATCH):
-        model.train_on_batch(x[first : first + BATCH], y[first : first + BATCH])
-    return start, model.get_weights()
-
-
-def largest(one: list[np.ndarray], other: list[np.ndarray]) -> float:
-    """max |one − other| over all weights."""
-    return max(float(np.abs(a - b).max()) for a, b in zip(one, other, strict=True))
+    optimizer = getattr(keras.optimizers, name.partition(",")[0])(**OPTIONS.get(name, {}))
+    return np.concatenate([w.ravel() for w in models.stepped(model, optimizer, loss, x, y, BATCH)])
 
 
 def train_risk(seeds: tuple[int, ...], examples: int) -> pd.DataFrame:
     """Error, distance from the posterior and excess loss of a linear model, over the whole population."""
     mixture = data.GaussianMixture(SEPARATION, FEATURES, PRIOR)
     few = seeds[: len(seeds) // 4]  # the control is far off: it needs no more
-    x, y = drawn([mixture], (*seeds, *few), examples)
+    x, y = data.samples([mixture], (*seeds, *few), examples)
     x[len(seeds) :, :, 0] = np.abs(x[len(seeds) :, :, 0])
     slopes, offset = trained((*seeds, *few), x, y, losses.sparse_categorical_crossentropy)
-    claim, control = slice(len(seeds)), slice(len(seeds), None)
-    right = data.worth(mixture, slopes[claim], offset[claim])
-    wrong = data.worth(mixture, slopes[control], offset[control], feature=np.abs)
+    right = data.worth(mixture, slopes[: len(seeds)], offset[: len(seeds)])
+    wrong = data.worth(mixture, slopes[len(seeds) :], offset[len(seeds) :], feature=np.abs)
     return pd.concat(
-        worth_rows(arm, own, examples, found)
-        for arm, own, found in (("claim", seeds, right), ("control", few, wrong))
+        [worth_rows("claim", seeds, examples, right), worth_rows("control", few, examples, wrong)]
     )
 
 
 def worth_rows(arm: str, seeds: tuple[int, ...], examples: int, found) -> pd.DataFrame:
-    shared = {"arm": arm, "x": examples, "seed": seeds}
-    trend = rows.tidy(check="bayes_trend", value=np.log(found.distance), **shared)
-    excess = rows.tidy(quantity="excess", value=found.excess, **shared)
-    ratio = 2 * examples / (FEATURES + 1) * found.excess
-    last = (
-        ("bayes", found.error, bayes_error(SEPARATION, PRIOR)),
-        ("bayes_posterior", found.distance, 0.0),
-        ("bayes_rate", ratio, 1.0),
+    told = [("bayes_trend", np.log(found.distance), 0.0), ("", found.excess, 0.0)]
+    if examples == LARGEST:
+        ratio = 2 * examples / (FEATURES + 1) * found.excess
+        told += [("bayes", found.error, bayes_error(SEPARATION, PRIOR)), ("bayes_rate", ratio, 1.0)]
+        told += [("bayes_posterior", found.distance, 0.0)]
+    shared = {"arm": arm, "quantity": "worth", "x": examples, "seed": seeds}
+    return pd.concat(
+        rows.tidy(check=check, value=value, reference=ref, **shared) for check, value, ref in told
     )
-    parts = [rows.tidy(check=check, value=value, reference=true, **shared) for check, value, true in last]
-    return pd.concat([trend, excess, *(parts if examples == LARGEST else [])])
-
-
-def drawn(mixtures, seeds: tuple[int, ...], examples: int) -> tuple[np.ndarray, np.ndarray]:
-    """Features [R, N, D] and labels [R, N], mixture by mixture."""
-    samples = [each.sample(np.random.default_rng(seed), examples) for each in mixtures for seed in seeds]
-    x, y = zip(*samples, strict=True)
-    return np.stack(x), np.stack(y)
 
 
 def trained(seeds: tuple[int, ...], x: np.ndarray, y: np.ndarray, loss) -> tuple[np.ndarray, np.ndarray]:
-    """Slopes [R, D] and offset [R] of the log-odds z₁ − z₀, trained on x [R, N, D] and y [R, N]."""
+    """Slopes [R, D] and offset [R] of the log-odds z₁ − z₀, trained on x [R, N, D] and labels y [R, N, …]."""
     replicas = replicates.Replicates(models.perceptron(x.shape[-1], [], 2), seeds, paired=True)
     optimizer, steps = keras.optimizers.SGD(RATE, MOMENTUM, nesterov=True), STEPS
-    if loss is hinge:
+    if loss is keras.losses.categorical_hinge:
         falling = keras.optimizers.schedules.CosineDecay(HINGE_RATE, HINGE_STEPS)
         optimizer, steps = keras.optimizers.Adam(falling), HINGE_STEPS
     replicas.compile(optimizer, loss)
@@ -375,18 +309,16 @@ def trained(seeds: tuple[int, ...], x: np.ndarray, y: np.ndarray, loss) -> tuple
     return kernel[..., 1] - kernel[..., 0], bias[:, 1] - bias[:, 0]
 
 
-def hinge(y, z):
-    """Keras' hinge loss of K classes, for labels [...] and logits [..., K]: with two, that of z₁ − z₀."""
-    return keras.losses.categorical_hinge(keras.ops.one_hot(y, z.shape[-1], dtype=z.dtype), z)
-
-
 def train_calibration(seeds: tuple[int, ...]) -> pd.DataFrame:
     """Calibration in the ambiguous band of cross-entropy and of hinge loss, on two mixtures."""
     usual, lucky = (data.GaussianMixture(at, FEATURES, p) for at, p in ((SEPARATION, PRIOR), LUCKY))
-    x, y = drawn((usual, lucky), seeds, LARGEST)
+    x, y = data.samples((usual, lucky), seeds, LARGEST)
     off, parts = {}, []
-    for name, loss in (("cross-entropy", losses.sparse_categorical_crossentropy), ("hinge", hinge)):
-        slopes, offset = trained(seeds * 2, x, y, loss)
+    for name, labels, loss in (
+        ("cross-entropy", y, losses.sparse_categorical_crossentropy),
+        ("hinge", np.eye(2, dtype="float32")[y], keras.losses.categorical_hinge),
+    ):
+        slopes, offset = trained(seeds * 2, x, labels, loss)
         for mixture, half in ((usual, slice(len(seeds))), (lucky, slice(len(seeds), None))):
             told, often = data.reliability(mixture, slopes[half], offset[half], CHANCES)  # [S, C]
             off[name, mixture] = (np.abs(told - CHANCES) * often).sum(1) / often.sum(1)
@@ -428,9 +360,8 @@ def draw_landscape(ax, rows: pd.DataFrame) -> None:
         cost = q * np.logaddexp(0, -u) + (1 - q) * np.logaddexp(0, u)
         figures.theory_line(ax, u, cost, f"posterior {q:g}", linestyle=style)
         figures.theory_line(ax, u, np.where(u > 0, 1 - q, q), "", linestyle=style)
-    best = rows[rows["quantity"] == "best"]
     for score, marker in zip(SCORES, "so", strict=True):
-        part = best[best["setting"] == score]
+        part = rows[(rows["quantity"] == "best") & (rows["setting"] == score)]
         ax.plot(part["x"], part["value"], marker, label=f"best {score}", zorder=6)
     ax.set(title="Expected loss", xlabel="log-odds z₁ − z₀", ylabel="0-1 loss; nats", ylim=(0, 2.4))
     ax.legend(fontsize=8, ncols=2)
@@ -450,7 +381,7 @@ def draw_moves(ax, rows: pd.DataFrame) -> None:
 
 def draw_excess(ax, rows: pd.DataFrame) -> None:
     for arm, label in (("claim", "all features"), ("control", "size of x₀ only")):
-        part = rows[(rows["quantity"] == "excess") & (rows["arm"] == arm)]
+        part = rows[(rows["quantity"] == "worth") & (rows["check"] == "") & (rows["arm"] == arm)]
         figures.curve(ax, part, label, marker="o")
     n = np.array(SIZES)
     figures.theory_line(ax, n, (FEATURES + 1) / (2 * n), "d / (2N)")
@@ -460,11 +391,9 @@ def draw_excess(ax, rows: pd.DataFrame) -> None:
 
 
 def draw_calibration(ax, rows: pd.DataFrame) -> None:
-    names = [
-        f"{loss}, separation {at:g}" for loss in ("cross-entropy", "hinge") for at in (SEPARATION, LUCKY[0])
-    ]
-    for name, colour in zip(names, (0, 5, 1, 4), strict=True):
-        figures.curve(ax, rows[rows["quantity"] == name], name, color=figures.PALETTE[colour])
+    told = rows[rows["quantity"].str.contains("separation")]
+    for (name, part), colour in zip(told.groupby("quantity", sort=False), (0, 5, 1, 4), strict=True):
+        figures.curve(ax, part, name, color=figures.PALETTE[colour])
     figures.theory_line(ax, CHANCES[[0, -1]], CHANCES[[0, -1]], "calibrated")
     ax.set(title="Calibration", xlabel="P(y = 1 | p)", ylabel="prediction p")
     ax.legend(fontsize=8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -40,3 +41,17 @@ def distance(
         for pair in ((one, other), (other, start))
     )
     return apart / went
+
+
+def stepped(
+    model: keras.Model, optimizer: keras.Optimizer, loss: Any, x: np.ndarray, y: np.ndarray, batch_size: int
+) -> list[np.ndarray]:
+    """How far each weight moves in one epoch of Keras' own steps, in the order given: in the weights' shapes.
+
+    Eagerly: for a few steps, tracing would take longer. The model is left trained.
+    """
+    start = model.get_weights()
+    model.compile(optimizer, loss, run_eagerly=True)
+    for first in range(0, len(x), batch_size):
+        model.train_on_batch(x[first : first + batch_size], y[first : first + batch_size])
+    return [after - before for after, before in zip(model.get_weights(), start, strict=True)]

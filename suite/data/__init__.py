@@ -14,8 +14,8 @@ from suite.data.catalogue import (
     prepare,
     prepared,
 )
-from suite.data.linear import line, reliability, worth
-from suite.data.synthetic import CommonCause, GaussianMixture, overlapping, separable
+from suite.data.linear import hinge_slope, line, reliability, worth
+from suite.data.synthetic import CommonCause, GaussianMixture, overlapping, samples, separable
 
 __all__ = [
     "CATALOGUE",
@@ -24,6 +24,7 @@ __all__ = [
     "Entry",
     "GaussianMixture",
     "data_dir",
+    "hinge_slope",
     "identity",
     "line",
     "load",
@@ -32,6 +33,7 @@ __all__ = [
     "prepare",
     "prepared",
     "reliability",
+    "samples",
     "separable",
     "worth",
 ]

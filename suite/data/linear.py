@@ -7,12 +7,12 @@ sampled: what varies between replicates is their training alone.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from suite.data.synthetic import GaussianMixture
-from suite.lazy import special
+from suite.lazy import optimize, special
 
 REACH, NODES, ACROSS = (
     8.0,
@@ -22,7 +22,7 @@ REACH, NODES, ACROSS = (
 
 
 class Worth(NamedTuple):
-    """Of each replicate, [R]: error rate; √E(p − η)²; E KL(η‖p) in nats, the loss beyond the least there is."""
+    """Of each replicate, [R]: error rate; √E(p − η)²; E KL(η‖p) in nats, the loss beyond the least."""
 
     error: np.ndarray
     distance: np.ndarray
@@ -37,7 +37,7 @@ def line(mixture: GaussianMixture, nodes: int = NODES) -> tuple[np.ndarray, np.n
     return x, density * (x[1] - x[0])
 
 
-def normal(x: np.ndarray) -> np.ndarray:
+def normal(x: Any) -> Any:
     """The standard normal density."""
     return np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi)
 
@@ -90,3 +90,13 @@ def reliability(
     place = (special.logit(chance) - special.logit(mixture.prior)) / apart  # (score − offset)/‖a‖
     density = mixture.prior * normal(place - apart / 2) + (1 - mixture.prior) * normal(place + apart / 2)
     return special.expit(length * place + offset[:, None]), density / (np.abs(apart) * chance * (1 - chance))
+
+
+def hinge_slope(separation: float) -> float:
+    """Slope w of the score wx that hinge loss likes best on even classes; the posterior's is `separation`.
+
+    A margin m = ±x is N(δ/2, 1), and the loss stands still where E[m; wm < 1] = 0.
+    """
+    half = separation / 2
+    pull = lambda w: half * special.ndtr(1 / w - half) - normal(1 / w - half)  # noqa: E731
+    return float(optimize.brentq(pull, 1e-2, 100))

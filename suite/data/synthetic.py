@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -51,6 +52,15 @@ class GaussianMixture:
         return float(
             (1 - self.prior) * special.ndtr(-half - threshold) + self.prior * special.ndtr(threshold - half)
         )
+
+
+def samples(
+    mixtures: Sequence[GaussianMixture], seeds: Sequence[int], n: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Examples of every seed, mixture by mixture: features, float32 [R, n, D], and labels, int32 [R, n]."""
+    drawn = [mixture.sample(np.random.default_rng(seed), n) for mixture in mixtures for seed in seeds]
+    x, y = zip(*drawn, strict=True)
+    return np.stack(x), np.stack(y)
 
 
 def separable(
