@@ -368,32 +368,32 @@ def draw_landscape(ax, rows: pd.DataFrame) -> None:
 
 
 def draw_moves(ax, rows: pd.DataFrame) -> None:
-    names = (*FOLLOWING, *ALONE)
+    names, nothing = [*FOLLOWING, *ALONE], 1e-10  # where no move is drawn
     for arm, label, marker in (("control", "cross-entropy", "o"), ("claim", "0-1 loss", "s")):
         part = rows[(rows["quantity"] == "moved") & (rows["arm"] == arm)].set_index("setting")["value"]
-        ax.plot(part[list(names)], range(len(names)), marker, label=label)
+        ax.plot(np.maximum(part[names], nothing), range(len(names)), marker, label=label, alpha=0.8)
     ax.set_yticks(range(len(names)), names, fontsize=7.5)
-    ax.invert_yaxis()
-    ax.set_xscale("symlog", linthresh=1e-9)
-    ax.set(title="Largest move of a weight in five steps", xlabel="max |Δw|")
-    ax.legend(fontsize=8)
+    ax.set(title="Largest move, five steps", xlabel="max |Δw|", xscale="log", ylim=(len(names), -1))
+    ax.set_xticks([nothing, 1e-7, 1e-4, 1e-1], ["none", "10⁻⁷", "10⁻⁴", "10⁻¹"])
+    ax.legend(fontsize=8, loc="upper center")
 
 
 def draw_excess(ax, rows: pd.DataFrame) -> None:
     for arm, label in (("claim", "all features"), ("control", "size of x₀ only")):
         part = rows[(rows["quantity"] == "worth") & (rows["check"] == "") & (rows["arm"] == arm)]
         figures.curve(ax, part, label, marker="o")
-    n = np.array(SIZES)
-    figures.theory_line(ax, n, (FEATURES + 1) / (2 * n), "d / (2N)")
+    figures.theory_line(ax, SIZES, (FEATURES + 1) / (2 * np.array(SIZES)), "d / (2N)")
     ax.set(title="Excess over the least loss", xlabel="examples N", ylabel="E KL(η‖p) (nats)")
     ax.set(xscale="log", yscale="log")
+    ax.set_xticks(SIZES, SIZES)
+    ax.set_xticks([], minor=True)
     ax.legend(fontsize=8)
 
 
 def draw_calibration(ax, rows: pd.DataFrame) -> None:
     told = rows[rows["quantity"].str.contains("separation")]
     for (name, part), colour in zip(told.groupby("quantity", sort=False), (0, 5, 1, 4), strict=True):
-        figures.curve(ax, part, name, color=figures.PALETTE[colour])
+        figures.curve(ax, part, str(name), color=figures.PALETTE[colour])
     figures.theory_line(ax, CHANCES[[0, -1]], CHANCES[[0, -1]], "calibrated")
     ax.set(title="Calibration", xlabel="P(y = 1 | p)", ylabel="prediction p")
     ax.legend(fontsize=8)

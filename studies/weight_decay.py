@@ -341,5 +341,5 @@ def draw_distances(ax, rows: pd.DataFrame) -> None:
             ax.plot(place, part["value"], "o", alpha=0.4, color=figures.PALETTE[colour], label=told)
     figures.theory_line(ax, [-0.5, len(places) - 0.5], 0.001, "margin")
     ax.set(title="L2(λ) against decay", ylabel="distance of weights / way", yscale="log")
-    ax.set_xticks(range(len(places)), places.values(), rotation=15, ha="right")
-    ax.legend(loc="center left")
+    ax.set_xticks(range(len(places)), places.values(), rotation=20, ha="right")
+    ax.legend(loc="lower right")
