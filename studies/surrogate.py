@@ -285,14 +285,11 @@ def train_risk(seeds: tuple[int, ...], examples: int) -> pd.DataFrame:
     )
 
 
-def worth_rows(arm: str, seeds: tuple[int, ...], examples: int, found) -> pd.DataFrame:
-    told = [("bayes_trend", np.log(found.distance), 0.0), ("", found.excess, 0.0)]
+def worth_rows(arm: str, seeds: tuple[int, ...], examples: int, its) -> pd.DataFrame:
+    told = [("bayes_trend", np.log(its.distance), 0.0), ("", its.excess, 0.0)]
     if examples == LARGEST:
-        told += [
-            ("bayes", found.error, bayes_error(SEPARATION, PRIOR)),
-            ("bayes_posterior", found.distance, 0),
-        ]
-        told += [("bayes_rate", 2 * examples / (FEATURES + 1) * found.excess, 1.0)]
+        told += [("bayes", its.error, bayes_error(SEPARATION, PRIOR)), ("bayes_posterior", its.distance, 0.0)]
+        told += [("bayes_rate", 2 * examples / (FEATURES + 1) * its.excess, 1.0)]
     shared = {"arm": arm, "quantity": "worth", "x": examples, "seed": seeds}
     return pd.concat(
         rows.tidy(check=check, value=value, reference=ref, **shared) for check, value, ref in told
