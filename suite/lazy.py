@@ -17,6 +17,7 @@ MODULES = {
     "autodiff": "suite.autodiff",
     "data": "suite.data",
     "figures": "suite.figures",
+    "flows": "suite.flows",
     "heads": "suite.paths.heads",
     "losses": "suite.losses",
     "metrics": "suite.metrics",
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     import seaborn as sns
     from scipy import optimize, special
 
-    from suite import autodiff, data, figures, losses, metrics, models, paths, replicates, rows
+    from suite import autodiff, data, figures, flows, losses, metrics, models, paths, replicates, rows
     from suite.paths import heads, probing
 else:
     globals().update({name: Lazy(target) for name, target in MODULES.items()})
@@ -54,6 +55,7 @@ __all__ = [
     "autodiff",
     "data",
     "figures",
+    "flows",
     "heads",
     "keras",
     "losses",

@@ -15,7 +15,7 @@ from suite.data.catalogue import (
     prepared,
 )
 from suite.data.linear import hinge_slope, line, reliability, worth
-from suite.data.synthetic import CommonCause, GaussianMixture, overlapping, samples, separable
+from suite.data.synthetic import CommonCause, GaussianMixture, overlapping, samples, separable, separator_norm
 
 __all__ = [
     "CATALOGUE",
@@ -35,5 +35,6 @@ __all__ = [
     "reliability",
     "samples",
     "separable",
+    "separator_norm",
     "worth",
 ]
