@@ -39,3 +39,11 @@ def test_keras_refuses_a_loss_without_any_gradient() -> None:
     x, y = np.ones((4, 3), "float32"), np.zeros(4, "int64")
     with pytest.raises(ValueError, match="No gradients provided"):
         models.stepped(model, keras.optimizers.SGD(), counted, x, y, batch_size=4)
+
+
+def test_keras_adafactor_divides_0_by_0_where_a_row_and_a_column_have_no_gradient() -> None:
+    weight = keras.Variable(np.ones((2, 2), "float32"))
+    optimizer = keras.optimizers.Adafactor()
+    optimizer.build([weight])
+    optimizer.apply([keras.ops.convert_to_tensor(np.array([[0, 0], [0, 1]], "float32"))], [weight])
+    np.testing.assert_array_equal(np.isnan(keras.ops.convert_to_numpy(weight)).any(), True)
