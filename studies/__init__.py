@@ -16,8 +16,10 @@ NAMES = (
     "execution_paths",
     "saturation",
     "label_smoothing",
+    "weight_decay",
     "softmax_competition",
     "curvature",
+    "surrogate",
     "mutual_information",
     "brier_vs_kl",
 )

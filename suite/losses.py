@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import keras
+import numpy as np
 from keras import ops
 
 
@@ -175,6 +176,29 @@ def categorical_brier(y_true: Any, logits: Any, label_smoothing: Any = 0.0) -> A
     y, alpha = in_shape(y, z), ops.expand_dims(alpha, -1)
     mixed = y * (1 - alpha) + alpha / z.shape[-1]
     return ops.sum(ops.square(ops.softmax(z, axis=-1) - mixed), axis=-1)
+
+
+@keras.saving.register_keras_serializable(package="crosscheck")
+def zero_one(y_true: Any, logits: Any) -> Any:
+    """The 0-1 loss: 1 where another class has a larger logit than the true one, ½ at a tie, else 0.
+
+    Its gradient is 0 everywhere, on every backend, for it is written with `sign`. That of `argmax` is none at
+    all, with which Keras refuses to train on TensorFlow.
+
+    Args:
+        y_true: integer labels, [...] or [..., 1].
+        logits: [..., K], finite, K ≥ 2.
+
+    Returns:
+        Per example, [...], without unit.
+    """
+    z, y = computed(logits), ops.cast(y_true, "int32")
+    if len(y.shape) == len(z.shape):
+        y = ops.squeeze(y, -1)
+    own = ops.one_hot(y, z.shape[-1], dtype="bool")
+    true = ops.sum(ops.where(own, z, 0), axis=-1)
+    other = ops.max(ops.where(own, -np.inf, z), axis=-1)
+    return (1 - ops.sign(true - other)) / 2
 
 
 def mean_over_labels(losses: Any) -> Any:

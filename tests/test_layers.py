@@ -20,7 +20,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
         {"base", "lazy"},
     ),
     "data": ({"data"}, {"base", "lazy"}),
-    "models": ({"models", "replicates"}, {"base", "lazy", "losses"}),
+    "models": ({"models", "replicates", "flows"}, {"base", "lazy", "losses"}),
     "paths": ({"paths"}, {"base", "contract", "lazy", "losses", "models"}),
     "doctor": ({"doctor"}, {"base", "lazy", "losses", "models", "paths"}),
     "running": (
