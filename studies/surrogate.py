@@ -122,10 +122,11 @@ CHECKS = (
     ),
     Check(
         "bayes_rate",
-        f"Its excess over the least cross-entropy, {LARGEST} examples, is d/(2N) nats: the ratio is 1.",
+        "Its excess over the least cross-entropy is d/(2N) nats: the ratio is 1.",
         Equal(margin=0.2),
         r"\frac{2N}{d}\,\mathbb{E}\,\mathrm{KL}(\eta \,\|\, p) = 1",
         control=SIZE_ONLY,
+        settings=tuple(f"N = {n}" for n in SIZES[1:]),
     ),
     Check(
         "calibration",
@@ -286,13 +287,16 @@ def train_risk(seeds: tuple[int, ...], examples: int) -> pd.DataFrame:
 
 
 def worth_rows(arm: str, seeds: tuple[int, ...], examples: int, its) -> pd.DataFrame:
-    told = [("bayes_trend", np.log(its.distance), 0.0), ("", its.excess, 0.0)]
+    told = [("bayes_trend", "", np.log(its.distance), 0.0), ("", "", its.excess, 0.0)]
+    if examples in SIZES[1:]:
+        told += [("bayes_rate", f"N = {examples}", 2 * examples / (FEATURES + 1) * its.excess, 1.0)]
     if examples == LARGEST:
-        told += [("bayes", its.error, bayes_error(SEPARATION, PRIOR)), ("bayes_posterior", its.distance, 0.0)]
-        told += [("bayes_rate", 2 * examples / (FEATURES + 1) * its.excess, 1.0)]
+        told += [("bayes", "", its.error, bayes_error(SEPARATION, PRIOR))]
+        told += [("bayes_posterior", "", its.distance, 0.0)]
     shared = {"arm": arm, "quantity": "worth", "x": examples, "seed": seeds}
     return pd.concat(
-        rows.tidy(check=check, value=value, reference=ref, **shared) for check, value, ref in told
+        rows.tidy(check=check, setting=at, value=value, reference=reference, **shared)
+        for check, at, value, reference in told
     )
 
 
