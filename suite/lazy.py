@@ -18,6 +18,7 @@ MODULES = {
     "data": "suite.data",
     "figures": "suite.figures",
     "heads": "suite.paths.heads",
+    "information": "suite.information",
     "losses": "suite.losses",
     "metrics": "suite.metrics",
     "models": "suite.models",
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     import seaborn as sns
     from scipy import optimize, special
 
-    from suite import autodiff, data, figures, losses, metrics, models, paths, replicates, rows
+    from suite import autodiff, data, figures, information, losses, metrics, models, paths, replicates, rows
     from suite.paths import heads, probing
 else:
     globals().update({name: Lazy(target) for name, target in MODULES.items()})
@@ -55,6 +56,7 @@ __all__ = [
     "data",
     "figures",
     "heads",
+    "information",
     "keras",
     "losses",
     "metrics",
