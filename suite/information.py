@@ -1,7 +1,7 @@
 """Information in labels: entropy and total correlation, of tables of probabilities and of labels themselves.
 
-Everything is in nats, with 0 ln 0 = 0. Outcomes of L binary labels are counted in C order, label 0 the highest
-bit, as in `data.CommonCause` and in `losses.joint_crossentropy`.
+Everything is in nats, with 0 ln 0 = 0. Outcomes of L binary labels are counted in C order, label 0 the
+highest bit, as in `data.CommonCause` and in `losses.joint_crossentropy`.
 """
 
 from __future__ import annotations

@@ -18,6 +18,15 @@ from suite.losses.categorical import (
     categorical_crossentropy,
     sparse_categorical_crossentropy,
 )
+from suite.losses.joint import (
+    JointCrossentropy,
+    joint_crossentropy,
+    joint_probabilities,
+    marginal_logits,
+    marginals,
+    most_likely,
+    outcome_probabilities,
+)
 from suite.losses.shared import (
     LogitLoss,
     both_sigmoids,
@@ -33,6 +42,7 @@ __all__ = [
     "Brier",
     "CategoricalBrier",
     "CategoricalCrossentropy",
+    "JointCrossentropy",
     "LogitLoss",
     "SparseCategoricalCrossentropy",
     "binary_crossentropy",
@@ -43,7 +53,13 @@ __all__ = [
     "categorical_crossentropy",
     "computed",
     "in_shape",
+    "joint_crossentropy",
+    "joint_probabilities",
+    "marginal_logits",
+    "marginals",
     "mean_over_labels",
+    "most_likely",
+    "outcome_probabilities",
     "sides",
     "sparse_categorical_crossentropy",
     "tensors",
