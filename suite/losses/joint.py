@@ -59,9 +59,9 @@ class JointCrossentropy(LogitLoss):
 
 
 def outcome_probabilities(y: Any) -> Any:
-    """Π_l P(y_l) at every outcome, for labels that are 1 with probability y and independent; one-hot for hard ones.
+    """Π_l P(y_l) of every outcome, each label 1 with probability y_l on its own: [..., L] to [..., 2^L].
 
-    [..., L] to [..., 2^L].
+    One-hot where all labels are 0 or 1.
     """
     table = ops.ones_like(y[..., :1])
     for label in reversed(range(y.shape[-1])):  # the label put in last is the highest bit
