@@ -1,16 +1,7 @@
 """Data: real sets by name (`catalogue`), and seeded generators whose posterior is known (`synthetic`)."""
 
-from suite.data.catalogue import (
-    CATALOGUE,
-    Dataset,
-    Entry,
-    data_dir,
-    identity,
-    load,
-    lookup,
-    prepare,
-    prepared,
-)
+from suite.data.catalogue import Dataset, data_dir, identity, load, prepare, prepared
+from suite.data.entries import CATALOGUE, Entry, lookup
 from suite.data.synthetic import CommonCause, GaussianMixture, overlapping, separable
 
 __all__ = [
