@@ -43,7 +43,7 @@ def joint_crossentropy(y_true: Any, logits: Any, label_smoothing: Any = 0.0) -> 
     """
     z = computed(logits)
     y = ops.convert_to_tensor(y_true, dtype=z.dtype)
-    if len(y.shape) == 0 or z.shape[-1] != 2 ** within_limit(y.shape[-1]):
+    if not (len(y.shape) and len(z.shape)) or z.shape[-1] != 2 ** within_limit(y.shape[-1]):
         raise ValueError(
             f"Labels {tuple(y.shape)} and logits {tuple(z.shape)} do not fit: L labels [..., L] go with one "
             "logit for each of their joint outcomes, [..., 2^L]."
@@ -63,6 +63,7 @@ def outcome_probabilities(y: Any) -> Any:
 
     One-hot where all labels are 0 or 1.
     """
+    y = ops.convert_to_tensor(y)
     table = ops.ones_like(y[..., :1])
     for label in reversed(range(y.shape[-1])):  # the label put in last is the highest bit
         one = y[..., label : label + 1]
@@ -87,7 +88,9 @@ def marginal_logits(logits: Any) -> Any:
     for _ in range(labels_of(z)):
         off, on = ops.split(z, 2, axis=-1)
         found.append(ops.logsumexp(on, axis=-1) - ops.logsumexp(off, axis=-1))
-        z = ops.logaddexp(off, on)  # the label is summed out; the next one is the highest bit now
+        # The label is summed out, and the next one is the highest bit. (`ops.logaddexp` of Keras 3.15 rounds
+        # float64 to float32 on JAX and PyTorch.)
+        z = ops.logsumexp(ops.stack([off, on]), axis=0)
     return ops.stack(found, axis=-1)
 
 
