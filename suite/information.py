@@ -63,3 +63,10 @@ def empirical_total_correlation(y: np.ndarray) -> float:
     if len(y) == 0:
         raise ValueError("There are no examples.")
     return total_correlation(counts(y).reshape(*[2] * np.shape(y)[-1]) / len(y))
+
+
+def first_shuffled(rng: np.random.Generator, counts: np.ndarray) -> np.ndarray:
+    """Counts of outcomes, [2^L], after the first label is shuffled among the examples."""
+    table = counts.reshape(2, -1)
+    on = rng.multivariate_hypergeometric(table.sum(0), table[1].sum())
+    return np.concatenate([table.sum(0) - on, on])
