@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-ATTRIBUTE = re.compile(r"@attribute\s+('[^']*'|\"[^\"]*\"|\S+)\s", re.IGNORECASE)
+ATTRIBUTE = re.compile(r"^\s*@attribute\s+('[^']*'|\"[^\"]*\"|\S+)", re.IGNORECASE | re.MULTILINE)
 DATA = re.compile(r"^\s*@data\s*$", re.IGNORECASE | re.MULTILINE)
 LABEL = "{http://mulan.sourceforge.net/labels}label"
 
@@ -23,7 +23,7 @@ def parse(text: str) -> tuple[list[str], np.ndarray]:
     header, *body = DATA.split(text, maxsplit=1)
     if not body:
         raise ValueError("no @data line")
-    names = [name.strip("'\"") for line in header.splitlines() for name in ATTRIBUTE.findall(f"{line} ")]
+    names = [name.strip("'\"") for name in ATTRIBUTE.findall(header)]
     values = np.loadtxt(io.StringIO(body[0]), delimiter=",", comments="%", ndmin=2)
     if values.shape[1] != len(names):
         raise ValueError(f"rows of {values.shape[1]} values for {len(names)} attributes")

@@ -6,8 +6,8 @@ import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from suite.data import bundled
-from suite.data.forms import Inputs, Label, Labels, Numbers, Pixels, Targets
+from suite.data import bundled, words
+from suite.data.forms import Inputs, Label, Labels, Numbers, Pixels, Shares, Targets, Words
 from suite.errors import UsageError
 
 MULAN = "http://mulan.sourceforge.net/datasets-mlc.html"
@@ -39,6 +39,32 @@ CATALOGUE: dict[str, Entry] = {
     "digits": Entry("1.0.0", 10, (8, 8, 1), Pixels(16), Label(), "CC BY 4.0", bundled.digits),
     "mnist": Entry("3.0.1", 10, (28, 28, 1), Pixels(255), Label(), "commonly stated as CC BY-SA 3.0"),
     "fashion_mnist": Entry("3.0.1", 10, (28, 28, 1), Pixels(255), Label(), "MIT"),
+    "fashion_mnist_h": Entry(
+        "1.0.0",
+        classes=10,
+        shape=(28, 28, 1),
+        x=Pixels(255),
+        y=Shares(),
+        licence="images MIT; counts none stated, their repository GPL-3.0",
+        folders=("fashion_mnist",),
+    ),
+    "clinc_oos": Entry(
+        "0.1.0",
+        classes=150,
+        shape=(words.SIZE,),
+        x=Words("text"),
+        y=Label("intent"),
+        licence="CC BY 3.0",
+        outside=("train_oos", "test_oos"),
+    ),
+    "goemotions": Entry(
+        "0.1.0",
+        classes=28,
+        shape=(words.SIZE,),
+        x=Words("comment_text"),
+        y=Labels(EMOTIONS_OF_COMMENTS),
+        licence="Apache-2.0",
+    ),
     "emotions": Entry(
         "1.0.0", 6, (72,), Numbers(), Labels(), "none stated", folders=("mulan",), archive=MULAN
     ),

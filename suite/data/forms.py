@@ -79,9 +79,7 @@ class Words:
         return words.recipe()
 
     def pack(self, *splits: Examples) -> list[np.ndarray]:
-        texts = [[example[self.text].decode() for example in split] for split in splits]
-        known = words.vocabulary(texts[0])
-        return [words.presence(split, known) for split in texts]
+        return words.bags(*([example[self.text].decode() for example in split] for split in splits))
 
     def unpack(self, stored: np.ndarray) -> np.ndarray:
         return np.unpackbits(stored, axis=-1, count=words.SIZE).astype(np.float32)

@@ -65,7 +65,7 @@ def _examples(builder: DatasetBuilder, split: str) -> Iterable[dict[str, Any]]:
 
 def _builder(name: str, version: str, folder: Path) -> DatasetBuilder:
     tfds = _tfds()
-    from suite.data import digits, mulan  # noqa: F401  # registers the sets that TFDS does not know
+    from suite.data import digits, fashion_mnist_h, mulan  # noqa: F401  # registers what TFDS does not know
 
     return tfds.builder(f"{name}:{version}", data_dir=str(folder))
 

@@ -1,4 +1,7 @@
-"""Bags of words: which of the most frequent training words occur in a text."""
+"""Bags of words: which of the most frequent training words occur in a text.
+
+Whatever decides the stored bits stands in this file, so that `recipe` changes with it.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,12 @@ WORD = re.compile(r"[a-z0-9]+(?:'[a-z]+)*")  # ASCII alone: no table of Unicode 
 def words(text: str) -> list[str]:
     """Lower-cased words of a text, `don't` as one of them; what is neither letter nor digit parts them."""
     return WORD.findall(text.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
+
+
+def bags(train: Sequence[str], *others: Sequence[str]) -> list[np.ndarray]:
+    """Each split by the words of the training split, as `presence`: nothing is learnt from the others."""
+    known = vocabulary(train)
+    return [presence(texts, known) for texts in (train, *others)]
 
 
 def vocabulary(texts: Iterable[str]) -> list[str]:
