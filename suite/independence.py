@@ -72,3 +72,60 @@ def gap(logits: np.ndarray, p: np.ndarray) -> np.ndarray:
     """Mean loss of the independent outputs minus that of the joint ones, outcomes having the law p: [...]."""
     alone, joint = log_likelihoods(logits)
     return ((joint - alone) * p).sum(-1)
+
+
+def held_out_gaps(
+    seeds: Sequence[int],
+    x: np.ndarray,
+    y: np.ndarray,
+    arms: Sequence[str],
+    hidden: Sequence[int] = (),
+    batch_size: int = 64,
+    steps: int = 500,
+    rate: float = 0.01,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Gaps on the held-out third of random splits, one a seed, after training by Adam; all in one program.
+
+    Args:
+        seeds: S, of splits, initial weights and batches.
+        x, y: every example's features, [N, D], and labels, [N, L].
+        arms: A, what is hidden or shuffled among the examples; see `arranged`.
+        hidden: widths of hidden layers.
+        batch_size, steps, rate: of Adam; the steps are made up of whole epochs.
+
+    Returns:
+        Nats per example, and their standard errors for this held-out set: [A, S] each.
+    """
+    first, labels = examples_to_train(len(y), batch_size), y.shape[1]
+    arrangements = [arranged(x, y, seed, arm) for arm in arms for seed in seeds]
+    x, y = (np.stack(part) for part in zip(*arrangements, strict=True))  # [R, N, D], [R, N, L], R = A × S
+    replicas = Replicates(both_outputs(x.shape[-1], hidden, labels), tuple(seeds) * len(arms), paired=True)
+    replicas.compile(keras.optimizers.Adam(rate), both_losses)
+    epochs = round(steps * batch_size / first)
+    replicas.fit(x[:, :first], y[:, :first], batch_size=batch_size, epochs=epochs)
+    logits = replicas.predict(x[:, first:]).astype("float64")
+    seen = np.eye(2**labels)[information.outcome_of(y[:, first:])]
+    each = gap(logits, seen).reshape(len(arms), len(seeds), -1)  # [A, S, held out]
+    return each.mean(-1), each.std(-1, ddof=1) / np.sqrt(each.shape[-1])
+
+
+def examples_to_train(n: int, batch_size: int) -> int:
+    """Two thirds, in whole batches; the rest is held out."""
+    return 2 * n // (3 * batch_size) * batch_size
+
+
+def arranged(x: np.ndarray, y: np.ndarray, seed: int, arm: str) -> tuple[np.ndarray, np.ndarray]:
+    """The examples in the seed's random order, the same for every arm; what the arm names is hidden.
+
+    "mean": every example has the mean features; "features", and whatever begins so: they are shuffled among
+    the examples, each time otherwise; "labels": each label is shuffled on its own; "": nothing.
+    """
+    order = np.random.default_rng(seed).permutation(len(x))
+    x, y, rng = x[order], y[order], np.random.default_rng([seed, len(arm)])
+    if arm == "mean":
+        x = np.broadcast_to(x.mean(0), x.shape)
+    if arm.startswith("features"):
+        x = rng.permutation(x)
+    if arm == "labels":
+        y = rng.permuted(y, axis=0)
+    return x, y

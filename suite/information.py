@@ -70,3 +70,11 @@ def first_shuffled(rng: np.random.Generator, counts: np.ndarray) -> np.ndarray:
     table = counts.reshape(2, -1)
     on = rng.multivariate_hypergeometric(table.sum(0), table[1].sum())
     return np.concatenate([table.sum(0) - on, on])
+
+
+def first_apart(p: np.ndarray, law: np.ndarray) -> np.ndarray:
+    """Laws of outcomes, [..., 2^L], with the first label independent of all else, as `law`, [2^L], has it."""
+    p = np.reshape(p, (*np.shape(p)[:-1], 2, -1))
+    first = np.reshape(law, (2, -1)).sum(1)
+    apart = first[:, None] * p.sum(-2, keepdims=True)
+    return np.reshape(apart, (*p.shape[:-2], -1))

@@ -2,6 +2,7 @@
 
 from suite.data.catalogue import Dataset, data_dir, identity, load, prepare, prepared
 from suite.data.entries import CATALOGUE, Entry, lookup
+from suite.data.features import principal_components, standardised
 from suite.data.synthetic import CommonCause, GaussianMixture, overlapping, separable
 
 __all__ = [
@@ -17,5 +18,7 @@ __all__ = [
     "overlapping",
     "prepare",
     "prepared",
+    "principal_components",
     "separable",
+    "standardised",
 ]

@@ -8,8 +8,8 @@ import numpy as np
 def standardised(x: np.ndarray) -> np.ndarray:
     """Each feature with mean 0 and variance 1, float32 [N, D]; one that never varies is 0.
 
-    Mean and variance are those of all N examples: without labels they give nothing away, but a split that must
-    not see its held-out inputs wants its own.
+    Mean and variance are those of all N examples: they give no label away, but whoever must not see held-out
+    inputs wants those of the others.
     """
     x = np.asarray(x, np.float64)
     spread = x.std(0)
@@ -17,7 +17,7 @@ def standardised(x: np.ndarray) -> np.ndarray:
 
 
 def principal_components(x: np.ndarray, count: int) -> np.ndarray:
-    """The standardised features on the directions in which they vary most, each of variance 1: float32 [N, count].
+    """Standardised features along the directions in which they vary most, each of variance 1: float32 [N, C].
 
     Directions come in falling order, each up to its sign, from all N examples as in `standardised`.
 
