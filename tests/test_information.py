@@ -86,3 +86,28 @@ def test_labels_that_are_neither_0_nor_1_are_refused(y) -> None:
 def test_no_examples_are_refused() -> None:
     with pytest.raises(ValueError, match="no examples"):
         information.empirical_total_correlation(np.zeros((0, 2), int))
+
+
+def test_a_first_label_shuffled_keeps_both_sides_frequencies() -> None:
+    counts = np.array([30, 10, 0, 5, 2, 8, 25, 20])
+    found = np.stack([information.first_shuffled(np.random.default_rng(s), counts) for s in range(4000)])
+    np.testing.assert_array_equal(
+        found.reshape(-1, 2, 4).sum(1), np.tile(counts.reshape(2, 4).sum(0), (4000, 1))
+    )
+    np.testing.assert_array_equal(
+        found.reshape(-1, 2, 4).sum(2), np.tile(counts.reshape(2, 4).sum(1), (4000, 1))
+    )
+    mean = information.first_apart(counts / 100, counts / 100) * 100
+    np.testing.assert_allclose(found.mean(0), mean, atol=5 * found.std(0).max() / np.sqrt(4000))
+
+
+def test_a_first_label_set_apart_shares_nothing() -> None:
+    p = np.random.default_rng(0).dirichlet(np.ones(8), 3)  # given each of three features
+    law = p.mean(0)
+    apart = information.first_apart(p, law)
+    np.testing.assert_allclose(apart.reshape(3, 2, 4).sum(1), p.reshape(3, 2, 4).sum(1))
+    np.testing.assert_allclose(
+        apart.reshape(3, 2, 4).sum(2), np.broadcast_to(law.reshape(2, 4).sum(1), (3, 2))
+    )
+    for table in apart:
+        assert information.total_correlation(table.reshape(2, 4)) == pytest.approx(0, abs=1e-12)
