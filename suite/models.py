@@ -55,3 +55,17 @@ def stepped(
     for first in range(0, len(x), batch_size):
         model.train_on_batch(x[first : first + batch_size], y[first : first + batch_size])
     return [after - before for after, before in zip(model.get_weights(), start, strict=True)]
+
+
+def side_by_side(inputs: int, hidden: Sequence[int], outputs: Sequence[int]) -> Callable[[], keras.Model]:
+    """A builder of perceptrons that share nothing but the input; their outputs stand one after the other.
+
+    With a loss that adds up theirs, and an optimiser that acts element by element, each trains as if alone.
+    """
+
+    def build() -> keras.Model:
+        x = keras.Input((inputs,))
+        parts = [perceptron(inputs, hidden, width)()(x) for width in outputs]
+        return keras.Model(x, keras.layers.Concatenate()(parts))
+
+    return build

@@ -5,6 +5,7 @@
 
 from suite.data.catalogue import Dataset, data_dir, identity, load, prepare, prepared
 from suite.data.entries import CATALOGUE, Entry, lookup
+from suite.data.features import principal_components, standardised
 from suite.data.linear import hinge_slope, line, reliability, worth
 from suite.data.splits import Splits, averaged, random_splits
 from suite.data.synthetic import CommonCause, GaussianMixture, overlapping, samples, separable, separator_norm
@@ -26,10 +27,12 @@ __all__ = [
     "overlapping",
     "prepare",
     "prepared",
+    "principal_components",
     "random_splits",
     "reliability",
     "samples",
     "separable",
     "separator_norm",
+    "standardised",
     "worth",
 ]
