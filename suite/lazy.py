@@ -21,8 +21,10 @@ MODULES = {
     "losses": "suite.losses",
     "metrics": "suite.metrics",
     "models": "suite.models",
+    "optimizers": "suite.optimizers",
     "paths": "suite.paths",
     "probing": "suite.paths.probing",
+    "regularizers": "suite.regularizers",
     "replicates": "suite.replicates",
     "rows": "suite.rows",
     "pd": "pandas",
@@ -45,7 +47,19 @@ if TYPE_CHECKING:
     import seaborn as sns
     from scipy import optimize, special
 
-    from suite import autodiff, data, figures, losses, metrics, models, paths, replicates, rows
+    from suite import (
+        autodiff,
+        data,
+        figures,
+        losses,
+        metrics,
+        models,
+        optimizers,
+        paths,
+        regularizers,
+        replicates,
+        rows,
+    )
     from suite.paths import heads, probing
 else:
     globals().update({name: Lazy(target) for name, target in MODULES.items()})
@@ -60,9 +74,11 @@ __all__ = [
     "metrics",
     "models",
     "optimize",
+    "optimizers",
     "paths",
     "pd",
     "probing",
+    "regularizers",
     "replicates",
     "rows",
     "sns",
