@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 MODULES = {
     "keras": "keras",
+    "linear_model": "sklearn.linear_model",
     "optimize": "scipy.optimize",
     "special": "scipy.special",
     "autodiff": "suite.autodiff",
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import seaborn as sns
     from scipy import optimize, special
+    from sklearn import linear_model
 
     from suite import (
         autodiff,
@@ -70,6 +72,7 @@ __all__ = [
     "figures",
     "heads",
     "keras",
+    "linear_model",
     "losses",
     "metrics",
     "models",

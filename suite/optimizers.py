@@ -67,9 +67,10 @@ class Proximal(keras.optimizers.Optimizer):
       standstill Adam moves by η g/|g|, so it would come to rest only where ηλ = η. After momentum β it
       comes to rest at the optimum of λ(1 − β).
 
-    In minibatches a zero weight leaves zero where a single batch pulls harder than λ, so let the rate fall.
-    The penalty is no term of the reported loss. Do not give the layer an L1 regulariser as well: it would
-    count twice. With weight decay in the wrapped optimiser, or a moving average, the fixed points are its own.
+    In minibatches a zero weight leaves zero where a single batch pulls harder than λ, so let the rate fall;
+    accumulated gradients are penalised batch by batch, too. The penalty is no term of the reported loss. Do
+    not give the layer an L1 regulariser as well: it would count twice. With weight decay in the wrapped
+    optimiser, the fixed points are those of loss, decay and penalty together.
 
     `Replicates.compile(Proximal(...), penalty_scale=[...])` gives each replicate its own λ · scale.
 
@@ -131,7 +132,7 @@ class Proximal(keras.optimizers.Optimizer):
 
     def strength(self, w: Any) -> Any:
         """λ in the gradients' own scale, in the shape of w: one number, or one a replicate."""
-        l1 = ops.cast(self.l1 * (self.optimizer.loss_scale_factor or 1.0), w.dtype)
+        l1 = ops.convert_to_tensor(self.l1 * (self.optimizer.loss_scale_factor or 1.0), dtype=w.dtype)
         if self.scale is None:
             return l1
         scale = ops.cast(self.scale, w.dtype)

@@ -5,8 +5,8 @@ batch, so the prior's share of it is −ln prior(w) / N: the N is part of Keras'
 prior N times over, as narrow as one of standard deviation τ/√N.
 
 In minibatches each step's mean loss is an unbiased estimate of the mean over all N examples, whatever the
-batch size, so the same penalty at every step estimates the same gradient: of −ln posterior / N. (Exactly so on
-average over an epoch whose batches are all of one size; a shorter last one weighs as much as a whole.)
+batch size, so that with the same penalty at every step its gradient estimates that of −ln posterior / N.
+(Exactly so over an epoch whose batches are all of one size; a shorter last one weighs as much as a whole.)
 """
 
 from __future__ import annotations
@@ -81,11 +81,11 @@ class GaussianPrior(Prior):
 
     @property
     def l2(self) -> float:
-        """Keras' λ, as in `keras.regularizers.L2(l2)`."""
+        """Keras' λ, as in `keras.regularizers.L2(l2)`, where it is rounded to float32."""
         return self.share / (2 * self.tau**2)
 
     def __call__(self, x: Any) -> Any:
-        return ops.cast(self.l2, x.dtype) * ops.sum(ops.square(x))
+        return self.l2 * ops.sum(ops.square(x))
 
     def get_config(self) -> dict[str, Any]:
         return {"tau": self.tau, **super().get_config()}
@@ -122,11 +122,11 @@ class LaplacePrior(Prior):
 
     @property
     def l1(self) -> float:
-        """Keras' λ, as in `keras.regularizers.L1(l1)`."""
+        """Keras' λ, as in `keras.regularizers.L1(l1)`, where it is rounded to float32."""
         return self.share / self.scale
 
     def __call__(self, x: Any) -> Any:
-        return ops.cast(self.l1, x.dtype) * ops.sum(ops.absolute(x))
+        return self.l1 * ops.sum(ops.absolute(x))
 
     def get_config(self) -> dict[str, Any]:
         return {"scale": self.scale, **super().get_config()}
