@@ -32,8 +32,9 @@ from suite.lazy import (
 CLAIM = Claim(
     title="An L2 penalty is a Gaussian prior, with the number of examples in its λ",
     statement="With a Gaussian prior N(0, τ²I) on the logits and a variational posterior of mean m, "
-    "minimising the negative evidence lower bound is, under certain approximations, minimising cross-entropy at m plus "
-    "‖m‖²/(2τ²): an L2 penalty is a zero-mean Gaussian prior on the logits, or the weights.",
+    "minimising the negative evidence lower bound is, under certain approximations, minimising "
+    "cross-entropy at m plus ‖m‖²/(2τ²): an L2 penalty is a zero-mean Gaussian prior on the logits, or the "
+    "weights.",
     formula=r"-\mathcal{L}_{\text{ELBO}} \approx \mathcal{L}_{\text{CCE}}(\mathbf{m}) + "
     r"\frac{1}{2\tau^2}\|\mathbf{m}\|_2^2",
     source="Advanced Perspectives and Applications; problem 3103388",

@@ -16,6 +16,8 @@ FILES = (
     "tests/test_findings.py",
     "tests/test_identities.py",
     "tests/test_doctor.py",
+    "tests/test_regularizers.py",
+    "tests/test_optimizers.py",
 )
 ROOT = Path(__file__).parents[1]
 
