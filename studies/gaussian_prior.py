@@ -196,7 +196,7 @@ def measure_identity(seeds: tuple[int, ...]) -> pd.DataFrame:
         with mpmath.workdps(50):
             density = [mpmath.log(mpmath.npdf(mpmath.mpf(w), 0, mpmath.mpf(tau))) for w in m]
             constant = mpmath.log(2 * mpmath.pi * mpmath.mpf(tau) ** 2) / 2
-            value = float(-sum(density) - len(m) * constant)
+            value = np.array(float(-sum(density) - len(m) * constant))
             slope = np.array([float(mpmath.mpf(w) / mpmath.mpf(tau) ** 2) for w in m])
         for arm in ("claim", "control"):
             prior = regularizers.GaussianPrior(tau, n if arm == "claim" else 1)
@@ -440,9 +440,8 @@ def train_drawn(seeds: tuple[int, ...]) -> pd.DataFrame:
     x, y = (np.stack([sets[tau, seed][i][:EXAMPLES] for _, tau, seed, _ in cases]) for i in (0, 1))
     strengths = np.array([strength(arm, tau * 2.0**octave, EXAMPLES) for arm, tau, _, octave in cases])
     kernels, biases = fitted(x, y, losses.binary_crossentropy, strengths, 1)
-    cost = np.array(
-        [held_out(*sets[c[1], c[2]], w[:, 0], b) for c, w, b in zip(cases, kernels, biases, strict=True)]
-    )
+    trained = zip(cases, kernels[..., 0], biases, strict=True)
+    cost = np.array([held_out(sets[tau, seed], w, b) for (_, tau, seed, _), w, b in trained])
     cost = cost.reshape(2, len(TRUE_TAUS), len(seeds), len(OCTAVES))
     arm = np.array(["claim", "control"])[:, None, None]
     named = np.array([f"τ₀ = {tau:g}" for tau in TRUE_TAUS])[:, None]
@@ -456,8 +455,9 @@ def train_drawn(seeds: tuple[int, ...]) -> pd.DataFrame:
     )
 
 
-def held_out(x: np.ndarray, y: np.ndarray, truth: np.ndarray, w: np.ndarray, b: np.ndarray) -> float:
+def held_out(examples: tuple, w: np.ndarray, b: np.ndarray) -> float:
     """Expected cross-entropy at the examples that were held out: labels averaged over, not drawn."""
+    x, _, truth = examples
     fresh = x[EXAMPLES:].astype("float64")
     q, z = special.expit(fresh @ truth), fresh @ w + b
     return float((np.logaddexp(0, z) - q * z).mean())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
+from typing import Any
 
 import mpmath
 import numpy as np
@@ -148,7 +149,7 @@ def measure_identity(seeds: tuple[int, ...]) -> pd.DataFrame:
         with mpmath.workdps(50):
             scale = mpmath.mpf(b)
             logs = [mpmath.log(mpmath.exp(-abs(mpmath.mpf(each)) / scale) / (2 * scale)) for each in w]
-            value = float(-sum(logs) - len(w) * mpmath.log(2 * scale))
+            value = np.array(float(-sum(logs) - len(w) * mpmath.log(2 * scale)))
         for arm in ("claim", "control"):
             prior = regularizers.LaplacePrior(b, n if arm == "claim" else 1)
             (weights,) = autodiff.tensors(w)
@@ -241,9 +242,8 @@ def train(seeds: tuple[int, ...]) -> pd.DataFrame:
     parts = []
     for optimiser in OPTIMISERS:
         full, none = np.full(len(cases), l1), np.zeros(len(cases))
-        twice = weights(
-            optimiser, "L1", *(np.concatenate([each, each]) for each in (x, y)), np.append(none, full)
-        )
+        both = np.append(none, full)
+        twice = weights(optimiser, "L1", np.concatenate([x, x]), np.concatenate([y, y]), both)
         found = {"none": twice[: len(cases)], "L1": twice[len(cases) :]}
         found |= {penalty: weights(optimiser, penalty, x, y, full) for penalty in ("L2", "proximal")}
         parts.append(judged_rows(optimiser, cases, found, true, weaker))
@@ -361,8 +361,9 @@ def draw_sizes(ax, rows: pd.DataFrame, name: str) -> None:
     for i, (penalty, label) in enumerate(NAMES.items()):
         size = np.sort(rows.loc[rows["path"] == f"Adam, {penalty}", "value"].abs())[::-1]
         size = size[size > 0]
-        style = {"color": figures.THEORY, "marker": "x", "linestyle": ""} if penalty == "scikit-learn" else {}
-        style |= {"linewidth": 5, "alpha": 0.7} if penalty == "proximal" else {}
+        style: dict[str, Any] = {"linewidth": 5, "alpha": 0.7} if penalty == "proximal" else {}
+        if penalty == "scikit-learn":
+            style = {"color": figures.THEORY, "marker": "x", "linestyle": ""}
         ax.plot(np.arange(1, len(size) + 1), size, **{"color": figures.PALETTE[i], **style}, label=label)
     ax.set(
         title=f"Sizes of weights, {name}", xlabel="rank", ylabel="|w|, Adam", yscale="log", ylim=(1e-11, 20)

@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 
 from suite import losses
 from suite.models import perceptron
-from suite.optimizers import Proximal, soft_threshold
+from suite.optimizers import Proximal, proximal, soft_threshold
 from suite.replicates import Replicates, batch_order
 
 L1 = 0.03
@@ -149,6 +149,12 @@ def test_a_threshold_of_rate_times_l1_after_the_step_ends_elsewhere(name):
         np.testing.assert_allclose(left, l1 * (1 - beta), atol=1e-3)
     else:
         assert (left < l1 / 4).all()
+
+
+def test_without_strength_momentum_may_carry_a_weight_off_zero():
+    w, moved, still = (np.full(1, value, "float32") for value in (0.0, 0.1, 0.0))
+    assert float(proximal(w, moved, still, 0.0)[0]) == moved[0]
+    assert float(proximal(w, moved, still, 0.5)[0]) == 0
 
 
 def test_without_strength_it_is_the_wrapped_optimiser():
