@@ -98,8 +98,8 @@ class LaplacePrior(Prior):
     −ln Laplace(w; 0, b) is ‖w‖₁/b plus D ln(2b) for D weights; that constant is left out, and a share of the
     rest (`Prior`) is the penalty. Its slope at 0 is taken as 0, as by Keras' own L1.
 
-    As a penalty alone it makes no weight exactly zero, whatever the optimiser: a gradient step hits zero by
-    chance only. For zeros, give `suite.optimizers.Proximal(optimizer, l1=LaplacePrior(b, n).l1)` the prior
+    As a penalty alone, under SGD or Adam, it makes no weight exactly zero (study `laplace_prior`): a gradient
+    step hits zero by chance only. For zeros, give `suite.optimizers.Proximal(optimizer, l1=LaplacePrior(b, n).l1)` the prior
     instead of the layer.
 
     Args:
