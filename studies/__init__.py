@@ -22,6 +22,8 @@ NAMES = (
     "surrogate",
     "mutual_information",
     "brier_vs_kl",
+    "gaussian_prior",
+    "laplace_prior",
 )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 MODULES = {
     "keras": "keras",
+    "linear_model": "sklearn.linear_model",
     "optimize": "scipy.optimize",
     "special": "scipy.special",
     "autodiff": "suite.autodiff",
@@ -25,8 +26,10 @@ MODULES = {
     "losses": "suite.losses",
     "metrics": "suite.metrics",
     "models": "suite.models",
+    "optimizers": "suite.optimizers",
     "paths": "suite.paths",
     "probing": "suite.paths.probing",
+    "regularizers": "suite.regularizers",
     "replicates": "suite.replicates",
     "rows": "suite.rows",
     "scores": "suite.scores",
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import seaborn as sns
     from scipy import optimize, special
+    from sklearn import linear_model
 
     from suite import (
         autodiff,
@@ -61,7 +65,9 @@ if TYPE_CHECKING:
         losses,
         metrics,
         models,
+        optimizers,
         paths,
+        regularizers,
         replicates,
         rows,
         scores,
@@ -80,13 +86,16 @@ __all__ = [
     "independence",
     "information",
     "keras",
+    "linear_model",
     "losses",
     "metrics",
     "models",
     "optimize",
+    "optimizers",
     "paths",
     "pd",
     "probing",
+    "regularizers",
     "replicates",
     "rows",
     "scores",

@@ -18,6 +18,8 @@ FILES = (
     "tests/test_joint.py",
     "tests/test_chain.py",
     "tests/test_doctor.py",
+    "tests/test_regularizers.py",
+    "tests/test_optimizers.py",
 )
 ROOT = Path(__file__).parents[1]
 
