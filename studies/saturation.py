@@ -15,7 +15,20 @@ import numpy as np
 from studies.execution_paths import draw_errors, path_units, wrong_side
 from suite.claims import Check, Claim, Theory, Unit, units_by_set
 from suite.criteria import Equal, Exceeds, Identity
-from suite.lazy import autodiff, data, figures, keras, losses, models, optimize, paths, pd, replicates, rows
+from suite.lazy import (
+    autodiff,
+    data,
+    figures,
+    keras,
+    losses,
+    metrics,
+    models,
+    optimize,
+    paths,
+    pd,
+    replicates,
+    rows,
+)
 
 CLAIM = Claim(
     title="Cross-entropy's gradient is p − y: it saturates on easy examples and only there",
@@ -278,9 +291,8 @@ def focus_rows(seeds: tuple[int, ...], name: str, arm: str, x: np.ndarray, y: np
 def hardest_share(replicas: replicates.Replicates, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Share of Σ|p − y| that the largest tenth carries, and fraction under 1e−3: [2, R]."""
     logits = replicas.predict(x)[..., 0].astype("float64")  # [R, N]
-    size = np.sort(1 / (1 + np.exp(np.where(y == 1, logits, -logits))), axis=1)  # |p − y|
-    tenth = size.shape[1] // 10
-    return np.stack([size[:, -tenth:].sum(1) / size.sum(1), (size < 1e-3).mean(1)])
+    size = 1 / (1 + np.exp(np.where(y == 1, logits, -logits)))  # |p − y|
+    return np.stack([metrics.hardest_share(size), metrics.quiet_share(size)])
 
 
 def train_recovery(seeds: tuple[int, ...]) -> pd.DataFrame:

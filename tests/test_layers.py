@@ -16,7 +16,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "lazy": ({"lazy"}, {"base"}),
     "contract": ({"claims", "criteria", "estimates", "verdicts", "rows"}, {"base", "lazy"}),
     "losses": (
-        {"losses", "regularizers", "optimizers", "metrics", "callbacks", "autodiff"},
+        {"losses", "regularizers", "optimizers", "metrics", "calibration", "callbacks", "autodiff"},
         {"base", "lazy"},
     ),
     "data": ({"data"}, {"base", "lazy"}),
