@@ -169,5 +169,5 @@ def calibrate(model: keras.Model, x: Any, y: Any, batch_size: int = 1024) -> ker
     Raises:
         ValueError: as of `fit_temperature` and `with_temperature`.
     """
-    with_temperature(model, 1.0)  # what ends in probabilities is refused by the layer's name
-    return with_temperature(model, fit_temperature(model.predict(x, batch_size, verbose=0), y))
+    logits = with_temperature(model, 1.0).predict(x, batch_size, verbose=0)  # refuses what gives none
+    return with_temperature(model, fit_temperature(logits, y))

@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
+from keras.src.backend import get_keras_mask  # has no public name; on JAX no attribute holds the mask
 
 TOLERANCE = 0.01  # of a distribution's sum and entries: bfloat16 rounds to 0.4 %
 
@@ -121,7 +122,7 @@ def weights(y_pred: Any, sample_weight: Any, dtype: str) -> Any:
     """One weight an example, [...] beside predictions [..., K]: sample weight times mask, or 1."""
     shape = ops.shape(y_pred)[:-1]
     total = ops.ones(shape, dtype)
-    for given in (sample_weight, getattr(y_pred, "_keras_mask", None)):
+    for given in (sample_weight, get_keras_mask(y_pred)):
         if given is not None:
             total = total * aligned(ops.cast(given, dtype), len(shape))
     return total
