@@ -149,7 +149,8 @@ def with_temperature(model: keras.Model, temperature: float) -> keras.Model:
     last = last_layer(model)
     if gives_probabilities(last):
         raise ValueError(f'The model ends in probabilities, in layer "{last.name}". {REMEDY}')
-    return keras.Model(model.inputs, Temperature(temperature)(outputs[0]))
+    inputs = model.inputs[0] if len(model.inputs) == 1 else model.input  # in the structure it is called with
+    return keras.Model(inputs, Temperature(temperature)(outputs[0]))
 
 
 def last_layer(model: keras.Model) -> keras.Layer:

@@ -130,18 +130,18 @@ def trained(outputs: int = 3, activation: str | None = None):
     """An overconfident model, and examples that it has not seen."""
     rng = np.random.default_rng(1)
     x = rng.normal(size=(200, 4)).astype("float32")
-    y = rng.integers(0, max(outputs, 2), 200)
     keras.utils.set_random_seed(0)
     head = keras.layers.Dense(outputs, activation, name="head", kernel_initializer="glorot_normal")
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(8, "tanh"), head])
     head.kernel.assign(5 * head.kernel)
+    guess = decided(model.predict(x, verbose=0) - 0.5 * (activation == "sigmoid"))
+    y = np.where(np.arange(200) % 2, guess, rng.integers(0, max(outputs, 2), 200))  # better than chance
     return model, x, y
 
 
 @pytest.mark.parametrize("outputs", [1, 3])
 def test_a_calibrated_model_decides_alike_and_is_likelier(outputs: int, tmp_path) -> None:
     model, x, y = trained(outputs)
-    y = np.where(np.arange(200) % 2, decided(model.predict(x, verbose=0)), y)  # better than chance
     calibrated = calibrate(model, x, y)
     before, after = (each.predict(x, verbose=0) for each in (model, calibrated))
     np.testing.assert_array_equal(decided(before), decided(after))
@@ -185,6 +185,12 @@ def test_models_of_models_and_without_a_graph() -> None:
     for each in (nested, subclassed):
         before, after = each.predict(x, verbose=0), with_temperature(each, 2.0).predict(x, verbose=0)
         np.testing.assert_allclose(after, before / 2, rtol=1e-6)
+    by_name = {name: keras.Input((4,), name=name) for name in "ab"}
+    merged = keras.Model(by_name, keras.layers.Dense(3)(keras.layers.Add()(list(by_name.values()))))
+    pair = {"a": x, "b": -x}
+    np.testing.assert_allclose(
+        *map(keras.ops.convert_to_numpy, (with_temperature(merged, 2.0)(pair), merged(pair) / 2))
+    )
 
 
 @pytest.mark.parametrize("kind", ["softmax", "sigmoid", "layer", "activation", "nested"])

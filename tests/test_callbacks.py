@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import sys
+import types
 
 import keras
 import numpy as np
@@ -121,18 +123,18 @@ def test_csv_has_them_from_monitors_that_come_before(tmp_path) -> None:
 
 
 def test_tensorboard_has_them(tmp_path, monkeypatch) -> None:
-    """What Keras' callback hands to TensorBoard, which need not be installed for it."""
+    """What reaches TensorBoard's own `scalar`, for which a stand-in does: it need not be installed."""
     if keras.backend.backend() != "tensorflow":
         pytest.skip("Keras writes TensorBoard's files through TensorFlow")
-    import tensorflow as tf
-
     x, y = examples()
     seen: dict[str, list[float]] = {}
-    scalar = lambda name, data, step: seen.setdefault(name, []).append(float(data))  # noqa: E731
-    monkeypatch.setattr(tf.summary, "scalar", scalar)
+    board = types.ModuleType("tensorboard.summary.v2")
+    board.scalar = lambda name, data, **_: seen.setdefault(name, []).append(float(data))  # type: ignore
+    for name in ("tensorboard", "tensorboard.summary", board.__name__):
+        monkeypatch.setitem(sys.modules, name, board)
     watch = [monitors(x, y)[0], CalibrationMonitor(x, y, from_logits=True, prefix="val_")]
-    board = keras.callbacks.TensorBoard(tmp_path, write_graph=False)
-    history = compiled().fit(x, y, epochs=2, verbose=0, callbacks=[*watch, board]).history
+    write = keras.callbacks.TensorBoard(tmp_path, write_graph=False)
+    history = compiled().fit(x, y, epochs=2, verbose=0, callbacks=[*watch, write]).history
     assert seen["epoch_saturation_quiet"] == history["saturation_quiet"]
     assert seen["epoch_ece"] == history["val_ece"], "beside the validation's, without the prefix"
 
