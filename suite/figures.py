@@ -153,6 +153,28 @@ def theory_line(ax: Axes, x: Any, y: Any, label: str = "theory", **line: Any) ->
     ax.plot(x, np.broadcast_to(y, np.shape(x)), label=label or None, **{**style, **line})
 
 
+def reliability_diagram(
+    ax: Axes, confidence: np.ndarray, accuracy: np.ndarray, count: np.ndarray, label: str = "", **line: Any
+) -> None:
+    """Accuracy against confidence, bin by bin, beside the diagonal of honest confidence.
+
+    Args:
+        ax: where to draw; drawn on twice, it holds two models.
+        confidence: means of the bins, [bins]; NaN where a bin is empty, which then is not drawn.
+        accuracy: the same.
+        count: of examples; a point's area is its bin's share of them.
+        label: for the legend.
+        line: further properties (`color`, …).
+    """
+    if not ax.lines:
+        theory_line(ax, [0, 1], [0, 1], "honest")
+        ax.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1), aspect="equal")
+    filled = count > 0
+    x, y, share = confidence[filled], accuracy[filled], count[filled] / count.sum()
+    (drawn,) = ax.plot(x, y, label=label or None, **{"linewidth": 1.2, **line})
+    ax.scatter(x, y, s=400 * share, color=drawn.get_color(), alpha=0.5, linewidth=0, zorder=3)
+
+
 # Relative errors from 1e−8 to 1: calm as far as half precision rounds, glowing where a gradient is lost.
 ERRORS = {0: "#f0f5f7", 0.4: "#cfe1e6", 0.65: "#a3c5ce", 0.8: "#f3c26b", 0.9: "#dd6b4d", 1: "#a3182f"}
 NOT_A_NUMBER = "#26102e"

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from suite import losses
+from suite import losses, metrics
 from suite.models import perceptron
 from suite.replicates import Replicates
 
@@ -97,6 +97,5 @@ def hardest_share(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
         Share of Σ|p − y| that its largest tenth carries, and fraction of examples below 1e−3: [2, R].
     """
     z = logits.astype("float64")
-    size = np.sort(1 / (1 + np.exp(np.where(labels == 1, z, -z))), axis=1)  # |p − y|
-    tenth = size.shape[1] // 10
-    return np.stack([size[:, -tenth:].sum(1) / size.sum(1), (size < 1e-3).mean(1)])
+    size = 1 / (1 + np.exp(np.where(labels == 1, z, -z)))  # |p − y|
+    return np.stack([metrics.hardest_share(size), metrics.quiet_share(size)])

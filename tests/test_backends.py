@@ -15,11 +15,11 @@ FILES = (
     "tests/test_replicates_fit.py",
     "tests/test_findings.py",
     "tests/test_identities.py",
-    "tests/test_joint.py",
-    "tests/test_chain.py",
+    "tests/test_joint.py tests/test_chain.py",
     "tests/test_doctor.py",
-    "tests/test_regularizers.py",
-    "tests/test_optimizers.py",
+    # In one process: imports cost.
+    "tests/test_regularizers.py tests/test_optimizers.py",
+    "tests/test_metrics.py tests/test_calibration.py tests/test_callbacks.py",
 )
 ROOT = Path(__file__).parents[1]
 
@@ -32,7 +32,7 @@ def test_on_another_backend(backend: str, file: str) -> None:
     environment = {**os.environ, "KERAS_BACKEND": backend, "JAX_ENABLE_X64": "1"}
     environment = {name: value for name, value in environment.items() if not name.startswith("PYTEST_")}
     ran = subprocess.run(
-        [sys.executable, "-m", "pytest", file, "-p", "no:cacheprovider"],
+        [sys.executable, "-m", "pytest", *file.split(), "-p", "no:cacheprovider"],
         cwd=ROOT,
         env=environment,
         capture_output=True,

@@ -17,7 +17,10 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "contract": ({"claims", "criteria", "estimates", "verdicts", "rows"}, {"base", "lazy"}),
     "information": ({"information"}, set()),
     "losses": (
-        {"losses", "regularizers", "optimizers", "metrics", "callbacks", "autodiff", "scores", "expected"},
+        {
+            *("losses", "regularizers", "optimizers", "metrics", "calibration", "callbacks"),
+            *("autodiff", "scores", "expected"),
+        },
         {"base", "lazy", "information"},
     ),
     "data": ({"data"}, {"base", "lazy", "information"}),

@@ -1,15 +1,43 @@
-"""The calibration error against a plain second implementation of its definition."""
+"""The metrics against formulas in NumPy and against scikit-learn; streaming, weights, masks, Keras."""
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from keras.src.backend.common.masking import set_keras_mask
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import brier_score_loss, log_loss
 
+from suite import figures, losses, metrics
 from suite.metrics import expected_calibration_error
+from suite.metrics.base import beside
+from suite.metrics.brier import TERMS
+from suite.metrics.calibration import log_odds_cells
+from suite.models import perceptron
+from suite.replicates import Replicates
+
+# Every metric of predicted distributions, each of its choices at least once.
+METRICS = {
+    "ece": lambda **more: metrics.ExpectedCalibrationError(**more),
+    "ece equal mass": lambda **more: metrics.ExpectedCalibrationError(scheme="equal_mass", name="em", **more),
+    "ece class-wise": lambda **more: metrics.ExpectedCalibrationError(
+        10, kind="class_wise", norm="l2", name="cw", **more
+    ),
+    "ece largest": lambda **more: metrics.ExpectedCalibrationError(norm="max", name="max", **more),
+    "brier": lambda **more: metrics.BrierScore(**more),
+    "brier within": lambda **more: metrics.BrierScore(7, "within", **more),
+    "likelihood": lambda **more: metrics.NegativeLogLikelihood(**more),
+}
 
 
 def plainly(p: np.ndarray, y: np.ndarray, bins: int) -> float:
-    confidence, right = p.max(1), p.argmax(1) == y
+    return plain_gap(p.max(1), p.argmax(1) == y, bins)
+
+
+def plain_gap(confidence: np.ndarray, right: np.ndarray, bins: int) -> float:
     total = 0.0
     for b in range(bins):
         inside = (confidence > b / bins) & (confidence <= (b + 1) / bins)
@@ -21,6 +49,23 @@ def plainly(p: np.ndarray, y: np.ndarray, bins: int) -> float:
 def predictions(seed: int, n: int = 400, k: int = 5):
     rng = np.random.default_rng(seed)
     return rng.dirichlet(np.ones(k), size=n), rng.integers(0, k, n)
+
+
+def binary_predictions(seed: int, n: int = 400):
+    rng = np.random.default_rng(seed)
+    p = rng.beta(0.5, 0.5, n)
+    return p, (rng.random(n) < p**2).astype(int)
+
+
+def value(metric: keras.Metric, y, p, *weight, batch: int | None = None) -> float:
+    batch = batch or len(p)
+    for start in range(0, len(p), batch):
+        part = slice(start, start + batch)
+        metric.update_state(y[part], p[part], *(w[part] for w in weight))
+    return float(keras.ops.convert_to_numpy(metric.result()))
+
+
+# --- the calibration error of arrays ----------------------------------------------------------------
 
 
 @pytest.mark.parametrize("bins", [1, 10, 15])
@@ -49,3 +94,440 @@ def test_labels_drawn_from_the_predictions_are_calibrated() -> None:
 def test_a_confidence_on_an_edge_belongs_to_the_bin_below() -> None:
     p, y = np.array([[0.5, 0.5], [0.6, 0.4]]), np.array([1, 0])
     assert expected_calibration_error(p, y, bins=2) == pytest.approx((0.5 + 0.4) / 2)
+
+
+def test_nan_stays_nan() -> None:
+    p, y = predictions(1, n=20)
+    p[3] = np.nan
+    assert np.isnan(expected_calibration_error(p, y))
+
+
+# --- the calibration error as a metric --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bins", [1, 10, 15])
+@pytest.mark.parametrize("batch", [64, 400])
+def test_the_metric_follows_the_definition(bins: int, batch: int) -> None:
+    p, y = predictions(1)
+    metric = metrics.ExpectedCalibrationError(bins, dtype="float64")
+    assert value(metric, y, p, batch=batch) == pytest.approx(plainly(p, y, bins), rel=1e-12)
+    again = metrics.ExpectedCalibrationError(bins)
+    assert value(again, y, p) == pytest.approx(expected_calibration_error(p, y, bins), abs=1e-6)
+
+
+@pytest.mark.parametrize("scheme", ["equal_width", "equal_mass"])
+def test_the_positive_class_is_scikit_learns_calibration_curve(scheme: str) -> None:
+    p = 1 / (1 + np.exp(-np.linspace(-8, 8, 100)))
+    y = (np.random.default_rng(4).random(100) < p**2).astype(int)
+    strategy = {"equal_width": "uniform", "equal_mass": "quantile"}[scheme]
+    accuracy, confidence = calibration_curve(y, p, n_bins=10, strategy=strategy)
+    metric = metrics.ExpectedCalibrationError(10, scheme, "positive_class", dtype="float64")
+    metric.update_state(y, p[:, None])
+    seen = metric.reliability()
+    filled = seen.count > 0
+    if scheme == "equal_mass":
+        np.testing.assert_allclose(seen.count, 10)
+        assert cut_weight(p, 10) == 0, "each edge lies between two cells, so that nothing is shared"
+    np.testing.assert_allclose(seen.confidence[filled], confidence, rtol=1e-12)
+    np.testing.assert_allclose(seen.accuracy[filled], accuracy, rtol=1e-12, atol=1e-14)
+    expected = np.sum(seen.count[filled] * abs(accuracy - confidence)) / 100
+    assert float(metric.result()) == pytest.approx(expected, rel=1e-12)
+
+
+def cut_weight(confidence: np.ndarray, bins: int) -> float:
+    """The fraction of examples in cells that an edge between bins of equal mass cuts."""
+    low, _ = log_odds_cells()
+    count = np.bincount(np.searchsorted(low, confidence) - 1, minlength=len(low))
+    upper = np.cumsum(count)
+    edges = np.arange(1, bins) * len(confidence) / bins
+    cut = ((upper - count)[:, None] < edges - 1e-9) & (edges + 1e-9 < upper[:, None])
+    return count[cut.any(1)].sum() / len(confidence)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 12), st.floats(0.1, 20))
+def test_equal_mass_is_near_to_sorting_by_twice_what_is_cut(seed: int, bins: int, sharpness: float) -> None:
+    rng = np.random.default_rng(seed)
+    p = 1 / (1 + np.exp(-sharpness * rng.normal(size=120)))
+    y = rng.integers(0, 2, 120)
+    order = np.argsort(p)
+    mass = np.clip(np.arange(1, bins + 1)[:, None] * 120 / bins - np.arange(120), 0, 1)
+    mass = np.diff(mass, axis=0, prepend=0)  # [bins, 120]: what each bin takes of each example in order
+    sorting = np.abs(mass @ (y - p)[order]).sum() / 120
+    metric = metrics.ExpectedCalibrationError(bins, "equal_mass", "positive_class", dtype="float64")
+    assert abs(value(metric, y, p[:, None]) - sorting) <= 2 * cut_weight(p, bins) + 1e-9
+
+
+def test_ties_are_shared_between_bins_of_equal_mass() -> None:
+    p = np.full((8, 1), 0.8)
+    for y in ([1, 1, 1, 1, 0, 0, 0, 0], [0, 1, 0, 1, 0, 1, 0, 1]):
+        metric = metrics.ExpectedCalibrationError(2, "equal_mass", "positive_class", dtype="float64")
+        assert value(metric, np.array(y), p) == pytest.approx(0.3)
+
+
+def test_class_wise_is_the_mean_over_classes_against_the_rest() -> None:
+    p, y = predictions(5)
+    expected = np.mean([plain_gap(p[:, k], y == k, 15) for k in range(5)])
+    metric = metrics.ExpectedCalibrationError(kind="class_wise", dtype="float64")
+    assert value(metric, y, p) == pytest.approx(expected, rel=1e-12)
+    assert metric.reliability().count.shape == (5, 15)
+
+
+def test_norms_by_hand() -> None:
+    """One example at 0.9 that is right, three at 0.6 of which one is right: gaps 0.1 and 0.6 − 1/3."""
+    p = np.array([[0.1, 0.9], [0.4, 0.6], [0.4, 0.6], [0.6, 0.4]])
+    y, gaps, parts = np.array([1, 1, 0, 1]), np.array([0.1, 0.6 - 1 / 3]), np.array([1, 3]) / 4
+    expected = {"l1": parts @ gaps, "l2": np.sqrt(parts @ gaps**2), "max": gaps.max()}
+    for norm, wanted in expected.items():
+        metric = metrics.ExpectedCalibrationError(10, norm=norm, dtype="float64")
+        assert value(metric, y, p) == pytest.approx(wanted, rel=1e-12)
+
+
+def test_zero_one_and_edges_have_their_bins() -> None:
+    p = np.array([[0.0], [0.25], [0.5], [0.50001], [1.0]])
+    metric = metrics.ExpectedCalibrationError(4, kind="positive_class")
+    metric.update_state(np.zeros(5), p)
+    np.testing.assert_array_equal(metric.reliability().count, [2, 1, 1, 1])
+
+
+def test_a_single_output_is_two_classes() -> None:
+    p, y = binary_predictions(6)
+    two = np.stack([1 - p, p], -1)
+    for make in (METRICS[name] for name in METRICS if not name.startswith("brier")):
+        found = value(make(dtype="float64"), y, p[:, None])
+        assert found == pytest.approx(value(make(dtype="float64"), y, two), rel=1e-9)
+    top = metrics.ExpectedCalibrationError(dtype="float64")
+    assert value(top, y, p[:, None]) == pytest.approx(plainly(two, y, 15), rel=1e-9)
+
+
+# --- Brier score and likelihood ---------------------------------------------------------------------
+
+
+def test_the_brier_score_is_scikit_learns() -> None:
+    p, y = binary_predictions(7)
+    found = value(metrics.BrierScore(dtype="float64"), y, p[:, None])
+    assert found == pytest.approx(brier_score_loss(y, p), rel=1e-12)
+    p, y = predictions(7)
+    found = value(metrics.BrierScore(dtype="float64"), y, p)
+    expected = brier_score_loss(y, p, scale_by_half=False, labels=range(5))
+    assert found == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_terms_of_the_brier_score_by_hand() -> None:
+    p, y = predictions(8, k=3)
+    hot, bins = np.eye(3)[y], 6
+    terms = dict.fromkeys(TERMS, 0.0)
+    terms["score"] = np.square(p - hot).sum(1).mean()
+    for k in range(3):
+        forecast, outcome = p[:, k], hot[:, k]
+        terms["uncertainty"] += outcome.mean() * (1 - outcome.mean())
+        for b in range(bins):
+            inside = (forecast > b / bins) & (forecast <= (b + 1) / bins)
+            if inside.any():
+                part, f, o = inside.mean(), forecast[inside], outcome[inside]
+                terms["reliability"] += part * (f.mean() - o.mean()) ** 2
+                terms["resolution"] += part * (o.mean() - outcome.mean()) ** 2
+                terms["within"] += part * (f.var() - 2 * np.cov(f, o, bias=True)[0, 1])
+    metric = metrics.BrierScore(bins, dtype="float64")
+    metric.update_state(y, p)
+    found = metric.decomposition()
+    assert found == pytest.approx(terms, rel=1e-10)
+    identity = found["reliability"] - found["resolution"] + found["uncertainty"] + found["within"]
+    assert identity == pytest.approx(found["score"], rel=1e-14)
+    for term in TERMS:
+        alone = metrics.BrierScore(bins, term, dtype="float64")
+        assert value(alone, y, p) == pytest.approx(terms[term], rel=1e-10)
+
+
+def test_forecasts_of_their_own_bin_leave_nothing_within() -> None:
+    rng = np.random.default_rng(9)
+    p, y = rng.choice([0.05, 0.35, 0.75], (300, 1)), rng.integers(0, 2, 300)
+    metric = metrics.BrierScore(10, dtype="float64")
+    metric.update_state(y, p)
+    found = metric.decomposition()
+    assert found["within"] == pytest.approx(0, abs=1e-14) and found["resolution"] > 1e-6
+    assert found["score"] == pytest.approx(brier_score_loss(y, p[:, 0]), rel=1e-12)
+
+
+def test_the_likelihood_is_scikit_learns() -> None:
+    p, y = predictions(10)
+    expected = log_loss(y, p)
+    assert value(metrics.NegativeLogLikelihood(dtype="float64"), y, p) == pytest.approx(expected, rel=1e-12)
+    from_logits = metrics.NegativeLogLikelihood(from_logits=True, dtype="float64")
+    assert value(from_logits, y, np.log(p) + 3) == pytest.approx(expected, rel=1e-12)
+    p, y = binary_predictions(10)
+    from_logits = metrics.NegativeLogLikelihood(from_logits=True, dtype="float64")
+    assert value(from_logits, y, np.log(p / (1 - p))[:, None]) == pytest.approx(log_loss(y, p), rel=1e-9)
+
+
+def test_the_likelihood_clips_nothing() -> None:
+    far = metrics.NegativeLogLikelihood(from_logits=True)
+    assert value(far, np.array([1, 0]), np.array([[-1e4], [1e4]])) == 1e4
+    never, sure = metrics.NegativeLogLikelihood(), metrics.NegativeLogLikelihood()
+    assert value(never, np.array([1]), np.array([[1.0, 0.0]])) == np.inf
+    assert value(sure, np.array([0]), np.array([[1.0, 0.0]])) == 0
+
+
+# --- the information gap ----------------------------------------------------------------------------
+
+
+def test_the_information_gap_by_hand() -> None:
+    rng = np.random.default_rng(11)
+    y, single, joint = rng.integers(0, 2, (50, 3)), rng.normal(size=(50, 3)), rng.normal(size=(50, 8))
+    p = 1 / (1 + np.exp(-single))
+    independent = -np.log(np.where(y == 1, p, 1 - p)).sum(1)
+    place = y @ [4, 2, 1]
+    together = np.log(np.exp(joint).sum(1)) - joint[np.arange(50), place]
+    weight = rng.integers(0, 3, 50)
+    metric, both = metrics.MutualInformationGap(dtype="float64"), np.concatenate([single, joint], 1)
+    expected = np.average(independent - together, weights=weight)
+    assert value(metric, y, both, weight, batch=7) == pytest.approx(expected, rel=1e-12)
+
+
+def test_true_predictions_give_the_mutual_information() -> None:
+    law = np.array([[0.4, 0.1], [0.1, 0.4]])  # P(y₁, y₂)
+    y = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
+    marginals = np.outer(law.sum(1), law.sum(0))
+    heads = np.concatenate([np.zeros((4, 2)), np.tile(np.log(law.ravel()), (4, 1))], 1)
+    found = value(metrics.MutualInformationGap(dtype="float64"), y, heads, law.ravel())
+    assert found == pytest.approx(np.sum(law * np.log(law / marginals)), rel=1e-12)
+
+
+def test_the_information_gap_wants_hard_labels_and_both_heads() -> None:
+    with pytest.raises(ValueError, match=r"2 binary and 4 joint.*\(1, 5\)"):
+        metrics.MutualInformationGap().update_state(np.zeros((1, 2)), np.zeros((1, 5)))
+    assert np.isnan(value(metrics.MutualInformationGap(), np.array([[0.5, 1]]), np.zeros((1, 6))))
+    masked = value(
+        metrics.MutualInformationGap(), np.ones((2, 1)), np.array([[9.0, np.nan, 0], [0, 0, 0]]), np.eye(2)[1]
+    )
+    assert masked == 0
+
+
+# --- streaming, order, weights, masks, labels -------------------------------------------------------
+
+
+@settings(deadline=None, max_examples=6)
+@given(st.integers(0, 2**32 - 1), st.integers(5, 40))
+@pytest.mark.parametrize("name", METRICS)
+def test_batches_in_any_order_give_what_the_whole_gives(name: str, seed: int, batch: int) -> None:
+    rng = np.random.default_rng(seed)
+    p, y = rng.dirichlet(np.full(3, 0.3), 40), rng.integers(0, 3, 40)
+    weight, order = rng.uniform(0, 2, 40), rng.permutation(40)
+    whole = value(METRICS[name](dtype="float64"), y, p, weight)
+    parts = METRICS[name](dtype="float64")
+    assert value(parts, y[order], p[order], weight[order], batch=batch) == pytest.approx(whole, abs=1e-12)
+    parts.reset_state()
+    assert value(parts, y, p, weight, batch=batch) == pytest.approx(whole, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_weight_counts_an_example_so_many_times(name: str) -> None:
+    p, y = predictions(12, n=60)
+    times = np.random.default_rng(13).integers(0, 4, 60)
+    expected = value(METRICS[name](dtype="float64"), np.repeat(y, times), np.repeat(p, times, 0))
+    p[times == 0] = np.nan
+    for weight in (times, times[:, None]):
+        assert value(METRICS[name](dtype="float64"), y, p, weight) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("logits", [False, True])
+def test_masked_steps_of_a_sequence_do_not_count(name: str, logits: bool) -> None:
+    p, y = predictions(14, n=24, k=3)
+    mask, weight = np.random.default_rng(15).random((6, 4)) < 0.7, np.array([1, 2, 0, 1, 0.5, 1])
+    times = (mask * weight[:, None]).ravel()
+    make = lambda: METRICS[name](dtype="float64", from_logits=logits)  # noqa: E731
+    seen = np.log(p) if logits else p
+    expected = value(make(), y, seen, times)
+    prediction = keras.ops.convert_to_tensor(np.where(times[:, None] > 0, seen, np.nan).reshape(6, 4, 3))
+    set_keras_mask(prediction, keras.ops.convert_to_tensor(mask))
+    metric = make()
+    metric.update_state(y.reshape(6, 4), prediction, weight)
+    assert float(metric.result()) == pytest.approx(expected, abs=1e-12)
+    metric.reset_state()
+    metric.update_state(y.reshape(6, 4, 1), prediction, np.broadcast_to(weight[:, None], (6, 4)))
+    assert float(metric.result()) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_labels_may_be_integers_a_column_or_one_hot(name: str) -> None:
+    p, y = predictions(16, n=30)
+    expected = value(METRICS[name](), y, p)
+    for labels in (y.astype("int64"), y[:, None], y.astype("float32"), np.eye(5)[y]):
+        assert value(METRICS[name](), labels, p) == pytest.approx(expected, rel=1e-6)
+    q, y = binary_predictions(16, n=30)
+    assert value(METRICS[name](), y, q[:, None]) == value(METRICS[name](), y[:, None], q[:, None])
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_logits_are_their_softmax(name: str) -> None:
+    p, y = predictions(17, n=50)
+    found = value(METRICS[name](from_logits=True, dtype="float64"), y, np.log(p) - 7)
+    assert found == pytest.approx(value(METRICS[name](dtype="float64"), y, p), abs=1e-9)
+
+
+# --- what is no number ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_what_is_no_distribution_or_no_label_shows_as_nan(name: str) -> None:
+    p, y = predictions(18, n=10)
+    logits = 3 * np.random.default_rng(19).normal(size=(10, 5))
+    assert np.isnan(value(METRICS[name](), y, logits)), "logits taken for probabilities"
+    assert np.isnan(value(METRICS[name](), y, logits[:, :1])) and np.isnan(value(METRICS[name](), y, p / 2))
+    assert np.isnan(value(METRICS[name](), np.where(y == 2, 5, y), p)), "a class that is not there"
+    assert np.isnan(value(METRICS[name](), 2 * (y > 2) - 1, p[:, :1])), "labels of −1 and 1"
+    p[3] = np.nan
+    assert np.isnan(value(METRICS[name](), y, p))
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_nothing_seen_is_nan(name: str) -> None:
+    assert np.isnan(float(METRICS[name]().result()))
+    p, y = predictions(20, n=4)
+    assert np.isnan(value(METRICS[name](), y, p, np.zeros(4)))
+    assert value(METRICS[name](), y, p, np.eye(4)[2]) == pytest.approx(value(METRICS[name](), y[2:3], p[2:3]))
+
+
+@pytest.mark.parametrize(
+    ("y", "p"), [((4, 3), (4, 5)), ((3,), (4, 5)), ((4, 2), (4, 1)), ((4, 1, 5), (4, 5)), ((4, 2), (4, 3, 5))]
+)
+def test_shapes_that_do_not_fit_are_refused(y, p) -> None:
+    with pytest.raises(ValueError, match="do not fit"):
+        metrics.NegativeLogLikelihood().update_state(np.zeros(y), np.full(p, 0.2))
+
+
+@pytest.mark.parametrize(
+    ("word", "make"),
+    [
+        ("bins", lambda: metrics.ExpectedCalibrationError(0)),
+        ("bins", lambda: metrics.BrierScore(2.5)),
+        ("scheme", lambda: metrics.ExpectedCalibrationError(scheme="quantile")),
+        ("kind", lambda: metrics.ExpectedCalibrationError(kind="binary")),
+        ("norm", lambda: metrics.ExpectedCalibrationError(norm="l3")),
+        ("term", lambda: metrics.BrierScore(term="sharpness")),
+        ("dtype", lambda: metrics.NegativeLogLikelihood(dtype="float16")),
+        (
+            "positive_class",
+            lambda: metrics.ExpectedCalibrationError(kind="positive_class").update_state([0], np.eye(3)[:1]),
+        ),
+        ("before", lambda: metrics.ExpectedCalibrationError(kind="class_wise").reliability()),
+    ],
+)
+def test_unknown_choices_are_refused_by_name(word: str, make) -> None:
+    with pytest.raises(ValueError, match=word):
+        make()
+
+
+# --- Keras ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [*METRICS, "gap"])
+def test_configuration_survives_the_round_trip(name: str) -> None:
+    more = {"dtype": "float64", "from_logits": True}
+    metric = METRICS[name](**more) if name in METRICS else metrics.MutualInformationGap("mine", "float64")
+    again = keras.metrics.deserialize(keras.metrics.serialize(metric))
+    assert type(again) is type(metric) and again.get_config() == metric.get_config()
+    assert again.dtype == "float64"
+
+
+def test_a_compiled_model_reports_and_saves_them(tmp_path) -> None:
+    rng = np.random.default_rng(21)
+    x, y = rng.normal(size=(70, 4)).astype("float32"), rng.integers(0, 3, 70)
+    model = perceptron(4, [], 3)()
+    watched = [make(from_logits=True) for make in METRICS.values()]
+    model.compile("sgd", losses.SparseCategoricalCrossentropy(), metrics=watched)
+    model.fit(x, y, batch_size=16, verbose=0)
+    seen = model.evaluate(x, y, batch_size=16, verbose=0, return_dict=True)
+    for make in METRICS.values():
+        alone = make(from_logits=True)
+        assert seen[alone.name] == pytest.approx(value(alone, y, model.predict(x, verbose=0)), abs=1e-6)
+    assert seen["negative_log_likelihood"] == pytest.approx(seen["loss"], rel=1e-5)
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    assert again.evaluate(x, y, batch_size=16, verbose=0, return_dict=True) == pytest.approx(seen, abs=1e-6)
+
+
+def test_a_mask_of_the_model_reaches_them() -> None:
+    rng = np.random.default_rng(22)
+    x, y = rng.normal(size=(8, 3, 2)).astype("float32"), rng.integers(0, 4, (8, 3))
+    x[2:, 2] = 0
+    model = keras.Sequential([keras.Input((3, 2)), keras.layers.Masking(), keras.layers.Dense(4)])
+    watched = [metrics.NegativeLogLikelihood(from_logits=True)]
+    model.compile("sgd", losses.SparseCategoricalCrossentropy(), metrics=watched)
+    found = model.evaluate(x, y, batch_size=8, verbose=0, return_dict=True)["negative_log_likelihood"]
+    kept = (x != 0).any(-1)
+    alone = metrics.NegativeLogLikelihood(from_logits=True)
+    assert found == pytest.approx(value(alone, y[kept], model.predict(x, verbose=0)[kept]), rel=1e-5)
+
+
+def test_replicates_carry_one_of_each() -> None:
+    rng = np.random.default_rng(23)
+    x, y = rng.normal(size=(70, 4)).astype("float32"), rng.integers(0, 3, 70)
+    weight = rng.uniform(0, 2, 70).astype("float32")
+    replicas = Replicates(perceptron(4, [], 3), [1, 2])
+    watched = [make(from_logits=True) for make in METRICS.values()]
+    replicas.compile(keras.optimizers.SGD(0.1), losses.sparse_categorical_crossentropy, watched)
+    history = replicas.fit(x, y, 16, 1, validation_data=(x, y, weight)).history
+    seen, logits = replicas.evaluate(x, y, 16, weight), replicas.predict(x)
+    for make in METRICS.values():
+        name = make().name
+        assert np.isfinite(history[name]).all() and history[name].shape == (1, 2)
+        alone = [value(make(from_logits=True), y, z, weight) for z in logits]
+        np.testing.assert_allclose(seen[name], alone, atol=1e-6)
+        np.testing.assert_allclose(history[f"val_{name}"][0], alone, atol=1e-6)
+
+
+def test_replicates_report_the_information_gap() -> None:
+    rng = np.random.default_rng(24)
+    x, y = rng.normal(size=(40, 3)).astype("float32"), rng.integers(0, 2, (40, 2))
+    replicas = Replicates(perceptron(3, [], 6), [1, 2])
+    untrained = lambda y, z: keras.ops.sum(0 * z, axis=-1)  # noqa: E731
+    replicas.compile(keras.optimizers.SGD(0.1), untrained, [metrics.MutualInformationGap()])
+    found = replicas.evaluate(x, y, 16)["mutual_information_gap"]
+    alone = [value(metrics.MutualInformationGap(), y, z) for z in replicas.predict(x)]
+    np.testing.assert_allclose(found, alone, rtol=1e-5)
+
+
+# --- gradients, labels of replicates, the diagram ---------------------------------------------------
+
+
+def test_the_gradients_size_and_how_it_is_spread() -> None:
+    y, p = np.array([[1.0, 0, 0], [0, 1, 0]]), np.array([[0.5, 0.5, 0], [0, 1, 0]])
+    np.testing.assert_allclose(metrics.gradient_size(y, p), [np.sqrt(0.5), 0])
+    np.testing.assert_allclose(metrics.gradient_size(np.array([[1.0]]), np.array([[0.2]])), [0.8])
+    size = np.array([np.arange(20.0), np.ones(20)])[:, ::-1]
+    np.testing.assert_allclose(metrics.hardest_share(size), [(19 + 18) / np.arange(20).sum(), 0.1])
+    np.testing.assert_allclose(metrics.hardest_share(size, parts=4)[1], 0.25)
+    np.testing.assert_allclose(metrics.quiet_share(size), [1 / 20, 0])
+    assert np.isnan(metrics.hardest_share(np.zeros(10)))
+    with pytest.raises(ValueError, match="9 examples"):
+        metrics.hardest_share(np.ones(9))
+
+
+def test_labels_are_shared_or_each_replicates_own() -> None:
+    y = np.arange(6).reshape(2, 3)
+    np.testing.assert_array_equal(beside(y, 2, 3), y)
+    np.testing.assert_array_equal(beside(y[0], 2, 3), [y[0], y[0]])
+    square = np.arange(9).reshape(3, 3)
+    assert beside(square, 3, 3).shape == (3, 3, 3), "where R = N the labels are shared"
+    with pytest.raises(ValueError, match=r"\[2, 3\]"):
+        beside(y, 3, 4)
+
+
+def test_the_diagram_leaves_empty_bins_out() -> None:
+    _, (ax,) = figures.panels()
+    p, y = predictions(25)
+    metric = metrics.ExpectedCalibrationError(10)
+    metric.update_state(y, p)
+    seen = metric.reliability()
+    assert np.isnan(seen.confidence[0]) and seen.count[0] == 0 and seen.count.sum() == 400
+    for label in ("one", "two"):
+        figures.reliability_diagram(ax, seen.confidence, seen.accuracy, seen.count, label)
+    _, first, second = ax.lines
+    filled = seen.count > 0
+    np.testing.assert_array_equal(first.get_xdata(), seen.confidence[filled])
+    np.testing.assert_array_equal(second.get_ydata(), seen.accuracy[filled])
+    areas = ax.collections[0].get_sizes()
+    np.testing.assert_allclose(areas / areas.sum(), seen.count[filled] / 400)
+    assert [text.get_text() for text in ax.legend().get_texts()] == ["honest", "one", "two"]

@@ -152,9 +152,9 @@ class Replicates:
             batch_size: examples a step; the last batch of an epoch takes what is left.
             epochs: passes over the data.
             verbose: 1 says how the replicates are run, and shows progress with the mean loss.
-            callbacks: Keras callbacks, called at epochs with logs of [R] arrays. A
-                `keras.callbacks.EarlyStopping` stops each replicate by itself: its weights stay from then
-                on, also in later calls.
+            callbacks: Keras callbacks, called at epochs with logs of [R] arrays; what they put in, the
+                history holds. A `keras.callbacks.EarlyStopping` stops each replicate by itself: its weights
+                stay from then on, also in later calls.
             validation_data: `(x, y)` or `(x, y, sample_weight)`, evaluated after each epoch.
             shuffle: False takes the examples in the order given.
             sample_weight: [N] or [R, N].
@@ -183,8 +183,8 @@ class Replicates:
                     seen = self.test(held_out, batch_size)
                     logs |= {f"val_{name}": value for name, value in seen.items()}
                 logs = {name: np.where(self.active, value, np.nan) for name, value in logs.items()}
-                history.append(self.initial_epoch, logs)
                 listeners.call("on_epoch_end", self.initial_epoch, logs=logs)
+                history.append(self.initial_epoch, logs)  # with what callbacks have put into the logs
                 self.initial_epoch += 1
                 if bar:
                     bar.add(1, [(name, np.nanmean(value)) for name, value in logs.items()])
