@@ -378,6 +378,7 @@ def draw_real(ax, claim: pd.DataFrame) -> None:
     real = claim[claim["check"] == "real"]
     theory = real.groupby("setting", sort=False)["reference"].first()
     places = np.arange(len(theory))
+    ax.axhline(0, color="#999999", linewidth=0.8)
     ax.hlines(theory, places - 0.3, places + 0.3, color=figures.THEORY, label="total correlation")
     shown = {
         "no features": real,
