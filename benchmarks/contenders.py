@@ -134,7 +134,10 @@ def compiled_pair(value: Callable[[Any], Any], z: Any) -> Job:
 def compiled_by_torch(value: Callable[[Any], Any], z: Any) -> Job:
     import torch
 
-    run, z = torch.compile(value) if cpp_compiler() else value, z.requires_grad_()
+    # PyTorch takes all these jobs for one function, and after eight of them falls back to eager unasked.
+    torch._dynamo.config.recompile_limit = 64
+    run = torch.compile(value, dynamic=False) if cpp_compiler() else value
+    z = z.requires_grad_()
 
     def job() -> tuple[Any, Any]:
         loss = run(z)

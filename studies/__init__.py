@@ -16,10 +16,14 @@ NAMES = (
     "execution_paths",
     "saturation",
     "label_smoothing",
+    "weight_decay",
     "softmax_competition",
     "curvature",
+    "surrogate",
     "mutual_information",
     "brier_vs_kl",
+    "gaussian_prior",
+    "laplace_prior",
 )
 
 

@@ -157,7 +157,7 @@ def covariance(p: np.ndarray) -> np.ndarray:
 
 
 def entry(i: int, j: int) -> float:
-    return float(covariance(paths.softmax(np.array([COVARIANCE_LOGITS])))[0, i, j])
+    return float(paths.softmax_jacobian(np.array([COVARIANCE_LOGITS]))[0, i, j])
 
 
 def entry_by_summation(i: int, j: int) -> float:
@@ -191,24 +191,19 @@ def units(scale: str) -> list[Unit]:
 def measure_binary(seeds: tuple[int, ...]) -> pd.DataFrame:
     """Slope and curvature along the logit, y = 1: ours, Keras' from logits, and the Brier score."""
     z = np.concatenate([-LOGITS[:0:-1], LOGITS])
-    own = keras.losses.BinaryCrossentropy
     ours = (("claim", losses.binary_crossentropy), ("control", losses.brier))
     parts = [binary_rows(loss, arm, z, dtype) for dtype in DTYPES for arm, loss in ours]
-    parts += [
-        binary_rows(own(from_logits=True, reduction=None, dtype=dtype), "claim", z, dtype) for dtype in DTYPES
-    ]
+    for dtype in DTYPES:
+        theirs = keras.losses.BinaryCrossentropy(from_logits=True, reduction=None, dtype=dtype)
+        parts.append(binary_rows(theirs, "claim", z, dtype))
     return pd.concat([*parts, *(peak_rows(loss, arm, z) for arm, loss in ours)])
 
 
 def binary_rows(loss, arm: str, z: np.ndarray, dtype: str) -> pd.DataFrame:
     found, true = second(loss, z, dtype), paths.oracle("binary", z, np.ones_like(z)).second
     shared = {"arm": arm, "setting": dtype, "x": z, "resolution": np.finfo(dtype).eps}
-    return pd.concat(
-        [
-            rows.tidy(check="binary", value=found, reference=true, **shared),
-            rows.tidy(check="flat", value=found / true, reference=1.0, **shared),
-        ]
-    )
+    binary = rows.tidy(check="binary", value=found, reference=true, **shared)
+    return pd.concat([binary, rows.tidy(check="flat", value=found / true, reference=1.0, **shared)])
 
 
 def second(loss, z: np.ndarray, dtype: str) -> np.ndarray:
@@ -222,13 +217,12 @@ def peak_rows(loss, arm: str, z: np.ndarray) -> pd.DataFrame:
     slope = np.abs(autodiff.logit_gradient(loss, np.ones((len(z), 1)), z[:, None])[:, 0])
     bend = second(loss, z, "float64")
     here, away = z == 0, np.abs(z) >= 0.5
-    shown = {"arm": arm, "x": z}
     return pd.concat(
         [
             rows.tidy(check="slope", arm=arm, value=slope[here], reference=slope[away].max()),
             rows.tidy(check="turning", arm=arm, value=bend[here], reference=bend[away].max()),
-            rows.tidy(quantity="slope", value=slope, **shown),
-            rows.tidy(quantity="curvature", value=bend, **shown),
+            rows.tidy(quantity="slope", arm=arm, x=z, value=slope),
+            rows.tidy(quantity="curvature", arm=arm, x=z, value=bend),
         ]
     )
 
@@ -253,7 +247,7 @@ def hessian_rows(loss, arm: str, z: np.ndarray, y: np.ndarray, dtype: str) -> pd
     z = z.astype(dtype)
     found, p = autodiff.logit_hessian(loss, y.astype(dtype), z).astype("float64"), paths.softmax(z)
     shared = {"check": "hessian", "arm": arm, "setting": dtype, "resolution": np.finfo(dtype).eps}
-    entries = rows.tidy(value=found, reference=covariance(p), **shared)
+    entries = rows.tidy(value=found, reference=paths.softmax_jacobian(z), **shared)
     if dtype == "float32":
         return entries
     more = [null_rows(found, arm, p)] if arm == "claim" else []
@@ -265,12 +259,8 @@ def null_rows(hessian: np.ndarray, arm: str, p: np.ndarray) -> pd.DataFrame:
     k, clear = hessian.shape[-1], p.min(1) > 1e-6
     rank = (np.linalg.eigvalsh(hessian[clear]) > 1e-9).sum(1)
     shared = {"check": "null_vector", "arm": arm}
-    return pd.concat(
-        [
-            rows.tidy(value=hessian.sum(2), resolution=np.finfo("float64").eps, **shared),
-            rows.tidy(value=rank, reference=k - 1, resolution=1e-3, **shared),
-        ]
-    )
+    null = rows.tidy(value=hessian.sum(2), resolution=np.finfo("float64").eps, **shared)
+    return pd.concat([null, rows.tidy(value=rank, reference=k - 1, resolution=1e-3, **shared)])
 
 
 def spectrum_rows(hessian: np.ndarray, arm: str, p: np.ndarray) -> pd.DataFrame:
@@ -288,23 +278,23 @@ def spectrum_rows(hessian: np.ndarray, arm: str, p: np.ndarray) -> pd.DataFrame:
         rows.tidy(check="spectrum", arm=arm, quantity=name, value=value, resolution=eps)
         for name, value in told.items()
     ]
-    largest = rows.tidy(arm=arm, quantity=f"largest, K = {k}", x=p.max(1), value=eigenvalues[:, -1])
-    smallest = rows.tidy(arm=arm, quantity=f"smallest, K = {k}", x=p.max(1), value=eigenvalues[:, 0])
-    return pd.concat([*parts, largest, smallest])
+    ends = [f"smallest, K = {k}", f"largest, K = {k}"]
+    shown = rows.tidy(arm=arm, quantity=ends, x=p.max(1)[:, None], value=eigenvalues[:, [0, -1]])
+    return pd.concat([*parts, shown])
 
 
 def draw_covariance(seeds: tuple[int, ...]) -> pd.DataFrame:
     """Covariance of one-hot draws against the Hessian by autodiff; and against that of the Brier score."""
     z = np.array([COVARIANCE_LOGITS])
     p, y = special.softmax(z[0]), np.eye(3)[:1]
-    drawn = [np.random.default_rng(seed).choice(3, DRAWS, p=p) for seed in seeds]
-    measured = np.array([np.cov(np.eye(3)[classes].T) for classes in drawn])  # [S, 3, 3]
+    draws = (np.random.default_rng(seed).choice(3, DRAWS, p=p) for seed in seeds)
+    measured = np.array([np.cov(np.eye(3)[classes].T) for classes in draws])  # [S, 3, 3]
+    compared = losses.categorical_crossentropy, losses.categorical_brier
+    hessians = [autodiff.logit_hessian(loss, y, z)[0] for loss in compared]
     parts = []
-    for arm, loss in (("claim", losses.categorical_crossentropy), ("control", losses.categorical_brier)):
-        hessian = autodiff.logit_hessian(loss, y, z)[0]
-        for setting, at in (("variance", (0, 0)), ("covariance", (0, 1))):
-            shared = {"check": "covariance", "arm": arm, "setting": setting, "seed": seeds}
-            parts.append(rows.tidy(value=measured[:, *at], reference=hessian[at], **shared))
+    for setting, at in (("variance", (0, 0)), ("covariance", (0, 1))):
+        shared = {"check": "covariance", "setting": setting, "seed": seeds, "value": measured[:, *at]}
+        parts.append(rows.both_arms("reference", *(each[at] for each in hessians), **shared))
     return pd.concat(parts)
 
 
@@ -314,19 +304,13 @@ def train_curvature(seeds: tuple[int, ...], name: str, examples: int) -> pd.Data
     x, y = given.x_train[:examples], given.y_train[:examples]
     everyone = np.broadcast_to(x, (len(seeds), *x.shape))
     shuffled = np.stack([np.random.default_rng(seed).permutation(y) for seed in seeds])
-    arms = {
-        "claim": curvatures(seeds, x, y, x[:LOOKED_AT]),
-        "control": curvatures(seeds, everyone, shuffled, x[:LOOKED_AT]),
-    }
-    parts = []
-    for arm, value in arms.items():  # [looks, S]
-        shared = {"arm": arm, "setting": name, "seed": seeds}
-        along = {"check": "training_steadily", "quantity": "λ", "x": np.array(LOOKS)[:, None]}
-        parts += [
-            rows.tidy(check="training", value=value[0], reference=value[-1], **shared),
-            rows.tidy(value=value, **along, **shared),
-        ]
-    return pd.concat(parts)
+    arms = (x, y), (everyone, shuffled)
+    true, false = (curvatures(seeds, *given, x[:LOOKED_AT]) for given in arms)  # [looks, S]
+    arm, value = np.array([["claim"], ["control"]]), np.stack([true, false], axis=1)  # [looks, arms, S]
+    along = {"check": "training_steadily", "quantity": "λ", "x": np.array(LOOKS)[:, None, None]}
+    shared = {"arm": arm, "setting": name, "seed": seeds}
+    training = rows.tidy(check="training", value=value[0], reference=value[-1], **shared)
+    return pd.concat([training, rows.tidy(value=value, **along, **shared)])
 
 
 def curvatures(seeds: tuple[int, ...], x: np.ndarray, y: np.ndarray, looked_at: np.ndarray) -> np.ndarray:
@@ -361,8 +345,7 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
 def figure(rows: pd.DataFrame):
     """Slope and curvature along the logit, the spectrum of the Hessian, and curvature in training."""
     canvas, axes = figures.panels(2, 2)
-    draw = (draw_slope, draw_spectrum, draw_smallest, draw_training)
-    for panel, ax in zip(draw, axes, strict=True):
+    for panel, ax in zip((draw_slope, draw_spectrum, draw_smallest, draw_training), axes, strict=True):
         panel(ax, rows)
     return canvas
 

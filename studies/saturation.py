@@ -15,20 +15,7 @@ import numpy as np
 from studies.execution_paths import draw_errors, path_units, wrong_side
 from suite.claims import Check, Claim, Theory, Unit, units_by_set
 from suite.criteria import Equal, Exceeds, Identity
-from suite.lazy import (
-    autodiff,
-    data,
-    figures,
-    keras,
-    losses,
-    metrics,
-    models,
-    optimize,
-    paths,
-    pd,
-    replicates,
-    rows,
-)
+from suite.lazy import autodiff, data, figures, flows, keras, losses, models, paths, pd, replicates, rows
 
 CLAIM = Claim(
     title="Cross-entropy's gradient is p − y: it saturates on easy examples and only there",
@@ -202,26 +189,17 @@ def units(scale: str) -> list[Unit]:
 def measure_identity(seeds: tuple[int, ...]) -> pd.DataFrame:
     """dL/dz on bare logits; squared error is the control."""
     own = keras.losses.BinaryCrossentropy
-    z = np.concatenate([-LOGITS[::-1], LOGITS[1:]])
-    y, z = (each.ravel() for each in np.meshgrid(SOFT_LABELS, z))
-    return pd.concat(
-        rows.tidy(
-            check="gradient",
-            arm=arm,
-            setting=dtype,
-            quantity=[f"gradient y={label:g}" for label in y],
-            x=z,
-            value=slopes(loss, z, y, dtype),
-            reference=paths.oracle("binary", z, y).gradient,
-            resolution=np.finfo(dtype).eps,
-        )
-        for dtype in DTYPES
-        for arm, loss in (
-            ("claim", losses.binary_crossentropy),
-            ("claim", own(from_logits=True, reduction=None, dtype=dtype)),
-            ("control", losses.brier),
-        )
-    )
+    y, z = (each.ravel() for each in np.meshgrid(SOFT_LABELS, np.concatenate([-LOGITS[::-1], LOGITS[1:]])))
+    labels, true = [f"gradient y={label:g}" for label in y], paths.oracle("binary", z, y).gradient
+    parts = []
+    for dtype in DTYPES:
+        keras_own = own(from_logits=True, reduction=None, dtype=dtype)
+        shared = {"check": "gradient", "setting": dtype, "quantity": labels, "x": z, "reference": true}
+        some = (("claim", losses.binary_crossentropy), ("claim", keras_own), ("control", losses.brier))
+        for arm, loss in some:
+            found, eps = slopes(loss, z, y, dtype), np.finfo(dtype).eps
+            parts.append(rows.tidy(arm=arm, value=found, resolution=eps, **shared))
+    return pd.concat(parts)
 
 
 def slopes(loss, z: np.ndarray, y: np.ndarray, dtype: str) -> np.ndarray:
@@ -232,29 +210,16 @@ def slopes(loss, z: np.ndarray, y: np.ndarray, dtype: str) -> np.ndarray:
 
 def measure_tails(seeds: tuple[int, ...]) -> pd.DataFrame:
     """The gradient of our loss and of squared error far out on the easy and on the hard side (y = 1)."""
-    parts = []
+    parts, law = [], {"check": "easy", "x": EASY, "reference": -EASY - np.log1p(np.exp(-EASY))}
     for arm, loss in (("claim", losses.binary_crossentropy), ("control", losses.brier)):
         for dtype in DTYPES:
-            parts.append(
-                rows.tidy(
-                    check="easy",
-                    arm=arm,
-                    setting=dtype,
-                    x=EASY,
-                    value=log_size(slopes(loss, EASY, np.ones_like(EASY), dtype)),
-                    reference=-EASY - np.log1p(np.exp(-EASY)),
-                    resolution=np.finfo(dtype).eps,
-                )
-            )
+            size = np.abs(slopes(loss, EASY, np.ones_like(EASY), dtype))
+            with np.errstate(divide="ignore"):  # −∞ where it has vanished
+                told = {"value": np.log(size), "resolution": np.finfo(dtype).eps}
+            parts.append(rows.tidy(arm=arm, setting=dtype, **told, **law))
         hard = slopes(loss, -HARD, np.ones_like(HARD), "float32")
         parts.append(rows.tidy(check="hard", arm=arm, value=np.abs(hard).min()))
     return pd.concat(parts)
-
-
-def log_size(slope: np.ndarray) -> np.ndarray:
-    """ln|slope|, −∞ where it has vanished."""
-    with np.errstate(divide="ignore"):
-        return np.log(np.abs(slope))
 
 
 def train_focus(seeds: tuple[int, ...], name: str, examples: int) -> pd.DataFrame:
@@ -262,37 +227,24 @@ def train_focus(seeds: tuple[int, ...], name: str, examples: int) -> pd.DataFram
     given = data.load(name)
     x, y = given.x_train[:examples], given.y_train[:examples] % 2
     shuffled = np.stack([np.random.default_rng(seed).permutation(y) for seed in seeds])
-    return pd.concat(
-        [
-            focus_rows(seeds, name, "claim", x, y),
-            focus_rows(seeds, name, "control", np.broadcast_to(x, (len(seeds), *x.shape)), shuffled),
-        ]
-    )
+    claim = focus_rows(seeds, name, "claim", x, y)
+    control = focus_rows(seeds, name, "control", np.broadcast_to(x, (len(seeds), *x.shape)), shuffled)
+    return pd.concat([claim, control])
 
 
 def focus_rows(seeds: tuple[int, ...], name: str, arm: str, x: np.ndarray, y: np.ndarray) -> pd.DataFrame:
     replicas = replicates.Replicates(models.perceptron(x.shape[-1], [64], 1), seeds)
     replicas.compile(keras.optimizers.Adam(1e-3), losses.binary_crossentropy)
-    size = [hardest_share(replicas, x, y)]
+    size = [flows.hardest_share(replicas.predict(x)[..., 0], y)]
     for _ in range(EPOCHS):
         replicas.fit(x, y[..., None].astype("float32"), batch_size=64)
-        size.append(hardest_share(replicas, x, y))
+        size.append(flows.hardest_share(replicas.predict(x)[..., 0], y))
     share, quiet = np.array(size).transpose(1, 0, 2)  # [EPOCHS + 1, R] each
     shown = {"arm": arm, "setting": name, "x": np.arange(EPOCHS + 1)[:, None], "seed": seeds}
-    return pd.concat(
-        [
-            rows.tidy(check="focus", arm=arm, setting=name, seed=seeds, value=share[-1], reference=share[0]),
-            rows.tidy(quantity="hardest tenth's share", value=share, **shown),
-            rows.tidy(quantity="gradient under 0.001", value=quiet, **shown),
-        ]
-    )
-
-
-def hardest_share(replicas: replicates.Replicates, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Share of Σ|p − y| that the largest tenth carries, and fraction under 1e−3: [2, R]."""
-    logits = replicas.predict(x)[..., 0].astype("float64")  # [R, N]
-    size = 1 / (1 + np.exp(np.where(y == 1, logits, -logits)))  # |p − y|
-    return np.stack([metrics.hardest_share(size), metrics.quiet_share(size)])
+    judged = {"check": "focus", "value": share[-1], "reference": share[0]}
+    focus = rows.tidy(arm=arm, setting=name, seed=seeds, **judged)
+    told = (("hardest tenth's share", share), ("gradient under 0.001", quiet))
+    return pd.concat([focus, *(rows.tidy(quantity=name, value=value, **shown) for name, value in told)])
 
 
 def train_recovery(seeds: tuple[int, ...]) -> pd.DataFrame:
@@ -302,40 +254,16 @@ def train_recovery(seeds: tuple[int, ...]) -> pd.DataFrame:
     x, bias = np.repeat(images, len(BIASES), 0), np.tile(BIASES, len(seeds))  # [R, D], [R]
     scale = RATE * (1 + (x**2).sum(1, dtype="float64"))
     linear, exponential = recovery_time(bias) / scale, squared_recovery_time(bias) / scale
-    time = crossing_time(x, bias, losses.binary_crossentropy)
-    squared = crossing_time(x, bias, losses.brier)
+    watched: dict[str, Any] = {"rate": RATE, "steps": STEPS, "stride": STRIDE}
+    time = flows.crossing_time(x, bias, losses.binary_crossentropy, **watched)
+    squared = flows.crossing_time(x, bias, losses.brier, **watched)
     shared = {"setting": [f"b = {b:g}" for b in bias], "x": bias, "seed": np.repeat(seeds, len(BIASES))}
-    arms = [
-        ("recovery", "claim", time, linear),
-        ("recovery", "control", squared, linear),
-        ("recovery_squared", "claim", squared, exponential),
-        ("recovery_squared", "control", time, exponential),
-    ]
+    laws = (("recovery", linear, (time, squared)), ("recovery_squared", exponential, (squared, time)))
     return pd.concat(
         rows.tidy(check=check, arm=arm, value=np.log(measured), reference=np.log(theory), **shared)
-        for check, arm, measured, theory in arms
+        for check, theory, both in laws
+        for arm, measured in zip(("claim", "control"), both, strict=True)
     )
-
-
-def crossing_time(x: np.ndarray, bias: np.ndarray, loss) -> np.ndarray:
-    """Steps of gradient descent from logit −b to 0, interpolated between looks: [R]."""
-    replicas = replicates.Replicates(models.perceptron(x.shape[1], [], 1), range(len(x)))
-    replicas.compile(keras.optimizers.SGD(RATE), loss)
-    kernel, _ = replicas.get_weights()
-    replicas.set_weights([np.zeros_like(kernel), -bias[:, None]])
-    stride = np.repeat(x[:, None], STRIDE, 1)  # [R, STRIDE, D]: STRIDE steps on one and the same example
-    logits = [-bias]
-    while logits[-1].min() < 0 and len(logits) * STRIDE <= STEPS:
-        replicas.fit(stride, np.ones((*stride.shape[:2], 1), "float32"), batch_size=1, shuffle=False)
-        logits.append(replicas.predict(x[:, None])[:, 0, 0])
-    return first_crossing(np.array(logits)) * STRIDE
-
-
-def first_crossing(logits: np.ndarray) -> np.ndarray:
-    """Where each column of [T, R] first reaches 0, by linear interpolation; NaN where it never does."""
-    after = np.argmax(logits >= 0, axis=0)
-    high, low = (np.take_along_axis(logits, np.maximum(at, 0)[None], 0)[0] for at in (after, after - 1))
-    return np.where(after > 0, after - high / np.where(after > 0, high - low, 1), np.nan)
 
 
 def train_slowdown(seeds: tuple[int, ...]) -> pd.DataFrame:
@@ -343,67 +271,24 @@ def train_slowdown(seeds: tuple[int, ...]) -> pd.DataFrame:
     sets = [data.separable(np.random.default_rng(seed), 32, margin=0.3) for seed in seeds]
     x, y = (np.stack(part) for part in zip(*sets, strict=True))  # [S, 32, 2], [S, 32]
     flips = np.stack([np.random.default_rng(seed).permutation(32) < 3 for seed in seeds])
-    separator = np.array([separator_norm(*pair) for pair in zip(x, y, strict=True)])
-    time, loss, norm = descend(x, y)
-    _, stuck, _ = descend(x, np.where(flips, 1 - y, y))
-    _, _, bounded = descend(x, y, weight_decay=1e-3)
+    separator = np.array([data.separator_norm(*pair) for pair in zip(x, y, strict=True)])
+    time, loss, norm = flows.descend(x, y, PHASES)
+    _, stuck, _ = flows.descend(x, np.where(flips, 1 - y, y), PHASES)
+    _, _, bounded = flows.descend(x, y, PHASES, weight_decay=1e-3)
     parts = []
     for arm, losses_seen, norms in (("claim", loss, norm), ("control", stuck, bounded)):
         fall, growth = np.log(losses_seen), norms / separator
-        shared = {"arm": arm, "seed": seeds}
-        some = np.unique(np.geomspace(1, len(time), 40).astype(int)) - 1
-        parts += [
-            rows.tidy(check="slowdown", value=slope(time, fall, LATE), reference=-1.0, **shared),
-            rows.tidy(check="slowdown_early", value=slope(time, fall, EARLY), reference=-1.0, **shared),
-            rows.tidy(check="slowdown_norm", value=slope(time, growth, LATE), reference=1.0, **shared),
-            rows.tidy(quantity="loss", x=time[some, None], value=losses_seen[some], **shared),
-            rows.tidy(quantity="norm", x=time[some, None], value=growth[some], **shared),
-        ]
+        shared, some = {"arm": arm, "seed": seeds}, np.unique(np.geomspace(1, len(time), 40).astype(int)) - 1
+        for check, series, span, law in (
+            ("slowdown", fall, LATE, -1.0),
+            ("slowdown_early", fall, EARLY, -1.0),
+            ("slowdown_norm", growth, LATE, 1.0),
+        ):
+            fitted = flows.log_slope(time, series, span)
+            parts.append(rows.tidy(check=check, value=fitted, reference=law, **shared))
+        for quantity, series in (("loss", losses_seen), ("norm", growth)):
+            parts.append(rows.tidy(quantity=quantity, x=time[some, None], value=series[some], **shared))
     return pd.concat(parts)
-
-
-def slope(time: np.ndarray, values: np.ndarray, span: tuple[float, float]) -> np.ndarray:
-    """Least-squares slope of each column of [T, S] against ln t over a span of time: [S]."""
-    within = (time >= span[0]) & (time <= span[1])
-    return np.polyfit(np.log(time[within]), values[within], 1)[0]
-
-
-def descend(
-    x: np.ndarray, y: np.ndarray, weight_decay: float | None = None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Time [T], training loss [T, S] and weight norm [T, S] along full-batch gradient descent.
-
-    The rate grows as the loss flattens; where a finite minimum keeps it curved, the steps come to overshoot.
-    """
-    replicas = replicates.Replicates(models.perceptron(2, [], 1, use_bias=False), range(len(x)))
-    optimizer = keras.optimizers.SGD(1.0, weight_decay=weight_decay)
-    replicas.compile(optimizer, losses.binary_crossentropy)
-    stride = 100  # steps between looks
-    many, labels = np.tile(x, (1, stride, 1)), np.tile(y, (1, stride))[..., None].astype("float32")
-    time, loss, norm = [0.0], [], []
-    for steps, rate in PHASES:
-        optimizer.learning_rate = rate
-        for _ in range(steps // stride):
-            replicas.fit(many, labels, batch_size=x.shape[1], shuffle=False)
-            (w,) = replicas.get_weights()  # [S, 2, 1]
-            margins = np.where(y == 1, 1, -1) * (x @ w.astype("float64"))[..., 0]
-            time.append(time[-1] + stride * rate)
-            loss.append(np.logaddexp(0, -margins).mean(1))
-            norm.append(np.linalg.norm(w[..., 0], axis=1))
-    return np.array(time[1:]), np.array(loss), np.array(norm)
-
-
-def separator_norm(x: np.ndarray, y: np.ndarray) -> float:
-    """Norm of the hard-margin separator through the origin: min ‖w‖ with margins of at least 1, by SciPy."""
-    signed = np.where(y == 1, 1, -1)[:, None] * x.astype("float64")
-    best = optimize.minimize(
-        lambda w: w @ w / 2,
-        x0=np.linalg.lstsq(signed, np.ones(len(x)), rcond=None)[0],
-        jac=lambda w: w,
-        constraints={"type": "ineq", "fun": lambda w: signed @ w - 1, "jac": lambda w: signed},
-        method="SLSQP",
-    )
-    return float(np.linalg.norm(best.x)) if best.success else np.nan
 
 
 # --- table and figure -------------------------------------------------------------------------------
@@ -480,25 +365,22 @@ def draw_recovery(ax, rows: pd.DataFrame) -> None:
 
 
 def draw_loss(ax, rows: pd.DataFrame) -> None:
-    for arm, label in (("claim", "separable"), ("control", "a tenth flipped")):
-        figures.curve(ax, rows[(rows["quantity"] == "loss") & (rows["arm"] == arm)], label)
+    draw_slowdown(ax, rows, "loss", "a tenth flipped")
     t = np.geomspace(*LATE, 10)
     figures.theory_line(ax, t, 4 / t, "slope −1")
-    ax.set(
-        title="Training loss", xlabel="time t = steps × rate", ylabel="mean loss", xscale="log", yscale="log"
-    )
+    ax.set(title="Training loss", ylabel="mean loss", yscale="log")
     ax.legend()
 
 
 def draw_norm(ax, rows: pd.DataFrame) -> None:
-    for arm, label in (("claim", "separable"), ("control", "weight decay")):
-        figures.curve(ax, rows[(rows["quantity"] == "norm") & (rows["arm"] == arm)], label)
+    draw_slowdown(ax, rows, "norm", "weight decay")
     t = np.geomspace(*LATE, 10)
     figures.theory_line(ax, t, np.log(t) - 1, "slope 1")
-    ax.set(
-        title="Weight norm",
-        xlabel="time t = steps × rate",
-        ylabel="‖w‖ / ‖ŵ‖",
-        xscale="log",
-    )
+    ax.set(title="Weight norm", ylabel="‖w‖ / ‖ŵ‖")
     ax.legend()
+
+
+def draw_slowdown(ax, rows: pd.DataFrame, quantity: str, control: str) -> None:
+    for arm, label in (("claim", "separable"), ("control", control)):
+        figures.curve(ax, rows[(rows["quantity"] == quantity) & (rows["arm"] == arm)], label)
+    ax.set(xlabel="time t = steps × rate", xscale="log")

@@ -184,10 +184,10 @@ def gradient_rows(z: np.ndarray, y: np.ndarray, dtype: str) -> pd.DataFrame:
         ("control", losses.categorical_brier, hot),
     ]
     shared = {"check": "gradient", "setting": dtype, "resolution": np.finfo(dtype).eps}
+    reference = paths.softmax_gradient(z, y)
     parts = []
     for arm, loss, labels in arms:
         found = autodiff.logit_gradient(loss, labels, z).astype("float64")
-        reference = paths.softmax(z) - y
         parts.append(rows.tidy(arm=arm, quantity="component", value=found, reference=reference, **shared))
         parts.append(rows.tidy(arm=arm, quantity="sum", value=found.sum(1), **shared))
     return pd.concat(parts)
@@ -200,8 +200,8 @@ def measure_coupling(seeds: tuple[int, ...]) -> pd.DataFrame:
         z, y = drawn(k)
         soft = autodiff.logit_hessian(losses.categorical_crossentropy, y, z)
         apart = k * autodiff.logit_hessian(losses.binary_crossentropy, y, z)  # ours averages over the K
-        p, off = paths.softmax(z), ~np.eye(k, dtype=bool)
-        law = -(p[:, :, None] * p[:, None, :])[:, off]
+        off = ~np.eye(k, dtype=bool)
+        law = paths.softmax_jacobian(z)[:, off]
         eps = np.finfo("float64").eps
         parts += [
             rows.tidy(check="one_logit", value=soft[:, off], reference=law, resolution=eps),

@@ -306,7 +306,9 @@ def train_bases(seeds: tuple[int, ...]) -> pd.DataFrame:
     weights = {run: trained(seeds, *run) for run in everything}
     start = replicates.Replicates(models.perceptron(64, [32], 10), seeds).get_weights()
     return pd.concat(
-        rows.tidy(check=check, arm=arm, seed=seeds, value=distance(weights[run], weights[natural], start))
+        rows.tidy(
+            check=check, arm=arm, seed=seeds, value=models.distance(weights[run], weights[natural], start)
+        )
         for check, (natural, *both) in compared.items()
         for arm, run in zip(("claim", "control"), both, strict=True)
     )
@@ -324,15 +326,6 @@ def trained(seeds: tuple[int, ...], made, rate: float, divisor: float, penalty: 
     replicas.compile(made(rate), lambda y, z: losses.sparse_categorical_crossentropy(y, z) / divisor)
     replicas.fit(digits.x_train, digits.y_train, batch_size=BATCH, epochs=EPOCHS)
     return replicas.get_weights()
-
-
-def distance(one: list[np.ndarray], other: list[np.ndarray], start: list[np.ndarray]) -> np.ndarray:
-    """‖one − other‖ / ‖other − start‖ of each replicate: [R]."""
-    apart, went = (
-        np.sqrt(sum(((a - b) ** 2).reshape(len(a), -1).sum(1) for a, b in zip(*pair, strict=True)))
-        for pair in ((one, other), (other, start))
-    )
-    return apart / went
 
 
 # --- table and figure -------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 Function = Callable[[Any], Any]
+Functions = Callable[[Any], tuple[Any, ...]]
 
 
 def gradient(function: Function) -> Function:
@@ -18,40 +19,65 @@ def gradient(function: Function) -> Function:
     Where the function treats examples apart, that is each example's own gradient. What does not depend on z
     has a gradient of 0.
     """
+    both = differentiated(lambda z: (function(z),))
+    return lambda z: both(z)[0]
+
+
+def derivatives(function: Function) -> Callable[[Any], tuple[Any, Any, Any]]:
+    """z ↦ (function(z), its gradient, the gradient of that), in one pass; of each example, as `gradient`."""
+    twice = differentiated(differentiated(lambda z: (function(z),)))
+    return lambda z: twice(z)[::-1]
+
+
+def differentiated(function: Functions) -> Functions:
+    """z ↦ (∂ Σ first / ∂z, first, …) for a function z ↦ (first, …): what it gives is computed once."""
     backend = keras.backend.backend()
     if backend == "tensorflow":
         return with_tape(function)
     if backend == "jax":
-        import jax
-
-        return jax.grad(lambda z: ops.sum(function(z)))
+        return with_jax(function)
     if backend == "torch":
         return with_torch(function)
     raise NotImplementedError(f"Derivatives are taken on tensorflow, jax and torch, not on {backend}.")
 
 
-def with_tape(function: Function) -> Function:
+def with_tape(function: Functions) -> Functions:
     import tensorflow as tf
 
-    def slope(z: Any) -> Any:
+    def slope(z: Any) -> tuple[Any, ...]:
         with tf.GradientTape() as tape:
             tape.watch(z)
-            value = function(z)
-        return tape.gradient(value, z, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+            first, *others = function(z)
+        none = tf.UnconnectedGradients.ZERO
+        return tape.gradient(first, z, unconnected_gradients=none), first, *others
 
     return slope
 
 
-def with_torch(function: Function) -> Function:
+def with_jax(function: Functions) -> Functions:
+    import jax
+
+    def total(z: Any) -> tuple[Any, tuple[Any, ...]]:
+        first, *others = function(z)
+        return ops.sum(first), (first, *others)
+
+    def slope(z: Any) -> tuple[Any, ...]:
+        found, told = jax.grad(total, has_aux=True)(z)
+        return found, *told
+
+    return slope
+
+
+def with_torch(function: Functions) -> Functions:
     import torch
 
-    def slope(z: Any) -> Any:
+    def slope(z: Any) -> tuple[Any, ...]:
         z = z if z.requires_grad else z.detach().requires_grad_()
-        value = function(z).sum()
-        if not value.requires_grad:
-            return torch.zeros_like(z)
-        (found,) = torch.autograd.grad(value, z, create_graph=True, allow_unused=True)
-        return torch.zeros_like(z) if found is None else found
+        first, *others = function(z)
+        found = None
+        if first.requires_grad:
+            (found,) = torch.autograd.grad(first.sum(), z, create_graph=True, allow_unused=True)
+        return torch.zeros_like(z) if found is None else found, first, *others
 
     return slope
 

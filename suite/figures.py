@@ -125,6 +125,28 @@ def curve(ax: Axes, rows: pd.DataFrame, label: str = "", **line: Any) -> None:
     mean_with_interval(ax, wide.columns.to_numpy(), wide.to_numpy(), label, **line)
 
 
+def intervals(ax: Axes, values: pd.Series, level: float = LEVEL) -> None:
+    """Means over seeds with Student's t intervals, one above the other: a colour a name, a row a case.
+
+    Args:
+        ax: where to draw.
+        values: over an index of a name for the legend, whatever makes up the case, and the seed.
+        level: coverage of each interval.
+    """
+    samples: dict[str, dict[str, list[float]]] = {}
+    for (name, *case, _), value in zip(values.index.tolist(), values, strict=True):
+        samples.setdefault(name, {}).setdefault("\n".join(case), []).append(value)
+    cases = list(dict.fromkeys(case for found in samples.values() for case in found))
+    for i, (name, found) in enumerate(samples.items()):
+        points = [estimates.mean(np.array(each), level) for each in found.values()]
+        place = [cases.index(case) + 0.16 * (i - (len(samples) - 1) / 2) for case in found]
+        reach = [[p.value - p.lo for p in points], [p.hi - p.value for p in points]]
+        ax.errorbar([p.value for p in points], place, xerr=reach, fmt="os^D"[i], label=name)
+    ax.set_yticks(range(len(cases)), cases, fontsize=8)
+    ax.invert_yaxis()
+    ax.legend()
+
+
 def theory_line(ax: Axes, x: Any, y: Any, label: str = "theory", **line: Any) -> None:
     """Theory looks the same in every figure: dark, dashed, above the data. `y` may be one number."""
     style: dict[str, Any] = {"color": THEORY, "linestyle": (0, (4, 2.2)), "linewidth": 1.4, "zorder": 5}

@@ -12,19 +12,27 @@ from typing import TYPE_CHECKING, Any
 
 MODULES = {
     "keras": "keras",
+    "linear_model": "sklearn.linear_model",
     "optimize": "scipy.optimize",
     "special": "scipy.special",
     "autodiff": "suite.autodiff",
     "data": "suite.data",
+    "expected": "suite.expected",
     "figures": "suite.figures",
+    "flows": "suite.flows",
     "heads": "suite.paths.heads",
+    "independence": "suite.independence",
+    "information": "suite.information",
     "losses": "suite.losses",
     "metrics": "suite.metrics",
     "models": "suite.models",
+    "optimizers": "suite.optimizers",
     "paths": "suite.paths",
     "probing": "suite.paths.probing",
+    "regularizers": "suite.regularizers",
     "replicates": "suite.replicates",
     "rows": "suite.rows",
+    "scores": "suite.scores",
     "pd": "pandas",
     "sns": "seaborn",
 }
@@ -44,8 +52,26 @@ if TYPE_CHECKING:
     import pandas as pd
     import seaborn as sns
     from scipy import optimize, special
+    from sklearn import linear_model
 
-    from suite import autodiff, data, figures, losses, metrics, models, paths, replicates, rows
+    from suite import (
+        autodiff,
+        data,
+        expected,
+        figures,
+        flows,
+        independence,
+        information,
+        losses,
+        metrics,
+        models,
+        optimizers,
+        paths,
+        regularizers,
+        replicates,
+        rows,
+        scores,
+    )
     from suite.paths import heads, probing
 else:
     globals().update({name: Lazy(target) for name, target in MODULES.items()})
@@ -53,18 +79,26 @@ else:
 __all__ = [
     "autodiff",
     "data",
+    "expected",
     "figures",
+    "flows",
     "heads",
+    "independence",
+    "information",
     "keras",
+    "linear_model",
     "losses",
     "metrics",
     "models",
     "optimize",
+    "optimizers",
     "paths",
     "pd",
     "probing",
+    "regularizers",
     "replicates",
     "rows",
+    "scores",
     "sns",
     "special",
 ]

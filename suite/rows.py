@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,3 +45,41 @@ def typed(frame: pd.DataFrame) -> pd.DataFrame:
     numbers = ("x", "value", "reference", "resolution")
     kinds = {n: "float64" if n in numbers else "int64" if n == "seed" else "str" for n in COLUMNS}
     return frame[list(COLUMNS)].astype(kinds)
+
+
+def both_arms(column: str, claim: Any, control: Any, /, **shared: Any) -> pd.DataFrame:
+    """Rows of a claim and of its control, which differ in one column and share the others."""
+    arms = (("claim", claim), ("control", control))
+    return pd.concat([tidy(**shared, **{column: value, "arm": arm}) for arm, value in arms])
+
+
+def compared(
+    found: Mapping[str, Mapping[str, Any]],
+    checks: Mapping[str, Sequence[str]],
+    unshown: Mapping[str, Mapping[str, Any]] | None = None,
+    **shared: Any,
+) -> pd.DataFrame:
+    """Every subject's scores, and the checks that compare two of the subjects.
+
+    Args:
+        found: scores [S] by subject and name; they are shown as the quantity `subject: name`.
+        checks: by id the name of a score and three subjects: whose score is the value, whose it is held
+            against, and whose in the control. A check whose first subject is not there is left out.
+        unshown: more of `found`, for controls alone.
+        shared: all other columns.
+    """
+    each = [(subject, score) for subject, scores in found.items() for score in scores]
+    parts = [tidy(quantity=f"{one}: {score}", value=found[one][score], **shared) for one, score in each]
+    known = {**found, **(unshown or {})}
+    for check, (score, subject, *others) in checks.items():
+        if subject in found:
+            against = (known[other][score] for other in others)
+            parts.append(both_arms("reference", *against, check=check, value=found[subject][score], **shared))
+    return pd.concat(parts)
+
+
+def scored(rows: pd.DataFrame, *parts: str) -> pd.DataFrame:
+    """The scores among `compared` rows: `score` is their name, `parts` those of the subject."""
+    told = rows[rows["quantity"].str.contains(": ")]
+    pattern = ", ".join(f"(?P<{part}>.*)" for part in parts)
+    return told.assign(**told["quantity"].str.extract(f"{pattern}: (?P<score>.*)"))

@@ -15,8 +15,11 @@ FILES = (
     "tests/test_replicates_fit.py",
     "tests/test_findings.py",
     "tests/test_identities.py",
+    "tests/test_joint.py tests/test_chain.py",
     "tests/test_doctor.py",
-    "tests/test_metrics.py tests/test_calibration.py tests/test_callbacks.py",  # in one process: imports cost
+    # In one process: imports cost.
+    "tests/test_regularizers.py tests/test_optimizers.py",
+    "tests/test_metrics.py tests/test_calibration.py tests/test_callbacks.py",
 )
 ROOT = Path(__file__).parents[1]
 

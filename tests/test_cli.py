@@ -110,7 +110,8 @@ def test_the_data_sets_are_listed_with_licence_and_whether_they_are_there(projec
     lines = {line.split()[0]: line for line in project.crosscheck("data").stdout.splitlines()}
     assert "not prepared" in lines["mnist"]
     assert "prepared" in lines["digits"] and "not prepared" not in lines["digits"]
-    assert "MIT" in lines["fashion_mnist"]
+    assert "MIT" in lines["fashion_mnist"] and "CC BY 3.0" in lines["clinc_oos"]
+    assert "none stated" in lines["emotions"] and "GPL-3.0" in lines["fashion_mnist_h"]
 
 
 def test_original_files_without_a_name_are_refused(project: throwaway.Project) -> None:

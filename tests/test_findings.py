@@ -42,6 +42,16 @@ def test_the_clip_is_what_kills_the_gradient_of_a_probability(loss: str) -> None
     assert probe(path, *wrong).gradient == pytest.approx(-1, abs=1e-5)
 
 
+@pytest.mark.parametrize("loss", ["binary", "categorical"])
+def test_the_clip_is_what_kills_the_gradient_of_a_focal_loss_from_logits(loss: str) -> None:
+    path, wrong = on("logits", loss=loss, implementation="keras focal"), (np.array([-20.0]), np.ones(1))
+    found = bool(paths.cause(path))
+    assert found == (loss == "categorical" or not TENSORFLOW)
+    assert probe(path, *wrong).gradient == pytest.approx(0 if found else -1, abs=1e-6)
+    keras.config.set_epsilon(1e-30)
+    assert probe(path, *wrong).gradient == pytest.approx(-1, abs=1e-5)
+
+
 @pytest.mark.skipif(not TENSORFLOW, reason="only TensorFlow looks for the logits")
 def test_the_cast_is_what_hides_the_logits_in_half_precision() -> None:
     path = on("dense", "mixed_float16")
@@ -75,7 +85,7 @@ def test_other_backends_never_ask_for_the_logits(head: str) -> None:
 @pytest.mark.parametrize("policy", paths.POLICIES)
 @pytest.mark.parametrize("head", paths.HEADS)
 def test_a_cause_is_told_exactly_where_the_gradient_is_lost(head: str, policy: str) -> None:
-    for path in paths.grid(["binary"], BACKEND, ["eager"], [policy]):
+    for path in paths.grid(["binary", "categorical"], BACKEND, ["eager"], [policy]):
         if path.head == head:
             survives = abs(slope(path) + 1) <= paths.LOST
             assert bool(paths.cause(path)) == bool(paths.remedy(path)) == (not survives)

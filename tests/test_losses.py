@@ -286,6 +286,15 @@ def test_binary_losses_are_symmetric_in_the_two_classes(logits):
 # --- shapes and dtypes ------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_zero_one_loss_counts_errors_and_has_no_slope(dtype):
+    z = np.array([[2, 1, 0], [1, 2, 0], [1, 1, 0], [-5, -4, -3], [1e4, -1e4, 0]], dtype)
+    y = np.array([0, 0, 0, 2, 1], "int32")
+    for labels in (y, y[:, None]):
+        np.testing.assert_array_equal(losses.zero_one(labels, z), np.array([0, 1, 0.5, 0, 1], dtype))
+    np.testing.assert_array_equal(logit_gradient(losses.zero_one, y, z), np.zeros_like(z))
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_one_value_an_example(name):
     y, z = example(name, n=6)

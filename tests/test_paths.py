@@ -50,10 +50,11 @@ def test_a_path_reads_as_its_parts():
 
 def test_the_grid_holds_each_path_once_and_ours_on_logits_alone():
     everywhere = paths.grid(["binary"])
-    direct, fitted = 4 * 2 + 3, 4 * 1 + 2  # four sigmoid heads and the logits; Keras' two or one, and ours
+    direct, fitted = 4 * 4 + 5, 4 * 2 + 3  # four sigmoid heads and the logits; Keras' four or two, and ours
     assert len(set(everywhere)) == len(everywhere) == len(paths.POLICIES) * (3 * direct + 3 * fitted)
     assert {path.entry for path in everywhere if path.implementation == "ours"} == {"logits"}
-    assert len(paths.grid()) == len(paths.LOSSES) * len(everywhere)
+    assert len(paths.grid(["categorical"])) == len(everywhere)  # of sparse labels there is no focal loss
+    assert len(paths.grid(["sparse"])) == len(everywhere) - len(paths.POLICIES) * 6 * len(paths.HEADS)
 
 
 def test_the_grid_can_be_narrowed():
@@ -307,3 +308,13 @@ def test_the_dtype_policy_is_restored_whatever_happens(mode):
     with pytest.raises(RuntimeError, match="on purpose"):
         one(path, 1.0, loss=raising)
     assert keras.config.dtype_policy().name == before
+
+
+def test_softmax_derivatives_at_50_digits_keep_what_float64_would_lose() -> None:
+    """At a lead of 40, p rounds to 1: p − 1 and p (1 − p) are −2e^−40 and 2e^−40 for three classes."""
+    z, y = np.array([[40.0, 0.0, 0.0]]), np.eye(3)[:1]
+    small = np.exp(-40)
+    np.testing.assert_allclose(paths.softmax_gradient(z, y), [[-2 * small, small, small]], rtol=1e-14)
+    jacobian = [[2, -1, -1], [-1, 1, 0], [-1, 0, 1]]
+    np.testing.assert_allclose(paths.softmax_jacobian(z)[0] / small, jacobian, rtol=1e-14, atol=1e-14)
+    np.testing.assert_allclose(paths.softmax(z), [[1, small, small]], rtol=1e-14)

@@ -10,7 +10,16 @@ from scipy.integrate import quad
 from scipy.optimize import linprog
 from scipy.stats import multivariate_normal
 
-from suite.data import CommonCause, GaussianMixture, overlapping, separable
+from suite.data import (
+    CommonCause,
+    GaussianMixture,
+    hinge_slope,
+    overlapping,
+    reliability,
+    samples,
+    separable,
+    worth,
+)
 
 MIXTURES = [
     GaussianMixture(2.0),
@@ -168,3 +177,63 @@ def test_common_cause_samples_follow_it(model):
 def test_generators_refuse_impossible_parameters(make):
     with pytest.raises(ValueError, match=r"needs|must be|too small"):
         make()
+
+
+SLOPES, OFFSET = np.array([[1.5, 0.4, -0.3], [0.8, -1.0, 0.2], [-0.5, 0.1, 0.0]]), np.array([-0.5, 1.0, 0.3])
+MANY = 400_000
+
+
+@pytest.mark.parametrize("feature", [np.positive, np.abs], ids=["seen", "its size"])
+def test_the_worth_of_scores_is_what_samples_show(feature):
+    mixture = GaussianMixture(1.5, dim=3, prior=0.3)
+    x, y = mixture.sample(np.random.default_rng(0), MANY)
+    eta = mixture.posterior(x)
+    x[:, 0] = feature(x[:, 0])
+    score = x @ SLOPES.T + OFFSET  # [n, R]
+    p = 1 / (1 + np.exp(-score))
+    found = worth(mixture, SLOPES, OFFSET, feature)
+    np.testing.assert_allclose(found.error, ((score > 0) != y[:, None]).mean(0), atol=0.003)
+    np.testing.assert_allclose(found.distance**2, ((p - eta[:, None]) ** 2).mean(0), atol=0.001)
+    kl = eta[:, None] * np.log(eta[:, None] / p) + (1 - eta[:, None]) * np.log((1 - eta[:, None]) / (1 - p))
+    np.testing.assert_allclose(found.excess, kl.mean(0), atol=0.005)
+
+
+def test_the_posterior_itself_is_worth_the_bayes_error():
+    mixture = GaussianMixture(2.0, dim=2, prior=0.2)
+    found = worth(mixture, np.array([[2.0, 1e-9]]), np.array([np.log(0.2 / 0.8)]))
+    np.testing.assert_allclose(found.error, mixture.bayes_error(), rtol=1e-3)  # a step between two nodes
+    np.testing.assert_allclose((found.distance, found.excess), 0, atol=1e-7)
+
+
+@pytest.mark.parametrize("row", range(len(SLOPES)))
+def test_reliability_is_what_samples_show(row):
+    mixture, chance = GaussianMixture(1.5, dim=3, prior=0.3), np.array([0.25, 0.35, 0.5])
+    slopes, offset = SLOPES[row : row + 1], OFFSET[row : row + 1]
+    (told,), (often,) = reliability(mixture, slopes, offset, chance)
+    x, y = mixture.sample(np.random.default_rng(1), MANY)
+    p = 1 / (1 + np.exp(-(x @ slopes[0] + offset[0])))
+    width = 0.01  # of the chance, to either side
+    ends = np.sort([reliability(mixture, slopes, offset, chance + d)[0][0] for d in (-width, width)], axis=0)
+    for k, (low, high) in enumerate(ends.T):
+        near = (p > low) & (p < high)
+        assert low < told[k] < high
+        assert abs(y[near].mean() - chance[k]) < 4 * np.sqrt(0.25 / near.sum())
+        assert near.mean() / (2 * width) == pytest.approx(often[k], rel=0.05)
+
+
+@pytest.mark.parametrize("separation", [0.5, 1.0, 3.0])
+def test_hinge_slope_is_where_the_hinge_risk_is_least(separation):
+    m = np.random.default_rng(2).normal(separation / 2, 1, MANY)
+    best = hinge_slope(separation)
+    risk = [np.maximum(0, 1 - w * m).mean() for w in (0.9 * best, best, 1.1 * best)]
+    assert risk[1] < min(risk[0], risk[2])
+
+
+def test_samples_are_those_of_each_mixture_and_seed():
+    mixtures = [GaussianMixture(1.0), GaussianMixture(3.0, prior=0.2)]
+    x, y = samples(mixtures, (4, 7), 50)
+    assert x.shape == (4, 50, 2)
+    for r, (mixture, seed) in enumerate(itertools.product(mixtures, (4, 7))):
+        own_x, own_y = mixture.sample(np.random.default_rng(seed), 50)
+        np.testing.assert_array_equal(x[r], own_x)
+        np.testing.assert_array_equal(y[r], own_y)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -24,22 +25,24 @@ def missing(builder: DatasetBuilder) -> list[str]:
     return [url for url in builder.url_infos or () if not resource.is_locally_cached(_place(builder, url))]
 
 
-def seed(builder: DatasetBuilder, source: Path) -> None:
-    """Copy the original files from `source` into the download cache, under the names that TFDS looks for.
+def seed(builder: DatasetBuilder, folders: Sequence[Path]) -> None:
+    """Copy the original files from the folders into the download cache, under the names that TFDS looks for.
 
     A file is taken, whatever its name, when its size and sha256 are those on TFDS's records. TFDS trusts its
     cache, so this is the only check.
 
     Raises:
-        UsageError: the cache lacks a file that `source` does not hold either.
+        UsageError: the cache lacks a file that no folder holds either.
     """
     wanted = missing(builder)
-    found = {_key(path): path for path in sorted(source.glob("*")) if path.is_file()}
+    paths = [path for folder in folders for path in sorted(folder.glob("*")) if path.is_file()]
+    found = {_key(path): path for path in paths}
     keys = {url: (builder.url_infos[url].size, builder.url_infos[url].checksum) for url in wanted}
     absent = [url for url in wanted if keys[url] not in found]
     if absent:
         files = "; ".join(f"{_name(url)} ({keys[url][0]} bytes, sha256 {keys[url][1]})" for url in absent)
-        raise UsageError(f"{source} holds no file with the size and sha256 of the original of: {files}.")
+        places = " or ".join(map(str, folders))
+        raise UsageError(f"No file in {places} has the size and sha256 of the original of: {files}.")
     for url in wanted:
         _lay_out(builder, url, found[keys[url]])
 

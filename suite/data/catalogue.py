@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -14,37 +13,22 @@ from typing import TypeVar
 import numpy as np
 
 from suite.data import bundled, packed, sources
+from suite.data.entries import CATALOGUE, lookup
 from suite.errors import UsageError
 from suite.files import remedy
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Entry:
-    """What is known of a set before it is there; where to fetch it from is TFDS's own knowledge."""
-
-    version: str  # of the TFDS builder
-    classes: int
-    shape: tuple[int, int, int]  # height, width, channels
-    peak: int  # the largest pixel value, scaled to 1
-    licence: str
-    origin: Callable[[], bytes] | None = None  # original bytes of a set that needs no download
-
-
-CATALOGUE: dict[str, Entry] = {
-    "digits": Entry("1.0.0", 10, (8, 8, 1), 16, "CC BY 4.0", bundled.digits),
-    "mnist": Entry("3.0.1", 10, (28, 28, 1), 255, "commonly stated as CC BY-SA 3.0"),
-    "fashion_mnist": Entry("3.0.1", 10, (28, 28, 1), 255, "MIT"),
-}
-
-
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """A set in memory.
 
-    x is float32 in [0, 1], [N, D] with D the product of `shape` (height, width, channels); y is int32, [N].
-    The order is TFDS's: shuffled, and always the same.
+    x is float32, [N, D] with D the product of `shape`: pixels in [0, 1] (`shape` is height, width, channels),
+    numbers as published, or 0 and 1 for absent and present words. y is int32, [N], a class; [N, L] where an
+    example may have several labels, each 0 or 1; or float32, [N, K], shares of people that chose each class.
+    The digits and the sets of TFDS's catalogue come in TFDS's order, shuffled and always the same, the others
+    in that of their files. Where TFDS has a validation split too, it is left out.
     """
 
     name: str
@@ -55,20 +39,9 @@ class Dataset:
     x_test: np.ndarray
     y_test: np.ndarray
     classes: int
-    shape: tuple[int, int, int]
-
-
-def lookup(name: str) -> Entry:
-    """The entry of that name.
-
-    Raises:
-        UsageError: there is none.
-    """
-    if name in CATALOGUE:
-        return CATALOGUE[name]
-    close = difflib.get_close_matches(name, CATALOGUE, n=1)
-    hint = f" Did you mean '{close[0]}'?" if close else ""
-    raise UsageError(f"Unknown data set '{name}'.{hint} Known: {', '.join(CATALOGUE)}.")
+    shape: tuple[int, ...]
+    x_outside_train: np.ndarray | None = None  # inputs of no class, in the sets that have them
+    x_outside_test: np.ndarray | None = None
 
 
 def data_dir() -> Path:
@@ -89,10 +62,14 @@ def prepared(name: str) -> bool:
 def prepare(name: str, source: Path | None = None) -> None:
     """Download a set and prepare it, once; with `source`, from the original files in `source/<name>/`.
 
+    They may also lie in a folder of `source` that several sets share, such as `mulan` (`Entry.folders`).
+
     Raises:
-        UsageError: unknown name, no network, wrong or missing original files, or no place to write.
+        UsageError: unknown name, no network, no way to download the set, wrong or missing original files, or
+            no place to write.
     """
-    _ensure(name, fetch=True, source=source / name if source else None)
+    folders = [source / folder for folder in (name, *lookup(name).folders)] if source else []
+    _ensure(name, fetch=True, originals=folders)
 
 
 def load(name: str) -> Dataset:
@@ -105,10 +82,10 @@ def load(name: str) -> Dataset:
     """
     entry = lookup(name)
     checksum, arrays = _packed(name, packed.read)
-    x_train, x_test = (np.divide(arrays[x], entry.peak, dtype=np.float32) for x in ("x_train", "x_test"))
-    y_train, y_test = (arrays[y].astype(np.int32) for y in ("y_train", "y_test"))
-    content = x_train, y_train, x_test, y_test
-    return Dataset(name, entry.version, checksum, *content, entry.classes, entry.shape)
+    content = {
+        key: (entry.x if key.startswith("x_") else entry.y).unpack(stored) for key, stored in arrays.items()
+    }
+    return Dataset(name, entry.version, checksum, **content, classes=entry.classes, shape=entry.shape)
 
 
 def identity(name: str) -> str:
@@ -126,7 +103,9 @@ def identity(name: str) -> str:
 
 
 def _folder(name: str) -> Path:
-    return data_dir() / "crosscheck" / name / CATALOGUE[name].version
+    entry = CATALOGUE[name]
+    recipe = entry.x.recipe()
+    return data_dir() / "crosscheck" / name / (f"{entry.version}-{recipe}" if recipe else entry.version)
 
 
 def _in_tfds(name: str) -> bool:
@@ -143,17 +122,17 @@ def _packed(name: str, read: Callable[[Path], T]) -> T:
     return read(_folder(name))
 
 
-def _ensure(name: str, fetch: bool = False, source: Path | None = None) -> None:
+def _ensure(name: str, fetch: bool = False, originals: Sequence[Path] = ()) -> None:
     """Pack the set unless it is, from TFDS; have TFDS prepare it first where `fetch` allows."""
     entry, folder = lookup(name), _folder(name)
     with _alone(name):
         if _sound(folder):
             return
-        if entry.origin or (fetch and not _in_tfds(name)):
-            sources.prepare(name, entry.version, data_dir(), source, afresh=entry.origin is not None)
+        if entry.origin or (fetch and not _in_tfds(name) and (originals or not entry.archive)):
+            sources.prepare(name, entry.version, data_dir(), originals, afresh=entry.origin is not None)
         if not _in_tfds(name):
             raise _missing(name)
-        arrays = sources.arrays(name, entry.version, data_dir())
+        arrays = sources.arrays(name, entry, data_dir())
         checksum = bundled.checksum(entry.origin) if entry.origin else packed.content_checksum(arrays)
         packed.write(folder, arrays, checksum)
 
@@ -185,7 +164,11 @@ def _alone(name: str) -> Iterator[None]:
 
 
 def _missing(name: str) -> UsageError:
+    entry = CATALOGUE[name]
+    places = " or ".join(f"FOLDER/{folder}" for folder in (name, *entry.folders))
+    remedy = f"Run `crosscheck data {name}` (needs a network), or `crosscheck data {name} --from FOLDER`"
+    if entry.archive:
+        remedy = f"Unpack its archive, from {entry.archive}, and run `crosscheck data {name} --from FOLDER`"
     return UsageError(
-        f"Data set '{name}' is not prepared in {data_dir()}. Run `crosscheck data {name}` (needs a network), "
-        f"or `crosscheck data {name} --from FOLDER` with the original files in FOLDER/{name}."
+        f"Data set '{name}' is not prepared in {data_dir()}. {remedy} with the original files in {places}."
     )

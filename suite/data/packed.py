@@ -11,7 +11,7 @@ import fcntl
 import hashlib
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import numpy as np
 from suite.files import write_atomically
 
 NAMES = ("x_train", "y_train", "x_test", "y_test")
+OUTSIDE = ("x_outside_train", "x_outside_test")  # inputs of no class, in the sets that have them
 MANIFEST = "manifest.json"
 
 
@@ -34,7 +35,7 @@ class DamagedError(Exception):
 def content_checksum(arrays: Mapping[str, np.ndarray]) -> str:
     """sha256 over names, types, shapes and values: the same whatever numpy writes into a file's header."""
     digest = hashlib.sha256()
-    for name in NAMES:
+    for name in _names(arrays):
         array = np.ascontiguousarray(arrays[name])
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
         digest.update(array.data)
@@ -42,12 +43,12 @@ def content_checksum(arrays: Mapping[str, np.ndarray]) -> str:
 
 
 def write(folder: Path, arrays: Mapping[str, np.ndarray], checksum: str) -> None:
-    """Write the arrays named in `NAMES`, then the manifest: without it nothing counts as packed.
+    """Write the arrays of `NAMES` and `OUTSIDE`, then the manifest: without it nothing counts as packed.
 
     Raises:
         UsageError: the folder cannot be written, or the disk is full.
     """
-    files = {name: _npy(arrays[name]) for name in NAMES}
+    files = {name: _npy(arrays[name]) for name in _names(arrays)}
     for name, content in files.items():
         write_atomically(folder / f"{name}.npy", content)
     sums = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
@@ -64,7 +65,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     try:
         manifest = json.loads(path.read_bytes())
-        if {type(manifest["checksum"]), *(type(manifest["files"][name]) for name in NAMES)} == {str}:
+        sums = manifest["files"]
+        if {type(manifest["checksum"]), *(type(sums[name]) for name in _names(sums))} == {str}:
             return manifest
     except (ValueError, TypeError, KeyError):
         pass
@@ -79,7 +81,8 @@ def read(folder: Path) -> tuple[str, dict[str, np.ndarray]]:
         DamagedError: a file is not what the manifest says.
     """
     manifest = read_manifest(folder)
-    return manifest["checksum"], {name: _array(folder, name, manifest["files"][name]) for name in NAMES}
+    sums = manifest["files"]
+    return manifest["checksum"], {name: _array(folder, name, sums[name]) for name in _names(sums)}
 
 
 def set_aside(path: Path) -> Path:
@@ -96,6 +99,11 @@ def lock(path: Path) -> Iterator[None]:
     with path.open("a") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield
+
+
+def _names(known: Container[str]) -> tuple[str, ...]:
+    """The arrays of a set: both of `OUTSIDE` where one of them is known."""
+    return (*NAMES, *OUTSIDE) if any(name in known for name in OUTSIDE) else NAMES
 
 
 def _array(folder: Path, name: str, expected: str) -> np.ndarray:

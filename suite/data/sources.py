@@ -7,56 +7,54 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from suite.data import cache
+from suite.data import cache, packed
 
 if TYPE_CHECKING:
     from tensorflow_datasets.core import DatasetBuilder
 
+    from suite.data.entries import Entry
+
 FILE_FORMAT = "array_record"  # for sets prepared here; sets prepared elsewhere are read as they are
 
 
-def prepare(name: str, version: str, folder: Path, source: Path | None, afresh: bool = False) -> None:
-    """Download and prepare a set with TFDS in `folder`, from the original files in `source` where given.
+def prepare(
+    name: str, version: str, folder: Path, originals: Sequence[Path] = (), afresh: bool = False
+) -> None:
+    """Download and prepare a set with TFDS in `folder`, from the original files in `originals` where given.
 
     Args:
+        originals: folders to look for original files in.
         afresh: delete what TFDS has prepared of it before.
 
     Raises:
-        UsageError: `source` lacks an original file, or the network does.
+        UsageError: `originals` lack an original file, or the network does.
         OSError: the folder cannot be written, the disk is full, or a download broke off.
     """
     tfds = _tfds()
     if afresh:
         shutil.rmtree(folder / name / version, ignore_errors=True)
     builder = _builder(name, version, folder)
-    if source is not None:
-        cache.seed(builder, source)
+    if originals:
+        cache.seed(builder, originals)
     cache.require_hosts(name, cache.missing(builder))
     config = tfds.download.DownloadConfig(try_download_gcs=False)
     with contextlib.redirect_stdout(sys.stderr):  # where TFDS announces itself; stdout is the caller's
         builder.download_and_prepare(download_config=config, file_format=FILE_FORMAT)
 
 
-def arrays(name: str, version: str, folder: Path) -> dict[str, np.ndarray]:
-    """A prepared set in TFDS's order: `x_train`, `x_test` [N, D] and `y_train`, `y_test` [N], all uint8."""
-    builder = _builder(name, version, folder)
-    (x_train, y_train), (x_test, y_test) = (_split(builder, split) for split in ("train", "test"))
-    return {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
-
-
-def _split(builder: DatasetBuilder, split: str) -> tuple[np.ndarray, np.ndarray]:
-    count = builder.info.splits[split].num_examples
-    x = np.empty((count, np.prod(builder.info.features["image"].shape)), np.uint8)
-    y = np.empty(count, np.uint8)
-    for index, example in zip(range(count), _examples(builder, split), strict=True):
-        x[index], y[index] = example["image"].reshape(-1), example["label"]
-    return x, y
+def arrays(name: str, entry: Entry, folder: Path) -> dict[str, np.ndarray]:
+    """A prepared set in TFDS's order, as packed by `entry.x` and `entry.y`, under the names of `packed`."""
+    builder = _builder(name, entry.version, folder)
+    splits = [list(_examples(builder, split)) for split in ("train", "test", *entry.outside)]
+    inputs = zip(("x_train", "x_test", *packed.OUTSIDE), entry.x.pack(*splits), strict=False)
+    targets = zip(("y_train", "y_test"), map(entry.y.pack, splits), strict=False)
+    return {**dict(inputs), **dict(targets)}
 
 
 def _examples(builder: DatasetBuilder, split: str) -> Iterable[dict[str, Any]]:
@@ -67,7 +65,7 @@ def _examples(builder: DatasetBuilder, split: str) -> Iterable[dict[str, Any]]:
 
 def _builder(name: str, version: str, folder: Path) -> DatasetBuilder:
     tfds = _tfds()
-    from suite.data import digits  # noqa: F401  # registers the embedded set
+    from suite.data import digits, fashion_mnist_h, mulan  # noqa: F401  # registers what TFDS does not know
 
     return tfds.builder(f"{name}:{version}", data_dir=str(folder))
 

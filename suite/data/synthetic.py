@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
 
-from suite.lazy import special
+from suite.lazy import optimize, special
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,15 @@ class GaussianMixture:
         )
 
 
+def samples(
+    mixtures: Sequence[GaussianMixture], seeds: Sequence[int], n: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Examples of every seed, mixture by mixture: features, float32 [R, n, D], and labels, int32 [R, n]."""
+    drawn = [mixture.sample(np.random.default_rng(seed), n) for mixture in mixtures for seed in seeds]
+    x, y = zip(*drawn, strict=True)
+    return np.stack(x), np.stack(y)
+
+
 def separable(
     rng: np.random.Generator, n: int, dim: int = 2, margin: float = 0.1
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -77,6 +87,22 @@ def separable(
     distance = np.abs(x @ normal) + margin + slack
     x += np.outer((2 * y - 1) * distance - x @ normal, normal)
     return x.astype(np.float32), y.astype(np.int32)
+
+
+def separator_norm(x: np.ndarray, y: np.ndarray) -> float:
+    """Norm of the hard-margin separator through the origin: min ‖w‖ with margins of at least 1, by SciPy.
+
+    Of points [n, dim] and labels [n] in {0, 1}; NaN where the search fails, as it must on inseparable ones.
+    """
+    signed = np.where(y == 1, 1, -1)[:, None] * x.astype("float64")
+    best = optimize.minimize(
+        lambda w: w @ w / 2,
+        x0=np.linalg.lstsq(signed, np.ones(len(x)), rcond=None)[0],
+        jac=lambda w: w,
+        constraints={"type": "ineq", "fun": lambda w: signed @ w - 1, "jac": lambda w: signed},
+        method="SLSQP",
+    )
+    return float(np.linalg.norm(best.x)) if best.success else np.nan
 
 
 def overlapping(

@@ -7,7 +7,7 @@ Keras.
 
 from suite.paths.findings import LOST, breaking_point, cause, lost, remedy, symptom
 from suite.paths.grid import HEADS, LOSSES, MODES, POLICIES, ULP, Path, grid
-from suite.paths.oracle import Derivatives, oracle, softmax
+from suite.paths.oracle import Derivatives, oracle, softmax, softmax_gradient, softmax_jacobian
 
 __all__ = [
     "HEADS",
@@ -25,5 +25,7 @@ __all__ = [
     "oracle",
     "remedy",
     "softmax",
+    "softmax_gradient",
+    "softmax_jacobian",
     "symptom",
 ]

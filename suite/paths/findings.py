@@ -39,18 +39,29 @@ def cause(path: Path) -> str:
 
     `tests/test_findings.py` removes each cause and sees the gradient come back.
     """
+    if path.implementation == "keras focal" and (path.loss == "categorical" or path.entry == "logits"):
+        return focal_cause(path)
     if path.entry == "logits":
         return ""
     if path.backend != "tensorflow":
         return f"clips p to [1e-7, 1 − 1e-7] and never asks for the logits ({source(path)})"
     if path.head == "reshape":
         return f"Reshape makes a new tensor, without the logits that the activation attached ({source(path)})"
-    if path.implementation == "keras class" and dtype_of_head(path) != "float32":
+    if path.implementation in ("keras class", "keras focal") and dtype_of_head(path) != "float32":
         return (
             "the cast to float32 makes a new tensor, without the logits that the activation attached "
             "(keras/src/losses/loss.py, Loss.__call__)"
         )
     return ""
+
+
+def focal_cause(path: Path) -> str:
+    """Keras' focal losses know no logits: they apply the activation themselves, and go on with p."""
+    if path.loss == "binary" and path.backend == "tensorflow":
+        return ""  # the sigmoid that it applies attaches the logits
+    made = "turns logits into probabilities and " if path.entry == "logits" else ""
+    where = f"keras/src/losses/losses.py, {path.loss}_focal_crossentropy"
+    return f"the focal loss {made}clips p to [1e-7, 1 − 1e-7] ({where})"
 
 
 def source(path: Path) -> str:
@@ -68,6 +79,8 @@ def remedy(path: Path) -> str:
     """What keeps the gradient on such a path; empty where nothing need be done."""
     if not cause(path):
         return ""
+    if path.implementation == "keras focal" and focal_cause(path):
+        return "none within Keras' focal loss; cross-entropy from logits, weighted by hand where γ > 0"
     also = path.backend == "tensorflow" and path.head in ("dense", "activation")
     cast = ', or Activation(…, dtype="float32") last' if also else ""
     return f"no activation in the head, and from_logits=True{cast}"

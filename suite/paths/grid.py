@@ -33,7 +33,8 @@ class Path:
         head: "dense" (activation in the Dense layer), "activation" (in a layer of its own), "float32" (the
             same in float32), "reshape" (a Reshape behind the first), "logits" (none).
         entry: "probabilities" or "logits".
-        implementation: "keras class", "keras function" or "ours".
+        implementation: "keras class", "keras function", "keras ops", "keras focal" (the focal class at γ = 0
+            and unweighted, which is the same loss; there is none for integer labels) or "ours".
     """
 
     loss: str
@@ -78,7 +79,7 @@ def grid(
         for mode in modes
         for policy in policies
         for head in HEADS
-        for implementation in implementations(mode, head)
+        for implementation in implementations(loss, mode, head)
     )
 
 
@@ -86,7 +87,9 @@ def entry_of(head: str) -> str:
     return "logits" if head == "logits" else "probabilities"
 
 
-def implementations(mode: str, head: str) -> tuple[str, ...]:
-    """Ours takes logits only; `compile` turns Keras' function into its class."""
-    keras_own = ("keras class",) if mode.startswith("fit") else ("keras class", "keras function")
-    return (*keras_own, "ours") if head == "logits" else keras_own
+def implementations(loss: str, mode: str, head: str) -> tuple[str, ...]:
+    """Ours takes logits only; `compile` turns Keras' function into its class, and is not given an op."""
+    called = () if mode.startswith("fit") else ("keras function", "keras ops")
+    focal = () if loss == "sparse" else ("keras focal",)
+    own = ("ours",) if head == "logits" else ()
+    return ("keras class", *called, *focal, *own)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -22,6 +23,10 @@ KERAS_FUNCTIONS = {
     "binary": keras.losses.binary_crossentropy,
     "categorical": keras.losses.categorical_crossentropy,
     "sparse": keras.losses.sparse_categorical_crossentropy,
+}
+KERAS_FOCAL = {
+    "binary": functools.partial(keras.losses.BinaryFocalCrossentropy, gamma=0.0),
+    "categorical": functools.partial(keras.losses.CategoricalFocalCrossentropy, alpha=1.0, gamma=0.0),
 }
 OURS = {
     "binary": (losses.BinaryCrossentropy, losses.binary_crossentropy),
@@ -46,10 +51,23 @@ def global_policy(policy: str) -> Iterator[None]:
 
 
 def keras_own(kind: str, api: str, from_logits: bool, **options: Any) -> Callable[[Any, Any], Any]:
-    """Keras' loss of a kind, as a "class" with these further options, or as a "function"."""
-    if api == "class":
-        return KERAS_CLASSES[kind](from_logits=from_logits, **options)
+    """Keras' loss of a kind: a "class" or "focal" class with these options, "function" or "ops"."""
+    if api in ("class", "focal"):
+        made = (KERAS_CLASSES if api == "class" else KERAS_FOCAL)[kind]
+        return made(from_logits=from_logits, **options)
+    if api == "ops":
+        return lambda y, p: op(kind, y, p, from_logits)
     return lambda y, p: KERAS_FUNCTIONS[kind](y, p, from_logits=from_logits)
+
+
+def op(kind: str, y: Any, p: Any, from_logits: bool) -> Any:
+    """`keras.ops`' loss of a kind: [B], like the losses. It casts no labels and averages over no labels."""
+    if kind == "sparse":
+        return keras.ops.sparse_categorical_crossentropy(y, p, from_logits=from_logits)
+    y = keras.ops.cast(y, p.dtype)
+    if kind == "categorical":
+        return keras.ops.categorical_crossentropy(y, p, from_logits=from_logits)
+    return keras.ops.squeeze(keras.ops.binary_crossentropy(y, p, from_logits=from_logits), -1)
 
 
 def implementation(path: Path) -> Callable[[Any, Any], Any]:

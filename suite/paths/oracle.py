@@ -40,11 +40,28 @@ def oracle(loss: str, z: np.ndarray, y: np.ndarray) -> Derivatives:
 
 def softmax(z: np.ndarray) -> np.ndarray:
     """The softmax of logits [N, K] at 50 digits, rounded to float64."""
+    return of_softmax(lambda p: p, z)
+
+
+def softmax_gradient(z: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """p − y of logits [N, K] and labels [N, K] at 50 digits, rounded to float64."""
+    return of_softmax(lambda p, y: p - y, z, y)
+
+
+def softmax_jacobian(z: np.ndarray) -> np.ndarray:
+    """diag(p) − ppᵀ of logits [N, K] at 50 digits, rounded to float64: [N, K, K]."""
+    return of_softmax(lambda p: np.diag(p) - np.outer(p, p), z)
+
+
+def of_softmax(formula: Callable[..., Any], z: np.ndarray, *more: np.ndarray) -> np.ndarray:
+    """formula(p, …) of the softmax p of each row of logits [N, K], at 50 digits, rounded to float64."""
     import mpmath
 
+    exact = np.vectorize(mpmath.mpf, otypes=[object])
     with mpmath.workdps(DIGITS):
-        grown = [[mpmath.exp(mpmath.mpf(each)) for each in row] for row in np.asarray(z, float).tolist()]
-        return np.array([[float(each / mpmath.fsum(row)) for each in row] for row in grown])
+        grown = np.vectorize(mpmath.exp, otypes=[object])(exact(np.asarray(z, float)))
+        p = grown / grown.sum(-1, keepdims=True)
+        return np.array([formula(*row) for row in zip(p, *map(exact, more), strict=True)]).astype(float)
 
 
 def at_50_digits(formula: Callable[..., Any], z: np.ndarray, y: np.ndarray) -> np.ndarray:

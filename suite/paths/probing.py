@@ -9,13 +9,14 @@ import keras
 import numpy as np
 from keras import ops
 
-from suite.autodiff import gradient, numbers
+from suite.autodiff import derivatives, numbers
 from suite.paths.grid import Path
 from suite.paths.heads import global_policy, implementation, labels, one_layer, outer, restart
 from suite.paths.oracle import Derivatives
 from suite.replicates.program import seam
 
 Loss = Callable[[Any, Any], Any]
+SMALLEST_SCALE = 2.0**-40  # of a loss: whatever float16 can hold times this is too small to overflow
 
 
 def probe(path: Path, z: np.ndarray, y: np.ndarray, loss: Loss | None = None) -> Derivatives:
@@ -64,9 +65,7 @@ def direct(path: Path, z: np.ndarray, y: np.ndarray, loss: Loss) -> Derivatives:
     model, dtype = one_layer(path), outer(path.policy)
     given = labels(path.loss, y, dtype)
     label = ops.convert_to_tensor(given, dtype=given.dtype.name)
-    value = lambda x: loss(label, model(x, training=True))  # noqa: E731
-    slope = gradient(value)
-    everything = lambda x: (value(x), slope(x), gradient(slope)(x))  # noqa: E731
+    everything = derivatives(lambda x: loss(label, model(x, training=True)))
     x = ops.convert_to_tensor(z[:, None], dtype=dtype)
     found = [numbers(each).astype("float64") for each in compiled(everything, x, path.mode)(x)]
     if found[0].shape != z.shape:
@@ -111,8 +110,8 @@ def settled_step(
 
     A LossScaleOptimizer skips a step whose gradient overflows and halves its scale: weights that have not
     moved then say nothing about the gradient, so the step is taken again until the scale stays. A gradient
-    that is not finite at any scale brings the scale down to 0 and leaves the weights where they were, for
-    good: it counts as 0.
+    that is not finite at `SMALLEST_SCALE` is so at every smaller one: training would halve the scale down to
+    0 and leave the weights where they were, for good. It counts as 0.
     """
     scale = getattr(model.optimizer, "dynamic_scale", None)
     if scale is not None:
@@ -122,7 +121,8 @@ def settled_step(
         before = number(scale)
         begin()
         value = model.train_on_batch(x, label)
-        if number(scale) == before:
+        moved = number(scale) == before
+        if moved or before < SMALLEST_SCALE:
             return float(np.ravel(value)[0]), skipped
         skipped += 1
 

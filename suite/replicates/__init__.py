@@ -5,6 +5,7 @@ gradient, and one elementwise optimiser moves them all. Each backend has a seam 
 (`tensorflow`, `jax`, `torch`); all else is written once, in `keras.ops`:
 
 core       compile, fit, evaluate, predict, member, save
+arms       the arms of one comparison, trained as one
 task       what one replicate computes on one batch
 program    the compiled pass over the data, for a block of replicates
 block      what a block remembers between passes
@@ -12,6 +13,7 @@ plan       stacked or one after the other; how many a block
 initial    initial weights of all seeds from one built model
 """
 
+from suite.replicates.arms import compare
 from suite.replicates.core import History, Replicates, batch_order
 
-__all__ = ["History", "Replicates", "batch_order"]
+__all__ = ["History", "Replicates", "batch_order", "compare"]

@@ -111,7 +111,8 @@ class Replicates:
             metrics: Keras metrics or their names.
             loss_arguments: arguments of a loss function, each a vector [R]: replicate r sees its own number.
             penalty_scale: a vector [R] that multiplies the model's own penalties (regularisers,
-                `add_loss`): with `keras.regularizers.L2(1.0)` in the model it holds each replicate's λ.
+                `add_loss`) and the λ of `suite.optimizers.Proximal`: with `keras.regularizers.L2(1.0)` in
+                the model, or `Proximal(..., l1=1.0)`, it holds each replicate's λ.
             jit_compile: whether the program is compiled (XLA, `jax.jit`, `torch.compile`); "auto" compiles
                 where that pays without asking for more than is installed.
 

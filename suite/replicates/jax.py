@@ -75,7 +75,7 @@ def each_draw(function: Callable[[Any], list[Any]], seeds: np.ndarray) -> list[n
 
 def widest() -> str:
     """The widest float the backend computes in, which is up to the user (`jax_enable_x64`)."""
-    return "float64" if jax.config.jax_enable_x64 else "float32"
+    return "float64" if jax.config.read("jax_enable_x64") else "float32"
 
 
 def unstackable(layer: keras.Layer) -> str | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import keras
 import numpy as np
 
+from suite.optimizers import Proximal
+
 KNOWN = (
     keras.optimizers.SGD,
     keras.optimizers.RMSprop,
@@ -21,6 +23,8 @@ KNOWN = (
 
 def refuse_coupling(optimizer: keras.Optimizer) -> None:
     """Raises ValueError if one replicate's gradient would change another's step."""
+    if isinstance(optimizer, Proximal):  # itself element by element
+        optimizer = optimizer.optimizer
     norms = [name for name in ("clipnorm", "global_clipnorm") if getattr(optimizer, name, None) is not None]
     if norms:
         reason = f"clips by norm (`{norms[0]}`)"

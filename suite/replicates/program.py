@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,6 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from suite.optimizers import Proximal
 from suite.replicates.additive import fills_up
 from suite.replicates.task import Task
 
@@ -58,10 +60,7 @@ class Program:
         self.task, self.optimizer, self.size, self.stacked = task, optimizer, size, stacked
         self.seam = seam()
         axis = (size,) if stacked else ()
-        self.variables = [
-            keras.Variable(np.zeros((*axis, *v.shape), v.dtype), trainable=v.trainable, dtype=v.dtype)
-            for v in task.model.variables
-        ]
+        self.variables = [stacked_like(v, axis) for v in task.model.variables]
         self.trainable = [v for v in self.variables if v.trainable]
         self.state = [v for v in self.variables if not v.trainable]
         self.scales = loss_scales(axis) if optimizer and computes_in_float16(task.model) else []
@@ -126,7 +125,8 @@ class Program:
             mapped["loss_scale"] = read(self.scales)[0]
         done = self.vectorized(lambda one: self.replicate_step(one, given["shared"], real, training))(mapped)
         if training:
-            self.advance(done["gradients"], done["state"], given.get("active"))
+            scale = given["own"].get("penalty_scale")
+            self.advance(done["gradients"], done["state"], given.get("active"), scale)
         return done["loss"], done["metrics"]
 
     def vectorized(self, function: Any) -> Any:
@@ -154,7 +154,7 @@ class Program:
         metrics = self.task.updated_metrics(mapped["metrics"], given, output)
         return {"gradients": gradients, "loss": loss, "state": state, "metrics": metrics}
 
-    def advance(self, gradients: Any, state: Any, active: Any) -> None:
+    def advance(self, gradients: Any, state: Any, active: Any, penalty_scale: Any = None) -> None:
         """Moves weights and state; those of replicates that are stopped, or overflowed, stay."""
         assert self.optimizer is not None
         if self.scales:
@@ -162,7 +162,9 @@ class Program:
         moving = self.frozen if active is not None else []
         before = read(moving)
         if self.trainable:
-            self.optimizer.apply(gradients, self.trainable)
+            proximal = isinstance(self.optimizer, Proximal)
+            with self.optimizer.scaled(penalty_scale) if proximal else contextlib.nullcontext():
+                self.optimizer.apply(gradients, self.trainable)
         for variable, value in zip(self.state, state, strict=True):
             variable.assign(value)
         for variable, old in zip(moving, before, strict=True):
@@ -211,6 +213,14 @@ class Program:
             return {"results": [metric.stateless_result(list(each)) for metric, each in pairs]}
 
         return self.vectorized(results)({"metrics": metrics})["results"] if metrics else []
+
+
+def stacked_like(variable: keras.Variable, axis: tuple[int, ...]) -> keras.Variable:
+    """A variable of the model with the replicate axis before its own; an optimiser may go by its path."""
+    value = np.zeros((*axis, *variable.shape), variable.dtype)
+    stacked = keras.Variable(value, trainable=variable.trainable, dtype=variable.dtype, name=variable.name)
+    stacked._path = variable.path
+    return stacked
 
 
 def read(variables: Sequence[keras.Variable]) -> list[Any]:

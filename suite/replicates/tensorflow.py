@@ -74,7 +74,8 @@ def compiled(
 def standing_in(state: list[tf.Variable], variables: Variables, optimizer: Any) -> Iterator[None]:
     """While the program is traced, `variables` are those handed in; the optimiser knows them by their ids."""
     own = [variable._value for variable in variables]
-    places = getattr(optimizer, "_trainable_variables_indices", {})
+    moves = getattr(optimizer, "optimizer", optimizer)  # the one that `Proximal` wraps
+    places = getattr(moves, "_trainable_variables_indices", {})
     known = dict(places)
     try:
         for variable, mine, other in zip(variables, own, state, strict=True):

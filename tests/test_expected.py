@@ -1,0 +1,45 @@
+"""Binary losses in expectation: minimisers, and the closed forms of the excess at 50 digits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from suite import expected
+
+Q = (0.1, 0.3, 0.8)
+
+
+@pytest.mark.parametrize("q", Q)
+@pytest.mark.parametrize(
+    ("loss", "truth"),
+    [
+        ("cross-entropy", lambda q: q),
+        ("brier", lambda q: q),
+        ("absolute", lambda q: float(q > 0.5)),
+    ],
+)
+def test_where_the_expected_loss_is_least(loss: str, truth, q: float) -> None:
+    assert expected.minimiser(loss, q) == pytest.approx(truth(q), abs=1e-6)
+
+
+@pytest.mark.parametrize("q", Q)
+def test_focal_loss_is_least_between_the_truth_and_one_half(q: float) -> None:
+    found = expected.minimiser("focal", q)
+    assert min(q, 0.5) + 0.05 < found < max(q, 0.5) - 0.05
+    grid = np.linspace(-4, 4, 8001)
+    best = grid[expected.expected("focal", np.full(grid.shape, q), grid).argmin()]
+    assert found == pytest.approx(1 / (1 + np.exp(-best)), abs=1e-3)
+
+
+@pytest.mark.parametrize("loss", ["cross-entropy", "brier"])
+def test_the_excess_follows_its_law(loss: str) -> None:
+    q, z = (each.ravel() for each in np.meshgrid(Q, np.linspace(-8, 8, 9)))
+    np.testing.assert_allclose(expected.excess(loss, q, z), expected.law(loss, q, z), atol=1e-14)
+    assert expected.excess(loss, q, 1.0, 1.0) == pytest.approx(0)
+
+
+def test_the_law_keeps_its_digits_where_float64_has_none_left() -> None:
+    q, z = np.array([0.5]), np.array([1e-30])
+    assert expected.law("brier", q, z) == pytest.approx([(1e-30 / 4) ** 2], rel=1e-12, abs=0)
+    assert expected.law("cross-entropy", q, np.array([-2000.0])) == pytest.approx([1000 - np.log(2)])
