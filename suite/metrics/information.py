@@ -17,7 +17,7 @@ def mutual_information_gap(y_true: Any, binary_logits: Any, joint_logits: Any) -
     Args:
         y_true: 0 or 1, [..., L]; anything else gives NaN.
         binary_logits: of each label alone, [..., L].
-        joint_logits: of the 2^L outcomes, label 0 the highest bit, [..., 2^L].
+        joint_logits: of the 2^L outcomes in the order of `losses.joint_crossentropy`, [..., 2^L].
 
     Returns:
         Nats per example, [...], of either sign. In expectation it is the labels' total correlation given the
@@ -27,10 +27,8 @@ def mutual_information_gap(y_true: Any, binary_logits: Any, joint_logits: Any) -
     labels = binary_logits.shape[-1]
     y = ops.cast(y_true, binary_logits.dtype)
     hard = ops.all(ops.logical_or(y == 0, y == 1), axis=-1)
-    place = ops.convert_to_tensor([2**bit for bit in reversed(range(labels))], dtype="int32")
-    outcome = ops.sum(ops.cast(y, "int32") * place, axis=-1)
     independent = labels * losses.binary_crossentropy(y, binary_logits)
-    gap = independent - losses.sparse_categorical_crossentropy(outcome, joint_logits)
+    gap = independent - losses.joint_crossentropy(y, joint_logits)
     return ops.where(hard, gap, ops.full_like(gap, float("nan")))
 
 
