@@ -97,8 +97,8 @@ CHECKS = (
     Check(
         "real",
         "Real labels, no features: the held-out gap is their total correlation (nats). Tags derived from the "
-        "digits (even, closed loop, five or more), and the most frequent labels of multi-label sets. Intervals "
-        "on real sets are over random splits of the set at hand: other examples they do not speak of.",
+        "digits (even, closed loop, five or more), and the most frequent labels of multi-label sets. The "
+        "intervals are over random splits of the set at hand: other examples they do not speak of.",
         Equal(margin=0.03),
         r"\sum_l H(Y_l) - H(Y_1, \dots, Y_L)",
         control="one of the labels shuffled",
