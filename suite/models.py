@@ -21,3 +21,17 @@ def perceptron(
         return keras.Sequential([keras.Input((inputs,)), *widths, head])
 
     return build
+
+
+def side_by_side(inputs: int, hidden: Sequence[int], outputs: Sequence[int]) -> Callable[[], keras.Model]:
+    """A builder of perceptrons that share nothing but the input; their outputs stand one after the other.
+
+    With a loss that adds up theirs, and an optimiser that acts element by element, each trains as if alone.
+    """
+
+    def build() -> keras.Model:
+        x = keras.Input((inputs,))
+        parts = [perceptron(inputs, hidden, width)()(x) for width in outputs]
+        return keras.Model(x, keras.layers.Concatenate()(parts))
+
+    return build

@@ -15,6 +15,8 @@ FILES = (
     "tests/test_replicates_fit.py",
     "tests/test_findings.py",
     "tests/test_identities.py",
+    "tests/test_joint.py",
+    "tests/test_chain.py",
     "tests/test_doctor.py",
 )
 ROOT = Path(__file__).parents[1]

@@ -53,6 +53,7 @@ SOUND = {
     "classes": lambda: built(L.Dense(10), loss=FROM_LOGITS["sparse"]),
     "ours": lambda: built(L.Dense(5), loss=losses.BinaryCrossentropy(label_smoothing=0.1)),
     "ours by class": lambda: built(L.Dense(3), loss=losses.CategoricalCrossentropy(label_smoothing=0.2)),
+    "outcomes": lambda: built(L.Dense(8), loss=losses.JointCrossentropy(label_smoothing=0.2)),
     "no bias": lambda: built(L.Dense(3, use_bias=False), loss=FROM_LOGITS["sparse"]),
     "weighted": lambda: built(L.Dense(1), loss=FROM_LOGITS["binary"], loss_weights=0.3),
     "half": lambda: under("mixed_float16", lambda: built(L.Dense(1), loss=FROM_LOGITS["binary"])),

@@ -15,12 +15,13 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "base": ({"", "errors", "files"}, set()),
     "lazy": ({"lazy"}, {"base"}),
     "contract": ({"claims", "criteria", "estimates", "verdicts", "rows"}, {"base", "lazy"}),
+    "information": ({"information"}, set()),
     "losses": (
         {"losses", "regularizers", "optimizers", "metrics", "callbacks", "autodiff"},
-        {"base", "lazy"},
+        {"base", "lazy", "information"},
     ),
-    "data": ({"data"}, {"base", "lazy"}),
-    "models": ({"models", "replicates"}, {"base", "lazy", "losses"}),
+    "data": ({"data"}, {"base", "lazy", "information"}),
+    "models": ({"models", "replicates", "chain", "independence"}, {"base", "lazy", "information", "losses"}),
     "paths": ({"paths"}, {"base", "contract", "lazy", "losses", "models"}),
     "doctor": ({"doctor"}, {"base", "lazy", "losses", "models", "paths"}),
     "running": (
@@ -37,7 +38,13 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     ),
 }
 HEAVY = {"keras", "tensorflow", "tensorflow_datasets", "jax", "torch"}
-WITHOUT_KERAS = ("base", "contract", "presentation", "commands")  # and nothing that they may import has it
+WITHOUT_KERAS = (
+    "base",
+    "information",
+    "contract",
+    "presentation",
+    "commands",
+)  # and nothing that they may import has it
 # The only library files that know of studies, and then only through the register: `studies.load`, `.NAMES`.
 KNOW_THE_REGISTER = {"cli", "pipeline", "plan", "stamp", "worker", "report", "fingerprint"}
 

@@ -19,7 +19,7 @@ from suite.paths.probing import number, settled_step
 
 SIZES = (0, 1, 2, 5, 10, 15, 17, 20, 30, 40, 60, 88, 100, 1000, 9984.0)  # exact in bfloat16
 ANY_SIZE = 64  # what an input dimension of any size gets
-KINDS = {"binary": "sigmoid", "categorical": "softmax", "sparse_categorical": "softmax"}
+KINDS = {"binary": "sigmoid", "categorical": "softmax", "sparse_categorical": "softmax", "joint": "softmax"}
 
 
 def examine(model: keras.Model, loss: Any = None) -> list[Diagnosis]:
@@ -83,7 +83,7 @@ def examine_output(model: keras.Model, i: int | None, loss: Any) -> Diagnosis:
         policy=head.dense.dtype_policy.name,
         backend=keras.backend.backend(),
         known=kind is not None,
-        rivals=head.dense.units - 1 if kind in ("categorical", "sparse_categorical") else 1,
+        rivals=head.dense.units - 1 if KINDS.get(kind or "") == "softmax" else 1,
         readings=readings,
         **found,
     )
@@ -194,6 +194,10 @@ def labels(shape: tuple[int, ...], kind: str, label: int) -> np.ndarray:
     """Labels for outputs of this shape: the first is 1 or 0; where it is not the class, the next one is."""
     if kind == "sparse_categorical":
         return np.full(shape[:-1], 1 - label, "int32")
+    if kind == "joint":  # the first outcome is that of all labels 0, the next that of the last label alone
+        y = np.zeros((*shape[:-1], int(np.log2(shape[-1]))), "float32")
+        y[..., -1] = 1 - label
+        return y
     y = np.zeros(shape, "float32")
     y[..., 0] = label
     if kind == "categorical" and shape[-1] > 1:
@@ -239,7 +243,7 @@ def name_of_loss(loss: Any) -> str:
 
 def path_of(head: Head, kind: str | None, loss: Any) -> Path:
     """The path of `suite.paths` that this model is on."""
-    short = (kind or "binary").removesuffix("_categorical")
+    short = {"sparse_categorical": "sparse", "joint": "categorical"}.get(kind or "", kind or "binary")
     entry = "logits" if from_logits(loss) else "probabilities"
     implementation = "ours" if isinstance(loss, LogitLoss) else "keras class"
     policy = head.dense.dtype_policy.name

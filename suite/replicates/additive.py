@@ -18,6 +18,7 @@ LOSSES = frozenset(
         "brier",
         "categoricalcrossentropy",
         "huber",
+        "jointcrossentropy",
         "kldivergence",
         "logcosh",
         "meanabsoluteerror",

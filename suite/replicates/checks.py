@@ -120,5 +120,6 @@ def labels(y: np.ndarray, loss: Callable[..., Any], outputs: int) -> None:
     low, high = (np.min(y), np.max(y)) if y.size else (0, 0)
     if name == "sparsecategoricalcrossentropy" and not (low >= 0 and high < outputs):
         raise ValueError(f"`y` must hold classes 0 … {outputs - 1}; it holds {low} … {high}.")
-    if name in ("binarycrossentropy", "categoricalcrossentropy") and not (low >= 0 and high <= 1):
+    zero_to_one = ("binarycrossentropy", "categoricalcrossentropy", "jointcrossentropy")
+    if name in zero_to_one and not (low >= 0 and high <= 1):
         raise ValueError(f"`y` must lie in [0, 1]; it holds {low} … {high}.")
