@@ -16,6 +16,7 @@ MODULES = {
     "special": "scipy.special",
     "autodiff": "suite.autodiff",
     "data": "suite.data",
+    "detection": "suite.detection",
     "figures": "suite.figures",
     "heads": "suite.paths.heads",
     "independence": "suite.independence",
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from suite import (
         autodiff,
         data,
+        detection,
         figures,
         independence,
         information,
@@ -67,6 +69,7 @@ else:
 __all__ = [
     "autodiff",
     "data",
+    "detection",
     "figures",
     "heads",
     "independence",

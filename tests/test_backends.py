@@ -16,6 +16,7 @@ FILES = (
     "tests/test_findings.py",
     "tests/test_identities.py",
     "tests/test_joint.py",
+    "tests/test_detection.py",
     "tests/test_chain.py",
     "tests/test_doctor.py",
 )

@@ -17,7 +17,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "contract": ({"claims", "criteria", "estimates", "verdicts", "rows"}, {"base", "lazy"}),
     "information": ({"information"}, set()),
     "losses": (
-        {"losses", "regularizers", "optimizers", "metrics", "callbacks", "autodiff"},
+        {"losses", "regularizers", "optimizers", "metrics", "callbacks", "autodiff", "detection"},
         {"base", "lazy", "information"},
     ),
     "data": ({"data"}, {"base", "lazy", "information"}),
