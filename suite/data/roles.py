@@ -80,7 +80,7 @@ class Roles:
     """The examples of a cast. Inputs are float32 [N, D], labels int [N] in 0…K−1.
 
     Training and validation examples, auxiliary outliers and what they are made of come from the set's
-    training split; test examples and test outliers from its test split, or from classes that nobody trains on.
+    training split; test examples and test outliers from its test split, or from classes never trained on.
     """
 
     cast: Cast
