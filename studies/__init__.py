@@ -20,6 +20,8 @@ NAMES = (
     "curvature",
     "mutual_information",
     "brier_vs_kl",
+    "ood_overconfidence",
+    "ood_energy",
 )
 
 

@@ -147,6 +147,14 @@ def fpr95(inside: np.ndarray, outside: np.ndarray, positive: str, recall: float 
     return each(lambda n, p: _false_positive_rate(n, p, recall), negatives, positives)
 
 
+def separation(inside: np.ndarray, outside: np.ndarray) -> dict[str, np.ndarray]:
+    """All of the above by name, the positive class last where there is one: [...] each."""
+    found = {"AUROC": auroc(inside, outside)}
+    for name, measure in (("AUPR", aupr), ("FPR95", fpr95)):
+        found |= {f"{name} {positive}": measure(inside, outside, positive) for positive in ("in", "out")}
+    return found
+
+
 def towards(positive: str, inside: np.ndarray, outside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(negatives, positives), scored so that larger = more positive."""
     if positive not in ("in", "out"):

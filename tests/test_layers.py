@@ -21,7 +21,10 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
         {"base", "lazy", "information"},
     ),
     "data": ({"data"}, {"base", "lazy", "information"}),
-    "models": ({"models", "replicates", "chain", "independence"}, {"base", "lazy", "information", "losses"}),
+    "models": (
+        {"models", "replicates", "chain", "independence", "outlier_training"},
+        {"base", "lazy", "information", "losses"},
+    ),
     "paths": ({"paths"}, {"base", "contract", "lazy", "losses", "models"}),
     "doctor": ({"doctor"}, {"base", "lazy", "losses", "models", "paths"}),
     "running": (

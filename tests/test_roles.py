@@ -136,6 +136,13 @@ def test_labels_are_those_of_the_classes_in_distribution(played: tuple[str, Role
     assert len(widths) == 1 and min(map(len, found.outliers.values())) >= 300
 
 
+def test_test_outliers_are_made_from_test_images_and_auxiliary_ones_from_training_images() -> None:
+    found = data.roles("digits", 300)
+    np.testing.assert_allclose(found.outliers["inverted"], 1 - found.x_test, atol=1e-6)
+    shuffled = found.auxiliary["patches shuffled"]
+    np.testing.assert_array_equal(np.sort(shuffled), np.sort(found.x_train))
+
+
 def test_the_same_names_give_the_same_examples() -> None:
     first, second = data.roles("digits", 300), data.roles("digits", 300)
     np.testing.assert_array_equal(first.x_train, second.x_train)
