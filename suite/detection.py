@@ -6,7 +6,7 @@ the positive class; `positive` is "in" or "out", and no number is given without 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -153,6 +153,13 @@ def separation(inside: np.ndarray, outside: np.ndarray) -> dict[str, np.ndarray]
     for name, measure in (("AUPR", aupr), ("FPR95", fpr95)):
         found |= {f"{name} {positive}": measure(inside, outside, positive) for positive in ("in", "out")}
     return found
+
+
+def separations(score: str, logits: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
+    """`separation` of every kind of outliers from "in" by a score by name: logits by kind, [..., N, K]."""
+    scores = {kind: scored(score, z) for kind, z in logits.items()}
+    inside = scores.pop("in")
+    return {kind: separation(inside, outside) for kind, outside in scores.items()}
 
 
 def towards(positive: str, inside: np.ndarray, outside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

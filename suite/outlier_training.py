@@ -26,10 +26,14 @@ INSIDE = "in distribution"  # the auxiliary kind that is none: training examples
 class Examples(Protocol):
     """What `data.Roles` offers: in-distribution examples, and auxiliary outliers by kind."""
 
-    x_train: np.ndarray
-    y_train: np.ndarray
-    x_validation: np.ndarray
-    auxiliary: dict[str, np.ndarray]
+    @property
+    def x_train(self) -> np.ndarray: ...
+    @property
+    def y_train(self) -> np.ndarray: ...
+    @property
+    def x_validation(self) -> np.ndarray: ...
+    @property
+    def auxiliary(self) -> dict[str, np.ndarray]: ...
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,7 @@ def classifiers(build: Callable[[], keras.Model], seeds: Sequence[int], rate: fl
 
 
 def logits_by_kind(replicas: Replicates, sets: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Logits of inputs that all replicates share, [N, D], by kind: float64 [R, N, K]. One program for all kinds."""
+    """Logits of inputs that all replicates share, [N, D], by kind: float64 [R, N, K]."""
     ends = np.cumsum([len(x) for x in sets.values()])[:-1]
     x = np.concatenate(list(sets.values()))
     logits = replicas.predict(x, batch_size=len(x)).astype("float64")
@@ -160,7 +164,7 @@ def arguments(
 
 
 def examples(found: Examples, arm: Arm, schedule: Schedule, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """A seed's inliers, and as many outliers whatever the arm; labels are zero for outliers: [N, D], [N, K]."""
+    """A seed's inliers and the arm's outliers, whose labels are zero: [N, D], [N, K]."""
     rng = np.random.default_rng(seed)
     chosen = rng.permutation(len(found.x_train))[: schedule.inliers]
     labels = found.y_train[chosen]
