@@ -43,7 +43,7 @@ CLAIM = Claim(
 
 NAME = "ood_energy"
 SEEDS = {"smoke": 12, "standard": 16, "full": 64}
-IMAGE_SEEDS = {"smoke": 12, "standard": 32, "full": 64}
+IMAGE_SEEDS = {"smoke": 12, "standard": 24, "full": 64}
 DIGIT_SEEDS = {"smoke": 24, "standard": 24, "full": 64}
 MOST = {"smoke": 1000, "standard": 1500, "full": 10_000}  # examples of a role, at most
 HIDDEN = [64]
