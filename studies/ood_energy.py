@@ -43,7 +43,7 @@ CLAIM = Claim(
 
 NAME = "ood_energy"
 SEEDS = {"smoke": 12, "standard": 16, "full": 64}
-IMAGE_SEEDS = {"smoke": 12, "standard": 32, "full": 64}
+IMAGE_SEEDS = {"smoke": 12, "standard": 24, "full": 64}
 DIGIT_SEEDS = {"smoke": 24, "standard": 24, "full": 64}
 MOST = {"smoke": 1000, "standard": 1500, "full": 10_000}  # examples of a role, at most
 HIDDEN = [64]
@@ -56,7 +56,8 @@ TUNING_RATE, WEIGHT, EXPOSURE = 1e-3, 0.1, 0.5  # λ and μ as published
 LARGE = 100.0  # nats: spread of the c(x) that is added to all logits
 
 KINDS = ("classes 8, 9", "gaussian noise", "rotated", "inverted")  # test outliers of the digits 0–5
-SETS = ("digits", "mnist", "fashion_mnist", "clinc_oos")
+COUNTS = {"digits": DIGIT_SEEDS, "mnist": IMAGE_SEEDS, "fashion_mnist": IMAGE_SEEDS, "clinc_oos": SEEDS}
+SETS = tuple(COUNTS)
 PAIRS = (*KINDS, *SETS[1:])  # the other sets against their first kind: each other; real queries out of scope
 CELLS = tuple(
     f"{a} → {t}"
@@ -209,8 +210,7 @@ THEORIES = (
 def units(scale: str) -> list[Unit]:
     trained = []
     for name in SETS:
-        count = {"digits": DIGIT_SEEDS, "clinc_oos": SEEDS}.get(name, IMAGE_SEEDS)
-        seeds = tuple(range(count[scale]))
+        seeds = tuple(range(COUNTS[name][scale]))
         setting = {"name": name, "most": MOST[scale]}
         trained.append(Unit(NAME, "train", setting, seeds, data.CASTS[name].reads, cost=10))
     return [Unit(NAME, "measure_identity"), *trained]
@@ -519,6 +519,7 @@ def draw_roc(ax, rows: pd.DataFrame) -> None:
         name = {"mixed": "margins", "exposure": "exposure"}.get(arm, arm)
         ax.plot(part["value"], part["x"], label=f"{name}, {score}")
     figures.theory_line(ax, [0, 1], [0.95, 0.95], "95 % of inliers", linewidth=1)
+    ax.set(xlim=(0, 0.4), ylim=(0.6, 1.01))
     ax.set(
         title="Classes 8, 9 from digits 0–5",
         xlabel="share of outliers let in",
