@@ -31,7 +31,7 @@ EPSILON = 0.1
 SETTLED = (0.1, 0.2)  # α of the long training
 LONG = 300  # epochs: until the smoothed optimum is reached to within a few per cent
 EPOCHS = {"digits": 60, "mnist": 15, "fashion_mnist": 15}
-EXAMPLES = {"smoke": 1_000, "standard": 5_000, "full": 60_000}  # at most, to train on and to evaluate
+EXAMPLES = {"smoke": 1_000, "standard": 2_500, "full": 60_000}  # at most, to train on and to evaluate
 
 CHECKS = (
     Check(
