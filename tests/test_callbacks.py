@@ -83,14 +83,15 @@ def test_history_holds_what_the_formulas_give(outputs: int) -> None:
 
 
 def test_a_quiet_gradient_is_counted() -> None:
-    """Logits 20 ahead for 9 examples of 10, and as far behind for the last: the whole gradient is its."""
+    """Logits 200 ahead for 9 examples of 10, and as far behind for the last: the whole gradient is its."""
     x, y = np.ones((10, 1), "float32"), np.array([0] * 9 + [1])
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(2)])
-    model.set_weights([np.array([[20.0, 0.0]]), np.zeros(2)])
+    model.set_weights([np.array([[200.0, 0.0]]), np.zeros(2)])
     model.compile(keras.optimizers.SGD(0.0), loss_of(2))
-    history = model.fit(x, y, verbose=0, callbacks=[SaturationMonitor(x, y, from_logits=True)]).history
+    history = model.fit(x, y, verbose=0, callbacks=monitors(x, y)).history
     assert history["saturation_quiet"] == [0.9]
     assert history["saturation_hardest_share"] == pytest.approx([1], abs=1e-6)
+    assert history["calibration_nll"] == pytest.approx([200 / 10]), "from the logits: p has rounded to 0"
 
 
 @pytest.mark.parametrize("outputs", [1, 3])
