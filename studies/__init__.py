@@ -24,6 +24,8 @@ NAMES = (
     "brier_vs_kl",
     "gaussian_prior",
     "laplace_prior",
+    "ood_overconfidence",
+    "ood_energy",
 )
 
 

@@ -195,6 +195,31 @@ def error_map(ax: Axes, x: np.ndarray, y: np.ndarray, errors: np.ndarray) -> Any
     )
 
 
+def matrix(
+    ax: Axes, shade: np.ndarray, texts: list[list[str]], lines: list[str], columns: list[str], limit: float
+) -> None:
+    """A table of texts whose first columns are shaded from red, −limit, over white, 0, to blue, limit.
+
+    Args:
+        ax: where to draw.
+        shade: numbers that decide the colours, [lines, shaded columns].
+        texts: what stands in every cell, [lines][columns].
+        lines, columns: names; blanks become line breaks.
+        limit: the number at which the colour is full.
+    """
+    height, width = shade.shape
+    extent = (-0.5, width - 0.5, height - 0.5, -0.5)
+    ax.imshow(shade, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto", extent=extent)
+    ax.set(xlim=(-0.5, len(columns) - 0.5), ylim=(height - 0.5, -0.5))
+    ax.set_xticks(range(len(columns)), [name.replace(" ", "\n") for name in columns])
+    ax.set_yticks(range(height), [name.replace(" ", "\n") for name in lines])
+    ax.tick_params(labelsize=7)
+    ax.grid(False)
+    for i, line in enumerate(texts):
+        for j, text in enumerate(line):
+            ax.text(j, i, text, ha="center", va="center", fontsize=7.5)
+
+
 def save(figure: Figure, folder: Path) -> None:
     """Write figure.svg and figure.png, the same bytes whenever the figure is the same."""
     with theme():

@@ -51,7 +51,7 @@ def trained_on_counts(seeds: Sequence[int], counts: np.ndarray, rate: float, ste
     runs, features, outcomes = counts.shape
     y = information.outcomes(outcomes.bit_length() - 1)
     build = both_outputs(features, [], y.shape[1])
-    replicas = Replicates(build, tuple(seeds) * (runs // len(seeds)), paired=True)
+    replicas = Replicates(build, np.resize(seeds, runs).tolist(), paired=True)
     replicas.compile(keras.optimizers.Adam(rate), both_losses)
     known = np.eye(features, dtype="float32")
     x, y = np.repeat(known, outcomes, axis=0), np.tile(y, (features, 1))

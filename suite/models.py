@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
 
 def perceptron(
@@ -69,3 +70,41 @@ def side_by_side(inputs: int, hidden: Sequence[int], outputs: Sequence[int]) -> 
         return keras.Model(x, keras.layers.Concatenate()(parts))
 
     return build
+
+
+def radial(inputs: int, centres: int, outputs: int) -> Callable[[], keras.Model]:
+    """A builder of networks of radial basis functions: far from all centres the logits are the biases."""
+
+    def build() -> keras.Model:
+        layers = [RadialBasis(centres), keras.layers.Dense(outputs)]
+        return keras.Sequential([keras.Input((inputs,)), *layers])
+
+    return build
+
+
+@keras.saving.register_keras_serializable(package="crosscheck")
+class RadialBasis(keras.layers.Layer):
+    """e^(−‖x − c_j‖² / (2 s²)) for J centres c_j that are trained, from [B, D] to [B, J].
+
+    Centres start uniform on [0, 1], where pixels are; s² = D / 16, about the distance between images.
+
+    Args:
+        centres: J.
+        options: as in `keras.layers.Layer`.
+    """
+
+    def __init__(self, centres: int, **options: Any):
+        super().__init__(**options)
+        self.centres = centres
+
+    def build(self, shape: Sequence[int]) -> None:
+        start = keras.initializers.RandomUniform(0, 1)
+        self.points = self.add_weight(shape=(self.centres, shape[-1]), initializer=start, name="points")
+
+    def call(self, x: Any) -> Any:
+        squares = ops.sum(ops.square(x), axis=-1, keepdims=True) + ops.sum(ops.square(self.points), axis=-1)
+        distance = ops.relu(squares - 2 * ops.matmul(x, ops.transpose(self.points)))  # [B, J], squared
+        return ops.exp(-8 * distance / x.shape[-1])
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "centres": self.centres}

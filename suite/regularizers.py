@@ -99,8 +99,8 @@ class LaplacePrior(Prior):
     rest (`Prior`) is the penalty. Its slope at 0 is taken as 0, as by Keras' own L1.
 
     As a penalty alone, under SGD or Adam, it makes no weight exactly zero (study `laplace_prior`): a gradient
-    step hits zero by chance only. For zeros, hand the prior to
-    `suite.optimizers.Proximal(optimizer, l1=LaplacePrior(b, n).l1)` instead of the layer.
+    step hits zero by chance only. For zeros, leave the layer without and give the prior to the optimiser,
+    `suite.optimizers.Proximal(optimizer, l1=LaplacePrior(b, n).l1)`.
 
     Args:
         scale: b, in the weights' units; the standard deviation is b√2.

@@ -15,9 +15,9 @@ FILES = (
     "tests/test_replicates_fit.py",
     "tests/test_findings.py",
     "tests/test_identities.py",
-    "tests/test_joint.py tests/test_chain.py",
     "tests/test_doctor.py",
     # In one process: imports cost.
+    "tests/test_joint.py tests/test_chain.py tests/test_detection.py",
     "tests/test_regularizers.py tests/test_optimizers.py",
     "tests/test_metrics.py tests/test_calibration.py tests/test_callbacks.py",
 )

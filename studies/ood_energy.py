@@ -1,0 +1,564 @@
+"""The energy out of distribution: what cross-entropy leaves free, what margins fix, and where they do harm.
+
+Conventions: every score is larger the more an input looks out of distribution. FPR95 is the share of outliers
+let in where 95 % of the inliers are (in-distribution positive), unless the other convention is named.
+
+Expect: the identities hold; the energy falls in training where the head lets it, on some outliers further;
+fine-tuning with auxiliary outliers helps far from the data, and harms near it. Costs a minute.
+"""
+
+from __future__ import annotations
+
+import mpmath
+import numpy as np
+
+from suite.claims import Check, Claim, Theory, Unit
+from suite.criteria import Exceeds, Identity
+from suite.lazy import (
+    data,
+    detection,
+    figures,
+    keras,
+    losses,
+    metrics,
+    models,
+    outlier_training,
+    pd,
+    rows,
+    special,
+)
+
+CLAIM = Claim(
+    title="Energy margins enable reliable detection of outliers",
+    statement="Training under cross-entropy implicitly pushes the energy E(x) low in distribution and leaves "
+    "it uncontrolled elsewhere. A margin loss that pushes the energy of outliers up while keeping that of "
+    "in-distribution inputs low improves robustness and enables reliable out-of-distribution detection.",
+    formula=r"E(x) = -\ln\sum_k e^{z_k(x)}, \qquad L = -z_y - E + \lambda \left[(E_{\mathrm{in}} - "
+    r"m_{\mathrm{in}})_+^2 + (m_{\mathrm{out}} - E_{\mathrm{out}})_+^2\right]",
+    source="Advanced Perspectives and Applications; problem 3103448",
+    correct="Cross-entropy fixes the energy only up to any c(x): it falls where the head lets it, on some "
+    "outliers further than in distribution. Margins improve detection of what the auxiliary outliers cover, "
+    "most of all where it was bad; of outliers near the data it may get worse, and it is not reliable.",
+)
+
+NAME = "ood_energy"
+SEEDS = {"smoke": 12, "standard": 16, "full": 64}
+IMAGE_SEEDS = {"smoke": 12, "standard": 24, "full": 64}
+DIGIT_SEEDS = {"smoke": 24, "standard": 24, "full": 64}
+MOST = {"smoke": 1000, "standard": 1500, "full": 10_000}  # examples of a role, at most
+HIDDEN = [64]
+RATE, BATCH = 2e-3, 64
+EPOCHS = {"digits": 30, "mnist": 15, "fashion_mnist": 15, "clinc_oos": 20}
+STAGES = 5  # at whose ends the energy is looked at while training
+TUNING = {"digits": (64, 10, 600, 300)}  # batch, epochs, inliers, outliers
+TUNING |= dict.fromkeys(("mnist", "fashion_mnist", "clinc_oos"), (64, 5, 1000, 500))
+TUNING_RATE, WEIGHT, EXPOSURE = 1e-3, 0.1, 0.5  # λ and μ as published
+LARGE = 100.0  # nats: spread of the c(x) that is added to all logits
+
+KINDS = ("classes 8, 9", "gaussian noise", "rotated", "inverted")  # test outliers of the digits 0–5
+COUNTS = {"digits": DIGIT_SEEDS, "mnist": IMAGE_SEEDS, "fashion_mnist": IMAGE_SEEDS, "clinc_oos": SEEDS}
+SETS = tuple(COUNTS)
+PAIRS = (*KINDS, *SETS[1:])  # the other sets against their first kind: each other; real queries out of scope
+CELLS = tuple(
+    f"{a} → {t}"
+    for a in ("uniform noise", "patches shuffled", "classes 6, 7")
+    for t in KINDS
+    if (a, t) != ("uniform noise", "gaussian noise")  # one family: not disjoint
+)
+
+CHECKS = (
+    Check(
+        "identity",
+        "Cross-entropy is −z_y − E; adding c(x) to all logits leaves it as it is and moves E by −c.",
+        Identity(ulps=8),
+        r"L = -z_y - E, \quad L(z + c) = L(z), \quad E(z + c) = E(z) - c",
+        control="the Brier score, K sigmoids under binary cross-entropy, and ln(1 − max p), in this order",
+        settings=("value", "shifted loss", "shifted energy"),
+        exact=True,
+    ),
+    Check(
+        "implicit",
+        "With free logits, training lowers the mean energy of in-distribution test examples by ≥ 1 nat.",
+        Exceeds(margin=1.0),
+        r"\bar E_{\mathrm{start}} - \bar E_{\mathrm{end}}",
+        control="the same networks through a log-softmax: the same loss and probabilities, and E = 0",
+        settings=SETS,
+    ),
+    Check(
+        "implicit_any_head",
+        "So it does whatever the head: here a log-softmax, which takes the same steps.",
+        Exceeds(margin=1.0),
+        r"\bar E_{\mathrm{start}} - \bar E_{\mathrm{end}}",
+        control="the untrained network",
+        settings=SETS,
+        scope=True,
+    ),
+    Check(
+        "implicit_apart",
+        "Training lowers the energy in distribution by ≥ 1 nat more than that of outliers.",
+        Exceeds(margin=1.0),
+        r"\Delta\bar E_{\mathrm{out}} - \Delta\bar E_{\mathrm{in}}",
+        control="the same networks through a log-softmax",
+        settings=PAIRS,
+        scope=True,
+    ),
+    Check(
+        "score",
+        "Without retraining, the energy's AUROC is ≥ 0.01 above that of the largest softmax probability.",
+        Exceeds(margin=0.01),
+        r"\mathrm{AUROC}(E) - \mathrm{AUROC}(\max p)",
+        control="the largest probability in place of the energy",
+        settings=PAIRS,
+        scope=True,
+    ),
+    Check(
+        "margin",
+        "Fine-tuned with margins on outliers of other kinds, FPR95 (in-distribution positive) is ≥ 0.05 "
+        "below that after fine-tuning without (λ = 0).",
+        Exceeds(margin=0.05),
+        r"\mathrm{FPR}_{95}(\lambda = 0) - \mathrm{FPR}_{95}(\lambda = 0.1)",
+        control="the fine-tuned networks through a log-softmax, whose energy is 0 for every input",
+        settings=PAIRS,
+    ),
+    Check(
+        "margin_auroc",
+        "And its AUROC is ≥ 0.01 above.",
+        Exceeds(margin=0.01),
+        r"\mathrm{AUROC}(\lambda = 0.1) - \mathrm{AUROC}(\lambda = 0)",
+        control="margins of the wrong sign: inliers pushed up, outliers down",
+        settings=PAIRS,
+    ),
+    Check(
+        "needs_outliers",
+        "The gain comes from outliers: with in-distribution data in their place AUROC is ≥ 0.01 lower.",
+        Exceeds(margin=0.01),
+        r"\mathrm{AUROC}(\mathrm{mixed}) - \mathrm{AUROC}(\mathrm{in})",
+        control="in-distribution data on both sides",
+        settings=PAIRS,
+        scope=True,
+    ),
+    Check(
+        "margin_accuracy",
+        "Test accuracy is kept to within 0.01.",
+        Exceeds(margin=-0.01),
+        r"\mathrm{acc}(\lambda = 0.1) - \mathrm{acc}(\lambda = 0)",
+        control="the same fine-tuning on shuffled labels",
+        settings=SETS,
+    ),
+    Check(
+        "reliable",
+        "As the chapter has it: detection is reliable. Of test outliers at least 95 % are found where 95 % "
+        "of in-distribution examples pass.",
+        Exceeds(margin=0.95),
+        r"1 - \mathrm{FPR}_{95} \ge 0.95",
+        control="a random c(x) added to all logits, which cross-entropy does not see",
+        settings=PAIRS,
+    ),
+    Check(
+        "coverage",
+        "Whatever the auxiliary outliers, margins cost test outliers of other kinds no more than 0.01 AUROC.",
+        Exceeds(margin=-0.01),
+        r"\mathrm{AUROC}(\lambda = 0.1) - \mathrm{AUROC}(\lambda = 0)",
+        control="margins of the wrong sign",
+        settings=CELLS,
+        scope=True,
+    ),
+    Check(
+        "coverage_contrast",
+        "What they cover decides: the best auxiliary kind gains ≥ 0.02 AUROC more than the worst (both of "
+        "other kinds than the test outliers, and chosen on the other seeds).",
+        Exceeds(margin=0.02),
+        r"\mathrm{AUROC}(\mathrm{best}) - \mathrm{AUROC}(\mathrm{worst})",
+        control="the worst in place of the best, and the best in that of the worst",
+        settings=KINDS,
+        scope=True,
+    ),
+)
+
+
+# --- theory -----------------------------------------------------------------------------------------
+
+
+def normal_auroc(shift: float, spread: float) -> float:
+    """AUROC of N(d, s²) against N(0, 1): Φ(d / √(1 + s²))."""
+    return float(special.ndtr(shift / np.hypot(1, spread)))
+
+
+def normal_auroc_by_integration(shift: float, spread: float) -> float:
+    """∫ φ(x) P(N(d, s²) > x) dx."""
+    return float(mpmath.quad(lambda x: mpmath.npdf(x) * mpmath.ncdf((shift - x) / spread), [-12, 0, 12]))
+
+
+def log_loss(gap: float, classes: int) -> float:
+    """−z_y − E at logits (g, 0, …, 0), y the first."""
+    return -gap + float(np.logaddexp(gap, np.log(classes - 1)))
+
+
+def log_loss_in_digits(gap: float, classes: int) -> float:
+    return float(mpmath.log1p((classes - 1) * mpmath.exp(-mpmath.mpf(gap))))
+
+
+THEORIES = (
+    Theory("normal_auroc", normal_auroc, normal_auroc_by_integration, [(1.0, 1.0), (0.3, 2.0)]),
+    Theory("log_loss", log_loss, log_loss_in_digits, [(0.0, 10), (3.0, 10), (-5.0, 4)]),
+)
+
+
+# --- experiments ------------------------------------------------------------------------------------
+
+
+def units(scale: str) -> list[Unit]:
+    trained = []
+    for name in SETS:
+        seeds = tuple(range(COUNTS[name][scale]))
+        setting = {"name": name, "most": MOST[scale]}
+        trained.append(Unit(NAME, "train", setting, seeds, data.CASTS[name].reads, cost=10))
+    return [Unit(NAME, "measure_identity"), *trained]
+
+
+def measure_identity(seeds: tuple[int, ...]) -> pd.DataFrame:
+    """Random logits and shifts in float64; the sum −z_y − E is taken at 50 digits."""
+    rng = np.random.default_rng(0)
+    z, y, c = 5 * rng.normal(size=(64, 6)), np.eye(6)[rng.integers(0, 6, 64)], 20 * rng.normal(size=(64, 1))
+    cross = losses.categorical_crossentropy
+    sides = {
+        "value": (cross(y, z), losses.categorical_brier(y, z), exact_sum(y, z)),
+        "shifted loss": (cross(y, z + c) - cross(y, z), sigmoids(y, z + c) - sigmoids(y, z), 0.0),
+        "shifted energy": (
+            losses.energy(z + c) - losses.energy(z),
+            detection.softmax_score(z + c) - detection.softmax_score(z),
+            -c[:, 0],
+        ),
+    }
+    unit = np.finfo("float64").eps * (np.abs(z).max(1) + np.abs(c[:, 0]))
+    return pd.concat(
+        rows.tidy(
+            check="identity",
+            arm=arm,
+            setting=setting,
+            value=keras.ops.convert_to_numpy(value),
+            reference=reference,
+            resolution=unit,
+        )
+        for setting, (*values, reference) in sides.items()
+        for arm, value in zip(("claim", "control"), values, strict=True)
+    )
+
+
+def sigmoids(y: np.ndarray, z: np.ndarray):
+    return losses.binary_crossentropy(y, z)
+
+
+def exact_sum(y: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """−z_y − E, rounded to float64 once."""
+    with mpmath.workdps(50):
+        totals = [mpmath.log(mpmath.fsum(mpmath.exp(mpmath.mpf(each)) for each in row)) for row in z]
+        return np.array([float(t - mpmath.mpf(each)) for t, each in zip(totals, (y * z).sum(1), strict=True)])
+
+
+def arms_of(cast) -> dict[str, outlier_training.Arm]:
+    """Ways to fine-tune, by name; single kinds by their own."""
+    arm, mixed = outlier_training.Arm, cast.mixed
+    return {
+        "λ = 0": arm(mixed, 0.0),
+        **{kind: arm((kind,), WEIGHT) for kind in cast.auxiliary},
+        "mixed": arm(mixed, WEIGHT),
+        "margins swapped": arm(mixed, WEIGHT, swapped=True),
+        "wrong sign": arm(mixed, WEIGHT, reversed=True),
+        "in distribution": arm((outlier_training.INSIDE,), WEIGHT),
+        "exposure": arm(mixed, 0.0, EXPOSURE),
+        "labels shuffled": arm(mixed, WEIGHT, shuffled=True),
+    }
+
+
+def train(seeds: tuple[int, ...], name: str, most: int) -> pd.DataFrame:
+    """One in-distribution set: classifiers, every way to fine-tune them, every kind of test outlier."""
+    found = data.roles(name, most)
+    sets = {"in": found.x_test, **found.outliers}
+    build = models.perceptron(found.x_train.shape[1], HIDDEN, len(found.cast.classes))
+    trained = outlier_training.classifiers(build, seeds, RATE)
+    stages = [outlier_training.logits_by_kind(trained, sets)]
+    y = np.eye(len(found.cast.classes), dtype="float32")[found.y_train]
+    for _ in range(STAGES):
+        trained.fit(found.x_train, y, batch_size=BATCH, epochs=EPOCHS[name] // STAGES)
+        stages.append(outlier_training.logits_by_kind(trained, sets))
+    arms, schedule = arms_of(found.cast), outlier_training.Schedule(TUNING_RATE, *TUNING[name])
+    copies = outlier_training.fine_tuned(build, trained, found, arms, schedule)
+    tuned = outlier_training.logits_by_kind(copies, sets)
+    after = {
+        arm: {kind: np.split(z, len(arms))[a] for kind, z in tuned.items()} for a, arm in enumerate(arms)
+    }
+    after = {"before": stages[-1], **after}
+    return pd.concat(
+        [
+            *implicit_rows(name, seeds, stages),
+            *score_rows(name, seeds, after),
+            *margin_rows(name, seeds, after),
+            *accuracy_rows(name, seeds, after, found.y_test),
+            *coverage_rows(name, seeds, after),
+            *(curve_rows(after) if name == "digits" else []),
+        ]
+    )
+
+
+def judged(name: str, kinds) -> dict[str, str]:
+    """The settings of a set and the kinds of outliers that they stand for."""
+    outside = [kind for kind in kinds if kind != "in"]
+    return dict(zip(outside, outside, strict=True)) if name == "digits" else {name: outside[0]}
+
+
+def arms_pair(check: str, values, references, **shared) -> list[pd.DataFrame]:
+    """Rows of the claim and of its control, in this order."""
+    pairs = zip(("claim", "control"), values, references, strict=True)
+    return [rows.tidy(check=check, arm=arm, value=v, reference=r, **shared) for arm, v, r in pairs]
+
+
+def implicit_rows(name: str, seeds: tuple[int, ...], stages) -> list[pd.DataFrame]:
+    """Mean energy by kind while training: as it is, and through a log-softmax."""
+    mean = {kind: [detection.scored("energy", z[kind]).mean(1) for z in stages] for kind in stages[0]}
+    through = {kind: [normalised(z[kind]) for z in (stages[0], stages[-1])] for kind in stages[0]}
+    fall, none = ({kind: e[0] - e[-1] for kind, e in each.items()} for each in (mean, through))
+    shared, zero = {"setting": name, "seed": seeds}, np.zeros(len(seeds))
+    parts = arms_pair(
+        "implicit", (mean["in"][0], through["in"][0]), (mean["in"][-1], through["in"][-1]), **shared
+    )
+    same = (through["in"][0], through["in"][0])
+    parts += arms_pair("implicit_any_head", same, (through["in"][-1], through["in"][0]), **shared)
+    for setting, kind in judged(name, mean).items():
+        pairs = ((fall["in"], none["in"] + zero), (fall[kind], none[kind] + zero))
+        parts += arms_pair("implicit_apart", *pairs, setting=setting, seed=seeds)
+    for kind, energies in mean.items():
+        for stage, value in enumerate(energies):
+            told = {"setting": f"{name}: {kind}", "x": stage / STAGES, "seed": seeds}
+            parts.append(rows.tidy(quantity="energy while training", value=value, **told))
+    return parts
+
+
+def normalised(logits: np.ndarray) -> np.ndarray:
+    """Mean energy of ln softmax(z): [R]."""
+    return detection.scored("energy", special.log_softmax(logits, axis=-1)).mean(1)
+
+
+def score_rows(name: str, seeds: tuple[int, ...], after) -> list[pd.DataFrame]:
+    """Every detector before fine-tuning, on every kind; energy against softmax where it is judged."""
+    found = {score: detection.separations(score, after["before"]) for score in detection.SCORES}
+    parts = []
+    for setting, kind in judged(name, after["before"]).items():
+        soft, energy = (found[score][kind]["AUROC"] for score in ("softmax", "energy"))
+        parts += arms_pair("score", (energy, soft), (soft, soft), setting=setting, seed=seeds)
+    for score, kinds in found.items():
+        parts += separation_rows(name, seeds, kinds, score, "before")
+    return parts
+
+
+def separation_rows(name: str, seeds: tuple[int, ...], kinds, score: str, path: str) -> list[pd.DataFrame]:
+    values = np.array([list(found.values()) for found in kinds.values()])  # [kinds, measures, S]
+    settings = np.array([f"{name}: {kind}" for kind in kinds])[:, None, None]
+    quantities = np.array([f"{m}, {score}" for m in next(iter(kinds.values()))])[:, None]
+    return [rows.tidy(quantity=quantities, setting=settings, path=path, seed=seeds, value=values)]
+
+
+def margin_rows(name: str, seeds: tuple[int, ...], after) -> list[pd.DataFrame]:
+    """The margins' gain over fine-tuning without, on the pairs that are judged."""
+    found = {arm: detection.separations("energy", z) for arm, z in after.items()}
+    parts, loose = [], detached(after["mixed"])
+    energies = {kind: detection.scored("energy", z) for kind, z in after["mixed"].items()}
+    for setting, kind in judged(name, after["mixed"]).items():
+        told = {"setting": setting, "seed": seeds}
+        rate, area = ({arm: each[kind][m] for arm, each in found.items()} for m in ("FPR95 in", "AUROC"))
+        noise = {"resolution": np.sqrt(rate["mixed"] * (1 - rate["mixed"]) / energies[kind].shape[1])}
+        wrong = detection.fpr95(0 * energies["in"], 0 * energies[kind], "in")
+        parts += arms_pair("margin", [rate["λ = 0"]] * 2, (rate["mixed"], wrong), **told, **noise)
+        turned = (area["mixed"], area["wrong sign"])
+        parts += arms_pair("margin_auroc", turned, [area["λ = 0"]] * 2, **told)
+        inside = area["in distribution"]
+        parts += arms_pair("needs_outliers", (area["mixed"], inside), (inside, inside), **told)
+        caught = (1 - rate["mixed"], 1 - loose[kind]["FPR95 in"])
+        parts += arms_pair("reliable", caught, (0.0, 0.0), **told, **noise)
+    for arm in [each for each in after if each != "before"]:
+        parts += separation_rows(name, seeds, found[arm], "energy", arm)
+    soft = detection.separations("softmax", after["exposure"])
+    return [*parts, *separation_rows(name, seeds, soft, "softmax", "exposure")]
+
+
+def accuracy_rows(name: str, seeds: tuple[int, ...], after, y_test: np.ndarray) -> list[pd.DataFrame]:
+    """Test accuracy, kept or not; and the calibration error of every arm."""
+    accuracy = {arm: (z["in"].argmax(-1) == y_test).mean(1) for arm, z in after.items()}
+    kept, told = (accuracy["mixed"], accuracy["labels shuffled"]), {"setting": name, "seed": seeds}
+    parts = arms_pair("margin_accuracy", kept, [accuracy["λ = 0"]] * 2, **told)
+    for arm, z in after.items():
+        off = metrics.expected_calibration_error(special.softmax(z["in"], axis=-1), y_test)
+        for quantity, value in (("accuracy", accuracy[arm]), ("ECE", off)):
+            parts.append(rows.tidy(quantity=quantity, path=arm, value=value, **told))
+    return parts
+
+
+def detached(logits: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
+    """Separation by the energy after a random c(x) is added to all logits of every input."""
+    rng = np.random.default_rng(0)
+    return detection.separations(
+        "energy", {k: z + LARGE * rng.normal(size=(*z.shape[:2], 1)) for k, z in logits.items()}
+    )
+
+
+def coverage_rows(name: str, seeds: tuple[int, ...], after) -> list[pd.DataFrame]:
+    """The digits' matrix: AUROC by auxiliary and test kind, of different families alone."""
+    if name != "digits":
+        return []
+    found = {arm: detection.separations("energy", z) for arm, z in after.items()}
+    area = {arm: {kind: each["AUROC"] for kind, each in kinds.items()} for arm, kinds in found.items()}
+    parts = []
+    for auxiliary, kind in data.CASTS[name].pairs():
+        pair = (area[auxiliary][kind], area["wrong sign"][kind])
+        told = {"setting": f"{auxiliary} → {kind}", "seed": seeds}
+        parts += arms_pair("coverage", pair, [area["λ = 0"][kind]] * 2, **told)
+    for kind in KINDS:
+        fair = [auxiliary for auxiliary, test in data.CASTS[name].pairs() if test == kind]
+        ends = extremes(np.stack([area[auxiliary][kind] for auxiliary in fair]))
+        parts += arms_pair("coverage_contrast", ends, ends[::-1], setting=kind, seed=seeds)
+    return parts
+
+
+def extremes(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """At each seed the kinds best and worst on the mean over the other seeds: [S] each, of [A, S]."""
+    others = values.sum(1, keepdims=True) - values
+    best, worst = others.argmax(0), others.argmin(0)
+    seeds = np.arange(values.shape[1])
+    return values[best, seeds], values[worst, seeds]
+
+
+DENSE = ("in", "classes 8, 9", "rotated")  # kinds whose distribution is drawn
+BINS = {"energy": np.linspace(-16, 2, 55), "sureness": np.linspace(0, 7, 43)}
+PASSED = np.round(np.linspace(0, 1, 51), 4)  # shares of inliers let in
+ROCS = (("before", "softmax"), ("before", "energy"), ("mixed", "energy"), ("exposure", "softmax"))
+
+
+def curve_rows(after) -> list[pd.DataFrame]:
+    """For the figure: distributions of energy and sureness, and the ROC, all of them means over seeds."""
+    parts = []
+    for arm in ("before", "mixed"):
+        for kind in DENSE:
+            energy, unsure = (detection.scored(score, after[arm][kind]) for score in ("energy", "softmax"))
+            for quantity, values in (("energy", energy), ("sureness", -unsure / np.log(10))):
+                edges = BINS[quantity]
+                height = np.histogram(np.clip(values, edges[0], edges[-1]), edges, density=True)[0]
+                middle = (edges[1:] + edges[:-1]) / 2
+                parts.append(
+                    rows.tidy(quantity=f"{quantity} density", setting=kind, path=arm, x=middle, value=height)
+                )
+    for arm, score in ROCS:
+        inside, outside = (detection.scored(score, after[arm][kind]) for kind in ("in", KINDS[0]))
+        threshold = np.quantile(inside, PASSED, axis=1)  # [P, R]
+        let_in = (outside[None] <= threshold[..., None]).mean((1, 2))
+        parts.append(rows.tidy(quantity="ROC", setting=f"{arm}, {score}", x=PASSED, value=let_in))
+    return parts
+
+
+# --- table and figure -------------------------------------------------------------------------------
+
+SHOWN = [("before", score) for score in ("softmax", "logit", "energy", "entropy")]
+SHOWN += [(arm, "energy") for arm in ("λ = 0", "mixed", "margins swapped")] + [("exposure", "softmax")]
+SHOWN_SETS = {"digits": "the digits", "mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}
+MEASURES = ("AUROC", "AUPR in", "AUPR out", "FPR95 in", "FPR95 out")
+
+
+def table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Every pair with every detector, before and after fine-tuning on the mixed auxiliary outliers."""
+    known = rows[rows["quantity"].str.contains(", ")]
+    measure, score = (known["quantity"].str.split(", ").str[i] for i in (0, 1))
+    wide = known.assign(measure=measure, score=score).pivot_table(
+        "value", ["setting", "path", "score"], "measure", sort=False
+    )
+    told = [f"digits: {kind}" for kind in KINDS] + [f"{n}: {data.CASTS[n].outliers[0]}" for n in SETS[1:]]
+    chosen = [key for key in wide.index if key[1:] in SHOWN and key[0] in told]
+    wide = wide.loc[chosen, list(MEASURES)].reset_index()
+    for quantity in ("accuracy", "ECE"):
+        mean = rows[rows["quantity"] == quantity].groupby(["setting", "path"])["value"].mean()
+        sets = wide["setting"].str.split(": ").str[0]
+        wide[quantity] = [mean[pair] for pair in zip(sets, wide["path"], strict=True)]
+    titles = ["In distribution: outliers", "Fine-tuned", "Detector", "AUROC", "AUPR (in positive)"]
+    titles += [
+        "AUPR (out positive)",
+        "FPR95 (in positive)",
+        "FPR95 (out positive)",
+        "Accuracy",
+        "ECE (15 bins)",
+    ]
+    return wide.set_axis(titles, axis=1)
+
+
+def figure(rows: pd.DataFrame):
+    """Energy and sureness before and after, the ROC, energy while training; and the matrices."""
+    canvas, axes = figures.panels(3, 3, height=3.0)
+    draw_density(axes[0], rows, "energy", "before", "Energy before")
+    draw_density(axes[1], rows, "energy", "mixed", "Energy after, mixed auxiliary")
+    draw_roc(axes[2], rows)
+    draw_density(axes[3], rows, "sureness", "before", "Confidence before")
+    draw_density(axes[4], rows, "sureness", "mixed", "Confidence after")
+    draw_training(axes[5], rows)
+    for ax, name in zip(axes[6:], SHOWN_SETS, strict=True):
+        draw_matrix(ax, rows, name)
+    return canvas
+
+
+def draw_density(ax, rows: pd.DataFrame, quantity: str, arm: str, title: str) -> None:
+    part = rows[(rows["quantity"] == f"{quantity} density") & (rows["path"] == arm)]
+    for kind, colour in zip(DENSE, figures.PALETTE, strict=False):
+        each = part[part["setting"] == kind]
+        label = "in: digits 0–5" if kind == "in" else f"out: {kind}"
+        ax.plot(each["x"], each["value"], color=colour, label=label)
+        ax.fill_between(each["x"], each["value"], color=colour, alpha=0.15, linewidth=0)
+    names = {"energy": "energy E (nats)", "sureness": "−log₁₀(1 − max p)"}
+    ax.set(title=title, xlabel=names[quantity], ylabel="density", ylim=(0, None))
+    ax.legend(fontsize=8)
+
+
+def draw_roc(ax, rows: pd.DataFrame) -> None:
+    for arm, score in ROCS:
+        part = rows[(rows["quantity"] == "ROC") & (rows["setting"] == f"{arm}, {score}")]
+        name = {"mixed": "margins", "exposure": "exposure"}.get(arm, arm)
+        ax.plot(part["value"], part["x"], label=f"{name}, {score}")
+    figures.theory_line(ax, [0, 1], [0.95, 0.95], "95 % of inliers", linewidth=1)
+    ax.set(xlim=(0, 0.4), ylim=(0.6, 1.01))
+    ax.set(
+        title="Classes 8, 9 from digits 0–5",
+        xlabel="share of outliers let in",
+        ylabel="share of inliers let in",
+    )
+    ax.legend(fontsize=8, loc="lower right")
+
+
+def draw_training(ax, rows: pd.DataFrame) -> None:
+    part = rows[rows["quantity"] == "energy while training"]
+    for kind in ("in", *KINDS):
+        label = "in: digits 0–5" if kind == "in" else kind
+        figures.curve(ax, part[part["setting"] == f"digits: {kind}"], label)
+    ax.set(title="Plain training on the digits", xlabel="share of training", ylabel="mean energy (nats)")
+    ax.legend(fontsize=8)
+
+
+def draw_matrix(ax, rows: pd.DataFrame, name: str) -> None:
+    """AUROC of λ = 0, and its gain by auxiliary and test kind; accuracy and calibration error beside it."""
+    cast = data.CASTS[name]
+    lines = ["λ = 0", *cast.auxiliary, "mixed"]
+    known = rows[rows["quantity"].isin(("AUROC, energy", "accuracy", "ECE"))]
+    mean = known.groupby(["quantity", "path", "setting"])["value"].mean()
+    if ("accuracy", "mixed", name) in mean:
+        area = np.array([[mean["AUROC, energy", a, f"{name}: {t}"] for t in cast.outliers] for a in lines])
+        gain = area - area[0]
+        texts = [[f"{each:.2f}" for each in area[0]]]
+        for a, line in zip(lines[1:], gain[1:], strict=True):
+            seen = {data.family(kind) for kind in (cast.mixed if a == "mixed" else (a,))}
+            told = zip(cast.outliers, line, strict=True)
+            texts.append([f"({g:+.2f})" if data.family(t) in seen else f"{g:+.2f}" for t, g in told])
+        beside = [[f"{mean[quantity, a, name]:.3f}" for quantity in ("accuracy", "ECE")] for a in lines]
+        texts = [text + more for text, more in zip(texts, beside, strict=True)]
+        columns = [short(kind) for kind in (*cast.outliers, "accu- racy", "ECE")]
+        figures.matrix(ax, gain, texts, list(map(short, lines)), columns, limit=1.2)
+    else:
+        ax.text(0.5, 0.5, "not prepared here", transform=ax.transAxes, ha="center")
+    ax.set(title=f"AUROC gain: {SHOWN_SETS[name]}", xlabel="(in brackets: trained on, not judged)")
+
+
+def short(kind: str) -> str:
+    return kind.replace("_", " ").replace(", ", ",").replace("λ = 0", "λ=0")
