@@ -196,6 +196,14 @@ def test_replicates_log_one_number_each(outputs: int, mode: str, tmp_path) -> No
     np.testing.assert_allclose(written, history["calibration_ece"][1])
 
 
+def test_early_stopping_of_replicates_bears_what_is_logged_for_all() -> None:
+    x, y = examples()
+    rate = keras.callbacks.LearningRateScheduler(lambda epoch: 0.1)
+    stop = keras.callbacks.EarlyStopping("calibration_nll", mode="max", patience=1)
+    history = replicated().fit(x, y, epochs=5, callbacks=[rate, *monitors(x, y), stop]).history
+    assert history["learning_rate"].shape == (2,) and history["calibration_nll"].shape == (2, 3)
+
+
 def test_each_replicate_may_be_watched_on_its_own_examples() -> None:
     x, y = examples()
     own = np.stack([np.roll(y, r) for r in range(3)])
