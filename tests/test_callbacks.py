@@ -83,14 +83,15 @@ def test_history_holds_what_the_formulas_give(outputs: int) -> None:
 
 
 def test_a_quiet_gradient_is_counted() -> None:
-    """Logits 20 ahead for 9 examples of 10, and as far behind for the last: the whole gradient is its."""
+    """Logits 200 ahead for 9 examples of 10, and as far behind for the last: the whole gradient is its."""
     x, y = np.ones((10, 1), "float32"), np.array([0] * 9 + [1])
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(2)])
-    model.set_weights([np.array([[20.0, 0.0]]), np.zeros(2)])
+    model.set_weights([np.array([[200.0, 0.0]]), np.zeros(2)])
     model.compile(keras.optimizers.SGD(0.0), loss_of(2))
-    history = model.fit(x, y, verbose=0, callbacks=[SaturationMonitor(x, y, from_logits=True)]).history
+    history = model.fit(x, y, verbose=0, callbacks=monitors(x, y)).history
     assert history["saturation_quiet"] == [0.9]
     assert history["saturation_hardest_share"] == pytest.approx([1], abs=1e-6)
+    assert history["calibration_nll"] == pytest.approx([200 / 10]), "from the logits: p has rounded to 0"
 
 
 @pytest.mark.parametrize("outputs", [1, 3])
@@ -193,6 +194,14 @@ def test_replicates_log_one_number_each(outputs: int, mode: str, tmp_path) -> No
         lines = list(csv.DictReader(file))
     written = [float(each) for each in lines[1]["calibration_ece"].strip('"[]').split(",")]
     np.testing.assert_allclose(written, history["calibration_ece"][1])
+
+
+def test_early_stopping_of_replicates_bears_what_is_logged_for_all() -> None:
+    x, y = examples()
+    rate = keras.callbacks.LearningRateScheduler(lambda epoch: 0.1)
+    stop = keras.callbacks.EarlyStopping("calibration_nll", mode="max", patience=1)
+    history = replicated().fit(x, y, epochs=5, callbacks=[rate, *monitors(x, y), stop]).history
+    assert history["learning_rate"].shape == (2,) and history["calibration_nll"].shape == (2, 3)
 
 
 def test_each_replicate_may_be_watched_on_its_own_examples() -> None:

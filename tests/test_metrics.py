@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import keras
 import numpy as np
 import pytest
@@ -164,6 +166,15 @@ def test_ties_are_shared_between_bins_of_equal_mass() -> None:
     for y in ([1, 1, 1, 1, 0, 0, 0, 0], [0, 1, 0, 1, 0, 1, 0, 1]):
         metric = metrics.ExpectedCalibrationError(2, "equal_mass", "positive_class", dtype="float64")
         assert value(metric, np.array(y), p) == pytest.approx(0.3)
+        np.testing.assert_allclose(metric.reliability().count, 4)
+
+
+def test_a_cut_cell_gives_each_side_its_share() -> None:
+    """Of three examples at 0.8, one third goes to the one at 0.2, and two thirds to the upper bin."""
+    p, y = np.array([[0.2], [0.8], [0.8], [0.8]]), np.array([1, 1, 0, 0])
+    lower, upper = (1 - 0.2) + (1 - 3 * 0.8) / 3, (1 - 3 * 0.8) * 2 / 3
+    metric = metrics.ExpectedCalibrationError(2, "equal_mass", "positive_class", dtype="float64")
+    assert value(metric, y, p) == pytest.approx((abs(lower) + abs(upper)) / 4)
 
 
 def test_class_wise_is_the_mean_over_classes_against_the_rest() -> None:
@@ -429,6 +440,8 @@ def test_configuration_survives_the_round_trip(name: str) -> None:
     again = keras.metrics.deserialize(keras.metrics.serialize(metric))
     assert type(again) is type(metric) and again.get_config() == metric.get_config()
     assert again.dtype == "float64"
+    settable = set(inspect.signature(type(metric).__init__).parameters) - {"self"}
+    assert set(metric.get_config()) == settable, "all that can be set is kept"
 
 
 def test_a_compiled_model_reports_and_saves_them(tmp_path) -> None:

@@ -105,7 +105,8 @@ def test_a_schedule_and_a_rate_changed_between_epochs():
 
     falling = keras.callbacks.LearningRateScheduler(lambda epoch: 0.1 / (1 + epoch))
     replicas, model = compiled(), plain()
-    replicas.fit(x, y, 16, 3, callbacks=[falling])
+    history = replicas.fit(x, y, 16, 3, callbacks=[falling]).history
+    np.testing.assert_allclose(history["learning_rate"], [0.1, 0.1 / 2, 0.1 / 3], rtol=1e-6)
     for epoch in range(3):
         model.optimizer.learning_rate = 0.1 / (1 + epoch)
         model.fit(*in_order_of(SEEDS[0], epoch, x, y), 16, shuffle=False, verbose=0)

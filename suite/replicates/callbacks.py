@@ -45,7 +45,7 @@ class Callbacks:
             getattr(callback, hook)(*args, logs)
         for r, callback, member in self.single:
             if not member.stop_training or hook == "on_train_end":
-                mine = logs and {name: float(v[r]) for name, v in logs.items()}
+                mine = logs and {name: float(v[r] if np.ndim(v) else v) for name, v in logs.items()}
                 getattr(callback, hook)(*args, mine)
 
 

@@ -24,7 +24,10 @@ from suite.replicates.task import Task, loss_of, metric_of
 
 @dataclass
 class History:
-    """`history["loss"]` is [epochs, R]: each epoch's mean; NaN once a replicate has stopped."""
+    """`history["loss"]` is [epochs, R]: each epoch's mean; NaN once a replicate has stopped.
+
+    What callbacks log of all replicates together, such as the learning rate, is [epochs].
+    """
 
     epoch: list[int] = field(default_factory=list)
     history: dict[str, np.ndarray] = field(default_factory=dict)
@@ -32,6 +35,7 @@ class History:
     def append(self, epoch: int, logs: Mapping[str, np.ndarray]) -> None:
         self.epoch.append(epoch)
         for name, value in logs.items():
+            value = np.asarray(value)  # a number where all share it, such as the learning rate
             before = self.history.get(name, np.empty((0, *value.shape)))
             self.history[name] = np.concatenate([before, value[None]])
 
