@@ -1,7 +1,7 @@
 """Exact zeros: cross-entropy gives none, the L1 penalty by itself none either, its proximal step does.
 
 Expect: L1 is a Laplace prior; with a proximal step it finds scikit-learn's solution, zeros included, and the
-true support; Keras' own `L1` under SGD and Adam makes no weight zero. Costs ten seconds.
+true support; Keras' own `L1` under SGD and Adam makes no weight zero. Costs twenty seconds.
 """
 
 from __future__ import annotations
@@ -46,12 +46,16 @@ CLAIM = Claim(
     ),
 )
 
-SEEDS = {"smoke": 12, "standard": 16, "full": 64}
+SEEDS = {
+    "smoke": 24,
+    "standard": 32,
+    "full": 64,
+}  # 20 tell an F1 score of 0.957 ± 0.04 from 0.9, 4 times in 5
 SETS = ("synthetic", "digits")
 OPTIMISERS = ("SGD", "Adam")
 PIXELS, SUPPORT, WEIGHT = 64, 8, 2.0  # features; those that matter, and the size of their weights
 PAIR = (3, 8)  # the digits told apart
-N, SCALE = 240, 0.055  # b; λ = 1/(bN) = 0.076, over three deviations of a useless feature's mean gradient
+N, SCALE = 240, 0.07  # b; λ = 1/(bN) = 0.06
 STEPS = 400
 CLOSE = 0.01
 GRID = tuple(f"{name}, {optimiser}" for name in SETS for optimiser in OPTIMISERS)
