@@ -29,10 +29,12 @@ MODULES = {
     "optimizers": "suite.optimizers",
     "paths": "suite.paths",
     "probing": "suite.paths.probing",
+    "posteriors": "suite.posteriors",
     "regularizers": "suite.regularizers",
     "replicates": "suite.replicates",
     "rows": "suite.rows",
     "scores": "suite.scores",
+    "variational": "suite.variational",
     "pd": "pandas",
     "sns": "seaborn",
 }
@@ -67,10 +69,12 @@ if TYPE_CHECKING:
         models,
         optimizers,
         paths,
+        posteriors,
         regularizers,
         replicates,
         rows,
         scores,
+        variational,
     )
     from suite.paths import heads, probing
 else:
@@ -94,6 +98,7 @@ __all__ = [
     "optimizers",
     "paths",
     "pd",
+    "posteriors",
     "probing",
     "regularizers",
     "replicates",
@@ -101,4 +106,5 @@ __all__ = [
     "scores",
     "sns",
     "special",
+    "variational",
 ]

@@ -19,13 +19,13 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "losses": (
         {
             *("losses", "regularizers", "optimizers", "metrics", "calibration", "callbacks"),
-            *("autodiff", "scores", "expected"),
+            *("autodiff", "scores", "expected", "variational"),
         },
         {"base", "lazy", "information"},
     ),
     "data": ({"data"}, {"base", "lazy", "information"}),
     "models": (
-        {"models", "replicates", "flows", "chain", "independence"},
+        {"models", "replicates", "flows", "chain", "independence", "posteriors"},
         {"base", "lazy", "information", "losses"},
     ),
     "paths": ({"paths"}, {"base", "contract", "lazy", "losses", "models"}),

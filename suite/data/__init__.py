@@ -8,7 +8,15 @@ from suite.data.entries import CATALOGUE, Entry, lookup
 from suite.data.features import principal_components, standardised
 from suite.data.linear import hinge_slope, line, reliability, worth
 from suite.data.splits import Splits, averaged, random_splits
-from suite.data.synthetic import CommonCause, GaussianMixture, overlapping, samples, separable, separator_norm
+from suite.data.synthetic import (
+    CommonCause,
+    GaussianMixture,
+    logistic,
+    overlapping,
+    samples,
+    separable,
+    separator_norm,
+)
 
 __all__ = [
     "CATALOGUE",
@@ -23,6 +31,7 @@ __all__ = [
     "identity",
     "line",
     "load",
+    "logistic",
     "lookup",
     "overlapping",
     "prepare",
