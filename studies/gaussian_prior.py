@@ -8,6 +8,7 @@ which no longer is small once the width s of the variational distribution is opt
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import mpmath
 import numpy as np
@@ -19,14 +20,14 @@ from suite.lazy import (
     data,
     figures,
     keras,
-    linear_model,
     losses,
     optimize,
     pd,
+    posteriors,
     regularizers,
-    replicates,
     rows,
     special,
+    variational,
 )
 
 CLAIM = Claim(
@@ -55,16 +56,16 @@ TAUS = (0.3, 1.0, 3.0)
 SIZES = (40, 100, 300)  # N
 FEATURES = 6
 DIGITS, DIGIT_TAUS = 300, (0.3, 1.0)
-STEPS = 500
 CLOSE = 0.01  # of the length of the weights
 LOGITS = np.array([(0.0, 0, 0), (1.5, 0, -1), (-2, 1, 0.5), (4, -1, -2)])  # m; the true class is the first
-NODES = 20  # of Gauss and Hermite, a dimension
+SMALL = (0.03, 0.1)  # s at which ½ s² tr H is all that is left out
 WIDTH = 2.0  # τ where the bound is sampled
 DRAWS = 200_000
 WIDTHS = np.geomspace(0.03, 3, 13)  # s of the figure
 OPTIMISED = (0.1, 0.3, 1.0, 3.0)  # τ where s is optimised
 TRUE_TAUS, OCTAVES = (0.5, 1.0), np.arange(-4, 6)  # τ is sought at τ₀ 2^octave
 HELD_OUT, EXAMPLES, DIMENSIONS = 2000, 64, 20
+ARMS = np.array([["claim"], ["control"]])
 
 CHECKS = (
     Check(
@@ -101,7 +102,7 @@ CHECKS = (
         r"\frac{\mathbb{E}_q \mathcal{L}(\mathbf{z}) - \mathcal{L}(\mathbf{m})}"
         r"{\frac12 s^2\, \mathrm{tr}\, \mathbf{H}} = 1",
         control="s = 1, which is not small",
-        settings=("s = 0.03", "s = 0.1"),
+        settings=tuple(f"s = {s:g}" for s in SMALL),
         exact=True,
     ),
     Check(
@@ -138,32 +139,25 @@ CHECKS = (
 # --- theory -----------------------------------------------------------------------------------------
 
 
-def divergence(m: float, s: float, tau: float) -> float:
-    """KL(N(m, s²) ‖ N(0, τ²)), a logit."""
-    return (s**2 + m**2) / (2 * tau**2) - 0.5 + np.log(tau / s)
-
-
 def divergence_by_integration(m: float, s: float, tau: float) -> float:
     q = lambda z: mpmath.npdf(z, m, s)  # noqa: E731
     integrand = lambda z: q(z) * (mpmath.log(q(z)) - mpmath.log(mpmath.npdf(z, 0, tau)))  # noqa: E731
     return float(mpmath.quad(integrand, mpmath.linspace(m - 12 * s, m + 12 * s, 9)))
 
 
-def trace(i: int) -> float:
-    """tr H = 1 − Σ p² of the softmax at the i-th of the logits."""
-    return float(1 - (special.softmax(LOGITS[i]) ** 2).sum())
+def trace(m: np.ndarray) -> float:
+    """tr H = 1 − Σ p² of cross-entropy at logits m."""
+    return float(1 - (special.softmax(m) ** 2).sum())
 
 
-def trace_by_autodiff(i: int) -> float:
-    y = np.eye(3)[:1]
-    return float(np.trace(autodiff.logit_hessian(losses.categorical_crossentropy, y, LOGITS[i : i + 1])[0]))
+def trace_by_autodiff(m: np.ndarray) -> float:
+    return float(np.trace(autodiff.logit_hessian(losses.categorical_crossentropy, np.eye(3)[:1], m[None])[0]))
 
 
+POINTS = [(0.0, 1.0, 1.0), (1.5, 0.1, 2.0), (-1, 2, 0.7)]
 THEORIES = (
-    Theory(
-        "divergence", divergence, divergence_by_integration, [(0.0, 1.0, 1.0), (1.5, 0.1, 2.0), (-1, 2, 0.7)]
-    ),
-    Theory("trace", trace, trace_by_autodiff, [(i,) for i in range(len(LOGITS))]),
+    Theory("divergence", lambda m, *at: variational.divergence([m], *at), divergence_by_integration, POINTS),
+    Theory("trace", trace, trace_by_autodiff, [(m,) for m in LOGITS]),
 )
 
 
@@ -183,92 +177,50 @@ def units(scale: str) -> list[Unit]:
     ]
 
 
-def strength(arm: str, tau: float, n: int) -> float:
-    """Keras' λ; the control leaves out the N."""
-    return regularizers.GaussianPrior(tau, n if arm == "claim" else 1).l2
-
-
 def measure_identity(seeds: tuple[int, ...]) -> pd.DataFrame:
     """N times the penalty and its gradient against the density's logarithm, at 50 digits."""
     parts = []
     for i, (tau, n) in enumerate(itertools.product((0.1, 1.0, 10.0), (7, 50, 1000))):
         m = np.random.default_rng(i).normal(size=20) * tau
-        with mpmath.workdps(50):
-            density = [mpmath.log(mpmath.npdf(mpmath.mpf(w), 0, mpmath.mpf(tau))) for w in m]
-            constant = mpmath.log(2 * mpmath.pi * mpmath.mpf(tau) ** 2) / 2
-            value = np.array(float(-sum(density) - len(m) * constant))
-            slope = np.array([float(mpmath.mpf(w) / mpmath.mpf(tau) ** 2) for w in m])
-        for arm in ("claim", "control"):
-            prior = regularizers.GaussianPrior(tau, n if arm == "claim" else 1)
-            (weights,) = autodiff.tensors(m)
-            found = {
-                "penalty": (n * autodiff.numbers(prior(weights)), value),
-                "gradient": (n * autodiff.numbers(autodiff.gradient(prior)(weights)), slope),
-            }
-            parts += [
-                rows.tidy(
-                    check="identity",
-                    arm=arm,
-                    setting=setting,
-                    value=each,
-                    reference=true,
-                    resolution=np.finfo("float64").eps * np.abs(true),
-                )
-                for setting, (each, true) in found.items()
-            ]
+        arms = [posteriors.penalties(regularizers.GaussianPrior(tau, each), n, m) for each in (n, 1)]
+        for name, true in posteriors.gaussian(m, tau).items():
+            shared = {"reference": true, "resolution": np.finfo("float64").eps * np.abs(true)}
+            shared |= {"check": "identity", "setting": name}
+            parts.append(rows.both_arms("value", *(each[name] for each in arms), **shared))
     return pd.concat(parts)
 
 
-def penalised(inputs: int, outputs: int):
-    """A linear model whose L2 penalty of weight 1 is scaled by each replicate's λ."""
-
-    def build():
-        head = keras.layers.Dense(outputs, kernel_regularizer=keras.regularizers.L2(1.0))
-        return keras.Sequential([keras.Input((inputs,)), head])
-
-    return build
-
-
-def fitted(x: np.ndarray, y: np.ndarray, loss, strengths: np.ndarray, outputs: int, weight=None):
-    """Kernels [R, D, K] and biases [R, K] after full-batch Adam at a falling rate."""
-    replicas = replicates.Replicates(penalised(x.shape[-1], outputs), range(len(x)))
-    rate = keras.optimizers.schedules.CosineDecay(0.1, STEPS)
-    replicas.compile(keras.optimizers.Adam(rate), loss, penalty_scale=strengths)
-    replicas.fit(x, y, batch_size=x.shape[1], epochs=STEPS, shuffle=False, sample_weight=weight)
-    return [each.astype("float64") for each in replicas.get_weights()]
+def in_both_arms(x: np.ndarray, y: np.ndarray, loss, taus: Any, sizes: Any, outputs: int = 1, weight=None):
+    """Models trained with the λ of priors τ [R] and of N [R] examples, then without the N: [2, R, …] each."""
+    cases = [*zip(taus, sizes, strict=True), *((tau, 1) for tau in taus)]
+    strengths = [regularizers.GaussianPrior(tau, n).l2 for tau, n in cases]
+    twice: list[Any] = [None if each is None else np.concatenate([each, each]) for each in (x, y, weight)]
+    found = posteriors.trained(twice[0], twice[1], loss, strengths, outputs, twice[2])
+    return [each.reshape(2, len(taus), *each.shape[1:]) for each in found]
 
 
-def referee(x: np.ndarray, y: np.ndarray, tau: float, bias: bool = True) -> np.ndarray:
-    """scikit-learn's maximum a posteriori, [D] or [D, K]."""
-    model = linear_model.LogisticRegression(C=tau**2, fit_intercept=bias, tol=1e-9, max_iter=10_000)
-    return model.fit(x, y.ravel()).coef_.squeeze().T
-
-
-def distance(found: np.ndarray, true: np.ndarray) -> float:
-    return float(np.linalg.norm(found - true) / np.linalg.norm(true))
+def posterior_rows(kernels: np.ndarray, true: list[np.ndarray], **shared: Any) -> pd.DataFrame:
+    """How far the kernels of both arms, [2, R, …], are from the posterior's modes, [R, …]."""
+    off = [[posteriors.distance(*pair) for pair in zip(arm, true, strict=True)] for arm in kernels]
+    return rows.tidy(check="map", arm=ARMS, value=off, **shared)
 
 
 def train_map(seeds: tuple[int, ...]) -> pd.DataFrame:
     """Every τ, N, seed and arm as one; of the largest set, those of N examples have weights."""
-    cases = list(itertools.product(("claim", "control"), TAUS, SIZES, seeds))
-    sets = {seed: linear_examples(np.random.default_rng(seed), max(SIZES), FEATURES) for seed in seeds}
-    x, y = (np.stack([sets[seed][i] for *_, seed in cases]) for i in (0, 1))
-    weight = np.stack([(np.arange(max(SIZES)) < n) * max(SIZES) / n for *_, n, _ in cases])
-    strengths = np.array([strength(arm, tau, n) for arm, tau, n, _ in cases])
-    kernels, _ = fitted(x, y, losses.binary_crossentropy, strengths, 1, weight.astype("float32"))
-    parts = []
-    for (arm, tau, n, seed), kernel in zip(cases, kernels[..., 0], strict=True):
-        off = distance(kernel, referee(sets[seed][0][:n], sets[seed][1][:n], tau))
-        shared = {"check": "map", "setting": f"τ = {tau:g}, N = {n}", "x": n, "quantity": f"τ = {tau:g}"}
-        parts.append(rows.tidy(arm=arm, seed=seed, value=off, **shared))
-    return pd.concat(parts)
+    cases = list(itertools.product(TAUS, SIZES, seeds))
+    taus, sizes, seed = zip(*cases, strict=True)
+    x, y = linear_sets(seed, max(SIZES), FEATURES)
+    weight = np.stack([(np.arange(max(SIZES)) < n) * max(SIZES) / n for n in sizes]).astype("float32")
+    kernels, _ = in_both_arms(x, y, losses.binary_crossentropy, taus, sizes, weight=weight)
+    true = [posteriors.mode(x[i, :n], y[i, :n], tau) for i, (tau, n, _) in enumerate(cases)]
+    settings, names = [f"τ = {tau:g}, N = {n}" for tau, n, _ in cases], [f"τ = {tau:g}" for tau in taus]
+    return posterior_rows(kernels[..., 0], true, setting=settings, seed=seed, x=sizes, quantity=names)
 
 
-def linear_examples(rng: np.random.Generator, n: int, dim: int, tau: float = 1.0):
-    """Features [N, D], labels [N, 1] and the true weights, drawn from N(0, τ²)."""
-    w, x = rng.normal(size=dim) * tau, rng.normal(size=(n, dim))
-    y = rng.random(n) < special.expit(x @ w)
-    return x.astype("float32"), y[:, None].astype("float32"), w
+def linear_sets(seeds: tuple[int, ...], n: int, dim: int) -> list[np.ndarray]:
+    """Features [R, N, D] and labels [R, N, 1], a set a seed."""
+    sets = [data.logistic(np.random.default_rng(seed), n, dim)[:2] for seed in seeds]
+    return [np.stack(each) for each in zip(*sets, strict=True)]
 
 
 def train_digits(seeds: tuple[int, ...]) -> pd.DataFrame:
@@ -279,62 +231,33 @@ def train_digits(seeds: tuple[int, ...]) -> pd.DataFrame:
     digits = data.load("digits")
     pixels = digits.x_train.reshape(len(digits.x_train), -1)
     pixels = pixels - pixels.mean(0)
-    picks = {s: np.random.default_rng(s).permutation(len(pixels))[:DIGITS] for s in seeds}
-    cases = list(itertools.product(("claim", "control"), DIGIT_TAUS, seeds))
-    x, y = (np.stack([given[picks[seed]] for *_, seed in cases]) for given in (pixels, digits.y_train))
-    strengths = np.array([strength(arm, tau, DIGITS) for arm, tau, _ in cases])
-    kernels, _ = fitted(x, y, losses.sparse_categorical_crossentropy, strengths, 10)
-    true = {
-        (tau, s): referee(pixels[picks[s]], digits.y_train[picks[s]], tau)
-        for tau in DIGIT_TAUS
-        for s in seeds
-    }
-    parts = [
-        rows.tidy(
-            check="map",
-            arm=arm,
-            setting=f"digits, τ = {tau:g}",
-            seed=seed,
-            value=distance(kernel, true[tau, seed]),
-        )
-        for (arm, tau, seed), kernel in zip(cases, kernels, strict=True)
-    ]
-    return pd.concat(parts)
+    cases = list(itertools.product(DIGIT_TAUS, seeds))
+    picks = [np.random.default_rng(seed).permutation(len(pixels))[:DIGITS] for _, seed in cases]
+    x, y = (np.stack([given[pick] for pick in picks]) for given in (pixels, digits.y_train))
+    taus, seed = zip(*cases, strict=True)
+    loss, sizes = losses.sparse_categorical_crossentropy, [DIGITS] * len(cases)
+    kernels, _ = in_both_arms(x, y, loss, taus, sizes, outputs=10)
+    true = [posteriors.mode(*each) for each in zip(x, y, taus, strict=True)]
+    return posterior_rows(kernels, true, setting=[f"digits, τ = {tau:g}" for tau in taus], seed=seed)
 
 
 def train_logits(seeds: tuple[int, ...]) -> pd.DataFrame:
     """A penalty z²/(2τ²) an example on the logits of features of unequal scales, τ = 1, no N in it."""
-    sets = [linear_examples(np.random.default_rng(seed), max(SIZES), FEATURES) for seed in seeds]
-    scales = np.geomspace(0.1, 3, FEATURES).astype("float32")
-    x, y = np.stack([each[0] for each in sets]) * scales, np.stack([each[1] for each in sets])
-
-    def loss(y, z):
-        return losses.binary_crossentropy(y, z) + keras.ops.sum(keras.ops.square(z), -1) / 2
-
-    kernels, biases = fitted(x, y, loss, np.zeros(len(seeds)), 1)
+    x, y = linear_sets(seeds, max(SIZES), FEATURES)
+    x = x * np.geomspace(0.1, 3, FEATURES).astype("float32")
+    loss = lambda y, z: losses.binary_crossentropy(y, z) + keras.ops.square(z[:, 0]) / 2  # noqa: E731
+    kernels, biases = posteriors.trained(x, y, loss, np.zeros(len(seeds)))
     parts = []
     for seed, features, labels, kernel, bias in zip(seeds, x, y, kernels, biases, strict=True):
-        z = features @ kernel[:, 0] + bias
-        full = np.hstack(
-            [features, np.ones((len(features), 1))]
-        )  # the prior is on all of z, its bias included
-        values, vectors = np.linalg.eigh(full.T @ full.astype("float64"))
-        white = full @ vectors / np.sqrt(values)
-        for arm, given in (("claim", white), ("control", full)):
-            off = distance(z, given @ referee(given, labels, 1.0, bias=False))
-            parts.append(rows.tidy(check="logits", arm=arm, seed=seed, value=off))
+        full = np.hstack([features, np.ones((len(features), 1))])  # the prior is on all of z, its bias too
+        on_weights = full @ posteriors.mode(full, labels, 1.0, bias=False)
+        modes = posteriors.mode_of_logits(full, labels, 1.0), on_weights
+        off = (posteriors.distance(features @ kernel[:, 0] + bias, mode) for mode in modes)
+        parts.append(rows.both_arms("value", *off, check="logits", seed=seed))
     return pd.concat(parts)
 
 
 # --- experiments: the evidence lower bound ----------------------------------------------------------
-
-
-def grid() -> tuple[np.ndarray, np.ndarray]:
-    """Gauss and Hermite's nodes for N(0, I) in three dimensions, [NODES³, 3], and their weights."""
-    nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
-    points = np.stack(np.meshgrid(nodes, nodes, nodes, indexing="ij"), -1).reshape(-1, 3)
-    total = np.einsum("i,j,k->ijk", weights, weights, weights).ravel()
-    return points, total / total.sum()
 
 
 def crossentropy(z: np.ndarray) -> np.ndarray:
@@ -343,123 +266,73 @@ def crossentropy(z: np.ndarray) -> np.ndarray:
     return autodiff.numbers(losses.categorical_crossentropy(y, logits))
 
 
-def excess(m: np.ndarray, s: float) -> float:
-    """E_q CCE(z) − CCE(m) for q = N(m, s²I), by quadrature."""
-    points, weights = grid()
-    return float(weights @ crossentropy(m + s * points) - crossentropy(m[None])[0])
-
-
-def bound(m: np.ndarray, s: float, tau: float) -> float:
-    """−ELBO in nats."""
-    return float(crossentropy(m[None])[0]) + excess(m, s) + sum(divergence(each, s, tau) for each in m)
+def without_keras(z: np.ndarray) -> np.ndarray:
+    """The same; called some thousand times by a search."""
+    return np.logaddexp.reduce(z, axis=1) - z[:, 0]
 
 
 def measure_elbo(seeds: tuple[int, ...]) -> pd.DataFrame:
     """What the chapter's objective leaves out, along s, and at the best s."""
     parts = []
     for i, m in enumerate(LOGITS):
-        for arm, setting, s in (
-            ("claim", "s = 0.03", 0.03),
-            ("claim", "s = 0.1", 0.1),
-            ("control", "s = 0.03", 1.0),
-            ("control", "s = 0.1", 1.0),
-        ):
-            ratio = excess(m, s) / (s**2 * trace_by_autodiff(i) / 2)
-            parts.append(rows.tidy(check="elbo", arm=arm, setting=setting, value=ratio, reference=1.0))
-        left_out = [excess(m, s) for s in WIDTHS]
-        parts.append(rows.tidy(quantity=f"excess {i}", x=WIDTHS, value=left_out))
+        left_out = {s: variational.excess(crossentropy, m, s) for s in (*SMALL, 1.0, *WIDTHS)}
+        ratio = {s: left_out[s] / (s**2 * trace_by_autodiff(m) / 2) for s in (*SMALL, 1.0)}
+        for s in SMALL:
+            shared = {"check": "elbo", "setting": f"s = {s:g}", "reference": 1.0}
+            parts.append(rows.both_arms("value", ratio[s], ratio[1.0], **shared))
+        parts.append(rows.tidy(quantity=f"excess {i}", x=WIDTHS, value=[left_out[s] for s in WIDTHS]))
     return pd.concat([*parts, *map(optimised_rows, OPTIMISED)])
 
 
 def optimised_rows(tau: float) -> pd.DataFrame:
     """The bound's best m and s beside the chapter's best m, one example."""
-    points, weights = grid()
-
-    def negative_bound(at: np.ndarray) -> float:
-        m, s = at[:3], np.exp(at[3])
-        z = m + s * points
-        expected = weights @ (np.logaddexp.reduce(z, axis=1) - z[:, 0])
-        return expected + sum(divergence(each, s, tau) for each in m)
-
-    def chapters(scale: float) -> np.ndarray:
-        objective = lambda m: np.logaddexp.reduce(m) - m[0] + scale * m @ m / (2 * tau**2)  # noqa: E731
-        return optimize.minimize(objective, np.zeros(3), tol=1e-10).x
-
-    best = optimize.minimize(negative_bound, [0, 0, 0, np.log(tau / 2)], tol=1e-9).x
-    m, s = best[:3], float(np.exp(best[3]))
-    shared = {"check": "elbo_optimised", "setting": f"τ = {tau:g}", "x": tau}
-    told = {
-        "best s": s,
-        "left out": excess(m, s),
-        "½ s² tr H": s**2 / 2 * (1 - (special.softmax(m) ** 2).sum()),
-    }
-    told |= {"m of the bound": m[0], "m of the chapter": chapters(1)[0]}
-    return pd.concat(
-        [
-            rows.tidy(value=distance(m, chapters(1)), **shared),
-            rows.tidy(arm="control", value=distance(m, chapters(2)), **shared),
-            *(rows.tidy(quantity=name, x=tau, value=value) for name, value in told.items()),
-        ]
-    )
+    chapters = lambda m, times: without_keras(m[None])[0] + times * m @ m / (2 * tau**2)  # noqa: E731
+    means = [optimize.minimize(chapters, np.zeros(3), (times,), tol=1e-10).x for times in (1, 2)]
+    m, s = variational.best(without_keras, tau, logits=3)
+    told = {"best s": s, "left out": variational.excess(crossentropy, m, s), "½ s² tr H": s**2 / 2 * trace(m)}
+    told |= {"m of the bound": m[0], "m of the chapter": means[0][0]}
+    off = (posteriors.distance(m, mean) for mean in means)
+    judged = rows.both_arms("value", *off, check="elbo_optimised", setting=f"τ = {tau:g}", x=tau)
+    return pd.concat([judged, rows.tidy(quantity=list(told), x=tau, value=list(told.values()))])
 
 
 def draw_elbo(seeds: tuple[int, ...]) -> pd.DataFrame:
     """The bound from draws of q; the control takes cross-entropy at m instead of at the draws."""
-    parts = []
+    parts, m = [], LOGITS[1]
     for seed, s in itertools.product(seeds, (1.0, 2.0)):
-        noise = np.random.default_rng(seed).normal(size=(DRAWS, 3))
-        z = LOGITS[1] + s * noise
-        log_ratio = (z**2 / (2 * WIDTH**2) - noise**2 / 2).sum(1) + 3 * np.log(WIDTH / s)
-        at = {"claim": crossentropy(z), "control": crossentropy(LOGITS[1:2])}
-        shared = {"check": "elbo_sampled", "setting": f"s = {s:g}", "seed": seed}
-        parts += [
-            rows.tidy(
-                arm=arm,
-                value=(cost + log_ratio).mean(),
-                reference=bound(LOGITS[1], s, WIDTH),
-                resolution=(cost + log_ratio).std() / np.sqrt(DRAWS),
-                **shared,
-            )
-            for arm, cost in at.items()
-        ]
+        z, log_ratio = variational.drawn(m, s, WIDTH, np.random.default_rng(seed).normal(size=(DRAWS, 3)))
+        cost = np.stack([crossentropy(z) + log_ratio, crossentropy(m[None]) + log_ratio])  # [arms, draws]
+        shared = {"check": "elbo_sampled", "setting": f"s = {s:g}", "seed": seed, "arm": ["claim", "control"]}
+        shared |= {"value": cost.mean(1), "resolution": cost.std(1) / np.sqrt(DRAWS)}
+        reference = variational.negative_elbo(crossentropy, m, s, WIDTH)
+        parts.append(rows.tidy(reference=reference, **shared))
     return pd.concat(parts)
-
-
-# --- experiments: the best τ ------------------------------------------------------------------------
 
 
 def train_drawn(seeds: tuple[int, ...]) -> pd.DataFrame:
     """Held-out loss over τ, each seed with weights of its own drawn from N(0, τ₀²I)."""
-    cases = list(itertools.product(("claim", "control"), TRUE_TAUS, seeds, OCTAVES))
+    pairs = list(itertools.product(TRUE_TAUS, seeds))
     rng = lambda tau, seed: np.random.default_rng([seed, round(10 * tau)])  # noqa: E731
-    sets = {
-        (tau, seed): linear_examples(rng(tau, seed), EXAMPLES + HELD_OUT, DIMENSIONS, tau)
-        for tau in TRUE_TAUS
-        for seed in seeds
-    }
-    x, y = (np.stack([sets[tau, seed][i][:EXAMPLES] for _, tau, seed, _ in cases]) for i in (0, 1))
-    strengths = np.array([strength(arm, tau * 2.0**octave, EXAMPLES) for arm, tau, _, octave in cases])
-    kernels, biases = fitted(x, y, losses.binary_crossentropy, strengths, 1)
-    trained = zip(cases, kernels[..., 0], biases, strict=True)
-    cost = np.array([held_out(sets[tau, seed], w, b) for (_, tau, seed, _), w, b in trained])
-    cost = cost.reshape(2, len(TRUE_TAUS), len(seeds), len(OCTAVES))
-    arm = np.array(["claim", "control"])[:, None, None]
-    named = np.array([f"τ₀ = {tau:g}" for tau in TRUE_TAUS])[:, None]
-    best = OCTAVES[cost.argmin(-1)]
-    shown = {"arm": arm[..., None], "quantity": np.char.add("held-out loss, ", named)[..., None]}
-    return pd.concat(
-        [
-            rows.tidy(check="bayes_optimal", arm=arm, setting=named, seed=seeds, value=best),
-            rows.tidy(seed=np.array(seeds)[:, None], x=2.0**OCTAVES, value=cost, **shown),
-        ]
-    )
+    sets = [data.logistic(rng(*pair), EXAMPLES + HELD_OUT, DIMENSIONS, pair[0]) for pair in pairs]
+    x, y = (np.repeat([each[i][:EXAMPLES] for each in sets], len(OCTAVES), axis=0) for i in (0, 1))
+    taus = [tau * 2.0**octave for tau, _ in pairs for octave in OCTAVES]
+    kernels, biases = in_both_arms(x, y, losses.binary_crossentropy, taus, [EXAMPLES] * len(taus))
+    each = [one for one in sets for _ in OCTAVES]
+    arms = zip(kernels, biases, strict=True)
+    found = [[held_out(*of) for of in zip(each, *arm, strict=True)] for arm in arms]
+    cost = np.reshape(found, (2, len(TRUE_TAUS), len(seeds), len(OCTAVES)))
+    arm, named = ARMS[..., None], np.array([[f"τ₀ = {tau:g}"] for tau in TRUE_TAUS])
+    best, names = OCTAVES[cost.argmin(-1)], np.char.add("held-out loss, ", named)[..., None]
+    judged = rows.tidy(check="bayes_optimal", arm=arm, setting=named, seed=seeds, value=best)
+    shared = {"seed": np.array(seeds)[:, None], "x": 2.0**OCTAVES, "value": cost}
+    return pd.concat([judged, rows.tidy(arm=arm[..., None], quantity=names, **shared)])
 
 
 def held_out(examples: tuple, w: np.ndarray, b: np.ndarray) -> float:
     """Expected cross-entropy at the examples that were held out: labels averaged over, not drawn."""
     x, _, truth = examples
     fresh = x[EXAMPLES:].astype("float64")
-    q, z = special.expit(fresh @ truth), fresh @ w + b
+    q, z = special.expit(fresh @ truth), fresh @ w[:, 0] + b
     return float((np.logaddexp(0, z) - q * z).mean())
 
 
@@ -468,14 +341,9 @@ def held_out(examples: tuple, w: np.ndarray, b: np.ndarray) -> float:
 
 def table(rows: pd.DataFrame) -> pd.DataFrame:
     """The chapter's approximations in numbers: for each τ, at the best s, one example of three classes."""
-    names = ["best s", "left out", "½ s² tr H", "m of the bound", "m of the chapter"]
-    told = rows[rows["quantity"].isin(names)]
-    wide = told.pivot_table("value", "x", "quantity")[names]
-    heads = {
-        "left out": "E CCE − CCE(m)",
-        "m of the bound": "true class's m",
-        "m of the chapter": "m, chapter",
-    }
+    heads = {"best s": "best s", "left out": "E CCE − CCE(m)", "½ s² tr H": "½ s² tr H"}
+    heads |= {"m of the bound": "true class's m", "m of the chapter": "m, chapter"}
+    wide = rows[rows["quantity"].isin(heads)].pivot_table("value", "x", "quantity")[list(heads)]
     return wide.rename(columns=heads).rename_axis("τ").rename_axis(None, axis=1).reset_index()
 
 
@@ -489,13 +357,11 @@ def figure(rows: pd.DataFrame):
 
 def draw_map(ax, rows: pd.DataFrame) -> None:
     part = rows[(rows["check"] == "map") & rows["x"].notna()]
-    for i, tau in enumerate(TAUS):
-        for arm, style in (("claim", "o-"), ("control", "x:")):
-            each = part[(part["arm"] == arm) & (part["quantity"] == f"τ = {tau:g}")]
-            without = "without the N" if i == 0 else None
-            name = f"τ = {tau:g}" if arm == "claim" else without
-            means = each.groupby("x")["value"].mean()
-            ax.plot(means.index, means, style, label=name, color=figures.PALETTE[i])
+    for (i, tau), (arm, style) in itertools.product(enumerate(TAUS), (("claim", "o-"), ("control", "x:"))):
+        each = part[(part["arm"] == arm) & (part["quantity"] == f"τ = {tau:g}")]
+        name = f"τ = {tau:g}" if arm == "claim" else "without the N" if i == 0 else None
+        means = each.groupby("x")["value"].mean()
+        ax.plot(means.index, means, style, label=name, color=figures.PALETTE[i])
     ax.axhline(CLOSE, color=figures.THEORY, linewidth=0.8)
     ax.set(title="Keras against the posterior's mode", xlabel="examples N", xscale="log", yscale="log")
     ax.set(ylabel="distance / length", xticks=SIZES, xticklabels=SIZES)
@@ -506,36 +372,27 @@ def draw_map(ax, rows: pd.DataFrame) -> None:
 def draw_excess(ax, rows: pd.DataFrame) -> None:
     for i, m in enumerate(LOGITS):
         part = rows[rows["quantity"] == f"excess {i}"]
-        ax.plot(
-            part["x"],
-            part["value"],
-            "o",
-            label="m = (" + ", ".join(f"{v:g}" for v in m).replace("-", "−") + ")",
-        )
-        figures.theory_line(ax, WIDTHS, WIDTHS**2 * trace(i) / 2, "½ s² tr H" if i == 0 else "")
+        name = ", ".join(f"{v:g}" for v in m).replace("-", "−")
+        ax.loglog(part["x"], part["value"], "o", label=f"m = ({name})")
+        figures.theory_line(ax, WIDTHS, WIDTHS**2 * trace(m) / 2, "½ s² tr H" if i == 0 else "")
     ax.set(title="What the objective leaves out", xlabel="width s of q", ylabel="E CCE(z) − CCE(m), nats")
-    ax.set(xscale="log", yscale="log")
     ax.legend(fontsize=7)
 
 
 def draw_shift(ax, rows: pd.DataFrame) -> None:
-    for name, label, marker in (
-        ("m of the bound", "bound's best m", "o-"),
-        ("m of the chapter", "chapter's best m", "s--"),
-        ("best s", "best s", "^:"),
-    ):
+    names = {"m of the bound": "bound's best m", "m of the chapter": "chapter's best m", "best s": "best s"}
+    for (name, label), style in zip(names.items(), ("o-", "s--", "^:"), strict=True):
         part = rows[rows["quantity"] == name]
-        ax.plot(part["x"], part["value"], marker, label=label)
+        ax.plot(part["x"], part["value"], style, label=label)
     ax.set(title="With s optimised", xlabel="prior's τ", ylabel="true class's logit, or s", xscale="log")
     ax.legend(fontsize=8)
 
 
 def draw_best(ax, rows: pd.DataFrame) -> None:
-    for i, tau in enumerate(TRUE_TAUS):
-        for arm, style in (("claim", "-"), ("control", ":")):
-            part = rows[(rows["quantity"] == f"held-out loss, τ₀ = {tau:g}") & (rows["arm"] == arm)]
-            name = f"τ₀ = {tau:g}" + (", without N" if arm == "control" else "")
-            figures.curve(ax, part, name, linestyle=style, color=figures.PALETTE[i])
+    for (i, tau), (arm, style) in itertools.product(enumerate(TRUE_TAUS), (("claim", "-"), ("control", ":"))):
+        part = rows[(rows["quantity"] == f"held-out loss, τ₀ = {tau:g}") & (rows["arm"] == arm)]
+        name = f"τ₀ = {tau:g}" + (", without N" if arm == "control" else "")
+        figures.curve(ax, part, name, linestyle=style, color=figures.PALETTE[i])
     ax.axvline(1, color=figures.THEORY, linewidth=0.8)
     ax.set(title="Weights drawn from the prior", xlabel="τ / τ₀", ylabel="held-out loss, nats")
     ax.set_xscale("log", base=2)

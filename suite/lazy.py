@@ -31,10 +31,12 @@ MODULES = {
     "outlier_training": "suite.outlier_training",
     "paths": "suite.paths",
     "probing": "suite.paths.probing",
+    "posteriors": "suite.posteriors",
     "regularizers": "suite.regularizers",
     "replicates": "suite.replicates",
     "rows": "suite.rows",
     "scores": "suite.scores",
+    "variational": "suite.variational",
     "pd": "pandas",
     "sns": "seaborn",
 }
@@ -71,10 +73,12 @@ if TYPE_CHECKING:
         optimizers,
         outlier_training,
         paths,
+        posteriors,
         regularizers,
         replicates,
         rows,
         scores,
+        variational,
     )
     from suite.paths import heads, probing
 else:
@@ -100,6 +104,7 @@ __all__ = [
     "outlier_training",
     "paths",
     "pd",
+    "posteriors",
     "probing",
     "regularizers",
     "replicates",
@@ -107,4 +112,5 @@ __all__ = [
     "scores",
     "sns",
     "special",
+    "variational",
 ]

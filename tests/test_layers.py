@@ -19,13 +19,13 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "losses": (
         {
             *("losses", "regularizers", "optimizers", "metrics", "calibration", "callbacks"),
-            *("autodiff", "scores", "expected", "detection"),
+            *("autodiff", "scores", "expected", "detection", "variational"),
         },
         {"base", "lazy", "information"},
     ),
     "data": ({"data"}, {"base", "lazy", "information"}),
     "models": (
-        {"models", "replicates", "flows", "chain", "independence", "outlier_training"},
+        {"models", "replicates", "flows", "chain", "independence", "outlier_training", "posteriors"},
         {"base", "lazy", "information", "losses"},
     ),
     "paths": ({"paths"}, {"base", "contract", "lazy", "losses", "models"}),

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 from scipy.optimize import linprog
+from scipy.special import expit
 from scipy.stats import multivariate_normal
 
 from suite.data import (
     CommonCause,
     GaussianMixture,
     hinge_slope,
+    logistic,
     overlapping,
     reliability,
     samples,
@@ -237,3 +239,18 @@ def test_samples_are_those_of_each_mixture_and_seed():
         own_x, own_y = mixture.sample(np.random.default_rng(seed), 50)
         np.testing.assert_array_equal(x[r], own_x)
         np.testing.assert_array_equal(y[r], own_y)
+
+
+def test_a_logistic_model_s_labels_weights_and_features_follow_its_law():
+    tau, n = 0.7, 4000
+    drawn = [logistic(np.random.default_rng(seed), n, 5, tau) for seed in range(40)]
+    for x, y, w in drawn:
+        assert x.shape == (n, 5) and y.shape == (n, 1) and w.shape == (5,)
+        assert x.dtype == y.dtype == np.float32 and set(np.unique(y)) == {0, 1}
+    weights = np.stack([w for *_, w in drawn])
+    assert weights.std() == pytest.approx(tau, abs=5 * tau / np.sqrt(2 * weights.size))
+    # Σ (y − p) x has mean 0 and variance Σ p (1 − p) x² where the labels follow the model.
+    for x, y, w in drawn[:5]:
+        p = expit(x.astype("float64") @ w)
+        score, spread = x.T @ (y[:, 0] - p), np.sqrt((p * (1 - p)) @ x.astype("float64") ** 2)
+        assert (np.abs(score) < 5 * spread).all()

@@ -11,7 +11,15 @@ from suite.data.linear import hinge_slope, line, reliability, worth
 from suite.data.outliers import FAMILIES, MAKERS, made
 from suite.data.roles import CASTS, Cast, Roles, family, roles
 from suite.data.splits import Splits, averaged, random_splits
-from suite.data.synthetic import CommonCause, GaussianMixture, overlapping, samples, separable, separator_norm
+from suite.data.synthetic import (
+    CommonCause,
+    GaussianMixture,
+    logistic,
+    overlapping,
+    samples,
+    separable,
+    separator_norm,
+)
 
 __all__ = [
     "CASTS",
@@ -32,6 +40,7 @@ __all__ = [
     "identity",
     "line",
     "load",
+    "logistic",
     "lookup",
     "made",
     "overlapping",

@@ -132,6 +132,19 @@ def overlapping(
     return x, y
 
 
+def logistic(
+    rng: np.random.Generator, n: int, dim: int, tau: float = 1.0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A logistic model, its weights drawn from N(0, τ²I): P(y = 1 | x) = σ(w · x), x standard normal.
+
+    Returns:
+        Features, float32 [n, dim], labels 0 and 1, float32 [n, 1], and the true weights w [dim].
+    """
+    w, x = rng.normal(size=dim) * tau, rng.normal(size=(n, dim))
+    y = rng.random(n) < special.expit(x @ w)
+    return x.astype("float32"), y[:, None].astype("float32"), w
+
+
 @dataclass(frozen=True)
 class CommonCause:
     """Labels that depend on each other only through a hidden cause, which the feature sometimes reveals.
