@@ -50,7 +50,7 @@ def trained(
 
     replicas = replicates.Replicates(build, range(len(x)))
     rate = keras.optimizers.schedules.CosineDecay(0.1, STEPS)
-    replicas.compile(keras.optimizers.Adam(rate), loss, penalty_scale=np.array(l2) * 0 + l2[0])
+    replicas.compile(keras.optimizers.Adam(rate), loss, penalty_scale=np.array(l2))
     replicas.fit(x, y, batch_size=x.shape[1], epochs=STEPS, shuffle=False, sample_weight=sample_weight)
     return [each.astype("float64") for each in replicas.get_weights()]
 
