@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -99,7 +100,13 @@ def record(name: str, study: Study, judged: dict[str, Any], provenance: dict[str
 
 
 def to_json(value: Any) -> str:
-    return json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json.dumps(plain(value), indent=1, ensure_ascii=False, allow_nan=False)
+    for short in (
+        r"\[[^\[\]{}]{,400}\]",
+        r"{[^{}]{,400}}",
+    ):  # a string of JSON holds no line break: nothing else is hit
+        text = re.sub(short, lambda group: re.sub(r"\n *", " ", group.group()), text)
+    return text + "\n"
 
 
 def plain(value: Any) -> Any:

@@ -50,11 +50,11 @@ def test_a_path_reads_as_its_parts():
 
 def test_the_grid_holds_each_path_once_and_ours_on_logits_alone():
     everywhere = paths.grid(["binary"])
-    direct, fitted = 4 * 4 + 5, 4 * 2 + 3  # four sigmoid heads and the logits; Keras' four or two, and ours
+    direct, fitted = 4 * 4 + 5, 4 * 1 + 2  # four sigmoid heads and the logits; Keras' four or one, and ours
     assert len(set(everywhere)) == len(everywhere) == len(paths.POLICIES) * (3 * direct + 3 * fitted)
     assert {path.entry for path in everywhere if path.implementation == "ours"} == {"logits"}
     assert len(paths.grid(["categorical"])) == len(everywhere)  # of sparse labels there is no focal loss
-    assert len(paths.grid(["sparse"])) == len(everywhere) - len(paths.POLICIES) * 6 * len(paths.HEADS)
+    assert len(paths.grid(["sparse"])) == len(everywhere) - len(paths.POLICIES) * 3 * len(paths.HEADS)
 
 
 def test_the_grid_can_be_narrowed():

@@ -88,8 +88,11 @@ def entry_of(head: str) -> str:
 
 
 def implementations(loss: str, mode: str, head: str) -> tuple[str, ...]:
-    """Ours takes logits only; `compile` turns Keras' function into its class, and is not given an op."""
-    called = () if mode.startswith("fit") else ("keras function", "keras ops")
+    """Ours takes logits only. `compile` turns Keras' function into its class and is not given an op.
+
+    The focal class goes no other way in training than when it is called: only the latter is in the grid.
+    """
     focal = () if loss == "sparse" else ("keras focal",)
+    called = () if mode.startswith("fit") else ("keras function", "keras ops", *focal)
     own = ("ours",) if head == "logits" else ()
-    return ("keras class", *called, *focal, *own)
+    return ("keras class", *called, *own)
