@@ -1,6 +1,7 @@
 """What a study leaves behind: complete, in the promised shape, whole or not at all, the same every time."""
 
 import errno
+import io
 import json
 import os
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import made_up_study as made_up
 import numpy as np
 import pytest
+from PIL import Image
 
 from suite import figures, results
 from suite.errors import CrosscheckError, UsageError
@@ -238,3 +240,24 @@ def test_one_seed_has_no_band():
     _, (ax,) = figures.panels()
     figures.mean_with_interval(ax, np.arange(3), np.zeros((1, 3)))
     assert not ax.collections
+
+
+def test_the_bytes_that_are_saved_on_figures_are_not_seen() -> None:
+    figure, (ax,) = figures.panels()
+    ax.plot(np.linspace(0, 1, 50), np.linspace(0, 1, 50) ** 2)
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=150)
+    few = np.asarray(Image.open(io.BytesIO(figures.in_a_palette(stream))).convert("RGB"), float)
+    whole = np.asarray(Image.open(stream).convert("RGB"), float)
+    assert np.abs(few - whole).mean() < 1 and np.abs(few - whole).max() < 40
+    assert (
+        figures.shortened(b'<path d="M 1.234567 2.5" a="0.015625"/>')
+        == b'<path d="M 1.23 2.5" a="0.015625"/>'
+    )
+
+
+def test_short_groups_of_json_take_a_line_and_stay_what_they_are() -> None:
+    value = {"interval": [1.0, 2.0], "parts": [{"setting": "a, {b}\n[c]", "n": 1}], "long": list(range(200))}
+    text = results.to_json(value)
+    assert json.loads(text) == value
+    assert '"interval": [ 1.0, 2.0 ]' in text and len(text.splitlines()) > 200
