@@ -1,7 +1,7 @@
 """Exact zeros: cross-entropy gives none, the L1 penalty by itself none either, its proximal step does.
 
 Expect: L1 is a Laplace prior; with a proximal step it finds scikit-learn's solution, zeros included, and the
-true support; Keras' own `L1` under SGD and Adam makes no weight zero. Costs twenty seconds.
+true support; Keras' own `L1` under SGD and Adam makes no weight zero. Costs ten seconds.
 """
 
 from __future__ import annotations

@@ -247,7 +247,7 @@ def shortened(svg: bytes) -> bytes:
 
 
 def in_a_palette(png: io.BytesIO) -> bytes:
-    """The picture in 256 colours of its own, which the eye does not tell from it, in a third of the bytes."""
+    """In 256 colours of its own, a third of the bytes; a colour bar may show steps, which the SVG has not."""
     stream = io.BytesIO()
     picture = Image.open(png)
     few = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)

@@ -101,10 +101,8 @@ def record(name: str, study: Study, judged: dict[str, Any], provenance: dict[str
 
 def to_json(value: Any) -> str:
     text = json.dumps(plain(value), indent=1, ensure_ascii=False, allow_nan=False)
-    for short in (
-        r"\[[^\[\]{}]{,400}\]",
-        r"{[^{}]{,400}}",
-    ):  # a string of JSON holds no line break: nothing else is hit
+    # Short groups take a line each. JSON's strings hold no line break, so that none of them is touched.
+    for short in (r"\[[^\[\]{}]{,400}\]", r"{[^{}]{,400}}"):
         text = re.sub(short, lambda group: re.sub(r"\n *", " ", group.group()), text)
     return text + "\n"
 

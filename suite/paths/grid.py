@@ -90,7 +90,7 @@ def entry_of(head: str) -> str:
 def implementations(loss: str, mode: str, head: str) -> tuple[str, ...]:
     """Ours takes logits only. `compile` turns Keras' function into its class and is not given an op.
 
-    The focal class goes no other way in training than when it is called: only the latter is in the grid.
+    The focal class is called directly alone, to save time.
     """
     focal = () if loss == "sparse" else ("keras focal",)
     called = () if mode.startswith("fit") else ("keras function", "keras ops", *focal)
