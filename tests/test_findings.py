@@ -85,7 +85,7 @@ def test_other_backends_never_ask_for_the_logits(head: str) -> None:
 @pytest.mark.parametrize("policy", paths.POLICIES)
 @pytest.mark.parametrize("head", paths.HEADS)
 def test_a_cause_is_told_exactly_where_the_gradient_is_lost(head: str, policy: str) -> None:
-    for path in paths.grid(["binary", "categorical"], BACKEND, ["eager"], [policy]):
+    for path in paths.grid(paths.LOSSES, BACKEND, ["eager"], [policy]):
         if path.head == head:
             survives = abs(slope(path) + 1) <= paths.LOST
             assert bool(paths.cause(path)) == bool(paths.remedy(path)) == (not survives)
