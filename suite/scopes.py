@@ -79,8 +79,12 @@ def matrix(scope: dict[str, str]) -> Matrix | None:
     heads = tuple(axis for axis in ROW_AXES if axis in varying)
     across = tuple(axis for axis in COLUMN_AXES if axis in varying)
     columns = unique(points, across)
+    groups: dict[Any, list[str]] = {}
+    for point, verdict in points:
+        groups.setdefault((at(point, heads), at(point, across)), []).append(verdict)
     lines = [
-        (line, tuple(cell(points, heads, line, across, c) for c in columns)) for line in unique(points, heads)
+        (line, tuple(cell(groups.get((line, column), [])) for column in columns))
+        for line in unique(points, heads)
     ]
     fixed = ", ".join(f"{axis} {points[0][0][axis]}" for axis in AXES if axis not in varying)
     named = tuple(", ".join(column) or "all" for column in columns)
@@ -111,13 +115,6 @@ def at(point: Point, axes: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(point[axis] for axis in axes)
 
 
-def cell(
-    points: list[tuple[Point, str]],
-    heads: tuple[str, ...],
-    line: tuple[str, ...],
-    across: tuple[str, ...],
-    column: tuple[str, ...],
-) -> Cell:
-    here = [verdict for point, verdict in points if at(point, heads) == line and at(point, across) == column]
+def cell(here: list[str]) -> Cell:
     worst = min(here, key=RANK.index, default="")
     return Cell(worst, here.count(worst), len(here))
