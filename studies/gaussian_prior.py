@@ -13,7 +13,7 @@ from typing import Any
 import mpmath
 import numpy as np
 
-from suite.claims import Advice, Check, Claim, Theory, Unit
+from suite.claims import Check, Claim, Theory, Unit
 from suite.criteria import Equal, Identity
 from suite.lazy import (
     autodiff,
@@ -43,11 +43,6 @@ CLAIM = Claim(
     "on the weights; a loss that is averaged wants λ = 1/(2τ²N). A prior on the logits is another model: for "
     "linear logits z = Xw it is the prior N(0, τ²(XᵀX)⁻¹) on the weights. The evidence bound has ½ s² tr H "
     "besides, which vanishes with the width s of the variational distribution, but not at the best s.",
-    advice=Advice(
-        question="Which λ is a prior of standard deviation τ on the weights?",
-        answer="1/(2τ²N) for Keras' averaged loss. Without the N the prior is √N times narrower than meant.",
-        code="Dense(10, kernel_regularizer=GaussianPrior(tau=1.0, n=len(x)))",
-    ),
 )
 
 SEEDS = {"smoke": 8, "standard": 16, "full": 64}
