@@ -1,0 +1,93 @@
+"""What the audit's parts say to each other: the loss at hand, a check, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+KINDS = ("binary", "categorical", "sparse", "multilabel")
+Kind = Literal["binary", "categorical", "sparse", "multilabel"]
+Verdict = Literal["passed", "failed", "not applicable"]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A loss to be checked.
+
+    Attributes:
+        name: what the user called it: `mypackage.losses:MyLoss`.
+        make: a fresh loss, called with constructor arguments that replace those of `config`; for a function
+            the function itself, and arguments are bound to it.
+        kind: what the labels are: "binary" [B, 1] in {0, 1}, "categorical" [B, K] one-hot or soft, "sparse"
+            [B] integers, "multilabel" [B, L] in {0, 1}.
+        from_logits: whether predictions are logits; else probabilities, behind a sigmoid or a softmax.
+        theory: the name of the loss that it claims to be, a key of `suite.audit.theories.THEORIES`; None where
+            nothing is known: it is then compared with itself in float64.
+        config: constructor arguments; `is_class`: whether it is a `keras.losses.Loss`, not a function.
+    """
+
+    name: str
+    make: Callable[..., Callable[[Any, Any], Any]]
+    kind: Kind
+    from_logits: bool
+    theory: str | None
+    config: dict[str, Any] = field(default_factory=dict)
+    is_class: bool = True
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found.
+
+    Attributes:
+        check: its id; `verdict`: passed, failed or not applicable, never silence.
+        at: the first, else the smallest, input at which it fails, as a user could type it; "" where it passes.
+        measured, expected: the numbers there; `threshold`: what the difference was held against.
+        note: what was examined, or why the check does not apply.
+        cause, remedy: in one line each where recognised.
+    """
+
+    check: str
+    verdict: Verdict
+    at: str = ""
+    measured: float | str | None = None
+    expected: float | str | None = None
+    threshold: float | None = None
+    note: str = ""
+    cause: str = ""
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One question put to a loss: `ask(subject)` gives a finding; what it raises counts as failed."""
+
+    id: str
+    statement: str
+    ask: Callable[[Subject], Finding]
+
+
+def passed(check: str, note: str, **numbers: Any) -> Finding:
+    return Finding(check, "passed", note=note, **numbers)
+
+
+def failed(check: str, at: str, **said: Any) -> Finding:
+    return Finding(check, "failed", at=at, **said)
+
+
+def not_applicable(check: str, why: str) -> Finding:
+    return Finding(check, "not applicable", note=why)
+
+
+def asked(checks: Iterable[Check], subject: Subject) -> list[Finding]:
+    """The findings of all checks; one that raises has failed, and the others go on."""
+    return [finding_of(check, subject) for check in checks]
+
+
+def finding_of(check: Check, subject: Subject) -> Finding:
+    try:
+        return check.ask(subject)
+    except Exception as error:
+        line = str(error).strip().splitlines()[:1]
+        return failed(check.id, "the call itself", measured=f"{type(error).__name__}: {' '.join(line)[:300]}")
