@@ -106,30 +106,34 @@ def test_soft_labels_are_exact_against_1(name, label, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ("categorical", "sparse"))
 @pytest.mark.parametrize("lead", SIZES)
-def test_categorical_is_exact_in_the_left_tail(lead, dtype):
+def test_categorical_is_exact_in_the_left_tail(lead, name, dtype):
     """The true class, the first of three, lies `lead` below the second and level with the third."""
     z = np.array([[0, lead, 0]], dtype)
-    y = np.array([[1, 0, 0]], dtype)
+    y = np.array([0] if name == "sparse" else [[1, 0, 0]])
     with mpmath.workdps(50):
         total = 2 + mpmath.exp(mpmath.mpf(float(z[0, 1])))
         value = float(mpmath.log(total))
         slope = [float(part / total - t) for part, t in zip((1, total - 2, 1), (1, 0, 0), strict=True)]
-    assert_relative(losses.categorical_crossentropy(y, z)[0], np.array(value), dtype)
+    assert_relative(FUNCTIONS[name](y, z)[0], np.array(value), dtype)
     # ln p is rounded in proportion to its size, and e^(ln p) turns that into an error relative to p.
     ulps = ULPS + lead
-    assert_relative(logit_gradient(losses.categorical_crossentropy, y, z)[0], np.array(slope), dtype, ulps)
+    assert_relative(logit_gradient(FUNCTIONS[name], y, z)[0], np.array(slope), dtype, ulps)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ("categorical", "sparse"))
 @pytest.mark.parametrize("lead", (1, 10, 20, 40, 80))
-def test_categorical_in_the_right_tail_keeps_the_other_classes_and_rounds_the_true_one_against_1(lead, dtype):
-    z, y = np.array([[lead, 0, 0]], dtype), np.array([[1, 0, 0]], dtype)
+def test_categorical_in_the_right_tail_keeps_the_other_classes_and_rounds_the_true_one_against_1(
+    lead, name, dtype
+):
+    z, y = np.array([[lead, 0, 0]], dtype), np.array([0] if name == "sparse" else [[1, 0, 0]])
     other = 1 / (np.exp(float(lead)) + 2)
-    found = logit_gradient(losses.categorical_crossentropy, y, z)[0]
+    found = logit_gradient(FUNCTIONS[name], y, z)[0]
     assert_relative(found[1:], np.array([other, other]), dtype, ULPS + lead)
     assert abs(found[0] + 2 * other) <= 4 * np.finfo(dtype).eps
-    value = losses.categorical_crossentropy(y, z)[0]
+    value = FUNCTIONS[name](y, z)[0]
     assert abs(float(value) - np.log1p(2 * np.exp(-float(lead)))) <= 4 * np.finfo(dtype).eps
 
 
@@ -160,8 +164,21 @@ def test_integer_labels_are_one_hot_labels(scale, dtype):
     y, z = example("sparse")
     z, hot = (scale * z).astype(dtype), np.eye(5, dtype=dtype)[y]
     sparse, dense = losses.sparse_categorical_crossentropy, losses.categorical_crossentropy
-    np.testing.assert_array_equal(sparse(y, z), dense(hot, z))
-    np.testing.assert_array_equal(logit_gradient(sparse, y, z), logit_gradient(dense, hot, z))
+    step = 4 * np.finfo(dtype).eps
+    np.testing.assert_allclose(sparse(y, z), dense(hot, z), rtol=step, atol=step)
+    np.testing.assert_allclose(logit_gradient(sparse, y, z), logit_gradient(dense, hot, z), rtol=0, atol=step)
+
+
+@pytest.mark.parametrize("alpha", (0.0, 0.1))
+@pytest.mark.parametrize("label", (-100, -1, 5, 2**40, 1.5, np.nan))
+def test_an_impossible_label_makes_its_example_nan_and_no_other(label, alpha):
+    y, z = example("sparse")
+    one = np.where(np.arange(len(y)) == 1, label, y)
+    loss = lambda y, z: losses.sparse_categorical_crossentropy(y, z, alpha)  # noqa: E731
+    value, slope = np.asarray(loss(one, z)), logit_gradient(loss, one, z)
+    assert np.isnan(value[1]) and np.isnan(slope[1]).all()
+    np.testing.assert_array_equal(np.delete(value, 1), np.delete(np.asarray(loss(y, z)), 1))
+    np.testing.assert_array_equal(np.delete(slope, 1, 0), np.delete(logit_gradient(loss, y, z), 1, 0))
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

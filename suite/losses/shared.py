@@ -32,10 +32,15 @@ def in_shape(y: Any, z: Any) -> Any:
     """
     if len(y.shape) == len(z.shape) - 1 and z.shape[-1] == 1:
         y = ops.expand_dims(y, -1)
-    sizes = list(zip(y.shape, z.shape, strict=False))
-    if len(y.shape) != len(z.shape) or any(a != b for a, b in sizes if a is not None and b is not None):
-        raise ValueError(f"Labels {tuple(y.shape)} and logits {tuple(z.shape)} differ in shape.")
+    require_shape(y, z, z.shape)
     return y
+
+
+def require_shape(y: Any, z: Any, wanted: Any) -> None:
+    """Raises a ValueError unless the labels have the wanted shape, as far as both are known."""
+    sizes = list(zip(y.shape, wanted, strict=False))
+    if len(y.shape) != len(wanted) or any(a != b for a, b in sizes if a is not None and b is not None):
+        raise ValueError(f"Labels {tuple(y.shape)} and logits {tuple(z.shape)} differ in shape.")
 
 
 def mean_over_labels(losses: Any) -> Any:
