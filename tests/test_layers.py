@@ -25,7 +25,10 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "data": ({"data"}, {"base", "lazy", "information"}),
     "models": (
-        {"models", "replicates", "flows", "chain", "independence", "outlier_training", "posteriors"},
+        {
+            *("models", "replicates", "flows", "chain", "independence", "outlier_training", "posteriors"),
+            *("wide_resnet", "checkpoints", "image_training"),
+        },
         {"base", "lazy", "information", "losses"},
     ),
     "paths": ({"paths"}, {"base", "contract", "lazy", "losses", "models"}),
