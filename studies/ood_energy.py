@@ -9,15 +9,19 @@ fine-tuning with auxiliary outliers helps far from the data, and harms near it. 
 
 from __future__ import annotations
 
+import os
+
 import mpmath
 import numpy as np
 
 from suite.claims import Check, Claim, Theory, Unit
-from suite.criteria import Exceeds, Identity
+from suite.criteria import Equal, Exceeds, Identity
 from suite.lazy import (
+    checkpoints,
     data,
     detection,
     figures,
+    image_training,
     keras,
     losses,
     metrics,
@@ -26,6 +30,7 @@ from suite.lazy import (
     pd,
     rows,
     special,
+    wide_resnet,
 )
 
 CLAIM = Claim(
@@ -66,6 +71,24 @@ CELLS = tuple(
     for t in KINDS
     if (a, t) != ("uniform noise", "gaussian noise")  # one family: not disjoint
 )
+
+PHOTOGRAPH_SEEDS = {"full": 10}
+NETWORK = {"depth": 40, "width": 2, "epochs": [100, 10]}
+PUBLISHED = {"softmax": 0.5104, "energy": 0.3301, "energy, fine-tuned": 0.0332}  # FPR95, in positive, mean
+PUBLISHED_BY = "Liu et al. 2020, table 1: CIFAR-10, WRN-40-2, mean over six sets of outliers"
+DIFFERENCES = {  # what: theirs, ours
+    "auxiliary outliers": ("80 Million Tiny Images, withdrawn in 2020", "CIFAR-100"),
+    "test outliers": (
+        "Textures, SVHN, Places365, LSUN-Crop, LSUN-Resize, iSUN, 2,000 each",
+        "those of the first three that are prepared, at most 10,000 each; TFDS has the others in no such form",
+    ),
+    "margins": ("swapped in the text; −23 and −5 for m_in and m_out in the runs", "−23 and −5"),
+    "FPR95": ("in-distribution positive", "the same, and beside it the opposite convention, in the table"),
+    "spread": ("resampled test sets of one model", "seeds: networks trained anew"),
+    "arithmetic": ("float32, PyTorch", "float32, or bfloat16 with a float32 head on a GPU, Keras"),
+    "momentum": ("gradients summed, then scaled by the rate", "scaled by the rate, then summed"),
+}
+FULL_ONLY = ("full",)
 
 CHECKS = (
     Check(
@@ -174,6 +197,35 @@ CHECKS = (
         settings=KINDS,
         scope=True,
     ),
+    *(
+        Check(
+            "published" + suffix,
+            f"FPR95 (in-distribution positive) of {scored} is within 0.10 of the published {value:.4f} "
+            f"({PUBLISHED_BY}). Differences: "
+            + "; ".join(
+                f"{what}: theirs {theirs}; ours {ours}" for what, (theirs, ours) in DIFFERENCES.items()
+            ),
+            Equal(margin=0.10),
+            rf"\mathrm{{FPR}}_{{95}} = {value}",
+            control="in-distribution test examples in place of the outliers",
+            settings=("cifar10",),
+            scope=True,
+            scales=FULL_ONLY,
+        )
+        for suffix, (scored, value) in zip(("_softmax", "_energy", ""), PUBLISHED.items(), strict=True)
+    ),
+    Check(
+        "published_gain",
+        "At least half of the published fall of FPR95 from softmax to energy fine-tuned is found, "
+        f"{(PUBLISHED['softmax'] - PUBLISHED['energy, fine-tuned']) / 2:.4f}; of CIFAR-10's training images "
+        "alone, six classes against the other four, noise and grey sets.",
+        Exceeds(margin=(PUBLISHED["softmax"] - PUBLISHED["energy, fine-tuned"]) / 2),
+        r"\mathrm{FPR}_{95}(\max p) - \mathrm{FPR}_{95}(E, \lambda = 0.1)",
+        control="in-distribution test examples in place of the outliers",
+        settings=("cifar10", "cifar10_train"),
+        scope=True,
+        scales=FULL_ONLY,
+    ),
 )
 
 
@@ -214,7 +266,94 @@ def units(scale: str) -> list[Unit]:
         seeds = tuple(range(COUNTS[name][scale]))
         setting = {"name": name, "most": MOST[scale]}
         trained.append(Unit(NAME, "train", setting, seeds, data.CASTS[name].reads, cost=10))
-    return [Unit(NAME, "measure_identity"), *trained]
+    return [Unit(NAME, "measure_identity"), *trained, *photograph_units(scale)]
+
+
+def photograph_units(scale: str) -> list[Unit]:
+    """One a seed and kind of outliers; the kinds share a training: a missing set costs its own rows."""
+    policy = "mixed_bfloat16" if os.environ.get("GPU") == "1" else "float32"
+    found = []
+    for name, cast in data.PHOTOGRAPHS.items() if scale in PHOTOGRAPH_SEEDS else ():
+        for kind in cast.outliers:
+            setting = {"name": name, "kind": kind, **NETWORK, "policy": policy, "most": 50_000}
+            reads = data.photographs_read(name, kind)
+            found += [
+                Unit(NAME, "measure_photographs", setting, (seed,), reads, cost=1000)
+                for seed in range(PHOTOGRAPH_SEEDS[scale])
+            ]
+    return found
+
+
+def measure_photographs(
+    seeds: tuple[int, ...],
+    name: str,
+    kind: str,
+    depth: int,
+    width: int,
+    epochs: list[int],
+    policy: str,
+    most: int,
+) -> pd.DataFrame:
+    """Networks on photographs, before and after fine-tuning, against one kind of outliers."""
+    found = data.photographs(name, kind, most)
+    classes = len(data.PHOTOGRAPHS[name].classes)
+    build = wide_resnet.wide_resnet(found.x_train.shape[1:], classes, depth, width, policy=policy)
+    protocol, y = image_training.published(*epochs), np.eye(classes, dtype="float32")[found.y_train]
+    read = {each: data.identity(each) for each in data.photographs_read(name)}
+    told = {"name": name, "read": read, "network": [depth, width, policy], "epochs": epochs, "most": most}
+    sets = {"in": found.x_test, kind: found.outliers[:10_000]}
+    parts = []
+    for seed in seeds:
+        with checkpoints.place(seed=seed, **told) as folder:
+            logits = image_training.both(
+                build, protocol, found.x_train, y, found.auxiliary, seed, folder, lambda m: seen(m, sets)
+            )
+        parts += photograph_rows(name, kind, seed, logits, found.y_test)
+    return pd.concat(parts)
+
+
+def seen(model, sets: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Logits by kind, float64 [1, N, K]."""
+    return {
+        kind: model.predict(x, batch_size=500, verbose=0).astype("float64")[None] for kind, x in sets.items()
+    }
+
+
+def photograph_rows(name: str, kind: str, seed: int, logits, y_test: np.ndarray) -> list[pd.DataFrame]:
+    """The published table's numbers beside the published ones, and everything else that is shown."""
+    before, after = logits[image_training.TRAINED], logits[image_training.TUNED]
+    after_and_before = {"before": before, "mixed": after}
+    detectors = {"softmax": ("softmax", before), "energy": ("energy", before)}
+    detectors["energy, fine-tuned"] = ("energy", after)
+    out, none = {}, {}
+    for detector, (score, z) in detectors.items():
+        inside, outside = (detection.scored(score, z[each]) for each in ("in", kind))
+        out[detector] = detection.fpr95(inside, outside, "in")
+        none[detector] = detection.fpr95(inside[:, ::2], inside[:, 1::2], "in")
+    parts, told = [], {"setting": name, "seed": seed}
+    for suffix, (detector, value) in zip(("_softmax", "_energy", ""), PUBLISHED.items(), strict=True):
+        if name == "cifar10":
+            parts += arms_pair("published" + suffix, (out[detector], none[detector]), [value] * 2, **told)
+    ends = ((each["softmax"], each["energy, fine-tuned"]) for each in (out, none))
+    parts += arms_pair("published_gain", *zip(*ends, strict=True), **told)
+    for arm, z in after_and_before.items():
+        for score in ("softmax", "energy"):
+            parts += separation_rows(name, (seed,), detection.separations(score, z), score, arm)
+    accuracy, off = quality(after_and_before, y_test)
+    for arm in after_and_before:
+        parts.append(rows.tidy(quantity="accuracy", path=arm, value=accuracy[arm], **told))
+        parts.append(rows.tidy(quantity="ECE", path=arm, value=off[arm], **told))
+    return parts
+
+
+def quality(logits: dict[str, dict[str, np.ndarray]], y_test: np.ndarray):
+    """Accuracy and calibration error on test examples by arm, [S] each."""
+    accuracy = {arm: (z["in"].argmax(-1) == y_test).mean(1) for arm, z in logits.items()}
+    off = {
+        arm: metrics.expected_calibration_error(special.softmax(z["in"], axis=-1), y_test)
+        for arm, z in logits.items()
+    }
+    return accuracy, off
 
 
 def measure_identity(seeds: tuple[int, ...]) -> pd.DataFrame:
@@ -387,12 +526,11 @@ def margin_rows(name: str, seeds: tuple[int, ...], after) -> list[pd.DataFrame]:
 
 def accuracy_rows(name: str, seeds: tuple[int, ...], after, y_test: np.ndarray) -> list[pd.DataFrame]:
     """Test accuracy, kept or not; and the calibration error of every arm."""
-    accuracy = {arm: (z["in"].argmax(-1) == y_test).mean(1) for arm, z in after.items()}
+    accuracy, off = quality(after, y_test)
     kept, told = (accuracy["mixed"], accuracy["labels shuffled"]), {"setting": name, "seed": seeds}
     parts = arms_pair("margin_accuracy", kept, [accuracy["λ = 0"]] * 2, **told)
-    for arm, z in after.items():
-        off = metrics.expected_calibration_error(special.softmax(z["in"], axis=-1), y_test)
-        for quantity, value in (("accuracy", accuracy[arm]), ("ECE", off)):
+    for arm in after:
+        for quantity, value in (("accuracy", accuracy[arm]), ("ECE", off[arm])):
             parts.append(rows.tidy(quantity=quantity, path=arm, value=value, **told))
     return parts
 
@@ -474,6 +612,7 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
         "value", ["setting", "path", "score"], "measure", sort=False
     )
     told = [f"digits: {kind}" for kind in KINDS] + [f"{n}: {data.CASTS[n].outliers[0]}" for n in SETS[1:]]
+    told += [f"{name}: {kind}" for name, cast in data.PHOTOGRAPHS.items() for kind in cast.outliers]
     chosen = [key for key in wide.index if key[1:] in SHOWN and key[0] in told]
     wide = wide.loc[chosen, list(MEASURES)].reset_index()
     for quantity in ("accuracy", "ECE"):
@@ -488,7 +627,16 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
         "Accuracy",
         "ECE (15 bins)",
     ]
-    return wide.set_axis(titles, axis=1)
+    return pd.concat([wide.set_axis(titles, axis=1), published_lines(titles)], ignore_index=True)
+
+
+def published_lines(titles: list[str]) -> pd.DataFrame:
+    """The published numbers; to be set beside the lines `cifar10: …`, which the full scale alone has."""
+    fixed = {titles[0]: "CIFAR-10: mean of six sets (published)", titles[6]: list(PUBLISHED.values())}
+    arms = ["mixed" if "fine-tuned" in name else "before" for name in PUBLISHED]
+    detectors = [name.split(",")[0] for name in PUBLISHED]
+    lines = pd.DataFrame({**fixed, titles[1]: arms, titles[2]: detectors})
+    return lines.reindex(columns=titles).astype(dict.fromkeys(titles[3:], "float64"))
 
 
 def figure(rows: pd.DataFrame):

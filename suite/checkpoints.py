@@ -6,10 +6,15 @@ fit the model, is set aside, and the one before it is used. Arrays alone are sto
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import io
+import json
+import os
 import warnings
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +23,23 @@ import numpy as np
 
 from suite.files import write_atomically
 
+ROOT = "CROSSCHECK_CHECKPOINTS"  # environment variable; the worker sets it to a folder of the store
 KEPT = 2  # the last ones: should one be damaged, an epoch is lost and not all
+
+
+@contextlib.contextmanager
+def place(**determines: Any) -> Iterator[Path]:
+    """The folder of a training, by all that determines it besides the code; one process at a time has it.
+
+    Args:
+        determines: whatever JSON can write.
+    """
+    told = json.dumps(determines, sort_keys=True).encode()
+    folder = Path(os.environ.get(ROOT, ".store/checkpoints")) / checksum(told)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("a") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield folder
 
 
 def save(folder: Path, epochs: int, model: keras.Model) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -126,9 +126,7 @@ def fit(
     for number in range(checkpoints.restore(folder, model), phase.epochs):
         examples = epoch_of(phase, x, y, outside, seed, number)
         size = phase.batch + (phase.outliers if tunes else 0)
-        model.fit(
-            examples.x, examples.y, size, sample_weight=examples.weights, shuffle=False, verbose=0
-        )
+        model.fit(examples.x, examples.y, size, sample_weight=examples.weights, shuffle=False, verbose=0)
         checkpoints.save(folder, number + 1, model)
     return model
 
@@ -139,6 +137,12 @@ class Protocol:
 
     training: Phase = Phase(0.1, 100, 128)
     tuning: Phase = Phase(0.001, 10, 128, 256)
+
+
+def published(*epochs: int) -> Protocol:
+    """The protocol with other numbers of epochs, where given, of training and of fine-tuning."""
+    phases = (Protocol.training, Protocol.tuning)
+    return Protocol(*(replace(phase, epochs=n) for phase, n in zip(phases, epochs or (100, 10), strict=True)))
 
 
 def both(

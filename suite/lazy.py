@@ -16,12 +16,14 @@ MODULES = {
     "optimize": "scipy.optimize",
     "special": "scipy.special",
     "autodiff": "suite.autodiff",
+    "checkpoints": "suite.checkpoints",
     "data": "suite.data",
     "expected": "suite.expected",
     "detection": "suite.detection",
     "figures": "suite.figures",
     "flows": "suite.flows",
     "heads": "suite.paths.heads",
+    "image_training": "suite.image_training",
     "independence": "suite.independence",
     "information": "suite.information",
     "losses": "suite.losses",
@@ -37,6 +39,7 @@ MODULES = {
     "rows": "suite.rows",
     "scores": "suite.scores",
     "variational": "suite.variational",
+    "wide_resnet": "suite.wide_resnet",
     "pd": "pandas",
     "sns": "seaborn",
 }
@@ -60,11 +63,13 @@ if TYPE_CHECKING:
 
     from suite import (
         autodiff,
+        checkpoints,
         data,
         detection,
         expected,
         figures,
         flows,
+        image_training,
         independence,
         information,
         losses,
@@ -79,6 +84,7 @@ if TYPE_CHECKING:
         rows,
         scores,
         variational,
+        wide_resnet,
     )
     from suite.paths import heads, probing
 else:
@@ -86,12 +92,14 @@ else:
 
 __all__ = [
     "autodiff",
+    "checkpoints",
     "data",
     "detection",
     "expected",
     "figures",
     "flows",
     "heads",
+    "image_training",
     "independence",
     "information",
     "keras",
@@ -113,4 +121,5 @@ __all__ = [
     "sns",
     "special",
     "variational",
+    "wide_resnet",
 ]

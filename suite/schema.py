@@ -29,7 +29,7 @@ CHECK = {
     **ESTIMATE,
     **{"verdict": VERDICT, "scope": Each(VERDICT)},
     "control": {"statement": str, "estimate": NUMBER, "interval": INTERVAL, "verdict": VERDICT},
-    **{"formula": str, "reason": str, "absent": Each(str), "unrun?": (bool,)},
+    **{"formula": str, "reason": str, "absent": Each(str)},
     "parts": Each({"setting": str, "verdict": VERDICT, **ESTIMATE, **SPREAD}),
     **SPREAD,
 }

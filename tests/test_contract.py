@@ -44,7 +44,8 @@ def rows(tmp_path_factory: pytest.TempPathFactory):
 @pytest.fixture(scope="module")
 def judged(rows):
     return {
-        name: verdicts.judge_study(STUDIES[name], rows[name], LEVEL, ABSENT, "smoke")["checks"] for name in rows
+        name: verdicts.judge_study(STUDIES[name], rows[name], LEVEL, ABSENT, "smoke")["checks"]
+        for name in rows
     }
 
 

@@ -123,7 +123,7 @@ def test_augmenting_mirrors_and_moves_by_at_most_four_pixels() -> None:
 
 
 def test_an_epoch_holds_every_inlier_once_and_is_a_function_of_seed_and_number(images) -> None:
-    x, y, outside = images
+    x, y, _ = images
     first, again, second = (epoch_of(PHASE, x, y, None, SEED, number) for number in (0, 0, 1))
     np.testing.assert_array_equal(first.x, again.x)
     assert (first.x != second.x).any()

@@ -9,6 +9,7 @@ from suite.data.entries import CATALOGUE, Entry, lookup
 from suite.data.features import principal_components, standardised
 from suite.data.linear import hinge_slope, line, reliability, worth
 from suite.data.outliers import FAMILIES, MAKERS, made
+from suite.data.colour import PHOTOGRAPHS, Photographs, photographs, photographs_read
 from suite.data.roles import CASTS, Cast, Roles, family, roles
 from suite.data.splits import Splits, averaged, random_splits
 from suite.data.synthetic import (
@@ -26,11 +27,13 @@ __all__ = [
     "CATALOGUE",
     "FAMILIES",
     "MAKERS",
+    "PHOTOGRAPHS",
     "Cast",
     "CommonCause",
     "Dataset",
     "Entry",
     "GaussianMixture",
+    "Photographs",
     "Roles",
     "Splits",
     "averaged",
@@ -44,6 +47,8 @@ __all__ = [
     "lookup",
     "made",
     "overlapping",
+    "photographs",
+    "photographs_read",
     "prepare",
     "prepared",
     "principal_components",

@@ -134,7 +134,7 @@ class Unlabelled:
 
 
 def resized(image: np.ndarray, side: int) -> np.ndarray:
-    """The shorter side brought to `side` pixels, bilinearly, and the middle cut out: uint8 [side, side, C]."""
+    """The shorter side brought to `side` pixels, bilinearly, the middle cut out: uint8 [side, side, C]."""
     from PIL import Image
 
     height, width = image.shape[:2]
