@@ -31,6 +31,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
         },
         {"base", "lazy", "information", "losses"},
     ),
+    "measuring": ({"outlier_rows"}, {"base", "contract", "lazy", "information", "losses"}),
     "paths": ({"paths"}, {"base", "contract", "lazy", "losses", "models"}),
     "doctor": ({"doctor"}, {"base", "lazy", "losses", "models", "paths"}),
     "running": (
@@ -38,7 +39,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
         {"base", "contract", "lazy", "data"},
     ),
     "presentation": (
-        {"tables", "figures", "markup", "scopes", "schema", "results", "report"},
+        {"tables", "figures", "markup", "scopes", "schema", "results", "report", "outlier_figures"},
         {"base", "contract"},
     ),
     "commands": (

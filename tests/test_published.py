@@ -1,4 +1,4 @@
-"""The published table: what stands beside it, what differs, what is missing, and that a small scale says so."""
+"""The published table: what stands beside it, what differs, what is missing; a small scale says so."""
 
 from __future__ import annotations
 

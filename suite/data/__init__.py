@@ -5,11 +5,11 @@ of many kinds (`outliers`), and who plays which role in their detection (`roles`
 """
 
 from suite.data.catalogue import Dataset, data_dir, identity, load, prepare, prepared
+from suite.data.colour import PHOTOGRAPHS, Photographs, photographs, photographs_read
 from suite.data.entries import CATALOGUE, Entry, lookup
 from suite.data.features import principal_components, standardised
 from suite.data.linear import hinge_slope, line, reliability, worth
 from suite.data.outliers import FAMILIES, MAKERS, made
-from suite.data.colour import PHOTOGRAPHS, Photographs, photographs, photographs_read
 from suite.data.roles import CASTS, Cast, Roles, family, roles
 from suite.data.splits import Splits, averaged, random_splits
 from suite.data.synthetic import (
