@@ -79,7 +79,7 @@ CELLS = tuple(
 PHOTOGRAPH_SEEDS = {"full": 10}
 NETWORK = {"depth": 40, "width": 2, "epochs": [100, 10]}
 PUBLISHED = {"softmax": 0.5104, "energy": 0.3301, "energy, fine-tuned": 0.0332}  # FPR95, in positive, mean
-PUBLISHED_BY = "Liu et al. 2020, table 1: CIFAR-10, WRN-40-2, mean over six sets of outliers"
+PUBLISHED_BY = "Liu et al. 2020: CIFAR-10, WRN-40-2, mean over six sets of outliers"
 DIFFERENCES = {  # what: theirs, ours
     "auxiliary outliers": ("80 Million Tiny Images, withdrawn in 2020", "CIFAR-100"),
     "test outliers": (
