@@ -51,9 +51,6 @@ NAME = "ood_energy"
 SEEDS = {"smoke": 12, "standard": 16, "full": 64}
 IMAGE_SEEDS = {"smoke": 12, "standard": 24, "full": 64}
 DIGIT_SEEDS = {"smoke": 24, "standard": 24, "full": 64}
-# Accuracy on MNIST lies near its margin: more seeds for the arms it needs, and none that a pilot has seen.
-KEPT_SET, KEPT_SEEDS = "mnist", {"smoke": 12, "standard": 96, "full": 96}
-KEPT_FIRST, KEPT_ARMS = 100, ("λ = 0", "mixed", "labels shuffled")
 MOST = {"smoke": 1000, "standard": 1500, "full": 10_000}  # examples of a role, at most
 HIDDEN = [64]
 RATE, BATCH = 2e-3, 64
@@ -270,9 +267,6 @@ def units(scale: str) -> list[Unit]:
         seeds = tuple(range(COUNTS[name][scale]))
         setting = {"name": name, "most": MOST[scale]}
         trained.append(Unit(NAME, "train", setting, seeds, data.CASTS[name].reads, cost=10))
-    kept = tuple(range(KEPT_FIRST, KEPT_FIRST + KEPT_SEEDS[scale]))
-    setting = {"name": KEPT_SET, "most": MOST[scale]}
-    trained.append(Unit(NAME, "measure_kept", setting, kept, data.CASTS[KEPT_SET].reads, cost=10))
     return [Unit(NAME, "measure_identity"), *trained, *photograph_units(scale)]
 
 
@@ -428,15 +422,6 @@ def train(seeds: tuple[int, ...], name: str, most: int) -> pd.DataFrame:
     )
 
 
-def measure_kept(seeds: tuple[int, ...], name: str, most: int) -> pd.DataFrame:
-    """Accuracy alone, with the arms that it takes."""
-    found = data.roles(name, most)
-    sets, arms = {"in": found.x_test}, arms_of(found.cast)
-    trained, _ = classified(found, name, seeds, {})
-    after = tuned(found, name, trained, {arm: arms[arm] for arm in KEPT_ARMS}, sets)
-    return pd.concat(kept_rows(name, seeds, outlier_rows.quality(after, found.y_test)[0]))
-
-
 def builder(found):
     return models.perceptron(found.x_train.shape[1], HIDDEN, len(found.cast.classes))
 
@@ -444,12 +429,11 @@ def builder(found):
 def classified(found, name: str, seeds: tuple[int, ...], sets):
     """Classifiers trained plainly, and their logits by kind at the ends of the stages."""
     trained = outlier_training.classifiers(builder(found), seeds, RATE)
-    look = lambda: outlier_training.logits_by_kind(trained, sets) if sets else {}  # noqa: E731
-    stages = [look()]
+    stages = [outlier_training.logits_by_kind(trained, sets)]
     y = np.eye(len(found.cast.classes), dtype="float32")[found.y_train]
     for _ in range(STAGES):
         trained.fit(found.x_train, y, batch_size=BATCH, epochs=EPOCHS[name] // STAGES)
-        stages.append(look())
+        stages.append(outlier_training.logits_by_kind(trained, sets))
     return trained, stages
 
 
@@ -538,19 +522,12 @@ def margin_rows(name: str, seeds: tuple[int, ...], after) -> list[pd.DataFrame]:
 def accuracy_rows(name: str, seeds: tuple[int, ...], after, y_test: np.ndarray) -> list[pd.DataFrame]:
     """Test accuracy, kept or not; and the calibration error of every arm."""
     accuracy, off = outlier_rows.quality(after, y_test)
-    parts = [] if name == KEPT_SET else kept_rows(name, seeds, accuracy)
-    told = {"setting": name, "seed": seeds}
+    kept, told = (accuracy["mixed"], accuracy["labels shuffled"]), {"setting": name, "seed": seeds}
+    parts = outlier_rows.arms_pair("margin_accuracy", kept, [accuracy["λ = 0"]] * 2, **told)
     for arm in after:
         for quantity, value in (("accuracy", accuracy[arm]), ("ECE", off[arm])):
             parts.append(rows.tidy(quantity=quantity, path=arm, value=value, **told))
     return parts
-
-
-def kept_rows(name: str, seeds: tuple[int, ...], accuracy) -> list[pd.DataFrame]:
-    values = (accuracy["mixed"], accuracy["labels shuffled"])
-    return outlier_rows.arms_pair(
-        "margin_accuracy", values, [accuracy["λ = 0"]] * 2, setting=name, seed=seeds
-    )
 
 
 def coverage_rows(name: str, seeds: tuple[int, ...], after) -> list[pd.DataFrame]:
