@@ -193,3 +193,21 @@ def test_the_shorter_side_is_brought_to_size_and_the_middle_cut_out() -> None:
     image[:, 64:128] = 200  # the middle third
     cut = resized(image, 32)
     assert cut.shape == (32, 32, 3) and (cut[:, 2:-2] == 200).all()
+
+
+def test_the_report_does_not_say_of_a_control_that_was_not_run_that_it_did_not_fail(tmp_path) -> None:
+    from suite import report
+    from tests import made_up_study
+
+    later = dataclasses.replace(made_up_study.CHECKS[3], scales=("full",))
+    made = made_up_study.study((made_up_study.CHECKS[0], later))
+    level = made_up_study.PROVENANCE["level"]
+    found = verdicts.judge_study(made, made_up_study.measured(), level, scale="smoke")
+    from suite import results
+
+    results.write_study(tmp_path, "one", made, made_up_study.measured(), found, made_up_study.PROVENANCE)
+    for path in report.write_report(tmp_path):
+        text = path.read_text()
+        assert "not run at this scale" in text and "only at: full" in text
+        if path.suffix == ".md":
+            assert "did not fail" not in text
