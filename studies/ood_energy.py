@@ -9,23 +9,29 @@ fine-tuning with auxiliary outliers helps far from the data, and harms near it. 
 
 from __future__ import annotations
 
+import os
+
 import mpmath
 import numpy as np
 
 from suite.claims import Check, Claim, Theory, Unit
-from suite.criteria import Exceeds, Identity
+from suite.criteria import Equal, Exceeds, Identity
 from suite.lazy import (
+    checkpoints,
     data,
     detection,
     figures,
+    image_training,
     keras,
     losses,
-    metrics,
     models,
+    outlier_figures,
+    outlier_rows,
     outlier_training,
     pd,
     rows,
     special,
+    wide_resnet,
 )
 
 CLAIM = Claim(
@@ -66,6 +72,24 @@ CELLS = tuple(
     for t in KINDS
     if (a, t) != ("uniform noise", "gaussian noise")  # one family: not disjoint
 )
+
+PHOTOGRAPH_SEEDS = {"full": 10}
+NETWORK = {"depth": 40, "width": 2, "epochs": [100, 10]}
+PUBLISHED = {"softmax": 0.5104, "energy": 0.3301, "energy, fine-tuned": 0.0332}  # FPR95, in positive, mean
+PUBLISHED_BY = "Liu et al. 2020: CIFAR-10, WRN-40-2, mean over six sets of outliers"
+DIFFERENCES = {  # what: theirs, ours
+    "auxiliary outliers": ("80 Million Tiny Images, withdrawn in 2020", "CIFAR-100"),
+    "test outliers": (
+        "Textures, SVHN, Places365, LSUN-Crop, LSUN-Resize, iSUN, 2,000 each",
+        "those of the first three that are prepared, at most 10,000 each; TFDS has none of the others so",
+    ),
+    "margins": ("swapped in the text; −23 and −5 for m_in and m_out in the runs", "−23 and −5"),
+    "FPR95": ("in-distribution positive", "the same, and beside it the opposite convention, in the table"),
+    "spread": ("resampled test sets of one model", "seeds: networks trained anew"),
+    "arithmetic": ("float32, PyTorch", "float32, or bfloat16 with a float32 head on a GPU, Keras"),
+    "momentum": ("gradients summed, then scaled by the rate", "scaled by the rate, then summed"),
+}
+FULL_ONLY = ("full",)
 
 CHECKS = (
     Check(
@@ -174,6 +198,35 @@ CHECKS = (
         settings=KINDS,
         scope=True,
     ),
+    *(
+        Check(
+            "published" + suffix,
+            f"FPR95 (in-distribution positive) of {scored} is within 0.10 of the published {value:.4f} "
+            f"({PUBLISHED_BY}). Differences: "
+            + "; ".join(
+                f"{what}: theirs {theirs}; ours {ours}" for what, (theirs, ours) in DIFFERENCES.items()
+            ),
+            Equal(margin=0.10),
+            rf"\mathrm{{FPR}}_{{95}} = {value}",
+            control="in-distribution test examples in place of the outliers",
+            settings=("cifar10",),
+            scope=True,
+            scales=FULL_ONLY,
+        )
+        for suffix, (scored, value) in zip(("_softmax", "_energy", ""), PUBLISHED.items(), strict=True)
+    ),
+    Check(
+        "published_gain",
+        "At least half of the published fall of FPR95 from softmax to energy fine-tuned is found, "
+        f"{(PUBLISHED['softmax'] - PUBLISHED['energy, fine-tuned']) / 2:.4f}; of CIFAR-10's training images "
+        "alone, six classes against the other four, noise and grey sets.",
+        Exceeds(margin=(PUBLISHED["softmax"] - PUBLISHED["energy, fine-tuned"]) / 2),
+        r"\mathrm{FPR}_{95}(\max p) - \mathrm{FPR}_{95}(E, \lambda = 0.1)",
+        control="in-distribution test examples in place of the outliers",
+        settings=("cifar10", "cifar10_train"),
+        scope=True,
+        scales=FULL_ONLY,
+    ),
 )
 
 
@@ -214,7 +267,86 @@ def units(scale: str) -> list[Unit]:
         seeds = tuple(range(COUNTS[name][scale]))
         setting = {"name": name, "most": MOST[scale]}
         trained.append(Unit(NAME, "train", setting, seeds, data.CASTS[name].reads, cost=10))
-    return [Unit(NAME, "measure_identity"), *trained]
+    return [Unit(NAME, "measure_identity"), *trained, *photograph_units(scale)]
+
+
+def photograph_units(scale: str) -> list[Unit]:
+    """One a seed and kind of outliers; the kinds share a training: a missing set costs its own rows."""
+    policy = "mixed_bfloat16" if os.environ.get("GPU") == "1" else "float32"
+    found = []
+    for name, cast in data.PHOTOGRAPHS.items() if scale in PHOTOGRAPH_SEEDS else ():
+        for kind in cast.outliers:
+            setting = {"name": name, "kind": kind, **NETWORK, "policy": policy, "most": 50_000}
+            reads = data.photographs_read(name, kind)
+            found += [
+                Unit(NAME, "measure_photographs", setting, (seed,), reads, cost=1000)
+                for seed in range(PHOTOGRAPH_SEEDS[scale])
+            ]
+    return found
+
+
+def measure_photographs(
+    seeds: tuple[int, ...],
+    name: str,
+    kind: str,
+    depth: int,
+    width: int,
+    epochs: list[int],
+    policy: str,
+    most: int,
+) -> pd.DataFrame:
+    """Networks on photographs, before and after fine-tuning, against one kind of outliers."""
+    found = data.photographs(name, kind, most)
+    classes = len(data.PHOTOGRAPHS[name].classes)
+    build = wide_resnet.wide_resnet(found.x_train.shape[1:], classes, depth, width, policy=policy)
+    protocol, y = image_training.published(*epochs), np.eye(classes, dtype="float32")[found.y_train]
+    read = {each: data.identity(each) for each in data.photographs_read(name)}
+    told = {"name": name, "read": read, "network": [depth, width, policy], "epochs": epochs, "most": most}
+    sets = {"in": found.x_test, kind: found.outliers[:10_000]}
+    parts = []
+    for seed in seeds:
+        with checkpoints.place(seed=seed, **told) as folder:
+            logits = image_training.both(
+                build, protocol, found.x_train, y, found.auxiliary, seed, folder, lambda m: seen(m, sets)
+            )
+        parts += photograph_rows(name, kind, seed, logits, found.y_test)
+    return pd.concat(parts)
+
+
+def seen(model, sets: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Logits by kind, float64 [1, N, K]."""
+    return {
+        kind: model.predict(x, batch_size=500, verbose=0).astype("float64")[None] for kind, x in sets.items()
+    }
+
+
+def photograph_rows(name: str, kind: str, seed: int, logits, y_test: np.ndarray) -> list[pd.DataFrame]:
+    """The published table's numbers beside the published ones, and everything else that is shown."""
+    before, after = logits[image_training.TRAINED], logits[image_training.TUNED]
+    after_and_before = {"before": before, "mixed": after}
+    detectors = {"softmax": ("softmax", before), "energy": ("energy", before)}
+    detectors["energy, fine-tuned"] = ("energy", after)
+    out, none = {}, {}
+    for detector, (score, z) in detectors.items():
+        inside, outside = (detection.scored(score, z[each]) for each in ("in", kind))
+        out[detector] = detection.fpr95(inside, outside, "in")
+        none[detector] = detection.fpr95(inside[:, ::2], inside[:, 1::2], "in")
+    parts, told = [], {"setting": name, "seed": seed}
+    for suffix, (detector, value) in zip(("_softmax", "_energy", ""), PUBLISHED.items(), strict=True):
+        if name == "cifar10":
+            parts += outlier_rows.arms_pair(
+                "published" + suffix, (out[detector], none[detector]), [value] * 2, **told
+            )
+    ends = ((each["softmax"], each["energy, fine-tuned"]) for each in (out, none))
+    parts += outlier_rows.arms_pair("published_gain", *zip(*ends, strict=True), **told)
+    for arm, z in after_and_before.items():
+        for score in ("softmax", "energy"):
+            parts += outlier_rows.separation_rows(name, (seed,), detection.separations(score, z), score, arm)
+    accuracy, off = outlier_rows.quality(after_and_before, y_test)
+    for arm in after_and_before:
+        parts.append(rows.tidy(quantity="accuracy", path=arm, value=accuracy[arm], **told))
+        parts.append(rows.tidy(quantity="ECE", path=arm, value=off[arm], **told))
+    return parts
 
 
 def measure_identity(seeds: tuple[int, ...]) -> pd.DataFrame:
@@ -276,20 +408,8 @@ def train(seeds: tuple[int, ...], name: str, most: int) -> pd.DataFrame:
     """One in-distribution set: classifiers, every way to fine-tune them, every kind of test outlier."""
     found = data.roles(name, most)
     sets = {"in": found.x_test, **found.outliers}
-    build = models.perceptron(found.x_train.shape[1], HIDDEN, len(found.cast.classes))
-    trained = outlier_training.classifiers(build, seeds, RATE)
-    stages = [outlier_training.logits_by_kind(trained, sets)]
-    y = np.eye(len(found.cast.classes), dtype="float32")[found.y_train]
-    for _ in range(STAGES):
-        trained.fit(found.x_train, y, batch_size=BATCH, epochs=EPOCHS[name] // STAGES)
-        stages.append(outlier_training.logits_by_kind(trained, sets))
-    arms, schedule = arms_of(found.cast), outlier_training.Schedule(TUNING_RATE, *TUNING[name])
-    copies = outlier_training.fine_tuned(build, trained, found, arms, schedule)
-    tuned = outlier_training.logits_by_kind(copies, sets)
-    after = {
-        arm: {kind: np.split(z, len(arms))[a] for kind, z in tuned.items()} for a, arm in enumerate(arms)
-    }
-    after = {"before": stages[-1], **after}
+    trained, stages = classified(found, name, seeds, sets)
+    after = {"before": stages[-1], **tuned(found, name, trained, arms_of(found.cast), sets)}
     return pd.concat(
         [
             *implicit_rows(name, seeds, stages),
@@ -297,9 +417,34 @@ def train(seeds: tuple[int, ...], name: str, most: int) -> pd.DataFrame:
             *margin_rows(name, seeds, after),
             *accuracy_rows(name, seeds, after, found.y_test),
             *coverage_rows(name, seeds, after),
-            *(curve_rows(after) if name == "digits" else []),
+            *(outlier_rows.curve_rows(after, DENSE, KINDS[0], ROCS) if name == "digits" else []),
         ]
     )
+
+
+def builder(found):
+    return models.perceptron(found.x_train.shape[1], HIDDEN, len(found.cast.classes))
+
+
+def classified(found, name: str, seeds: tuple[int, ...], sets):
+    """Classifiers trained plainly, and their logits by kind at the ends of the stages."""
+    trained = outlier_training.classifiers(builder(found), seeds, RATE)
+    stages = [outlier_training.logits_by_kind(trained, sets)]
+    y = np.eye(len(found.cast.classes), dtype="float32")[found.y_train]
+    for _ in range(STAGES):
+        trained.fit(found.x_train, y, batch_size=BATCH, epochs=EPOCHS[name] // STAGES)
+        stages.append(outlier_training.logits_by_kind(trained, sets))
+    return trained, stages
+
+
+def tuned(found, name: str, trained, arms, sets):
+    """Logits of the fine-tuned copies, by arm and kind."""
+    schedule = outlier_training.Schedule(TUNING_RATE, *TUNING[name])
+    copies = outlier_training.fine_tuned(builder(found), trained, found, arms, schedule)
+    logits = outlier_training.logits_by_kind(copies, sets)
+    return {
+        arm: {kind: np.split(z, len(arms))[a] for kind, z in logits.items()} for a, arm in enumerate(arms)
+    }
 
 
 def judged(name: str, kinds) -> dict[str, str]:
@@ -308,37 +453,29 @@ def judged(name: str, kinds) -> dict[str, str]:
     return dict(zip(outside, outside, strict=True)) if name == "digits" else {name: outside[0]}
 
 
-def arms_pair(check: str, values, references, **shared) -> list[pd.DataFrame]:
-    """Rows of the claim and of its control, in this order."""
-    pairs = zip(("claim", "control"), values, references, strict=True)
-    return [rows.tidy(check=check, arm=arm, value=v, reference=r, **shared) for arm, v, r in pairs]
-
-
 def implicit_rows(name: str, seeds: tuple[int, ...], stages) -> list[pd.DataFrame]:
     """Mean energy by kind while training: as it is, and through a log-softmax."""
     mean = {kind: [detection.scored("energy", z[kind]).mean(1) for z in stages] for kind in stages[0]}
-    through = {kind: [normalised(z[kind]).mean(1) for z in (stages[0], stages[-1])] for kind in stages[0]}
+    through = {
+        kind: [outlier_rows.normalised(z[kind]).mean(1) for z in (stages[0], stages[-1])]
+        for kind in stages[0]
+    }
     fall, none = ({kind: e[0] - e[-1] for kind, e in each.items()} for each in (mean, through))
     shared, zero = {"setting": name, "seed": seeds}, np.zeros(len(seeds))
-    parts = arms_pair(
+    parts = outlier_rows.arms_pair(
         "implicit", (mean["in"][0], through["in"][0]), (mean["in"][-1], through["in"][-1]), **shared
     )
     starts = (through["in"][0], mean["in"][0])
     lowered = detection.scored("energy", stages[-1]["in"] - LOWERED).mean(1)
-    parts += arms_pair("implicit_any_head", starts, (through["in"][-1], lowered), **shared)
+    parts += outlier_rows.arms_pair("implicit_any_head", starts, (through["in"][-1], lowered), **shared)
     for setting, kind in judged(name, mean).items():
         pairs = ((fall["in"], none["in"] + zero), (fall[kind], none[kind] + zero))
-        parts += arms_pair("implicit_apart", *pairs, setting=setting, seed=seeds)
+        parts += outlier_rows.arms_pair("implicit_apart", *pairs, setting=setting, seed=seeds)
     for kind, energies in mean.items():
         for stage, value in enumerate(energies):
             told = {"setting": f"{name}: {kind}", "x": stage / STAGES, "seed": seeds}
             parts.append(rows.tidy(quantity="energy while training", value=value, **told))
     return parts
-
-
-def normalised(logits: np.ndarray) -> np.ndarray:
-    """Energy of ln softmax(z), to 9 decimals: rounding must not rank the inputs. [R, N]."""
-    return detection.scored("energy", special.log_softmax(logits, axis=-1)).round(9)
 
 
 def score_rows(name: str, seeds: tuple[int, ...], after) -> list[pd.DataFrame]:
@@ -349,60 +486,48 @@ def score_rows(name: str, seeds: tuple[int, ...], after) -> list[pd.DataFrame]:
     for setting, kind in judged(name, after["before"]).items():
         soft, energy = (found[score][kind]["AUROC"] for score in ("softmax", "energy"))
         again = detection.auroc(plain["in"], plain[kind])
-        parts += arms_pair("score", (energy, again), (soft, soft), setting=setting, seed=seeds)
+        parts += outlier_rows.arms_pair("score", (energy, again), (soft, soft), setting=setting, seed=seeds)
     for score, kinds in found.items():
-        parts += separation_rows(name, seeds, kinds, score, "before")
+        parts += outlier_rows.separation_rows(name, seeds, kinds, score, "before")
     return parts
-
-
-def separation_rows(name: str, seeds: tuple[int, ...], kinds, score: str, path: str) -> list[pd.DataFrame]:
-    values = np.array([list(found.values()) for found in kinds.values()])  # [kinds, measures, S]
-    settings = np.array([f"{name}: {kind}" for kind in kinds])[:, None, None]
-    quantities = np.array([f"{m}, {score}" for m in next(iter(kinds.values()))])[:, None]
-    return [rows.tidy(quantity=quantities, setting=settings, path=path, seed=seeds, value=values)]
 
 
 def margin_rows(name: str, seeds: tuple[int, ...], after) -> list[pd.DataFrame]:
     """The margins' gain over fine-tuning without, on the pairs that are judged."""
     found = {arm: detection.separations("energy", z) for arm, z in after.items()}
-    parts, loose = [], detached(after["mixed"])
-    flat = {kind: normalised(z) for kind, z in after["mixed"].items()}
+    parts, loose = [], outlier_rows.detached(after["mixed"], LARGE)
+    flat = {kind: outlier_rows.normalised(z) for kind, z in after["mixed"].items()}
     for setting, kind in judged(name, after["mixed"]).items():
         told = {"setting": setting, "seed": seeds}
         rate, area = ({arm: each[kind][m] for arm, each in found.items()} for m in ("FPR95 in", "AUROC"))
         noise = {"resolution": np.sqrt(rate["mixed"] * (1 - rate["mixed"]) / flat[kind].shape[1])}
         wrong = detection.fpr95(flat["in"], flat[kind], "in")
-        parts += arms_pair("margin", [rate["λ = 0"]] * 2, (rate["mixed"], wrong), **told, **noise)
+        parts += outlier_rows.arms_pair(
+            "margin", [rate["λ = 0"]] * 2, (rate["mixed"], wrong), **told, **noise
+        )
         turned = (area["mixed"], area["wrong sign"])
-        parts += arms_pair("margin_auroc", turned, [area["λ = 0"]] * 2, **told)
+        parts += outlier_rows.arms_pair("margin_auroc", turned, [area["λ = 0"]] * 2, **told)
         inside = area["in distribution"]
-        parts += arms_pair("needs_outliers", (area["mixed"], area["wrong sign"]), [inside] * 2, **told)
+        parts += outlier_rows.arms_pair(
+            "needs_outliers", (area["mixed"], area["wrong sign"]), [inside] * 2, **told
+        )
         caught = (1 - rate["mixed"], 1 - loose[kind]["FPR95 in"])
-        parts += arms_pair("reliable", caught, (0.0, 0.0), **told, **noise)
+        parts += outlier_rows.arms_pair("reliable", caught, (0.0, 0.0), **told, **noise)
     for arm in [each for each in after if each != "before"]:
-        parts += separation_rows(name, seeds, found[arm], "energy", arm)
+        parts += outlier_rows.separation_rows(name, seeds, found[arm], "energy", arm)
     soft = detection.separations("softmax", after["exposure"])
-    return [*parts, *separation_rows(name, seeds, soft, "softmax", "exposure")]
+    return [*parts, *outlier_rows.separation_rows(name, seeds, soft, "softmax", "exposure")]
 
 
 def accuracy_rows(name: str, seeds: tuple[int, ...], after, y_test: np.ndarray) -> list[pd.DataFrame]:
     """Test accuracy, kept or not; and the calibration error of every arm."""
-    accuracy = {arm: (z["in"].argmax(-1) == y_test).mean(1) for arm, z in after.items()}
+    accuracy, off = outlier_rows.quality(after, y_test)
     kept, told = (accuracy["mixed"], accuracy["labels shuffled"]), {"setting": name, "seed": seeds}
-    parts = arms_pair("margin_accuracy", kept, [accuracy["λ = 0"]] * 2, **told)
-    for arm, z in after.items():
-        off = metrics.expected_calibration_error(special.softmax(z["in"], axis=-1), y_test)
-        for quantity, value in (("accuracy", accuracy[arm]), ("ECE", off)):
+    parts = outlier_rows.arms_pair("margin_accuracy", kept, [accuracy["λ = 0"]] * 2, **told)
+    for arm in after:
+        for quantity, value in (("accuracy", accuracy[arm]), ("ECE", off[arm])):
             parts.append(rows.tidy(quantity=quantity, path=arm, value=value, **told))
     return parts
-
-
-def detached(logits: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
-    """Separation by the energy after a random c(x) is added to all logits of every input."""
-    rng = np.random.default_rng(0)
-    return detection.separations(
-        "energy", {k: z + LARGE * rng.normal(size=(*z.shape[:2], 1)) for k, z in logits.items()}
-    )
 
 
 def coverage_rows(name: str, seeds: tuple[int, ...], after) -> list[pd.DataFrame]:
@@ -415,46 +540,11 @@ def coverage_rows(name: str, seeds: tuple[int, ...], after) -> list[pd.DataFrame
     for auxiliary, kind in data.CASTS[name].pairs():
         pair = (area[auxiliary][kind], area["wrong sign"][kind])
         told = {"setting": f"{auxiliary} → {kind}", "seed": seeds}
-        parts += arms_pair("coverage", pair, [area["λ = 0"][kind]] * 2, **told)
+        parts += outlier_rows.arms_pair("coverage", pair, [area["λ = 0"][kind]] * 2, **told)
     for kind in KINDS:
         fair = [auxiliary for auxiliary, test in data.CASTS[name].pairs() if test == kind]
-        ends = extremes(np.stack([area[auxiliary][kind] for auxiliary in fair]))
-        parts += arms_pair("coverage_contrast", ends, ends[::-1], setting=kind, seed=seeds)
-    return parts
-
-
-def extremes(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """At each seed the kinds best and worst on the mean over the other seeds: [S] each, of [A, S]."""
-    others = values.sum(1, keepdims=True) - values
-    best, worst = others.argmax(0), others.argmin(0)
-    seeds = np.arange(values.shape[1])
-    return values[best, seeds], values[worst, seeds]
-
-
-DENSE = ("in", "classes 8, 9", "rotated")  # kinds whose distribution is drawn
-BINS = {"energy": np.linspace(-16, 2, 55), "sureness": np.linspace(0, 7, 43)}
-PASSED = np.round(np.linspace(0, 1, 51), 4)  # shares of inliers let in
-ROCS = (("before", "softmax"), ("before", "energy"), ("mixed", "energy"), ("exposure", "softmax"))
-
-
-def curve_rows(after) -> list[pd.DataFrame]:
-    """For the figure: distributions of energy and sureness, and the ROC, all of them means over seeds."""
-    parts = []
-    for arm in ("before", "mixed"):
-        for kind in DENSE:
-            energy, unsure = (detection.scored(score, after[arm][kind]) for score in ("energy", "softmax"))
-            for quantity, values in (("energy", energy), ("sureness", -unsure / np.log(10))):
-                edges = BINS[quantity]
-                height = np.histogram(np.clip(values, edges[0], edges[-1]), edges, density=True)[0]
-                middle = (edges[1:] + edges[:-1]) / 2
-                parts.append(
-                    rows.tidy(quantity=f"{quantity} density", setting=kind, path=arm, x=middle, value=height)
-                )
-    for arm, score in ROCS:
-        inside, outside = (detection.scored(score, after[arm][kind]) for kind in ("in", KINDS[0]))
-        threshold = np.quantile(inside, PASSED, axis=1)  # [P, R]
-        let_in = (outside[None] <= threshold[..., None]).mean((1, 2))
-        parts.append(rows.tidy(quantity="ROC", setting=f"{arm}, {score}", x=PASSED, value=let_in))
+        ends = outlier_rows.extremes(np.stack([area[auxiliary][kind] for auxiliary in fair]))
+        parts += outlier_rows.arms_pair("coverage_contrast", ends, ends[::-1], setting=kind, seed=seeds)
     return parts
 
 
@@ -463,6 +553,15 @@ def curve_rows(after) -> list[pd.DataFrame]:
 SHOWN = [("before", score) for score in ("softmax", "logit", "energy", "entropy")]
 SHOWN += [(arm, "energy") for arm in ("λ = 0", "mixed", "margins swapped")] + [("exposure", "softmax")]
 SHOWN_SETS = {"digits": "the digits", "mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}
+DENSE = ("in", "classes 8, 9", "rotated")  # kinds whose distribution is drawn
+INSIDE = "digits 0–5"
+ROCS = (("before", "softmax"), ("before", "energy"), ("mixed", "energy"), ("exposure", "softmax"))
+DENSITIES = (
+    ("energy", "before", "Energy before"),
+    ("energy", "mixed", "Energy after, mixed auxiliary"),
+    ("sureness", "before", "Confidence before"),
+    ("sureness", "mixed", "Confidence after"),
+)
 MEASURES = ("AUROC", "AUPR in", "AUPR out", "FPR95 in", "FPR95 out")
 
 
@@ -474,6 +573,7 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
         "value", ["setting", "path", "score"], "measure", sort=False
     )
     told = [f"digits: {kind}" for kind in KINDS] + [f"{n}: {data.CASTS[n].outliers[0]}" for n in SETS[1:]]
+    told += [f"{name}: {kind}" for name, cast in data.PHOTOGRAPHS.items() for kind in cast.outliers]
     chosen = [key for key in wide.index if key[1:] in SHOWN and key[0] in told]
     wide = wide.loc[chosen, list(MEASURES)].reset_index()
     for quantity in ("accuracy", "ECE"):
@@ -488,81 +588,26 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
         "Accuracy",
         "ECE (15 bins)",
     ]
-    return wide.set_axis(titles, axis=1)
+    return pd.concat([wide.set_axis(titles, axis=1), published_lines(titles)], ignore_index=True)
+
+
+def published_lines(titles: list[str]) -> pd.DataFrame:
+    """The published numbers; to be set beside the lines `cifar10: …`, which the full scale alone has."""
+    fixed = {titles[0]: "CIFAR-10: mean of six sets (published)", titles[6]: list(PUBLISHED.values())}
+    arms = ["mixed" if "fine-tuned" in name else "before" for name in PUBLISHED]
+    detectors = [name.split(",")[0] for name in PUBLISHED]
+    lines = pd.DataFrame({**fixed, titles[1]: arms, titles[2]: detectors})
+    return lines.reindex(columns=titles).astype(dict.fromkeys(titles[3:], "float64"))
 
 
 def figure(rows: pd.DataFrame):
     """Energy and sureness before and after, the ROC, energy while training; and the matrices."""
     canvas, axes = figures.panels(3, 3, height=3.0)
-    draw_density(axes[0], rows, "energy", "before", "Energy before")
-    draw_density(axes[1], rows, "energy", "mixed", "Energy after, mixed auxiliary")
-    draw_roc(axes[2], rows)
-    draw_density(axes[3], rows, "sureness", "before", "Confidence before")
-    draw_density(axes[4], rows, "sureness", "mixed", "Confidence after")
-    draw_training(axes[5], rows)
-    for ax, name in zip(axes[6:], SHOWN_SETS, strict=True):
-        draw_matrix(ax, rows, name)
+    for i, (quantity, arm, title) in enumerate(DENSITIES):
+        ax = axes[i // 2 * 3 + i % 2]
+        outlier_figures.draw_density(ax, rows, quantity, arm, title, DENSE, INSIDE)
+    outlier_figures.draw_roc(axes[2], rows, ROCS, "Classes 8, 9 from digits 0–5")
+    outlier_figures.draw_training(axes[5], rows, "digits", KINDS, INSIDE)
+    for ax, (name, shown) in zip(axes[6:], SHOWN_SETS.items(), strict=True):
+        outlier_figures.draw_matrix(ax, rows, name, shown, data.CASTS[name], data.family)
     return canvas
-
-
-def draw_density(ax, rows: pd.DataFrame, quantity: str, arm: str, title: str) -> None:
-    part = rows[(rows["quantity"] == f"{quantity} density") & (rows["path"] == arm)]
-    for kind, colour in zip(DENSE, figures.PALETTE, strict=False):
-        each = part[part["setting"] == kind]
-        label = "in: digits 0–5" if kind == "in" else f"out: {kind}"
-        ax.plot(each["x"], each["value"], color=colour, label=label)
-        ax.fill_between(each["x"], each["value"], color=colour, alpha=0.15, linewidth=0)
-    names = {"energy": "energy E (nats)", "sureness": "−log₁₀(1 − max p)"}
-    ax.set(title=title, xlabel=names[quantity], ylabel="density", ylim=(0, None))
-    ax.legend(fontsize=8)
-
-
-def draw_roc(ax, rows: pd.DataFrame) -> None:
-    for arm, score in ROCS:
-        part = rows[(rows["quantity"] == "ROC") & (rows["setting"] == f"{arm}, {score}")]
-        name = {"mixed": "margins", "exposure": "exposure"}.get(arm, arm)
-        ax.plot(part["value"], part["x"], label=f"{name}, {score}")
-    figures.theory_line(ax, [0, 1], [0.95, 0.95], "95 % of inliers", linewidth=1)
-    ax.set(xlim=(0, 0.4), ylim=(0.6, 1.01))
-    ax.set(
-        title="Classes 8, 9 from digits 0–5",
-        xlabel="share of outliers let in",
-        ylabel="share of inliers let in",
-    )
-    ax.legend(fontsize=8, loc="lower right")
-
-
-def draw_training(ax, rows: pd.DataFrame) -> None:
-    part = rows[rows["quantity"] == "energy while training"]
-    for kind in ("in", *KINDS):
-        label = "in: digits 0–5" if kind == "in" else kind
-        figures.curve(ax, part[part["setting"] == f"digits: {kind}"], label)
-    ax.set(title="Plain training on the digits", xlabel="share of training", ylabel="mean energy (nats)")
-    ax.legend(fontsize=8)
-
-
-def draw_matrix(ax, rows: pd.DataFrame, name: str) -> None:
-    """AUROC of λ = 0, and its gain by auxiliary and test kind; accuracy and calibration error beside it."""
-    cast = data.CASTS[name]
-    lines = ["λ = 0", *cast.auxiliary, "mixed"]
-    known = rows[rows["quantity"].isin(("AUROC, energy", "accuracy", "ECE"))]
-    mean = known.groupby(["quantity", "path", "setting"])["value"].mean()
-    if ("accuracy", "mixed", name) in mean:
-        area = np.array([[mean["AUROC, energy", a, f"{name}: {t}"] for t in cast.outliers] for a in lines])
-        gain = area - area[0]
-        texts = [[f"{each:.2f}" for each in area[0]]]
-        for a, line in zip(lines[1:], gain[1:], strict=True):
-            seen = {data.family(kind) for kind in (cast.mixed if a == "mixed" else (a,))}
-            told = zip(cast.outliers, line, strict=True)
-            texts.append([f"({g:+.2f})" if data.family(t) in seen else f"{g:+.2f}" for t, g in told])
-        beside = [[f"{mean[quantity, a, name]:.3f}" for quantity in ("accuracy", "ECE")] for a in lines]
-        texts = [text + more for text, more in zip(texts, beside, strict=True)]
-        columns = [short(kind) for kind in (*cast.outliers, "accu- racy", "ECE")]
-        figures.matrix(ax, gain, texts, list(map(short, lines)), columns, limit=1.2)
-    else:
-        ax.text(0.5, 0.5, "not prepared here", transform=ax.transAxes, ha="center")
-    ax.set(title=f"AUROC gain: {SHOWN_SETS[name]}", xlabel="(in brackets: trained on, not judged)")
-
-
-def short(kind: str) -> str:
-    return kind.replace("_", " ").replace(", ", ",").replace("λ = 0", "λ=0")

@@ -65,6 +65,8 @@ class Check:
             is absent.
         scope: the check narrows the claim (`scoped`) where it fails, and does not sink it.
         exact: nothing in it is random: judged without an interval, takes no share of the error rate.
+        scales: those at which it is run. At others it is undecided, says so, and the study's verdict does
+            without it; its share of the error rate stays reserved.
     """
 
     id: str
@@ -75,6 +77,7 @@ class Check:
     settings: tuple[str, ...] = ("",)
     scope: bool = False
     exact: bool = False
+    scales: tuple[str, ...] = SCALES
 
     @property
     def kind(self) -> str:

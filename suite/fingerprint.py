@@ -44,6 +44,12 @@ def unit_key(unit: Unit) -> str:
     return digest(json.dumps(determines, sort_keys=True))[:20]
 
 
+def training_key(unit: Unit) -> str:
+    """What a training of the unit depends on besides its own setting and data: a folder for checkpoints."""
+    code = code_hash(unit.study, unit.measure)
+    return digest(json.dumps([code, unit.backend, versions(unit.backend), platform.machine()]))[:20]
+
+
 @lru_cache
 def code_hash(study: str, measure: str) -> str:
     """Of the measuring function and of everything of ours that it reaches."""

@@ -95,7 +95,7 @@ def conclude(request: Request, work: Plan, name: str, finished: Finished) -> Non
     study, everything = work.studies[name], [studies.load(each) for each in studies.NAMES]
     rows, seconds = store.rows(request.store, work.units[name])
     level = verdicts.interval_level(everything)
-    judged = verdicts.judge_study(study, rows, level, work.absent)
+    judged = verdicts.judge_study(study, rows, level, work.absent, request.scale)
     told = {
         **provenance.circumstances(work.units[name], request.scale, request.backend, seconds),
         "error_rate": verdicts.ERROR_RATE,

@@ -52,7 +52,7 @@ class Part:
 
 
 def judge_study(
-    study: Study, rows: pd.DataFrame, level: float, absent: Collection[str] = ()
+    study: Study, rows: pd.DataFrame, level: float, absent: Collection[str] = (), scale: str = "full"
 ) -> dict[str, Any]:
     """The verdict on a study and on each of its checks, ready for JSON.
 
@@ -61,9 +61,22 @@ def judge_study(
         rows: its rows, as the store returns them.
         level: coverage of each interval, from `interval_level`.
         absent: data sets that are not prepared here; their settings are left out and named.
+        scale: that of the rows; checks that belong to others alone do not count.
     """
-    checks = [judge_check(check, rows[rows["check"] == check.id], level, absent) for check in study.CHECKS]
-    return {"verdict": combine(checks), "checks": checks}
+    checks = [
+        judge_check(check, rows[rows["check"] == check.id], level, absent)
+        if scale in check.scales
+        else unrun(check, rows.iloc[:0], level, scale)
+        for check in study.CHECKS
+    ]
+    counted = [judged for judged, check in zip(checks, study.CHECKS, strict=True) if scale in check.scales]
+    return {"verdict": combine(counted), "checks": checks}
+
+
+def unrun(check: Check, nothing: pd.DataFrame, level: float, scale: str) -> dict[str, Any]:
+    """A check that this scale does not run: undecided, and why."""
+    why = f"not run at the {scale} scale, only at: {', '.join(check.scales)}"
+    return {**judge_check(check, nothing, level, check.settings), "reason": why, "absent": [], "unrun": True}
 
 
 def combine(checks: list[dict[str, Any]]) -> str:

@@ -18,6 +18,7 @@ import studies
 from suite import store
 from suite.claims import Unit
 from suite.files import write_atomically
+from suite.fingerprint import training_key
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,6 +50,7 @@ def compute(unit: Unit, folder: Path, key: str) -> dict[str, Any]:
     from suite.rows import typed
 
     prepare(unit)
+    os.environ["CROSSCHECK_CHECKPOINTS"] = str(folder / "checkpoints" / training_key(unit))
     start = time.perf_counter()
     measured = getattr(studies.load(unit.study), unit.measure)(seeds=unit.seeds, **unit.setting)
     measured = typed(measured.reset_index(drop=True))

@@ -23,8 +23,8 @@ ABSENT += [backend for backend in BACKENDS if not plan.is_installed(backend)]
 
 
 def here(check) -> bool:
-    """Whether any of its settings can be judged on this machine."""
-    return not set(check.settings) <= set(ABSENT)
+    """Whether any of its settings can be judged on this machine, at this scale."""
+    return "smoke" in check.scales and not set(check.settings) <= set(ABSENT)
 
 
 def prepared_units(name: str):
@@ -43,7 +43,10 @@ def rows(tmp_path_factory: pytest.TempPathFactory):
 
 @pytest.fixture(scope="module")
 def judged(rows):
-    return {name: verdicts.judge_study(STUDIES[name], rows[name], LEVEL, ABSENT)["checks"] for name in rows}
+    return {
+        name: verdicts.judge_study(STUDIES[name], rows[name], LEVEL, ABSENT, "smoke")["checks"]
+        for name in rows
+    }
 
 
 ALL_CHECKS = [(name, check.id) for name, study in STUDIES.items() for check in study.CHECKS if here(check)]
@@ -60,7 +63,7 @@ def test_every_check_and_setting_has_rows_of_both_arms(rows, name: str) -> None:
     seen = set(zip(*(rows[name][c] for c in ("check", "arm", "setting")), strict=True))
     for check in STUDIES[name].CHECKS:
         for setting in check.settings:
-            if setting in ABSENT:
+            if setting in ABSENT or "smoke" not in check.scales:
                 continue
             assert (check.id, "claim", setting) in seen
             assert (check.id, "control", setting) in seen

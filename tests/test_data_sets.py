@@ -56,6 +56,7 @@ FACTS = {
     "emotions": ((391, 202), [[1, 2], [0, 5], [1, 5], [2], [3]], "1.0.0/9206b504165a350a"),
     "yeast": ((1_500, 917), [[2, 3]], "1.0.0/d126dfb749aa6157"),
     "fashion_mnist_h": ((8_000, 2_000), None, "1.0.0/003e128986c22b04"),
+    "cifar10_train": ((45_000, 5_000), [6, 9, 9, 4, 1], "1.0.0/631351bf628fdffa"),
 }
 
 
@@ -119,6 +120,9 @@ def test_the_catalogue_agrees_with_tfds():
     for name, entry in data.CATALOGUE.items():
         features = sources._builder(name, entry.version, data.data_dir()).info.features
         shapes = {"image": entry.shape, "x": entry.shape, "y": (entry.classes,), "counts": (entry.classes,)}
+        if entry.side:  # images of many sizes, brought to one
+            assert entry.shape[:2] == (entry.side, entry.side)
+            shapes["image"] = features["image"].shape
         for feature in {*features} & {*shapes}:
             assert features[feature].shape == shapes[feature], name
         if "label" in features:
@@ -138,9 +142,9 @@ def goemotions_of_tfds():
 
 def test_every_set_states_its_licence():
     assert all(entry.licence for entry in data.CATALOGUE.values())
-    from suite.data import fashion_mnist_h, mulan
+    from suite.data import cifar10_train, fashion_mnist_h, mulan
 
-    for builder in (fashion_mnist_h.FashionMnistH, mulan.Emotions, mulan.Yeast):
+    for builder in (cifar10_train.Cifar10Train, fashion_mnist_h.FashionMnistH, mulan.Emotions, mulan.Yeast):
         assert sources._builder(builder.name, "1.0.0", data.data_dir()).info.redistribution_info.license
 
 

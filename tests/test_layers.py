@@ -25,9 +25,13 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "data": ({"data"}, {"base", "lazy", "information"}),
     "models": (
-        {"models", "replicates", "flows", "chain", "independence", "outlier_training", "posteriors"},
+        {
+            *("models", "replicates", "flows", "chain", "independence", "outlier_training", "posteriors"),
+            *("wide_resnet", "checkpoints", "image_training"),
+        },
         {"base", "lazy", "information", "losses"},
     ),
+    "measuring": ({"outlier_rows"}, {"base", "contract", "lazy", "information", "losses"}),
     "paths": ({"paths"}, {"base", "contract", "lazy", "losses", "models"}),
     "doctor": ({"doctor"}, {"base", "lazy", "losses", "models", "paths"}),
     "running": (
@@ -35,7 +39,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
         {"base", "contract", "lazy", "data"},
     ),
     "presentation": (
-        {"tables", "figures", "markup", "scopes", "schema", "results", "report"},
+        {"tables", "figures", "markup", "scopes", "schema", "results", "report", "outlier_figures"},
         {"base", "contract"},
     ),
     "commands": (

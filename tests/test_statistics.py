@@ -1,6 +1,8 @@
 """The statistics under simulation: with the truth known, wrong verdicts stay under the stated rate."""
 
+import dataclasses
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -233,3 +235,16 @@ def test_where_nothing_is_random_every_row_must_do(bad: float) -> None:
     assert criteria.judge(Equal(0.1).estimate(equal, LEVEL), Equal(0.1).region) != "holds"
     fine = tidy(check="a", value=[0.05, 0.01])
     assert criteria.judge(Equal(0.1).estimate(fine, LEVEL), Equal(0.1).region) == "holds"
+
+
+def test_a_check_of_another_scale_is_named_as_not_run_and_does_not_count() -> None:
+    later = dataclasses.replace(CHECK, id="later", scales=("full",))
+    made = SimpleNamespace(CHECKS=(CHECK, later))
+    rows = check_rows()
+    small = verdicts.judge_study(made, rows, LEVEL, scale="standard")
+    assert small["verdict"] == small["checks"][0]["verdict"] != "undecided"
+    found = small["checks"][1]
+    assert found["verdict"] == "undecided" and found["unrun"] and not found["parts"] and not found["absent"]
+    assert found["reason"] == "not run at the standard scale, only at: full"
+    whole = verdicts.judge_study(made, rows, LEVEL, scale="full")
+    assert whole["verdict"] == "undecided" and "rows are missing" in whole["checks"][1]["reason"]

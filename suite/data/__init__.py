@@ -5,6 +5,7 @@ of many kinds (`outliers`), and who plays which role in their detection (`roles`
 """
 
 from suite.data.catalogue import Dataset, data_dir, identity, load, prepare, prepared
+from suite.data.colour import PHOTOGRAPHS, Photographs, photographs, photographs_read
 from suite.data.entries import CATALOGUE, Entry, lookup
 from suite.data.features import principal_components, standardised
 from suite.data.linear import hinge_slope, line, reliability, worth
@@ -26,11 +27,13 @@ __all__ = [
     "CATALOGUE",
     "FAMILIES",
     "MAKERS",
+    "PHOTOGRAPHS",
     "Cast",
     "CommonCause",
     "Dataset",
     "Entry",
     "GaussianMixture",
+    "Photographs",
     "Roles",
     "Splits",
     "averaged",
@@ -44,6 +47,8 @@ __all__ = [
     "lookup",
     "made",
     "overlapping",
+    "photographs",
+    "photographs_read",
     "prepare",
     "prepared",
     "principal_components",

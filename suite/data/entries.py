@@ -7,10 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from suite.data import bundled, words
-from suite.data.forms import Inputs, Label, Labels, Numbers, Pixels, Shares, Targets, Words
+from suite.data.forms import Inputs, Label, Labels, Numbers, Pixels, Shares, Targets, Unlabelled, Words
 from suite.errors import UsageError
 
+CIFAR = "https://www.cs.toronto.edu/~kriz/cifar.html"
 MULAN = "http://mulan.sourceforge.net/datasets-mlc.html"
+COLOUR = (32, 32, 3)
 EMOTIONS_OF_COMMENTS = (  # in the order of GoEmotions' own numbers
     *("admiration", "amusement", "anger", "annoyance", "approval", "caring", "confusion", "curiosity"),
     *("desire", "disappointment", "disapproval", "disgust", "embarrassment", "excitement", "fear"),
@@ -33,6 +35,8 @@ class Entry:
     outside: tuple[str, ...] = ()  # TFDS's splits of examples of no class, to train on and to test on
     folders: tuple[str, ...] = ()  # where original files may lie besides the folder of the set's own name
     archive: str = ""  # page that offers the original files in a form that TFDS cannot fetch
+    splits: tuple[str, str] = ("train", "test")  # TFDS's splits, or parts of them
+    side: int = 0  # of images that come in other sizes: their shorter side is brought to it, the rest cut off
 
 
 CATALOGUE: dict[str, Entry] = {
@@ -70,6 +74,32 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "yeast": Entry(
         "1.0.0", 14, (103,), Numbers(), Labels(), "none stated", folders=("mulan",), archive=MULAN
+    ),
+    "cifar10_train": Entry(
+        "1.0.0", 10, COLOUR, Pixels(255), Label(), "none stated", folders=("cifar10",), archive=CIFAR
+    ),
+    "cifar10": Entry("3.0.2", 10, COLOUR, Pixels(255), Label(), "none stated"),
+    "cifar100": Entry("3.0.2", 100, COLOUR, Pixels(255), Label(), "none stated"),
+    "svhn_cropped": Entry("3.1.0", 10, COLOUR, Pixels(255), Label(), "non-commercial use"),
+    "dtd": Entry(
+        "3.0.1",
+        classes=47,
+        shape=COLOUR,
+        x=Pixels(255),
+        y=Unlabelled(),
+        licence="research purposes",
+        splits=("validation", "train+test"),
+        side=32,
+    ),
+    "places365_small": Entry(
+        "2.1.0",
+        classes=365,
+        shape=COLOUR,
+        x=Pixels(255),
+        y=Unlabelled(),
+        licence="research and education",
+        splits=("validation[:1000]", "validation[1000:11000]"),
+        side=32,
     ),
 }
 

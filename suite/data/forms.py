@@ -122,6 +122,31 @@ class Shares:
         return np.divide(stored, stored.sum(axis=-1, keepdims=True), dtype=np.float32)
 
 
+@dataclass(frozen=True)
+class Unlabelled:
+    """A set that serves as outliers, whose classes do not matter: int32 zeros [N]."""
+
+    def pack(self, examples: Examples) -> np.ndarray:
+        return np.zeros(len(examples), np.uint8)
+
+    def unpack(self, stored: np.ndarray) -> np.ndarray:
+        return stored.astype(np.int32)
+
+
+def resized(image: np.ndarray, side: int) -> np.ndarray:
+    """The shorter side brought to `side` pixels, bilinearly, the middle cut out: uint8 [side, side, C]."""
+    from PIL import Image
+
+    height, width = image.shape[:2]
+    scale = side / min(height, width)
+    size = (max(side, round(width * scale)), max(side, round(height * scale)))
+    grey = image.shape[-1] == 1
+    whole = Image.fromarray(image[..., 0] if grey else image).resize(size, Image.Resampling.BILINEAR)
+    left, top = (size[0] - side) // 2, (size[1] - side) // 2
+    cut = np.asarray(whole)[top : top + side, left : left + side]
+    return cut[..., None] if grey else cut
+
+
 def _bytes(values: Sequence[Any]) -> np.ndarray:
     """The whole numbers as uint8.
 

@@ -7,13 +7,13 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from suite.data import cache, packed
+from suite.data import cache, forms, packed
 
 if TYPE_CHECKING:
     from tensorflow_datasets.core import DatasetBuilder
@@ -51,10 +51,18 @@ def prepare(
 def arrays(name: str, entry: Entry, folder: Path) -> dict[str, np.ndarray]:
     """A prepared set in TFDS's order, as packed by `entry.x` and `entry.y`, under the names of `packed`."""
     builder = _builder(name, entry.version, folder)
-    splits = [list(_examples(builder, split)) for split in ("train", "test", *entry.outside)]
+    splits = [_split(builder, split, entry.side) for split in (*entry.splits, *entry.outside)]
     inputs = zip(("x_train", "x_test", *packed.OUTSIDE), entry.x.pack(*splits), strict=False)
     targets = zip(("y_train", "y_test"), map(entry.y.pack, splits), strict=False)
     return {**dict(inputs), **dict(targets)}
+
+
+def _split(builder: DatasetBuilder, split: str, side: int) -> list[Mapping[str, Any]]:
+    """A split's examples; images are brought to one size one by one: whole, they would not fit in memory."""
+    found: Iterable[Mapping[str, Any]] = _examples(builder, split)
+    if side:
+        found = ({**example, "image": forms.resized(example["image"], side)} for example in found)
+    return list(found)
 
 
 def _examples(builder: DatasetBuilder, split: str) -> Iterable[dict[str, Any]]:
@@ -65,7 +73,7 @@ def _examples(builder: DatasetBuilder, split: str) -> Iterable[dict[str, Any]]:
 
 def _builder(name: str, version: str, folder: Path) -> DatasetBuilder:
     tfds = _tfds()
-    from suite.data import digits, fashion_mnist_h, mulan  # noqa: F401  # registers what TFDS does not know
+    from suite.data import cifar10_train, digits, fashion_mnist_h, mulan  # noqa: F401  # registers what TFDS does not know
 
     return tfds.builder(f"{name}:{version}", data_dir=str(folder))
 

@@ -1,0 +1,213 @@
+"""The published table: what stands beside it, what differs, what is missing; a small scale says so."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from studies import ood_energy as study
+from suite import data, plan, verdicts
+from suite.criteria import Equal
+from suite.data import colour
+from suite.data.catalogue import Dataset
+from suite.errors import UsageError
+from suite.image_training import TRAINED, TUNED, published
+from suite.rows import tidy
+
+K, N = 10, 400
+OURS = [check for check in study.CHECKS if check.id.startswith("published")]
+
+
+def logits(spread: float, seed: int) -> np.ndarray:
+    """[1, N, K], the true class ahead by `spread`."""
+    z = np.random.default_rng(seed).normal(size=(1, N, K))
+    z[0, np.arange(N), np.arange(N) % K] += spread
+    return z
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """Rows of a network that tells the outliers apart after fine-tuning, and hardly before."""
+    seen = {
+        TRAINED: {"in": logits(6, 0), "dtd": logits(4, 1)},
+        TUNED: {"in": logits(20, 2), "dtd": logits(0, 3)},
+    }
+    import pandas as pd
+
+    found = [study.photograph_rows("cifar10", "dtd", seed, seen, np.arange(N) % K) for seed in range(3)]
+    return pd.concat([part for parts in found for part in parts], ignore_index=True)
+
+
+def test_the_protocol_is_the_published_one() -> None:
+    training, tuning = published().training, published().tuning
+    assert dataclasses.astuple(training)[:4] == (0.1, 100, 128, 0)
+    assert dataclasses.astuple(tuning) == (0.001, 10, 128, 256, (-23.0, -5.0), 0.1)
+    assert published(3, 2).tuning == dataclasses.replace(tuning, epochs=2)
+    assert study.NETWORK == {"depth": 40, "width": 2, "epochs": [100, 10]}
+
+
+def test_the_published_numbers_stand_in_the_table_beside_ours(rows) -> None:
+    table = study.table(rows)
+    line = table.iloc[:, 0].str.contains("published")
+    assert [*table.loc[line, "FPR95 (in positive)"]] == [0.5104, 0.3301, 0.0332]
+    assert table.loc[line, "AUROC"].isna().all()
+    ours = table[table.iloc[:, 0] == "cifar10: dtd"]
+    assert {"FPR95 (in positive)", "FPR95 (out positive)"} <= {*table.columns}
+    shown = rows[rows["quantity"].eq("FPR95 out, energy") & rows["path"].eq("mixed")]["value"].mean()
+    tuned = ours[(ours["Fine-tuned"] == "mixed") & (ours["Detector"] == "energy")]
+    assert tuned["FPR95 (out positive)"].item() == pytest.approx(shown)
+
+
+def test_every_difference_of_protocol_is_printed_with_the_check() -> None:
+    for check in OURS[:3]:
+        for what, (theirs, ours) in study.DIFFERENCES.items():
+            assert what in check.statement and theirs in check.statement and ours in check.statement
+        assert isinstance(check.criterion, Equal)
+    traps = " ".join(map(" ".join, study.DIFFERENCES.values()))
+    assert all(told in traps for told in ("swapped", "opposite convention", "resampled", "withdrawn"))
+
+
+def test_the_control_has_no_outliers_and_misses_every_published_number(rows) -> None:
+    for check in OURS:
+        part = rows[rows["check"] == check.id]
+        claim, control = (part[part["arm"] == arm] for arm in ("claim", "control"))
+        assert len(claim) == len(control) == 3
+        off = (control["value"] - control["reference"]).abs()
+        if isinstance(check.criterion, Equal):
+            assert (off > check.criterion.margin).all() and (control["value"] > 0.8).all()
+        else:
+            assert (off < check.criterion.margin).all()
+
+
+def test_smaller_scales_name_the_check_as_not_run_and_judge_without_it() -> None:
+    assert not any(unit.measure == "measure_photographs" for unit in study.units("standard"))
+    judged = verdicts.judge_study(study, tidy(value=[]), 0.99, scale="standard")["checks"]
+    told = {check["id"]: check["reason"] for check in judged if check["id"].startswith("published")}
+    assert {*told} == {check.id for check in OURS} and len(told) == 4
+    assert set(told.values()) == {"not run at the standard scale, only at: full"}
+
+
+def test_a_missing_set_is_named_and_costs_its_own_units_alone(monkeypatch) -> None:
+    here = {"digits", "cifar10", "cifar100", "svhn_cropped", "cifar10_train", "mnist"}
+    monkeypatch.setattr(data, "prepared", lambda name: name in here)
+    made = plan.make(plan.Request(("ood_energy",), *[None] * 2, scale="full"))  # type: ignore[arg-type]
+    assert made.unprepared == {"dtd", "places365_small", "fashion_mnist", "clinc_oos"}
+    kinds = {
+        (unit.setting["name"], unit.setting["kind"])
+        for unit in made.units["ood_energy"]
+        if unit.measure == "measure_photographs"
+    }
+    assert kinds == {
+        ("cifar10", "svhn_cropped"),
+        *(("cifar10_train", kind) for kind in ("classes 8, 9", "gaussian noise", "mnist")),
+    }
+
+
+def test_without_cifar10_the_check_says_so(monkeypatch) -> None:
+    judged = verdicts.judge_study(study, tidy(value=[]), 0.99, ["cifar10"], "full")["checks"]
+    for check in judged:
+        if check["id"].startswith("published"):
+            assert check["absent"] == ["cifar10"] and check["verdict"] == "undecided"
+
+
+# --- photographs ------------------------------------------------------------------------------------
+
+
+def made_up(name: str) -> Dataset:
+    """Twenty images a class and split; the pixel tells set, split and class."""
+    grey = name in ("mnist", "fashion_mnist")
+    shape = (28, 28, 1) if grey else (32, 32, 3)
+    y = np.repeat(np.arange(10, dtype="int32"), 20)
+    marks = {"cifar10_train": 0, "cifar10": 0, "cifar100": 120, "mnist": 160, "svhn_cropped": 200}
+    x = [
+        np.ones((200, np.prod(shape)), "float32")
+        * ((marks[name] + shift + y) / 255)[:, None].astype("float32")
+        for shift in (0, 20)
+    ]
+    return Dataset(name, "0", "", x[0], y, x[1], y, 10, shape)
+
+
+@pytest.fixture
+def sets(monkeypatch):
+    monkeypatch.setattr(colour, "load", made_up)
+
+
+def values(x: np.ndarray) -> set[int]:
+    return {*np.unique(x).tolist()}
+
+
+def test_held_out_classes_are_trained_on_nowhere(sets) -> None:
+    found = colour.photographs("cifar10_train", "classes 8, 9", 10_000)
+    assert values(found.x_train) == {*range(6)} and values(found.x_test) == {*range(20, 26)}
+    assert values(found.auxiliary) == {6, 7}  # of the training split
+    assert values(found.outliers) == {8, 9, 28, 29}
+    assert {*found.y_train} == {*found.y_test} == {*range(6)}
+
+
+def test_other_sets_give_their_training_split_to_train_and_their_test_split_to_test(sets) -> None:
+    found = colour.photographs("cifar10", "svhn_cropped", 10_000)
+    assert values(found.auxiliary) == {*range(120, 130)} and values(found.outliers) == {*range(220, 230)}
+    assert found.outliers.dtype == np.uint8 and found.outliers.shape[1:] == (32, 32, 3)
+
+
+def test_grey_images_become_colour_images_of_the_same_size(sets) -> None:
+    found = colour.photographs("cifar10_train", "mnist", 10_000).outliers
+    assert found.shape == (200, 32, 32, 3) and values(found) == {*range(180, 190)}
+    noise = colour.photographs("cifar10_train", "gaussian noise", 10_000).outliers
+    assert noise.shape == (120, 32, 32, 3) and len(values(noise)) > 5
+
+
+def test_no_cast_tests_on_what_it_trains_on() -> None:
+    for name, cast in colour.PHOTOGRAPHS.items():
+        assert not {*cast.auxiliary} & {*cast.outliers} and {*cast.reads} <= {*data.CATALOGUE}
+        for kind in cast.outliers:
+            assert {*colour.photographs_read(name, kind)} <= {*cast.reads}
+        with pytest.raises(ValueError, match="is tested on"):
+            colour.photographs(name, cast.auxiliary[0], 10) if data.prepared(name) else refused(name)
+
+
+def refused(name: str) -> None:
+    with pytest.raises(UsageError, match=f"'{name}' is not prepared"):
+        data.photographs(name, "", 10)
+    raise ValueError("is tested on")
+
+
+def test_cifar10_training_images_are_split_and_not_called_the_test_set() -> None:
+    from suite.data import cifar10_train
+
+    content = np.zeros((2, cifar10_train.RECORD), np.uint8)
+    content[1, 0], content[1, 1:1025], content[1, 1 + 2048 + 33] = 7, 5, 9
+    x, y = cifar10_train.records(content.tobytes())
+    assert [*y] == [0, 7] and (x[1, :, :, 0] == 5).all() and x[1, 1, 1, 2] == 9 and x[1, :, :, 1].max() == 0
+    assert cifar10_train.TRAIN == 45_000
+    entry = data.lookup("cifar10_train")
+    assert entry.folders == ("cifar10",) and entry.archive
+
+
+def test_the_shorter_side_is_brought_to_size_and_the_middle_cut_out() -> None:
+    from suite.data.forms import resized
+
+    image = np.zeros((64, 192, 3), np.uint8)
+    image[:, 64:128] = 200  # the middle third
+    cut = resized(image, 32)
+    assert cut.shape == (32, 32, 3) and (cut[:, 2:-2] == 200).all()
+
+
+def test_the_report_does_not_say_of_a_control_that_was_not_run_that_it_did_not_fail(tmp_path) -> None:
+    from suite import report
+    from tests import made_up_study
+
+    later = dataclasses.replace(made_up_study.CHECKS[3], scales=("full",))
+    made = made_up_study.study((made_up_study.CHECKS[0], later))
+    level = made_up_study.PROVENANCE["level"]
+    found = verdicts.judge_study(made, made_up_study.measured(), level, scale="smoke")
+    from suite import results
+
+    results.write_study(tmp_path, "one", made, made_up_study.measured(), found, made_up_study.PROVENANCE)
+    for path in report.write_report(tmp_path):
+        text = path.read_text()
+        assert "not run at this scale" in text and "only at: full" in text
+        if path.suffix == ".md":
+            assert "did not fail" not in text
