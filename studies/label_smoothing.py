@@ -32,6 +32,11 @@ SETTLED = (0.1, 0.2)  # α of the long training
 LONG = 300  # epochs: until the smoothed optimum is reached to within a few per cent
 EPOCHS = {"digits": 60, "mnist": 15, "fashion_mnist": 15}
 EXAMPLES = {"smoke": 1_000, "standard": 2_500, "full": 60_000}  # at most, to train on and to evaluate
+SIDE = {
+    "smoke": 14,
+    "standard": 14,
+    "full": 28,
+}  # pixels: larger images are averaged, for a quarter of the work
 
 CHECKS = (
     Check(
@@ -154,7 +159,13 @@ THEORIES = (
 def units(scale: str) -> list[Unit]:
     seeds = tuple(range(SEEDS[scale]))
     calibration = units_by_set(
-        "label_smoothing", "train_calibration", SETS, lambda _: seeds, cost=40, examples=EXAMPLES[scale]
+        "label_smoothing",
+        "train_calibration",
+        SETS,
+        lambda _: seeds,
+        cost=20,
+        examples=EXAMPLES[scale],
+        side=SIDE[scale],
     )
     return [
         Unit("label_smoothing", "measure_identities"),
@@ -323,11 +334,11 @@ def smoothed_replicates(inputs: int, seeds: tuple[int, ...], alphas: tuple[float
     return replicas
 
 
-def train_calibration(seeds: tuple[int, ...], name: str, examples: int) -> pd.DataFrame:
+def train_calibration(seeds: tuple[int, ...], name: str, examples: int, side: int) -> pd.DataFrame:
     """Calibration, accuracy and outlier detection against α, on test images not trained on."""
     given = data.load(name)
-    x, y = given.x_train[:examples], given.y_train[:examples]
-    x_test, y_test = given.x_test[:examples], given.y_test[:examples]
+    x, x_test = (data.averaged(each[:examples], given.shape, side) for each in (given.x_train, given.x_test))
+    y, y_test = given.y_train[:examples], given.y_test[:examples]
     replicas = smoothed_replicates(x.shape[1], seeds, SMOOTHING)
     replicas.fit(x, y, batch_size=64, epochs=EPOCHS[name])
     p = probabilities(replicas.predict(x_test).astype("float64"))  # [R, N, K]
