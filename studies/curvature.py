@@ -32,11 +32,6 @@ SEEDS = {"smoke": 32, "standard": 32, "full": 128}  # what a network begins with
 IMAGE_SEEDS = {"smoke": 8, "standard": 32, "full": 64}
 SETS = ("digits", "mnist", "fashion_mnist")
 EXAMPLES = {"smoke": 1_000, "standard": 5_000, "full": 60_000}
-SIDE = {
-    "smoke": 14,
-    "standard": 14,
-    "full": 28,
-}  # pixels: larger images are averaged, for a quarter of the work
 DTYPES = ("float64", "float32")
 LOGITS = np.array([0, 1e-3, 0.5, 1, 2, 5, 10, 15, 20, 30, 40, 60, 80.0])
 CLASSES = (2, 3, 10)
@@ -183,8 +178,7 @@ THEORIES = (
 def units(scale: str) -> list[Unit]:
     seeds, image_seeds = tuple(range(SEEDS[scale])), tuple(range(IMAGE_SEEDS[scale]))
     of = lambda name: seeds if name == "digits" else image_seeds  # noqa: E731
-    size = {"examples": EXAMPLES[scale], "side": SIDE[scale]}
-    training = units_by_set("curvature", "train_curvature", SETS, of, cost=30, **size)
+    training = units_by_set("curvature", "train_curvature", SETS, of, cost=30, examples=EXAMPLES[scale])
     return [
         *path_units(scale, backends=("tensorflow",)),
         Unit("curvature", "measure_binary"),
@@ -304,10 +298,10 @@ def draw_covariance(seeds: tuple[int, ...]) -> pd.DataFrame:
     return pd.concat(parts)
 
 
-def train_curvature(seeds: tuple[int, ...], name: str, examples: int, side: int) -> pd.DataFrame:
+def train_curvature(seeds: tuple[int, ...], name: str, examples: int) -> pd.DataFrame:
     """The mean largest eigenvalue over training examples, before training and after some epochs."""
     given = data.load(name)
-    x, y = data.averaged(given.x_train[:examples], given.shape, side), given.y_train[:examples]
+    x, y = given.x_train[:examples], given.y_train[:examples]
     shuffled = np.stack([np.random.default_rng(seed).permutation(y) for seed in seeds])
     true, false = (curvatures(seeds, x, labels, x[:LOOKED_AT]) for labels in (y, shuffled))  # [looks, S]
     arm, value = np.array([["claim"], ["control"]]), np.stack([true, false], axis=1)  # [looks, arms, S]
