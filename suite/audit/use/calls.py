@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -75,7 +76,7 @@ def outcome(ask: Callable[[], Any]) -> np.ndarray | str:
 
 def refusal(error: Exception) -> str:
     lines = str(error).strip().splitlines() or [""]
-    return f"{type(error).__name__}: {lines[0][:200]}"
+    return f"{type(error).__name__}: {re.sub(r'{{.*?}} *', '', lines[0])[:200]}"  # TensorFlow names nodes so
 
 
 def signals(value: np.ndarray | str) -> bool:

@@ -143,20 +143,20 @@ def too_large(subject: Subject) -> Finding:
     return precise("label too large", subject, dtype)
 
 
-def precise(check: str, subject: Subject, dtype: str, **arguments: Any) -> Finding:
-    label = HELD[dtype] + 1
+def precise(check: str, subject: Subject, held: str, **arguments: Any) -> Finding:
+    label = HELD[held] + 1
     x = np.zeros((1, label + 2), "float32")
     x[0, label] = 4.0  # the right class's loss is 4 less than any other's
     own, other = (np.array([v]) for v in (label, label - 1))
     found, wrong = (outcome(lambda y=y: each(subject, Batch(y, x), **arguments)) for y in (own, other))
     if signals(found) or not near(found, wrong, 1e-3):
-        return passed(check, f"label {label} of {label + 2} classes in {dtype}")
+        return passed(check, f"label {label} of {label + 2} classes in {held}")
     return failed(
         check,
-        f"x = np.zeros((1, {label + 2})); x[0, {label}] = 4; {subject.name}(dtype={dtype!r})(np.array([{label}]), x)",
+        f"x = np.zeros((1, {label + 2})); x[0, {label}] = 4; {subject.name}(dtype={held!r})(np.array([{label}]), x)",
         measured=shown(found),
         expected=f"4 less, or an error: class {label}'s, not class {label - 1}'s",
-        cause=f"`keras.losses.Loss.__call__` casts integer labels to {dtype}, which has no {label}",
+        cause=f"`keras.losses.Loss.__call__` casts integer labels to {held}, which has no {label}",
         remedy="keep the loss in float32, or cast the predictions only",
     )
 

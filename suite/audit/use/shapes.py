@@ -59,8 +59,10 @@ def square(subject: Subject) -> Finding:
     cube = Batch(np.stack([s.y for s in steps], 1), np.stack([s.x for s in steps], 1))  # [B, T, …], B = T
     expected = np.stack([each(subject, s) for s in steps], 1)  # [B, T]
     cases = [(cube, expected)]
-    if subject.kind == "binary":
-        cases.append((Batch(cube.y[..., 0], cube.x), expected))
+    if subject.kind == "binary":  # Keras averages over T here, which leaves the total as it is
+        dropped = Batch(cube.y[..., 0], cube.x)
+        averaged = np.ndim(outcome(lambda: each(subject, dropped))) == 1
+        cases.append((dropped, expected.mean(1) if averaged else expected))
     found = silently("square", subject, cases, "axes taken for one another")
     weights = np.arange(1.0, size + 1, dtype="float32")
     told = outcome(lambda: total(subject, cube, weights, "sum"))
