@@ -32,8 +32,11 @@ class Wrapped(keras.losses.Loss):
 def whole(subject: Subject, reduction: str | None = "sum_over_batch_size", **arguments: Any) -> Any:
     """The loss with this reduction, to be called with labels, predictions and weights.
 
-    A constructor that knows no `reduction` is not asked for one: the attribute is set.
+    A constructor that knows no `reduction` is not asked for one: the attribute is set. What is checked here is
+    no question of precision: a loss of half precision is made in float32, unless `arguments` say otherwise.
     """
+    if subject.is_class and subject.config.get("dtype") in ("bfloat16", "float16"):
+        arguments = {"dtype": "float32", **arguments}
     if not subject.is_class:
         return Wrapped(subject.make(**arguments), reduction=reduction)
     if "reduction" in parameters(subject):
@@ -50,7 +53,9 @@ def each(subject: Subject, given: Batch, **arguments: Any) -> np.ndarray:
     return told(subject.make(**arguments)(*tensors(given)))
 
 
-def total(subject: Subject, given: Batch, weights: Any = None, reduction: str = "sum_over_batch_size") -> float:
+def total(
+    subject: Subject, given: Batch, weights: Any = None, reduction: str = "sum_over_batch_size"
+) -> float:
     return float(told(whole(subject, reduction)(given.y, given.x, sample_weight=weights)))
 
 

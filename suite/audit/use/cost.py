@@ -16,7 +16,8 @@ from suite.audit.use.calls import tensors, whole
 from suite.audit.use.inputs import Batch, batch
 from suite.autodiff import differentiated
 
-SMALL, LARGE = 32, 8192
+SMALL, MIDDLE, LARGE = 32, 512, 8192
+LONG = 0.2  # seconds a call: a loss of pairs of examples is not asked for the large batch
 ROUNDS = 9
 BUILT_IN: dict[tuple[str, bool], tuple[type[keras.losses.Loss], str]] = {  # by kind, and whether focal
     ("binary", False): (losses.BinaryCrossentropy, "binary_crossentropy"),
@@ -60,15 +61,24 @@ def cost(subject: Subject) -> Finding:
     """Median ratios of compiled value + gradient, each round after the other; reported, never failed."""
     rivals = {"by hand": by_hand(subject), nearest(subject).name: whole(nearest(subject))}
     said, ratio = [], float("nan")
-    for size in (SMALL, LARGE):
+    for size in (SMALL, largest(subject)):
         given = repeated(subject, size)
         times = timed([compiled(each, given) for each in (whole(subject), *rivals.values())])
-        ratios = [statistics.median(own / other for own, other in zip(times[0], t, strict=True)) for t in times[1:]]
+        ratios = [
+            statistics.median(own / other for own, other in zip(times[0], t, strict=True)) for t in times[1:]
+        ]
         per = statistics.median(times[0]) / given.x.size * 1e9
         beside = ", ".join(f"{r:.2f} × {name}" for name, r in zip(rivals, ratios, strict=True))
         said.append(f"{size} examples: {per:.3g} ns an element, {beside}")
         ratio = ratios[1]
     return passed("cost", "; ".join(said), measured=round(ratio, 3))
+
+
+def largest(subject: Subject) -> int:
+    """The large batch, unless it would take too long were the cost quadratic in the examples."""
+    run = compiled(whole(subject), repeated(subject, MIDDLE))
+    run()
+    return LARGE if once(run) * (LARGE / MIDDLE) ** 2 < LONG else MIDDLE
 
 
 def repeated(subject: Subject, size: int) -> Batch:

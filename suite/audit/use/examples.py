@@ -10,11 +10,12 @@ from keras.src.backend import set_keras_mask  # JAX's arrays take no attribute: 
 
 from suite.audit.contract import Check, Finding, Subject, failed, not_applicable, passed
 from suite.audit.use.calls import each, near, outcome, shown, signals, tensors, told, total, whole
-from suite.audit.use.inputs import Batch, batch, dense, typed
+from suite.audit.use.inputs import Batch, batch, dense, pair, typed
 
-WEIGHTS = np.array([0.5, 2.0, 0.0, 1.5], "float32")
+WEIGHTS = np.array([0.5, 2.0], "float32")
 CLASS_WEIGHTS = {0: 0.5, 1: 2.0, 2: 3.0}
-MASK = np.array([True, False, True, True])
+NO_EXAMPLES = "it gives no value for each example; see `per example`"
+MASK = np.array([False, True])
 
 
 def per_example(subject: Subject) -> Finding:
@@ -33,33 +34,35 @@ def per_example(subject: Subject) -> Finding:
     for about, other, own in neighbourhoods(subject, given):
         found = outcome(lambda other=other: each(subject, other))
         if not (isinstance(found, np.ndarray) and near(found[: len(own)], values[own])):
-            return dependent(subject, other, about, values[own], found)
-    return passed("per example", "(B,) values; the same alone, reordered and beside other labels and predictions")
+            return dependent("per example", subject, other, about, values[own], found)
+    return passed(
+        "per example", "(B,) values; the same alone, reordered and beside other labels and predictions"
+    )
 
 
 def neighbourhoods(subject: Subject, given: Batch) -> list[tuple[str, Batch, np.ndarray]]:
     """(what was changed, the batch, which examples of `given` its first ones are)."""
     backward = np.arange(len(given.y))[::-1]
     beside = np.array([0])
-    pair = given.rows(slice(0, 2))
-    louder = pair.predicting(pair.x * np.array([1.0, 0.25]).reshape(-1, *[1] * (pair.x.ndim - 1)))
+    two = given.rows(slice(0, 2))
+    louder = two.predicting(two.x * np.array([[1.0], [0.25]]))
     found = [("reordered", given.rows(backward), backward)]
     found += [("alone", given.rows(slice(i, i + 1)), np.array([i])) for i in range(len(given.y))]
     found.append(("beside another prediction", louder, beside))
-    if dense(subject):
-        half = pair.y.copy()
+    for i in (0, 1) if dense(subject) else ():
+        half = given.y[[i, 1 - i]]
         half[1] = 1 / half.shape[-1] if subject.kind == "categorical" else 0.5
-        found.append(("beside a soft label", pair.labelled(half), beside))
+        found.append(("beside a soft label", Batch(half, given.x[[i, 1 - i]]), np.array([i])))
     return found
 
 
-def dependent(subject: Subject, other: Batch, about: str, own: np.ndarray, found: Any) -> Finding:
+def dependent(check: str, subject: Subject, other: Batch, about: str, own: np.ndarray, found: Any) -> Finding:
     return failed(
-        "per example",
+        check,
         typed(subject, other, reduction=None),
         measured=shown(found[: len(own)] if isinstance(found, np.ndarray) and found.ndim else found),
         expected=shown(own),
-        note=f"an example's loss changes when it stands {about}",
+        note=f"an example's loss is not what it is alone: {about}",
         cause="a statistic of the whole batch enters each example's loss",
         remedy="compute each example's loss from its own labels and predictions",
     )
@@ -67,7 +70,7 @@ def dependent(subject: Subject, other: Batch, about: str, own: np.ndarray, found
 
 def masks(subject: Subject) -> Finding:
     """An example masked in the predictions counts nowhere: neither in the sum nor in the number."""
-    given = batch(subject)
+    given = pair(subject)
     values = singles(subject, given)
     for reduction, expected in (("sum_over_batch_size", values[MASK].mean()), ("sum", values[MASK].sum())):
         y, x = tensors(given)
@@ -80,21 +83,23 @@ def masks(subject: Subject) -> Finding:
 
 def sample_weights(subject: Subject) -> Finding:
     """Σ wᵢ lᵢ and Σ wᵢ lᵢ / B of the examples' losses alone."""
-    given = batch(subject)
+    given = pair(subject)
     weighted = WEIGHTS * singles(subject, given)
     for reduction, expected in (("sum_over_batch_size", weighted.mean()), ("sum", weighted.sum())):
         found = total(subject, given, WEIGHTS, reduction)
         if not near(found, expected):
             said = f"sample_weight={WEIGHTS.tolist()}"
             return unequal("sample weights", subject, given, found, expected, said)
-    return passed("sample weights", f"mean and sum with weights {WEIGHTS.tolist()} against the examples alone")
+    return passed(
+        "sample weights", f"mean and sum with weights {WEIGHTS.tolist()} against the examples alone"
+    )
 
 
 def class_weights(subject: Subject) -> Finding:
     """A step of `train_on_batch` with `class_weight` says Σ w(yᵢ) lᵢ / B."""
     if subject.kind == "multilabel":
         return not_applicable("class weights", "Keras knows none for labels that do not exclude each other")
-    given = batch(subject)
+    given = pair(subject)
     numbers = given.y.argmax(-1) if subject.kind == "categorical" else given.y.reshape(-1).astype(int)
     expected = np.mean(np.array([CLASS_WEIGHTS[i] for i in numbers]) * singles(subject, given))
     found = identity(given, whole(subject)).train_on_batch(given.x, given.y, class_weight=CLASS_WEIGHTS)
@@ -120,15 +125,17 @@ def zero_weight(subject: Subject) -> Finding:
     That 0 · NaN = NaN is what Keras makes of it in every loss' total; it is said, and not held against this
     one, which cannot help it. An impossible label may be refused aloud.
     """
-    given, said = batch(subject), []
+    given, said = pair(subject), []
+    if each(subject, given).shape != (len(given.y),):
+        return not_applicable("zero weight", NO_EXAMPLES)
     values = singles(subject, given)
     for about, bad in spoilt(subject, given):
         found = outcome(lambda bad=bad: each(subject, bad))
         if isinstance(found, np.ndarray) and not near(found[1:], values[1:]):
-            return unequal("zero weight", subject, bad, found[1:], values[1:], "the other examples' losses")
-        sum_ = outcome(lambda bad=bad: total(subject, bad, [0.0, 1.0, 1.0, 1.0], "sum"))
+            return dependent("zero weight", subject, bad, about, values[1:], found[1:])
+        sum_ = outcome(lambda bad=bad: total(subject, bad, [0.0, 1.0], "sum"))
         if not signals(sum_) and not near(sum_, values[1:].sum()):
-            return unequal("zero weight", subject, bad, sum_, values[1:].sum(), "sample_weight=[0, 1, 1, 1]")
+            return unequal("zero weight", subject, bad, sum_, values[1:].sum(), "sample_weight=[0, 1]")
         said.append(f"{about}: {'the total is ' + str(shown(sum_)) if signals(sum_) else 'harmless'}")
     return passed("zero weight", "; ".join(said), measured=said[0].split(": ", 1)[1])
 
@@ -136,7 +143,10 @@ def zero_weight(subject: Subject) -> Finding:
 def spoilt(subject: Subject, given: Batch) -> list[tuple[str, Batch]]:
     x, y = given.x.copy(), given.y.astype("float32")
     x[0], y[0] = np.nan, -1
-    return [("a NaN prediction of weight 0", given.predicting(x)), ("a label of -1 of weight 0", given.labelled(y))]
+    return [
+        ("beside a NaN prediction of weight 0", given.predicting(x)),
+        ("beside a label of -1 of weight 0", given.labelled(y)),
+    ]
 
 
 def singles(subject: Subject, given: Batch) -> np.ndarray:

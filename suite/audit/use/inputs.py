@@ -9,8 +9,8 @@ import numpy as np
 
 from suite.audit.contract import Subject
 
-# Four examples of three classes, so that no size can be taken for another.
-LOGITS = np.array([[0.5, -1.0, 2.0], [1.5, 0.25, -0.5], [-1.0, 0.0, 1.0], [0.0, 2.0, -1.5]])  # [B, K]
+# Four examples of three classes, so that no size can be taken for another; no row of logits sums to 0.
+LOGITS = np.array([[0.5, -1.0, 2.0], [1.5, 0.25, -0.5], [-1.0, 0.25, 1.0], [0.0, 2.0, -1.5]])  # [B, K]
 SHARES = np.array([[0.125, 0.25, 0.625], [0.5, 0.375, 0.125], [0.25, 0.125, 0.625], [0.375, 0.5, 0.125]])
 CHANCES = np.array([[0.625, 0.25, 0.875], [0.5, 0.75, 0.125], [0.25, 0.375, 0.625], [0.375, 0.5, 0.125]])
 CLASSES = np.array([2, 0, 1, 1])  # [B]
@@ -38,6 +38,11 @@ class Batch:
 def batch(subject: Subject) -> Batch:
     """Valid labels and predictions of the subject's kind."""
     return Batch(valid_labels(subject), predictions(subject))
+
+
+def pair(subject: Subject) -> Batch:
+    """The first two examples: enough for most faults to show, and short to type."""
+    return batch(subject).rows(slice(0, 2))
 
 
 def valid_labels(subject: Subject) -> np.ndarray:

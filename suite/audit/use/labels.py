@@ -5,7 +5,8 @@ What is right depends on the kind:
 - sparse: a whole number from 0 to K − 1, and what `ignore_class` names, whose loss is 0; nothing else is.
 - binary, multilabel and categorical: a label is a number in a formula. Where that is a polynomial of degree up
   to 3 (cross-entropy 1, Brier 2, focal 1 + γ) its continuation is right outside of [0, 1]; a row that does not
-  sum to 1 may be normalised instead. Labels clipped, rounded or cut off are wrong.
+  sum to 1 may be normalised instead. Labels clipped, rounded or cut off are wrong. Where it is no polynomial
+  (y ln y) nothing but clipping is known to be wrong.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from suite.audit.use.inputs import Batch, K, batch, dense, typed
 NODES = np.array([0, 1 / 3, 2 / 3, 1])  # four labels fix a polynomial of degree 3
 ROUNDING = 64 * np.finfo("float32").eps  # of the nodes' values, as the continuation magnifies it
 HELD = {"bfloat16": 256, "float16": 2048, "float32": 2**24}  # up to here every whole number has its own place
+UNCLIPPED = "another number than inside of the range, NaN or an error"
 IMPOSSIBLE = (K, -1, -100)
 
 
@@ -29,7 +31,9 @@ def out_of_range(subject: Subject) -> Finding:
     """K, −1 and −100 for a class; 2, −1 and −100 where the label is a number in [0, 1]."""
     if not dense(subject):
         values = [v for v in IMPOSSIBLE if v != subject.config.get("ignore_class")]
-        return untold("label range", subject, values, "the label is clamped, wrapped around or matches no class")
+        return untold(
+            "label range", subject, values, "the label is clamped, wrapped around or matches no class"
+        )
     if "hinge" in f"{subject.theory} {subject.name}".lower():
         return not_applicable("label range", "a hinge takes labels of -1 and 1")
     given = batch(subject).rows(slice(0, 1))
@@ -53,9 +57,16 @@ def rows(subject: Subject) -> Finding:
     hard = [each(subject, given.labelled(np.eye(K)[[k]])) for k in (0, 1)]
     mixed = outcome(lambda: each(subject, given.labelled(shared)))
     if not signals(mixed) and any(near(mixed, h) for h in hard):
-        return wrong_label("label rows", subject, given.labelled(shared), mixed, "only one class of the row counts")
+        return wrong_label(
+            "label rows", subject, given.labelled(shared), mixed, "only one class of the row counts"
+        )
     return continued(
-        "label rows", subject, lambda t: given.labelled(t * shared), (2.0,), "the row is clipped", normalised=True
+        "label rows",
+        subject,
+        lambda t: given.labelled(t * shared),
+        (2.0,),
+        "the row is clipped",
+        normalised=True,
     )
 
 
@@ -68,20 +79,30 @@ def continued(
     normalised: bool = False,
 ) -> Finding:
     """Held against the polynomial through the values at `NODES`."""
+    each(subject, batch(subject))  # a loss that refuses valid labels refuses nothing here
     nodes = [outcome(lambda t=t: each(subject, along(t))) for t in NODES]
     if any(signals(node) for node in nodes[1:]):
         return passed(check, f"soft labels are refused already: {shown(nodes[1])}")
     start = [nodes[0]] if not signals(nodes[0]) else []
+    half = outcome(lambda: each(subject, along(0.5)))
     table, places = np.array([*start, *nodes[1:]]).reshape(-1), NODES[-len(start) - 3 :]
+    polynomial = near(half, lagrange(places, 0.5) @ table[:, None])
     for t in outside:
         found = outcome(lambda t=t: each(subject, along(t)))
         basis = lagrange(places, t)
+        right = float(basis @ table)
         slack = ROUNDING * (np.abs(basis) * np.abs(table)).sum()
-        if signals(found) or np.abs(found - basis @ table).max() <= slack:
+        if signals(found) or np.abs(found - right).max() <= slack:
             continue
-        if not (normalised and near(found, table[-1]) and near(table[-1], table[-2])):
-            return wrong_label(check, subject, along(t), found, cause, expected=float(basis @ table))
-    return passed(check, f"labels of {outside}: the number that the formula gives, NaN or an error")
+        flat = near(found, nodes[-1 if t > 1 else 0]) and not near(found, nodes[0 if t > 1 else -1])
+        if normalised and flat and near(table[-1], table[-2]):
+            continue
+        if flat or polynomial:
+            return wrong_label(
+                check, subject, along(t), found, cause, expected=right if polynomial else UNCLIPPED
+            )
+    known = "the number that the formula gives" if polynomial else "not clipped; the formula is no polynomial"
+    return passed(check, f"labels times or of {outside}: {known}, NaN or an error")
 
 
 def lagrange(nodes: np.ndarray, t: float) -> np.ndarray:
@@ -123,8 +144,14 @@ def ignored(subject: Subject) -> Finding:
         some = given.labelled(marked)
         found = outcome(lambda some=some, label=label: each(subject, some, ignore_class=label))
         if isinstance(found, str) or not near(found, wanted):
-            return wrong_label("ignored label", subject, some, found, "", expected=shown(wanted), ignore_class=label)
-        mean = told(whole(subject, ignore_class=label)(some.y, some.x)) if subject.is_class else values[kept].mean()
+            return wrong_label(
+                "ignored label", subject, some, found, "", expected=shown(wanted), ignore_class=label
+            )
+        mean = (
+            told(whole(subject, ignore_class=label)(some.y, some.x))
+            if subject.is_class
+            else values[kept].mean()
+        )
         if not near(mean, values[kept].mean()):
             cause = "ignored examples count in the mean"
             expected = float(values[kept].mean())
@@ -165,13 +192,21 @@ def halves(subject: Subject) -> str:
     """What the same loss would make of it in half precision."""
     if "dtype" not in parameters(subject):
         return "it cannot be asked for half precision"
-    found = {dtype: precise("", subject, dtype, dtype=dtype).verdict == "failed" for dtype in ("bfloat16", "float16")}
+    found = {
+        dtype: precise("", subject, dtype, dtype=dtype).verdict == "failed"
+        for dtype in ("bfloat16", "float16")
+    }
     bad = [f"{HELD[dtype] + 1} in {dtype}" for dtype, wrong in found.items() if wrong]
-    return f"it would take {' and '.join(bad)} for the class before" if bad else "nor is it wrong in half precision"
+    return (
+        f"it would take {' and '.join(bad)} for the class before"
+        if bad
+        else "nor is it wrong in half precision"
+    )
 
 
 def untold(check: str, subject: Subject, labels: list[Any], cause: str) -> Finding:
     """Failed at the first label of the first example that gives a finite number."""
+    each(subject, batch(subject))  # a loss that refuses valid labels refuses nothing here
     heard = []
     for label in labels:
         given = batch(subject).rows(slice(0, 1))

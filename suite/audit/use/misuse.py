@@ -58,6 +58,7 @@ def logits_given(subject: Subject) -> Finding:
     logits = batch(replace(subject, from_logits=True))
     right = each(subject, given.predicting(told(activation(subject)(ops.convert_to_tensor(logits.x)))))
     found, warned = heard(subject, given.predicting(logits.x))
+    each(subject, given)
     if signals(found) or warned:
         note = f"logits instead of probabilities: {'warned of' if warned else shown(found)}"
         return passed("from_logits", note, measured=shown(found), expected=float(right.mean()))

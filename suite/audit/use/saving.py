@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from suite.audit.contract import Check, Finding, Subject, failed, not_applicable, passed
-from suite.audit.use.calls import near, outcome, parameters, refusal, shown, told
+from suite.audit.use.calls import near, outcome, parameters, refusal, shown, tensors, told
 from suite.audit.use.examples import identity
 from suite.audit.use.inputs import batch, typed
 
@@ -42,6 +42,7 @@ def dtype(subject: Subject) -> Finding:
 def returning(check: str, subject: Subject, names: list[str]) -> Finding:
     if not subject.is_class:
         return not_applicable(check, FUNCTION)
+    told(subject.make()(*tensors(batch(subject))))  # or else nothing can be compared
     changed = {name: value for name in names if (value := another(subject, name)) is not None}
     for name, (value,) in changed.items():
         loss = subject.make(**{name: value})
@@ -92,7 +93,9 @@ def difference(subject: Subject, loss: Any, name: str, value: Any) -> str:
     if getattr(again, name, value) != getattr(loss, name, value) or again.dtype != loss.dtype:
         return f"{name} = {getattr(again, name, again.dtype)!r}"
     before, after = (value_of(subject, each) for each in (loss, again))
-    same = before == after if isinstance(before, str) else not isinstance(after, str) and near(before, after, 0)
+    same = (
+        before == after if isinstance(before, str) else not isinstance(after, str) and near(before, after, 0)
+    )
     return "" if same else f"a loss of {shown(after)}, not {shown(before)}"
 
 
@@ -114,6 +117,10 @@ def forgotten(check: str, subject: Subject, name: str, value: Any, lost: str) ->
 
 def saved(subject: Subject) -> Finding:
     """A compiled model saved as `.keras` and loaded has the same loss: value, dtype and reduction."""
+    if not subject.is_class and subject.config:
+        return not_applicable(
+            "saved model", "Keras saves a function by its name, not with arguments bound to it"
+        )
     arguments = unlike(subject) if subject.is_class else {}
     loss = subject.make(**arguments)
     before = value_of(subject, loss)
@@ -122,7 +129,9 @@ def saved(subject: Subject) -> Finding:
         again = through(subject, loss, Path(folder) / "model.keras")
     after = value_of(subject, again)
     kept = all(getattr(loss, a, None) == getattr(again, a, None) for a in ("reduction", "dtype"))
-    same = before == after if isinstance(before, str) else not isinstance(after, str) and near(before, after, 0)
+    same = (
+        before == after if isinstance(before, str) else not isinstance(after, str) and near(before, after, 0)
+    )
     if same and kept:
         return passed("saved model", f"saved and loaded with {arguments}")
     return failed(

@@ -8,7 +8,8 @@ import numpy as np
 
 from suite.audit.contract import Check, Finding, Subject, failed, not_applicable, passed
 from suite.audit.use.calls import each, near, outcome, parameters, shown, signals, total
-from suite.audit.use.inputs import Batch, K, batch, typed
+from suite.audit.use.examples import NO_EXAMPLES
+from suite.audit.use.inputs import Batch, K, batch, pair, typed
 
 SMOOTHED = 0.25  # exact in binary
 
@@ -19,7 +20,7 @@ def column(subject: Subject) -> Finding:
         return not_applicable("column", "a categorical label is a row; see `integer labels`")
     if subject.kind == "multilabel":
         return not_applicable("column", "several labels an example have no column to drop")
-    given = batch(subject)
+    given = pair(subject)
     values = each(subject, given)
     return silently("column", subject, [(other, values) for other in columns(given)], "broadcast")
 
@@ -34,7 +35,7 @@ def flat(subject: Subject) -> Finding:
     """(B,) labels and (B,) predictions with weights: Σ wᵢ lᵢ / B, as for (B, 1)."""
     if subject.kind != "binary":
         return not_applicable("flat predictions", "only one number an example can be passed as (B,)")
-    given = batch(subject).rows(slice(0, 2))
+    given = pair(subject)
     squeezed = Batch(given.y[:, 0], given.x[:, 0])
     weights = np.array([1.0, 0.0], "float32")
     found = outcome(lambda: total(subject, squeezed, weights))
@@ -53,8 +54,10 @@ def flat(subject: Subject) -> Finding:
 
 def square(subject: Subject) -> Finding:
     """(B, T) steps with B = T: step t of example b has its own loss, in its own place."""
-    given = batch(subject)
+    given = pair(subject)
     size = len(given.y)
+    if each(subject, given).shape != (size,):
+        return not_applicable("square", NO_EXAMPLES)
     steps = [given.rows(np.roll(np.arange(size), -t)) for t in range(size)]
     cube = Batch(np.stack([s.y for s in steps], 1), np.stack([s.x for s in steps], 1))  # [B, T, …], B = T
     expected = np.stack([each(subject, s) for s in steps], 1)  # [B, T]
@@ -77,7 +80,7 @@ def integer_labels(subject: Subject) -> Finding:
         return not_applicable("integer labels", "labels of 0 and 1 are their own numbers")
     given = batch(subject)
     cases = []
-    for part in (given, given.rows(slice(0, K))):  # B = K + 1, then B = K
+    for part in (given.rows(slice(0, 2)), given.rows(slice(0, K))):  # B < K, then B = K
         values = each(subject, part)
         cases += [(part.labelled(y), values) for y in mistaken(subject, part)]
     return silently("integer labels", subject, cases, "broadcast")
@@ -95,15 +98,17 @@ def axis(subject: Subject) -> Finding:
     if "axis" not in known or subject.kind == "binary":
         return not_applicable("axis", "there is no `axis` to choose")
     given = batch(subject)
-    pair = [given, given.rows(np.array([1, 0, 3, 2]))]
-    last = Batch(np.stack([s.y for s in pair], 1), np.stack([s.x for s in pair], 1))  # [B, 2, K]
+    steps = [given.rows([i, i + 1]) for i in (0, 2)]
+    last = Batch(np.stack([s.y for s in steps], 1), np.stack([s.x for s in steps], 1))  # [2, 2, K]
     first = last if subject.kind == "sparse" else last.labelled(np.moveaxis(last.y, 1, -1))
     first = first.predicting(np.moveaxis(last.x, 1, -1))
     for extra in ({}, {"label_smoothing": SMOOTHED})[: 1 + ("label_smoothing" in known)]:
         expected = outcome(lambda extra=extra: each(subject, last, axis=-1, **extra))
         found = outcome(lambda extra=extra: each(subject, first, axis=1, **extra))
         if not signals(found) and not near(found, expected):
-            return wrong("axis", subject, first, found, expected, "the last axis is used somewhere", axis=1, **extra)
+            return wrong(
+                "axis", subject, first, found, expected, "the last axis is used somewhere", axis=1, **extra
+            )
     return passed("axis", "axis=1 on [B, K, T]: the values of axis=-1 on [B, T, K], or an error")
 
 
@@ -116,7 +121,6 @@ def silently(check: str, subject: Subject, cases: list[tuple[Batch, np.ndarray]]
             return wrong(check, subject, given, found, expected, f"labels and predictions are {cause}")
         heard.append(f"{given.y.shape} with {given.x.shape}: {'refused' if signals(found) else 'right'}")
     return passed(check, "; ".join(heard))
-
 
 
 def wrong(

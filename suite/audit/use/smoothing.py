@@ -80,6 +80,7 @@ def bounds(subject: Subject) -> Finding:
     """An α outside of [0, 1] is refused by the constructor, or by the first call."""
     if "label_smoothing" not in parameters(subject):
         return not_applicable("smoothing range", ABSENT)
+    smoothed_by(subject, ALPHAS[0])  # or else it refuses them all
     said = []
     for alpha in OUTSIDE:
         found = outcome(lambda alpha=alpha: smoothed_by(subject, alpha))
