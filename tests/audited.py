@@ -72,7 +72,7 @@ class Sparse(Sound):
         return self.values(y, y_pred)
 
     def values(self, y, x):
-        hot = ops.cast(ops.equal(y[..., None], ops.arange(x.shape[-1], dtype=y.dtype)), x.dtype)
+        hot = ops.cast(ops.equal(y[..., None], ops.cast(ops.arange(x.shape[-1]), y.dtype)), x.dtype)
         told = ops.where(ops.any(hot > 0, axis=-1), 0.0, np.nan)  # what is no class has no loss
         return told - ops.sum(self.smoothed(hot, x.shape[-1]) * ops.log_softmax(x, axis=-1), axis=-1)
 
@@ -96,6 +96,11 @@ def handwritten(y_true, y_pred):
     if y_true.shape != y_pred.shape:
         raise ValueError("Labels and predictions differ in shape.")
     return ops.logsumexp(y_pred, axis=-1) * ops.sum(y_true, axis=-1) - ops.sum(y_true * y_pred, axis=-1)
+
+
+def nameless():
+    """A function that cannot be found again by its name."""
+    return lambda y_true, y_pred: handwritten(y_true, y_pred)
 
 
 # Broken ones, one fault each.
@@ -144,7 +149,7 @@ class Transposed(Categorical):
 
 class Flat(Binary):
     def shaped(self, y, x):
-        return super().shaped(y, x) if len(x.shape) > 1 else (y, x)
+        return (y, x) if len(x.shape) == len(y.shape) == 1 else super().shaped(y, x)
 
 
 class AnyRow(Categorical):

@@ -36,9 +36,7 @@ def deterministic(subject: Subject) -> Finding:
                 cause="the loss draws random numbers or keeps a state",
                 remedy="a loss is a function of labels and predictions; let layers hold what changes",
             )
-    return passed(
-        "deterministic", f"the same bits again, after other inputs, and from a new loss: {shown(first)}"
-    )
+    return passed("deterministic", f"the same bits again, after others, and from a new loss: {shown(first)}")
 
 
 def repeats(subject: Subject, given: Batch, loss: Any) -> list[tuple[str, Callable[[], np.ndarray]]]:

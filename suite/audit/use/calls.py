@@ -32,8 +32,8 @@ class Wrapped(keras.losses.Loss):
 def whole(subject: Subject, reduction: str | None = "sum_over_batch_size", **arguments: Any) -> Any:
     """The loss with this reduction, to be called with labels, predictions and weights.
 
-    A constructor that knows no `reduction` is not asked for one: the attribute is set. What is checked here is
-    no question of precision: a loss of half precision is made in float32, unless `arguments` say otherwise.
+    A constructor that knows no `reduction` is not asked for one: the attribute is set. What is checked here
+    is no question of precision: a loss of half precision is made in float32 unless `arguments` say otherwise.
     """
     if subject.is_class and subject.config.get("dtype") in ("bfloat16", "float16"):
         arguments = {"dtype": "float32", **arguments}
@@ -69,12 +69,12 @@ def told(value: Any) -> np.ndarray:
     return numbers(keras.ops.convert_to_tensor(value)).astype("float64")
 
 
-def outcome(ask: Callable[[], Any]) -> np.ndarray | str:
+def outcome(ask: Callable[..., Any], *given: Any, **arguments: Any) -> np.ndarray | str:
     """What the call gives as an array, or the first line of what it raises."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return np.asarray(ask(), "float64")
+            return np.asarray(ask(*given, **arguments), "float64")
     except Exception as error:
         return refusal(error)
 

@@ -32,12 +32,10 @@ def per_example(subject: Subject) -> Finding:
             remedy="reduce over the last axis only: `ops.mean(values, axis=-1)`",
         )
     for about, other, own in neighbourhoods(subject, given):
-        found = outcome(lambda other=other: each(subject, other))
+        found = outcome(each, subject, other)
         if not (isinstance(found, np.ndarray) and near(found[: len(own)], values[own])):
             return dependent("per example", subject, other, about, values[own], found)
-    return passed(
-        "per example", "(B,) values; the same alone, reordered and beside other labels and predictions"
-    )
+    return passed("per example", "(B,) values; the same alone, reordered and beside others")
 
 
 def neighbourhoods(subject: Subject, given: Batch) -> list[tuple[str, Batch, np.ndarray]]:
@@ -90,9 +88,7 @@ def sample_weights(subject: Subject) -> Finding:
         if not near(found, expected):
             said = f"sample_weight={WEIGHTS.tolist()}"
             return unequal("sample weights", subject, given, found, expected, said)
-    return passed(
-        "sample weights", f"mean and sum with weights {WEIGHTS.tolist()} against the examples alone"
-    )
+    return passed("sample weights", f"mean and sum with {WEIGHTS.tolist()} against the examples alone")
 
 
 def class_weights(subject: Subject) -> Finding:
@@ -130,10 +126,10 @@ def zero_weight(subject: Subject) -> Finding:
         return not_applicable("zero weight", NO_EXAMPLES)
     values = singles(subject, given)
     for about, bad in spoilt(subject, given):
-        found = outcome(lambda bad=bad: each(subject, bad))
+        found = outcome(each, subject, bad)
         if isinstance(found, np.ndarray) and not near(found[1:], values[1:]):
             return dependent("zero weight", subject, bad, about, values[1:], found[1:])
-        sum_ = outcome(lambda bad=bad: total(subject, bad, [0.0, 1.0], "sum"))
+        sum_ = outcome(total, subject, bad, [0.0, 1.0], "sum")
         if not signals(sum_) and not near(sum_, values[1:].sum()):
             return unequal("zero weight", subject, bad, sum_, values[1:].sum(), "sample_weight=[0, 1]")
         said.append(f"{about}: {'the total is ' + str(shown(sum_)) if signals(sum_) else 'harmless'}")
@@ -163,7 +159,7 @@ def unequal(check: str, subject: Subject, given: Batch, found: Any, expected: An
         cause="the loss reduces over the examples before weights and masks are applied"
         if subject.is_class
         else "",
-        remedy="implement `call`, a value per example, and leave weights and reduction to `keras.losses.Loss`",
+        remedy="implement `call`, a value per example; `keras.losses.Loss` weighs and reduces",
     )
 
 

@@ -3,10 +3,10 @@
 What is right depends on the kind:
 
 - sparse: a whole number from 0 to K − 1, and what `ignore_class` names, whose loss is 0; nothing else is.
-- binary, multilabel and categorical: a label is a number in a formula. Where that is a polynomial of degree up
-  to 3 (cross-entropy 1, Brier 2, focal 1 + γ) its continuation is right outside of [0, 1]; a row that does not
-  sum to 1 may be normalised instead. Labels clipped, rounded or cut off are wrong. Where it is no polynomial
-  (y ln y) nothing but clipping is known to be wrong.
+- binary, multilabel and categorical: a label is a number in a formula. Where that is a polynomial of degree
+  up to 3 (cross-entropy 1, Brier 2, focal 1 + γ) its continuation is right outside of [0, 1]; a row that
+  does not sum to 1 may be normalised instead. Labels clipped, rounded or cut off are wrong. Where it is no
+  polynomial (y ln y) nothing but clipping is known to be wrong.
 """
 
 from __future__ import annotations
@@ -31,9 +31,7 @@ def out_of_range(subject: Subject) -> Finding:
     """K, −1 and −100 for a class; 2, −1 and −100 where the label is a number in [0, 1]."""
     if not dense(subject):
         values = [v for v in IMPOSSIBLE if v != subject.config.get("ignore_class")]
-        return untold(
-            "label range", subject, values, "the label is clamped, wrapped around or matches no class"
-        )
+        return untold("label range", subject, values, "the label is clamped, wrapped or no class")
     if "hinge" in f"{subject.theory} {subject.name}".lower():
         return not_applicable("label range", "a hinge takes labels of -1 and 1")
     given = batch(subject).rows(slice(0, 1))
@@ -49,13 +47,13 @@ def ray(y: np.ndarray, t: float) -> np.ndarray:
 
 
 def rows(subject: Subject) -> Finding:
-    """Rows that sum to 2 or to 0, or hold two classes: the formula's number, or that of the normalised row."""
+    """Rows that sum to 2, or hold two classes: the formula's number, or that of the normalised row."""
     if subject.kind != "categorical":
         return not_applicable("label rows", "labels are not rows of shares")
     given = batch(subject).rows(slice(0, 1))
     shared = np.array([[0.5, 0.5, 0.0]])
     hard = [each(subject, given.labelled(np.eye(K)[[k]])) for k in (0, 1)]
-    mixed = outcome(lambda: each(subject, given.labelled(shared)))
+    mixed = outcome(each, subject, given.labelled(shared))
     if not signals(mixed) and any(near(mixed, h) for h in hard):
         return wrong_label(
             "label rows", subject, given.labelled(shared), mixed, "only one class of the row counts"
@@ -80,15 +78,15 @@ def continued(
 ) -> Finding:
     """Held against the polynomial through the values at `NODES`."""
     each(subject, batch(subject))  # a loss that refuses valid labels refuses nothing here
-    nodes = [outcome(lambda t=t: each(subject, along(t))) for t in NODES]
+    nodes = [outcome(each, subject, along(t)) for t in NODES]
     if any(signals(node) for node in nodes[1:]):
         return passed(check, f"soft labels are refused already: {shown(nodes[1])}")
     start = [nodes[0]] if not signals(nodes[0]) else []
-    half = outcome(lambda: each(subject, along(0.5)))
+    half = outcome(each, subject, along(0.5))
     table, places = np.array([*start, *nodes[1:]]).reshape(-1), NODES[-len(start) - 3 :]
     polynomial = near(half, lagrange(places, 0.5) @ table[:, None])
     for t in outside:
-        found = outcome(lambda t=t: each(subject, along(t)))
+        found = outcome(each, subject, along(t))
         basis = lagrange(places, t)
         right = float(basis @ table)
         slack = ROUNDING * (np.abs(basis) * np.abs(table)).sum()
@@ -124,7 +122,7 @@ def fractional(subject: Subject) -> Finding:
     hard = [each(subject, given.labelled(ray(given.y, t))) for t in (0.0, 1.0)]
     for t in (0.3, 0.7):
         soft = given.labelled(ray(given.y, t))
-        found = outcome(lambda soft=soft: each(subject, soft))
+        found = outcome(each, subject, soft)
         if not signals(found) and not near(*hard) and any(near(found, h) for h in hard):
             return wrong_label("label fraction", subject, soft, found, "the label is cut off or rounded")
     return passed("label fraction", "labels of 0.3 and 0.7 give neither the loss of 0 nor that of 1")
@@ -142,7 +140,7 @@ def ignored(subject: Subject) -> Finding:
         kept = marked != label
         wanted = np.where(kept, values, 0.0)
         some = given.labelled(marked)
-        found = outcome(lambda some=some, label=label: each(subject, some, ignore_class=label))
+        found = outcome(each, subject, some, ignore_class=label)
         if isinstance(found, str) or not near(found, wanted):
             return wrong_label(
                 "ignored label", subject, some, found, "", expected=shown(wanted), ignore_class=label
@@ -167,7 +165,7 @@ def too_large(subject: Subject) -> Finding:
     if dtype not in ("bfloat16", "float16"):
         held = f"{dtype} holds every class number up to {HELD.get(dtype, 2**53)}"
         return not_applicable("label too large", f"{held}; {halves(subject)}")
-    return precise("label too large", subject, dtype)
+    return precise("label too large", subject, dtype, dtype=dtype)
 
 
 def precise(check: str, subject: Subject, held: str, **arguments: Any) -> Finding:
@@ -175,12 +173,13 @@ def precise(check: str, subject: Subject, held: str, **arguments: Any) -> Findin
     x = np.zeros((1, label + 2), "float32")
     x[0, label] = 4.0  # the right class's loss is 4 less than any other's
     own, other = (np.array([v]) for v in (label, label - 1))
-    found, wrong = (outcome(lambda y=y: each(subject, Batch(y, x), **arguments)) for y in (own, other))
+    found, wrong = (outcome(each, subject, Batch(y, x), **arguments) for y in (own, other))
     if signals(found) or not near(found, wrong, 1e-3):
         return passed(check, f"label {label} of {label + 2} classes in {held}")
     return failed(
         check,
-        f"x = np.zeros((1, {label + 2})); x[0, {label}] = 4; {subject.name}(dtype={held!r})(np.array([{label}]), x)",
+        f"x = np.zeros((1, {label + 2})); x[0, {label}] = 4; "
+        f"{subject.name}(dtype={held!r})(np.array([{label}]), x)",
         measured=shown(found),
         expected=f"4 less, or an error: class {label}'s, not class {label - 1}'s",
         cause=f"`keras.losses.Loss.__call__` casts integer labels to {held}, which has no {label}",
@@ -213,7 +212,7 @@ def untold(check: str, subject: Subject, labels: list[Any], cause: str) -> Findi
         y = given.y.astype("float32")
         y.reshape(-1)[0] = label
         some = given.labelled(y)
-        found = outcome(lambda some=some: each(subject, some))
+        found = outcome(each, subject, some)
         if not signals(found):
             return wrong_label(check, subject, some, found, cause)
         heard.append(f"{label}: {'error' if isinstance(found, str) else 'NaN'}")

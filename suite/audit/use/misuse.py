@@ -40,7 +40,7 @@ def activation(subject: Subject) -> Any:
 
 
 def warnings_in_graph(subject: Subject, given: Batch) -> list[str]:
-    """What is said where the predictions come out of a softmax or a sigmoid inside the graph; [] elsewhere."""
+    """What is said where the predictions come out of a softmax or a sigmoid inside a graph; else []."""
     if keras.backend.backend() != "tensorflow":
         return []
     import tensorflow as tf

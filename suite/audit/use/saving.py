@@ -28,7 +28,7 @@ OTHERS: dict[str, tuple[Any, ...]] = {  # values to try in place of the default,
 
 
 def config(subject: Subject) -> Finding:
-    """Each constructor argument but the dtype, changed alone, survives `from_config(get_config())` by JSON."""
+    """Each constructor argument but the dtype, changed alone, survives `from_config(get_config())`."""
     return returning("config", subject, [n for n in parameters(subject) if n != "dtype"])
 
 
@@ -55,10 +55,10 @@ def returning(check: str, subject: Subject, names: list[str]) -> Finding:
 
 
 def another(subject: Subject, name: str) -> tuple[Any] | None:
-    """A value other than the present one that the constructor accepts, in a tuple; None where none is known."""
+    """In a tuple a value, not the present one, that the constructor accepts; None where none is known."""
     present = subject.config.get(name, parameters(subject)[name].default)
     for value in candidates(name, present):
-        if value != present and not isinstance(outcome(lambda value=value: made(subject, name, value)), str):
+        if value != present and not isinstance(outcome(made, subject, name, value), str):
             return (value,)
     return None
 
@@ -99,6 +99,12 @@ def difference(subject: Subject, loss: Any, name: str, value: Any) -> str:
     return "" if same else f"a loss of {shown(after)}, not {shown(before)}"
 
 
+def alike(before: np.ndarray | str, after: np.ndarray | str) -> bool:
+    if isinstance(before, str) or isinstance(after, str):
+        return isinstance(before, str) and isinstance(after, str) and before == after
+    return near(before, after, 0)
+
+
 def value_of(subject: Subject, loss: Any) -> np.ndarray | str:
     given = batch(subject)
     return outcome(lambda: told(loss(given.y, given.x)))
@@ -107,7 +113,7 @@ def value_of(subject: Subject, loss: Any) -> np.ndarray | str:
 def forgotten(check: str, subject: Subject, name: str, value: Any, lost: str) -> Finding:
     return failed(
         check,
-        f"{subject.name}({name}={value!r}); type(loss).from_config(json.loads(json.dumps(loss.get_config())))",
+        f"loss = {subject.name}({name}={value!r}); type(loss).from_config(loss.get_config())",
         measured=lost,
         expected=f"{name} = {value!r}",
         cause=f"`get_config` leaves out `{name}`, or gives another value or what JSON cannot hold",
@@ -123,7 +129,7 @@ def saved(subject: Subject) -> Finding:
         )
     arguments = unlike(subject) if subject.is_class else {}
     loss = subject.make(**arguments)
-    before = value_of(subject, loss)
+    before = told(loss(*tensors(batch(subject))))
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         again = through(subject, loss, Path(folder) / "model.keras")
@@ -151,8 +157,26 @@ def unlike(subject: Subject) -> dict[str, Any]:
     return found if not isinstance(outcome(lambda: bool(subject.make(**found))), str) else {}
 
 
+def lost_on_the_way(subject: Subject, refused: str) -> Finding:
+    return failed(
+        "saved model",
+        f"model.compile(loss={subject.name}); model.save('model.keras'); load_model('model.keras')",
+        measured=refused,
+        expected="the loss that was saved",
+        cause="Keras saves a class by its config and a function by its name",
+        remedy="a class with `get_config`, or a function with a name of its own",
+    )
+
+
 def through(subject: Subject, loss: Any, path: Path) -> Any:
-    """The loss that a model compiled with it has after saving and loading."""
+    """The loss that a model compiled with it has after saving and loading; what was raised instead."""
+    try:
+        return saved_and_loaded(subject, loss, path)
+    except Exception as error:
+        return refusal(error)
+
+
+def saved_and_loaded(subject: Subject, loss: Any, path: Path) -> Any:
     identity(batch(subject), loss).save(path)
     custom = {getattr(loss, "__name__", type(loss).__name__): loss if not subject.is_class else type(loss)}
     return keras.saving.load_model(path, custom_objects=custom).loss

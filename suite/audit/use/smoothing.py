@@ -16,10 +16,10 @@ ABSENT = "there is no `label_smoothing`"
 
 
 def constant(subject: Subject) -> Finding:
-    """Solves l_α = (1 − Nc) l_y + c Σ l_other for c, N = K − 1 other classes, and names it as a multiple of α.
+    """Finds the c that every other class gets, so that y (1 − K c) + c stands for y, and names it by α.
 
-    The losses of all classes are the loss's own without smoothing: nothing else is known of it. A loss that is
-    not affine in its labels is asked for the smoothed labels instead.
+    The loss without smoothing is asked for such labels, or, where labels are integers, for all of them in
+    turn: nothing else is known of it.
     """
     if "label_smoothing" not in parameters(subject):
         return not_applicable("smoothing constant", ABSENT)
@@ -83,7 +83,7 @@ def bounds(subject: Subject) -> Finding:
     smoothed_by(subject, ALPHAS[0])  # or else it refuses them all
     said = []
     for alpha in OUTSIDE:
-        found = outcome(lambda alpha=alpha: smoothed_by(subject, alpha))
+        found = outcome(smoothed_by, subject, alpha)
         if not isinstance(found, str):
             return unbounded(subject, alpha, found)
         said.append(f"{alpha}: {found}")
