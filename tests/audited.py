@@ -73,7 +73,9 @@ class Sparse(Sound):
 
     def values(self, y, x):
         hot = ops.cast(ops.equal(y[..., None], ops.cast(ops.arange(x.shape[-1]), y.dtype)), x.dtype)
-        told = ops.where(ops.any(hot > 0, axis=-1), 0.0, np.nan)  # what is no class has no loss
+        told = ops.cast(
+            ops.where(ops.any(hot > 0, axis=-1), 0.0, np.nan), x.dtype
+        )  # what is no class has no loss
         return told - ops.sum(self.smoothed(hot, x.shape[-1]) * ops.log_softmax(x, axis=-1), axis=-1)
 
 

@@ -84,13 +84,13 @@ def continued(
     start = [nodes[0]] if not signals(nodes[0]) else []
     half = outcome(each, subject, along(0.5))
     table, places = np.array([*start, *nodes[1:]]).reshape(-1), NODES[-len(start) - 3 :]
-    polynomial = near(half, lagrange(places, 0.5) @ table[:, None])
+    polynomial = not isinstance(half, str) and near(half, lagrange(places, 0.5) @ table[:, None])
     for t in outside:
         found = outcome(each, subject, along(t))
         basis = lagrange(places, t)
         right = float(basis @ table)
         slack = ROUNDING * (np.abs(basis) * np.abs(table)).sum()
-        if signals(found) or np.abs(found - right).max() <= slack:
+        if isinstance(found, str) or signals(found) or np.abs(found - right).max() <= slack:
             continue
         flat = near(found, nodes[-1 if t > 1 else 0]) and not near(found, nodes[0 if t > 1 else -1])
         if normalised and flat and near(table[-1], table[-2]):
@@ -119,11 +119,11 @@ def fractional(subject: Subject) -> Finding:
     if not dense(subject):
         return untold("label fraction", subject, [1.5], "the label is cut off to an integer")
     given = batch(subject).rows(slice(0, 1))
-    hard = [each(subject, given.labelled(ray(given.y, t))) for t in (0.0, 1.0)]
+    no, yes = (each(subject, given.labelled(ray(given.y, t))) for t in (0.0, 1.0))
     for t in (0.3, 0.7):
         soft = given.labelled(ray(given.y, t))
         found = outcome(each, subject, soft)
-        if not signals(found) and not near(*hard) and any(near(found, h) for h in hard):
+        if not signals(found) and not near(no, yes) and (near(found, no) or near(found, yes)):
             return wrong_label("label fraction", subject, soft, found, "the label is cut off or rounded")
     return passed("label fraction", "labels of 0.3 and 0.7 give neither the loss of 0 nor that of 1")
 
@@ -170,18 +170,20 @@ def too_large(subject: Subject) -> Finding:
 
 def precise(check: str, subject: Subject, held: str, **arguments: Any) -> Finding:
     label = HELD[held] + 1
-    x = np.zeros((1, label + 2), "float32")
-    x[0, label] = 4.0  # the right class's loss is 4 less than any other's
+    x = np.full((1, label + 2), 0.0 if subject.from_logits else 2.0**-12, "float32")
+    x[0, label] = 4.0 if subject.from_logits else 0.5  # the right class's loss is less than any other's
     own, other = (np.array([v]) for v in (label, label - 1))
     found, wrong = (outcome(each, subject, Batch(y, x), **arguments) for y in (own, other))
+    if isinstance(wrong, str):  # no answer either where the label fits
+        return failed(check, f"{subject.name}(dtype={held!r})", measured=wrong, cause=f"no loss in {held}")
     if signals(found) or not near(found, wrong, 1e-3):
         return passed(check, f"label {label} of {label + 2} classes in {held}")
     return failed(
         check,
-        f"x = np.zeros((1, {label + 2})); x[0, {label}] = 4; "
+        f"x = np.full((1, {label + 2}), {x[0, 0]}); x[0, {label}] = {x[0, label]}; "
         f"{subject.name}(dtype={held!r})(np.array([{label}]), x)",
         measured=shown(found),
-        expected=f"4 less, or an error: class {label}'s, not class {label - 1}'s",
+        expected=f"less: class {label}'s loss, not class {label - 1}'s; or an error",
         cause=f"`keras.losses.Loss.__call__` casts integer labels to {held}, which has no {label}",
         remedy="keep the loss in float32, or cast the predictions only",
     )
@@ -191,16 +193,9 @@ def halves(subject: Subject) -> str:
     """What the same loss would make of it in half precision."""
     if "dtype" not in parameters(subject):
         return "it cannot be asked for half precision"
-    found = {
-        dtype: precise("", subject, dtype, dtype=dtype).verdict == "failed"
-        for dtype in ("bfloat16", "float16")
-    }
-    bad = [f"{HELD[dtype] + 1} in {dtype}" for dtype, wrong in found.items() if wrong]
-    return (
-        f"it would take {' and '.join(bad)} for the class before"
-        if bad
-        else "nor is it wrong in half precision"
-    )
+    found = {held: precise("", subject, held, dtype=held) for held in ("bfloat16", "float16")}
+    bad = [f"{HELD[held] + 1} in {held}" for held, finding in found.items() if finding.remedy]
+    return f"it would take {' and '.join(bad)} for another class" if bad else "nor is half precision wrong"
 
 
 def untold(check: str, subject: Subject, labels: list[Any], cause: str) -> Finding:
