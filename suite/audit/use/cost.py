@@ -1,0 +1,119 @@
+"""What value and gradient cost, beside a hand-written form and the nearest Keras loss. (check 18)"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from keras import losses, ops
+
+from suite.audit.contract import Check, Finding, Subject, passed
+from suite.audit.use.calls import tensors, whole
+from suite.audit.use.inputs import Batch, batch
+from suite.autodiff import differentiated
+
+SMALL, MIDDLE, LARGE = 32, 512, 8192
+LONG = 0.2  # seconds a call: a loss of pairs of examples is not asked for the large batch
+ROUNDS = 9
+BUILT_IN: dict[tuple[str, bool], tuple[type[keras.losses.Loss], str]] = {  # by kind, and whether focal
+    ("binary", False): (losses.BinaryCrossentropy, "binary_crossentropy"),
+    ("multilabel", False): (losses.BinaryCrossentropy, "binary_crossentropy"),
+    ("categorical", False): (losses.CategoricalCrossentropy, "categorical_crossentropy"),
+    ("sparse", False): (losses.SparseCategoricalCrossentropy, "sparse_categorical_crossentropy"),
+    ("binary", True): (losses.BinaryFocalCrossentropy, "binary_focal_crossentropy"),
+    ("multilabel", True): (losses.BinaryFocalCrossentropy, "binary_focal_crossentropy"),
+    ("categorical", True): (losses.CategoricalFocalCrossentropy, "categorical_focal_crossentropy"),
+}
+
+
+def nearest(subject: Subject) -> Subject:
+    """The Keras loss of the same kind of labels and predictions, focal if the subject is."""
+    focal = "focal" in f"{subject.theory} {subject.name}".lower()
+    made, theory = BUILT_IN.get((subject.kind, focal)) or BUILT_IN[subject.kind, False]
+    config = {"from_logits": subject.from_logits}
+    return Subject(
+        name=f"keras.losses:{made.__name__}",
+        make=lambda **arguments: made(**{**config, **arguments}),
+        kind=subject.kind,
+        from_logits=subject.from_logits,
+        theory=theory,
+        config=config,
+    )
+
+
+def by_hand(subject: Subject) -> Callable[[Any, Any], Any]:
+    """−Σ y ln p written out, in the mean, of logits or of probabilities."""
+    if subject.kind in ("binary", "multilabel"):
+        logs = ops.log_sigmoid if subject.from_logits else ops.log
+        other = (lambda x: ops.log_sigmoid(-x)) if subject.from_logits else (lambda x: ops.log(1 - x))
+        return lambda y, x: -ops.mean(y * logs(x) + (1 - y) * other(x))
+    logs = (lambda x: ops.log_softmax(x, axis=-1)) if subject.from_logits else ops.log
+    if subject.kind == "categorical":
+        return lambda y, x: -ops.mean(ops.sum(y * logs(x), axis=-1))
+    return lambda y, x: -ops.mean(ops.sum(ops.one_hot(y, x.shape[-1], dtype=x.dtype) * logs(x), axis=-1))
+
+
+def cost(subject: Subject) -> Finding:
+    """Median ratios of compiled value + gradient, each round after the other; reported, never failed."""
+    rivals = {"by hand": by_hand(subject), nearest(subject).name: whole(nearest(subject))}
+    said, ratio = [], float("nan")
+    for size in (SMALL, largest(subject)):
+        given = repeated(subject, size)
+        times = timed([compiled(each, given) for each in (whole(subject), *rivals.values())])
+        ratios = [
+            statistics.median(own / other for own, other in zip(times[0], t, strict=True)) for t in times[1:]
+        ]
+        per = statistics.median(times[0]) / given.x.size * 1e9
+        beside = ", ".join(f"{r:.2f} × {name}" for name, r in zip(rivals, ratios, strict=True))
+        said.append(f"{size} examples: {per:.3g} ns an element, {beside}")
+        ratio = ratios[1]
+    return passed("cost", "; ".join(said), measured=round(ratio, 3))
+
+
+def largest(subject: Subject) -> int:
+    """The large batch, unless it would take too long were the cost quadratic in the examples."""
+    run = compiled(whole(subject), repeated(subject, MIDDLE))
+    run()
+    return LARGE if once(run) * (LARGE / MIDDLE) ** 2 < LONG else MIDDLE
+
+
+def repeated(subject: Subject, size: int) -> Batch:
+    given = batch(subject)
+    return given.rows(np.arange(size) % len(given.y))
+
+
+def compiled(loss: Callable[[Any, Any], Any], given: Batch) -> Callable[[], Any]:
+    """Value and gradient by the predictions, compiled where the backend compiles, ready to be called."""
+    y, x = tensors(given)
+    both = differentiated(lambda x: (loss(y, x),))
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        run = tf.function(both, autograph=False)
+        return lambda: [np.asarray(part) for part in run(x)]
+    if backend == "jax":
+        import jax
+
+        run = jax.jit(both)
+        return lambda: [part.block_until_ready() for part in run(x)]
+    return lambda: both(x)
+
+
+def timed(calls: list[Callable[[], Any]]) -> list[list[float]]:
+    """Seconds of each call, round by round, the first of them thrown away: [calls][rounds]."""
+    rounds = [[once(call) for call in calls] for _ in range(ROUNDS + 1)]
+    return [list(times) for times in zip(*rounds[1:], strict=True)]
+
+
+def once(call: Callable[[], Any]) -> float:
+    begin = time.perf_counter()
+    call()
+    return time.perf_counter() - begin
+
+
+CHECKS = (Check("cost", "Value and gradient cost what they cost elsewhere; reported.", cost),)

@@ -1,0 +1,201 @@
+"""The audit's checks of use: sound losses pass all, a broken one fails the check named for its fault."""
+
+from __future__ import annotations
+
+import time
+
+import keras
+import numpy as np
+import pytest
+from audited import (
+    AnyRow,
+    BatchMean,
+    Binary,
+    Broadcast,
+    Capped,
+    Categorical,
+    Clamped,
+    Clipping,
+    Counted,
+    Flat,
+    Forgetful,
+    Forgiving,
+    Kept,
+    LastAxis,
+    Leaking,
+    Printing,
+    Raising,
+    Reduced,
+    Retracing,
+    Rounded,
+    Shares,
+    Sleeping,
+    Sparse,
+    Squared,
+    Stateful,
+    Tenth,
+    Transposed,
+    Truncating,
+    Unbounded,
+    Unmasked,
+    Untyped,
+    Unweighted,
+    Wrapping,
+    handwritten,
+    mutating,
+    nameless,
+    subject,
+)
+
+from suite import losses
+from suite.audit.contract import Finding, Kind, Subject, asked
+from suite.audit.use import CHECKS, nearest
+
+SOUND = [
+    subject(Binary, "binary"),
+    subject(Binary, "multilabel"),
+    subject(Squared, "binary"),
+    subject(Categorical, "categorical"),
+    subject(Categorical, "categorical", label_smoothing=0.25),
+    subject(Categorical, "categorical", dtype="bfloat16"),
+    subject(Sparse, "sparse"),
+    subject(Shares, "categorical", from_logits=False),
+    subject(handwritten, "categorical"),
+    subject(losses.BinaryCrossentropy, "multilabel"),
+    subject(losses.Brier, "multilabel"),
+    subject(losses.CategoricalCrossentropy, "categorical"),
+    subject(losses.CategoricalBrier, "categorical"),
+]
+BROKEN = [  # the loss, the check named for its fault, and what else the same fault must break
+    (subject(Reduced, "categorical"), "per example", {"masks", "sample weights", "class weights"}),
+    (subject(Unmasked, "categorical"), "masks", set()),
+    (subject(Unweighted, "categorical"), "sample weights", {"class weights", "zero weight"}),
+    (subject(Leaking, "categorical"), "zero weight", set()),
+    (subject(Broadcast, "binary"), "column", {"square"}),
+    (subject(Flat, "binary"), "flat predictions", set()),
+    (subject(Transposed, "categorical"), "square", set()),
+    (subject(AnyRow, "categorical"), "integer labels", set()),
+    (subject(LastAxis, "categorical"), "axis", set()),
+    (subject(Clamped, "sparse"), "label range", set()),
+    (subject(Wrapping, "sparse"), "label range", set()),
+    (subject(Capped, "categorical"), "label rows", {"label range"}),
+    (subject(Forgiving, "categorical"), "label NaN", set()),
+    (subject(Truncating, "sparse"), "label fraction", set()),
+    (subject(Rounded, "categorical"), "label fraction", {"label rows"}),
+    (subject(Counted, "sparse"), "ignored label", set()),
+    (subject(Sparse, "sparse", dtype="bfloat16"), "label too large", set()),
+    (subject(Sparse, "sparse", dtype="float16"), "label too large", set()),
+    (subject(Clipping, "categorical", from_logits=False), "from_logits", set()),
+    (subject(Tenth, "categorical"), "smoothing constant", set()),
+    (subject(Unbounded, "categorical"), "smoothing range", set()),
+    (subject(Forgetful, "categorical"), "config", {"saved model"}),
+    (subject(Untyped, "categorical"), "config dtype", set()),
+    (subject(nameless(), "categorical"), "saved model", set()),
+    (subject(Stateful, "categorical"), "deterministic", set()),
+    (subject(mutating, "categorical"), "inputs kept", set()),
+    (subject(Printing, "categorical"), "quiet", set()),
+    (subject(Sleeping, "categorical"), "awake", set()),
+    (subject(Retracing, "categorical"), "retracing", set()),
+]
+KERAS = [  # built-ins from logits on valid use: what they fail is in results/audit/defects
+    (keras.losses.BinaryCrossentropy, "binary", {"flat predictions", "smoothing range", "config dtype"}),
+    (keras.losses.CategoricalCrossentropy, "categorical", {"axis", "smoothing range", "config dtype"}),
+    (keras.losses.SparseCategoricalCrossentropy, "sparse", {"label fraction", "config", "config dtype"}),
+]
+OURS = [  # what the same checks find in this suite's own losses
+    (losses.BinaryCrossentropy, "binary", {"flat predictions"}),
+    (losses.Brier, "binary", {"flat predictions"}),
+    (losses.categorical_crossentropy, "categorical", {"smoothing range"}),  # its class does look
+    (losses.SparseCategoricalCrossentropy, "sparse", {"label range", "label NaN", "label fraction"}),
+]
+
+
+def name(value: object) -> str:
+    return f"{value.name}-{value.kind}" if isinstance(value, Subject) else ""
+
+
+def failures(some: Subject) -> dict[str, Finding]:
+    return {found.check: found for found in asked(CHECKS, some) if found.verdict == "failed"}
+
+
+@pytest.mark.parametrize("some", SOUND, ids=name)
+def test_a_sound_loss_fails_nothing(some: Subject) -> None:
+    assert failures(some) == {}
+
+
+@pytest.mark.parametrize(("some", "check", "also"), BROKEN, ids=name)
+def test_a_broken_loss_fails_the_check_of_its_fault_and_no_other(
+    some: Subject, check: str, also: set[str]
+) -> None:
+    found = failures(some)
+    assert set(found) == {check, *also}
+    assert found[check].at and found[check].measured is not None and found[check].cause
+
+
+@pytest.mark.parametrize(("made", "kind", "known"), KERAS + OURS)
+def test_built_ins_fail_what_was_shown_by_hand(made: type, kind: Kind, known: set[str]) -> None:
+    logits = {"from_logits": True} if made.__module__.startswith("keras") else {}
+    assert set(failures(subject(made, kind, **logits))) == known
+
+
+def test_every_check_has_a_broken_loss() -> None:
+    reported = {"cost", "class weights"}  # the first is never failed; the second falls with the weights
+    assert {check for _, check, _ in BROKEN} == {check.id for check in CHECKS} - reported
+
+
+def test_a_statistic_of_the_batch_shows() -> None:
+    found = failures(subject(BatchMean, "categorical"))
+    assert {"per example", "sample weights", "zero weight"} <= set(found)
+
+
+def test_hinge_reads_an_example_by_its_neighbours() -> None:
+    found = failures(subject(keras.losses.Hinge, "binary"))["per example"]
+    assert (found.measured, found.expected) == ("[1.0]", "[2.5]")  # 1 − 0·z for a label of 0; max(1 + z, 0)
+
+
+@pytest.mark.parametrize("made", [Raising, Kept])
+def test_a_loss_that_cannot_be_used_is_told_and_the_others_go_on(made: type) -> None:
+    findings = asked(CHECKS, subject(made, "categorical"))
+    assert len(findings) == len(CHECKS)
+    told = {found.check: found for found in findings}
+    assert told["per example"].verdict == "failed"
+    if made is Raising:
+        assert [found.check for found in findings if found.verdict == "passed"] == []
+        assert told["quiet"].measured == "RuntimeError: no loss today"
+    else:
+        assert told["per example"].measured == "shape (4, 1)"
+
+
+def test_what_weight_0_does_to_nan_is_reported() -> None:
+    found = next(f for f in asked(CHECKS, SOUND[3]) if f.check == "zero weight")
+    assert found.verdict == "passed" and found.measured == "the total is nan"
+
+
+@pytest.mark.parametrize(("alpha", "some"), [("α/3", SOUND[3]), ("α/2", SOUND[0])])
+def test_the_smoothing_convention_is_told(alpha: str, some: Subject) -> None:
+    found = next(f for f in asked(CHECKS, some) if f.check == "smoothing constant")
+    assert found.measured == alpha
+
+
+def test_the_nearest_built_in_takes_the_same_labels_and_predictions() -> None:
+    for some in SOUND:
+        beside = nearest(some)
+        assert (beside.kind, beside.from_logits) == (some.kind, some.from_logits)
+        assert isinstance(beside.make(reduction=None), keras.losses.Loss)
+
+
+def test_focal_losses_stand_beside_focal_losses() -> None:
+    focal = subject(keras.losses.CategoricalFocalCrossentropy, "categorical", from_logits=True)
+    assert nearest(focal).name == "keras.losses:CategoricalFocalCrossentropy"
+
+
+def test_all_checks_take_a_few_seconds() -> None:
+    begin = time.process_time()
+    asked(CHECKS, subject(keras.losses.CategoricalCrossentropy, "categorical", from_logits=True))
+    assert time.process_time() - begin < 8
+
+
+def test_no_finding_is_silent() -> None:
+    for found in asked(CHECKS, SOUND[0]):
+        assert found.note, found.check
+        assert np.isin(found.verdict, ("passed", "not applicable"))
