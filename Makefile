@@ -20,7 +20,7 @@ OPTIONS     = --scale $(SCALE) --backend $(BACKEND) $(if $(JOBS),--jobs $(JOBS))
 	$(addprefix --data ,$(DATA)) $(if $(filter 1,$(GPU)),--gpu)
 STUDIES    := $(filter-out _%,$(basename $(notdir $(wildcard studies/*.py))))
 
-.PHONY: all setup test report verify bench data check clean help $(STUDIES)
+.PHONY: all setup test report verify audit bench data check clean help $(STUDIES)
 .DEFAULT_GOAL := all
 
 all: $(READY)  ## run every study, write results and report
@@ -39,6 +39,9 @@ report: $(READY)  ## write the report anew from results/
 
 verify: $(READY)  ## run afresh and compare with the committed results
 	@$(CROSSCHECK) verify $(if $(JOBS),--jobs $(JOBS))
+
+audit: $(READY)  ## check every classification loss that Keras ships: results/audit/
+	@$(CROSSCHECK) audit || test $$? -eq 1
 
 bench: $(READY)  ## time Replicates against loops, hand-written programs and the limit: results/bench/
 	@$(BIN)/python -m benchmarks

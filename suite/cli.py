@@ -211,6 +211,32 @@ def doctor(
 
 
 @cli.command()
+@click.argument("target", required=False, metavar="[MODULE:LOSS]")
+@click.option("--kind", type=click.Choice(("binary", "categorical", "sparse", "multilabel")))
+@click.option("--config", default="{}", metavar="JSON", help="Constructor arguments.")
+@click.option("--backend", type=click.Choice(BACKENDS), default="tensorflow", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="The scorecard as JSON.")
+@click.option("--out", type=FOLDER, default=RESULTS / "audit", show_default=True, help="For Keras' losses.")
+def audit(target: str | None, kind: str | None, config: str, backend: str, as_json: bool, out: Path) -> int:
+    """Check MODULE:LOSS, a class or a function of (y_true, y_pred), against theory and against careless use.
+
+    Without one, check what Keras ships and write audit.json and table.md. Exit code 1 where a check fails.
+    """
+    from suite import plan
+
+    plan.require_backend(backend)
+    os.environ["KERAS_BACKEND"] = backend
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from suite.audit import command
+
+    if not target:
+        return 0 if command.every(out, click.echo) else 1
+    told, sound = command.one(target, kind, config, as_json)
+    click.echo(told)
+    return 0 if sound else 1
+
+
+@cli.command()
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @click.option("--from", "source", type=FOLDER, help="Prepare from original files in FOLDER/NAME, offline.")
 def data(names: tuple[str, ...], source: Path | None) -> None:

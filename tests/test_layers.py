@@ -34,6 +34,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "measuring": ({"outlier_rows"}, {"base", "contract", "lazy", "information", "losses"}),
     "paths": ({"paths"}, {"base", "contract", "lazy", "losses", "models"}),
     "doctor": ({"doctor"}, {"base", "lazy", "losses", "models", "paths"}),
+    "audit": ({"audit", "testing"}, {"base", "lazy", "losses", "paths"}),
     "running": (
         {"fingerprint", "store", "runner", "worker", "provenance"},
         {"base", "contract", "lazy", "data"},
@@ -44,7 +45,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "commands": (
         {"cli", "__main__", "console", "pipeline", "plan", "stamp", "verify", "rerun"},
-        {"base", "contract", "data", "doctor", "running", "presentation"},
+        {"base", "contract", "data", "doctor", "audit", "running", "presentation"},
     ),
 }
 HEAVY = {"keras", "tensorflow", "tensorflow_datasets", "jax", "torch"}

@@ -36,7 +36,9 @@ def logits_of(kind: Kind, z: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.
     logits = np.zeros((len(z), CLASSES), "float32")
     logits[:, 0] = z
     classes = np.where(y == 1, 0, 1)
-    return (classes.astype("int32") if kind == "sparse" else np.eye(CLASSES, dtype="float32")[classes]), logits
+    return (
+        classes.astype("int32") if kind == "sparse" else np.eye(CLASSES, dtype="float32")[classes]
+    ), logits
 
 
 def expected(kind: Kind, z: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -219,7 +221,9 @@ def shift(subject: Subject) -> Finding:
     value, slope = gradients(subject, y, logits)
     off = np.abs(slope.sum(-1)).max()
     if not off <= TAIL_TOLERANCE:
-        return failed("shift", "gradient summed over classes", measured=off, expected=0, threshold=TAIL_TOLERANCE)
+        return failed(
+            "shift", "gradient summed over classes", measured=off, expected=0, threshold=TAIL_TOLERANCE
+        )
     for c in SHIFTS:
         moved = gradients(subject, y, (logits + c).astype("float32"))[0]
         off = np.abs(moved - value).max()

@@ -1,0 +1,53 @@
+"""`crosscheck audit`: from a loss's name, or none, to its scorecard."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from suite.audit import scorecard
+from suite.audit.subjects import builtins, loaded
+from suite.errors import UsageError
+from suite.files import write_atomically
+
+
+def one(target: str, kind: str | None, config: str, as_json: bool) -> tuple[str, bool]:
+    """The scorecard of a user's loss, and whether it is sound.
+
+    Raises:
+        UsageError: where the loss cannot be had.
+    """
+    card = scorecard.scorecard(loaded(target, kind, arguments(config)))
+    return scorecard.to_json([card]) if as_json else str(card), card.sound
+
+
+def every(folder: Path, tell: Callable[[str], Any]) -> bool:
+    """Keras' own losses, into audit.json and README.md of a folder; whether all are sound.
+
+    On another backend than TensorFlow the files bear its name.
+    """
+    cards = []
+    for each in builtins():
+        card = scorecard.scorecard(each, beside=False)
+        count = sum(found.verdict == "failed" for found in card.findings)
+        tell(f"{count:3} of {len(card.findings)} checks failed  {scorecard.named(each)}")
+        cards.append(card)
+    backend = keras.backend.backend()
+    ending = "" if backend == "tensorflow" else f"-{backend}"
+    write_atomically(folder / f"audit{ending}.json", scorecard.to_json(cards))
+    write_atomically(folder / f"table{ending}.md", scorecard.to_markdown(cards))
+    return all(card.sound for card in cards)
+
+
+def arguments(config: str) -> dict[str, Any]:
+    try:
+        found = json.loads(config)
+    except ValueError as error:
+        raise UsageError(f"--config is not JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise UsageError("--config must be a JSON object, as in '{\"alpha\": 0.3}'.")
+    return found

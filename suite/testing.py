@@ -1,0 +1,60 @@
+"""The audit inside anyone's pytest, in the manner of scikit-learn's `check_estimator`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from suite.audit import scorecard, subjects
+from suite.audit.contract import Check, Finding, Subject, finding_of
+
+UNSERIALISED = ("name", "reduction", "dtype")
+
+
+def check_loss(loss: Any, kind: str | None = None, **config: Any) -> None:
+    """Every check of the audit on one loss.
+
+    Args:
+        loss: a `keras.losses.Loss`, its class, or a function of (y_true, y_pred).
+        kind: "binary", "categorical", "sparse" or "multilabel"; from the name where it is not given.
+        config: constructor arguments, of a class or a function.
+
+    Raises:
+        AssertionError: where a check fails, with the scorecard.
+        UsageError: where the kind cannot be told, or the loss cannot be made.
+    """
+    card = scorecard.scorecard(subject_of(loss, kind, **config), beside=False)
+    assert card.sound, f"\n{card}"
+
+
+def parametrize_with_checks(losses: Iterable[Any], kind: str | None = None) -> pytest.MarkDecorator:
+    """Decorates a test of (`loss`, `check`): one case a loss and check; `check(loss)` raises where it fails."""
+    cases = [(each, check) for each in losses for check in scorecard.CHECKS]
+    names = [f"{name_of(each)}-{check.id}" for each, check in cases]
+    return pytest.mark.parametrize(
+        ("loss", "check"), [(each, asserted(check, kind)) for each, check in cases], ids=names
+    )
+
+
+def asserted(check: Check, kind: str | None) -> Any:
+    def ask(loss: Any) -> Finding:
+        found = finding_of(check, subject_of(loss, kind))
+        if found.verdict == "failed":
+            raise AssertionError("\n".join([f"{check.id}: {check.statement}", *scorecard.details(found)]))
+        return found
+
+    return ask
+
+
+def subject_of(loss: Any, kind: str | None, **config: Any) -> Subject:
+    if inspect.isclass(loss) or inspect.isfunction(loss):
+        return subjects.subject(name_of(loss), loss, kind, config)
+    told = {name: value for name, value in loss.get_config().items() if name not in UNSERIALISED}
+    return subjects.subject(name_of(loss), type(loss), kind, {**told, **config})
+
+
+def name_of(loss: Any) -> str:
+    return getattr(loss, "__name__", type(loss).__name__)
