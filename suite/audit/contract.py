@@ -22,7 +22,7 @@ class Subject:
         kind: what the labels are: "binary" [B, 1] in {0, 1}, "categorical" [B, K] one-hot or soft, "sparse"
             [B] integers, "multilabel" [B, L] in {0, 1}.
         from_logits: whether predictions are logits; else probabilities, behind a sigmoid or a softmax.
-        theory: the name of the loss that it claims to be, a key of `suite.audit.theories.THEORIES`; None where
+        theory: the name of the loss it claims to be, a key of `suite.audit.theories.THEORIES`; None where
             nothing is known: it is then compared with itself in float64.
         config: constructor arguments; `is_class`: whether it is a `keras.losses.Loss`, not a function.
     """
@@ -42,7 +42,7 @@ class Finding:
 
     Attributes:
         check: its id; `verdict`: passed, failed or not applicable, never silence.
-        at: the first, else the smallest, input at which it fails, as a user could type it; "" where it passes.
+        at: the first, else the smallest, input at which it fails, as a user could type it; "" if it passes.
         measured, expected: the numbers there; `threshold`: what the difference was held against.
         note: what was examined, or why the check does not apply.
         cause, remedy: in one line each where recognised.

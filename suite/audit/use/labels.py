@@ -141,7 +141,8 @@ def ignored(subject: Subject) -> Finding:
 
 def badly_ignored(subject: Subject, label: int) -> Finding | None:
     """Failed where the second example, which has this label, is not ignored; else None."""
-    given, ignoring = batch(subject), {"ignore_class": label}
+    given = batch(subject)
+    ignoring: dict[str, Any] = {"ignore_class": label}
     values = each(subject, given, ignore_class=K + 7)
     some = given.labelled(np.where([False, True, False, False], label, given.y))
     kept = some.y != label
