@@ -31,7 +31,7 @@ def check_loss(loss: Any, kind: str | None = None, **config: Any) -> None:
 
 
 def parametrize_with_checks(losses: Iterable[Any], kind: str | None = None) -> pytest.MarkDecorator:
-    """Decorates a test of (`loss`, `check`): one case a loss and check; `check(loss)` raises where it fails."""
+    """Decorates a test of (`loss`, `check`), a case for each pair; `check(loss)` raises where it fails."""
     cases = [(each, check) for each in losses for check in scorecard.CHECKS]
     names = [f"{name_of(each)}-{check.id}" for each, check in cases]
     return pytest.mark.parametrize(

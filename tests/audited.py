@@ -188,6 +188,11 @@ class Capped(Categorical):
         return super().values(y / ops.maximum(ops.sum(y, axis=-1, keepdims=True), 1), x)
 
 
+class Absolute(Categorical):
+    def values(self, y, x):
+        return super().values(ops.abs(y), x)
+
+
 class Forgiving(Categorical):
     def values(self, y, x):
         return super().values(ops.where(ops.isnan(y), 0.0, y), x)

@@ -92,7 +92,7 @@ def test_keras_from_logits_is_sound(name):
 @pytest.mark.parametrize(
     ("loss", "named", "besides"),
     [
-        (doubled, "centre", {"wrong tail"}),
+        (doubled, "centre", {"wrong tail", "right tail"}),
         (clipped, "wrong tail", {"dead gradient"}),
         (clipped, "dead gradient", {"wrong tail"}),
         (overflowing, "finite", {"wrong tail", "right tail", "shift", "dead gradient"}),
@@ -110,10 +110,7 @@ def test_a_broken_loss_fails_the_check_named_for_its_fault(loss, named, besides)
 def test_causes_are_told():
     assert "factor of 2" in findings(doubled)["centre"].cause
     assert "1e-7" in findings(clipped)["wrong tail"].cause
-    assert (
-        "logits=[[-17" in findings(clipped)["dead gradient"].at
-        or "17.0" in findings(clipped)["dead gradient"].at
-    )
+    assert "17.0" in findings(clipped)["dead gradient"].at
 
 
 def test_what_is_no_crossentropy_is_not_held_against_it():
@@ -122,12 +119,9 @@ def test_what_is_no_crossentropy_is_not_held_against_it():
     assert found["derivative"].verdict == "passed"
 
 
-@pytest.mark.parametrize(("loss", "told"), [(raising, "not today"), (batch_mean, "values for")])
+@pytest.mark.parametrize(("loss", "told"), [(raising, "not today"), (batch_mean, "values of shape")])
 def test_a_loss_that_cannot_be_called_fails_every_check_that_calls_it(loss, told):
-    made = subjects.subject(loss.__name__, loss, "categorical", {}) if loss is batch_mean else None
-    if made is None:
-        made = subjects.Subject(loss.__name__, lambda **_: loss, "categorical", True, None, {}, False)
-    found = asked(theory.CHECKS, made)
+    found = asked(theory.CHECKS, subjects.subject(loss.__name__, loss, "categorical", {}))
     called = [each for each in found if each.verdict != "not applicable"]
     assert called and all(each.verdict == "failed" and told in str(each.measured) for each in called)
 
@@ -148,7 +142,7 @@ def test_bad_usage_is_told_in_one_line(arguments, told):
         CliRunner().invoke(cli, ["audit", *arguments], catch_exceptions=False, standalone_mode=False)
 
 
-def test_the_command_tells_a_scorecard_as_json(tmp_path):
+def test_the_command_tells_a_scorecard_as_json():
     ran = CliRunner().invoke(
         cli, ["audit", "suite.losses:CategoricalCrossentropy", "--json"], standalone_mode=False
     )
@@ -160,7 +154,7 @@ def test_the_command_tells_a_scorecard_as_json(tmp_path):
 
 
 def test_check_loss_raises_with_the_scorecard():
-    with pytest.raises(AssertionError, match="wrong tail +FAILED"):
+    with pytest.raises(AssertionError, match=r"wrong tail +FAILED"):
         check_loss(clipped, "categorical")
 
 

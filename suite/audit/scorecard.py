@@ -59,10 +59,10 @@ class Scorecard:
         lines = [head, f"{count} of {len(self.findings)} checks failed"]
         theirs = {each.check: SIGNS[each.verdict] for each in self.theirs}
         if self.beside:
-            lines.append(f"{'':18}{'this loss':12}{self.beside}")
+            lines.append(f"{'':20}{'this loss':12}{self.beside}")
         for each in self.findings:
-            lines.append(f"{each.check:18}{SIGNS[each.verdict]:12}{theirs.get(each.check, '')}".rstrip())
-            lines += [f"{'':20}{line}" for line in details(each)]
+            lines.append(f"{each.check:20}{SIGNS[each.verdict]:12}{theirs.get(each.check, '')}".rstrip())
+            lines += [f"{'':4}{line}" for line in details(each)]
         return "\n".join(lines)
 
 
@@ -74,7 +74,7 @@ def named(subject: Subject) -> str:
 def details(found: Finding) -> list[str]:
     """Where a check failed, what it saw and why; of the others what was looked at."""
     if found.verdict != "failed":
-        told = "" if found.measured is None else f": {found.measured}"
+        told = "" if str(found.measured) in f"{found.note} None" else f": {found.measured}"
         return [f"{found.note}{told}"] if found.note else []
     seen = f"measured {found.measured}" + ("" if found.expected is None else f", expected {found.expected}")
     cause = [f"cause: {found.cause}"] if found.cause else []

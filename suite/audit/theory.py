@@ -65,10 +65,9 @@ def gradients(subject: Subject, y: np.ndarray, logits: np.ndarray) -> tuple[np.n
     x = ops.convert_to_tensor(logits, dtype=logits.dtype.name)
     mode = "eager" if keras.backend.backend() == "torch" else "xla"
     slope, value = (numbers(each).astype("float64") for each in compiled(both, x, mode)(x))
-    value = value.reshape(len(y), -1)
-    if value.shape[1] != 1:
-        raise ValueError(f"The loss gave {value.shape} values for {len(y)} examples, not one for each.")
-    return value[:, 0], slope
+    if value.size != len(y):
+        raise ValueError(f"The loss gave values of shape {value.shape} for {len(y)} examples, not one each.")
+    return value.ravel(), slope
 
 
 def per_example(subject: Subject) -> Any:

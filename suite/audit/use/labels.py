@@ -132,29 +132,29 @@ def ignored(subject: Subject) -> Finding:
     """With `ignore_class` an example of that class has no loss and does not count in the mean."""
     if "ignore_class" not in parameters(subject):
         return not_applicable("ignored label", "there is no `ignore_class`")
-    given = batch(subject)
     for label in (-100, -1, 0):
-        values = each(subject, given, ignore_class=K + 7)
-        marked = given.y.copy()
-        marked[1] = label
-        kept = marked != label
-        wanted = np.where(kept, values, 0.0)
-        some = given.labelled(marked)
-        found = outcome(each, subject, some, ignore_class=label)
-        if isinstance(found, str) or not near(found, wanted):
-            return wrong_label(
-                "ignored label", subject, some, found, "", expected=shown(wanted), ignore_class=label
-            )
-        mean = (
-            told(whole(subject, ignore_class=label)(some.y, some.x))
-            if subject.is_class
-            else values[kept].mean()
-        )
-        if not near(mean, values[kept].mean()):
-            cause = "ignored examples count in the mean"
-            expected = float(values[kept].mean())
-            return wrong_label("ignored label", subject, some, mean, cause, expected, ignore_class=label)
+        found = badly_ignored(subject, label)
+        if found is not None:
+            return found
     return passed("ignored label", "ignore_class of -100, -1 and 0: no loss, and not counted in the mean")
+
+
+def badly_ignored(subject: Subject, label: int) -> Finding | None:
+    """Failed where the second example, which has this label, is not ignored; else None."""
+    given = batch(subject)
+    ignoring: dict[str, Any] = {"ignore_class": label}
+    values = each(subject, given, ignore_class=K + 7)
+    some = given.labelled(np.where([False, True, False, False], label, given.y))
+    kept = some.y != label
+    mean = float(values[kept].mean())
+    found = outcome(each, subject, some, **ignoring)
+    if not isinstance(found, np.ndarray) or not near(found, np.where(kept, values, 0.0)):
+        cause, expected = "an ignored example has a loss, or another has none", np.where(kept, values, 0.0)
+        return wrong_label("ignored label", subject, some, found, cause, shown(expected), **ignoring)
+    if subject.is_class and not near(told(whole(subject, **ignoring)(some.y, some.x)), mean):
+        found, cause = told(whole(subject, **ignoring)(some.y, some.x)), "ignored examples count in the mean"
+        return wrong_label("ignored label", subject, some, found, cause, mean, **ignoring)
+    return None
 
 
 def too_large(subject: Subject) -> Finding:
