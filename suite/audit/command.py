@@ -26,7 +26,7 @@ def one(target: str, kind: str | None, config: str, as_json: bool) -> tuple[str,
 
 
 def every(folder: Path, tell: Callable[[str], Any]) -> bool:
-    """Keras' own losses, into audit.json and README.md of a folder; whether all are sound.
+    """Keras' own losses, into audit.json and table.md of a folder; whether all are sound.
 
     On another backend than TensorFlow the files bear its name.
     """

@@ -22,8 +22,8 @@ class Subject:
         kind: what the labels are: "binary" [B, 1] in {0, 1}, "categorical" [B, K] one-hot or soft, "sparse"
             [B] integers, "multilabel" [B, L] in {0, 1}.
         from_logits: whether predictions are logits; else probabilities, behind a sigmoid or a softmax.
-            theory: "cross-entropy" for a multiple of it, as recognised; None where nothing is known.
-            config: constructor arguments; `is_class`: whether it is a `keras.losses.Loss`, not a function.
+        theory: "cross-entropy" for a multiple of it, as recognised; None where nothing is known.
+        config: constructor arguments; `is_class`: whether it is a `keras.losses.Loss`, not a function.
     """
 
     name: str
@@ -41,8 +41,8 @@ class Finding:
 
     Attributes:
         check: its id; `verdict`: passed, failed or not applicable, never silence.
-            at: the smallest input at which it was seen to fail, as a user could type it; "" where it passes.
-            measured, expected: the numbers there; `threshold`: what the difference was held against.
+        at: the smallest input at which it was seen to fail, as a user could type it; "" where it passes.
+        measured, expected: the numbers there; `threshold`: what the difference was held against.
         note: what was examined, or why the check does not apply.
         cause, remedy: in one line each where recognised.
     """
