@@ -1,7 +1,7 @@
 """Label smoothing: a finite optimum, a gradient that is not bounded away from zero, and calibration.
 
 Expect: every identity holds; the chapter's sentence that the gradient is bounded away from zero does not.
-Costs about a minute and a half at the standard scale on two cores.
+Costs a minute at the standard scale on two cores.
 """
 
 from __future__ import annotations
@@ -32,11 +32,7 @@ SETTLED = (0.1, 0.2)  # α of the long training
 LONG = 300  # epochs: until the smoothed optimum is reached to within a few per cent
 EPOCHS = {"digits": 60, "mnist": 15, "fashion_mnist": 15}
 EXAMPLES = {"smoke": 1_000, "standard": 2_500, "full": 60_000}  # at most, to train on and to evaluate
-SIDE = {
-    "smoke": 14,
-    "standard": 14,
-    "full": 28,
-}  # pixels: larger images are averaged, for a quarter of the work
+SIDE = {"smoke": 14, "standard": 14, "full": 28}  # pixels: larger images are averaged, for time
 
 CHECKS = (
     Check(
@@ -158,15 +154,8 @@ THEORIES = (
 
 def units(scale: str) -> list[Unit]:
     seeds = tuple(range(SEEDS[scale]))
-    calibration = units_by_set(
-        "label_smoothing",
-        "train_calibration",
-        SETS,
-        lambda _: seeds,
-        cost=20,
-        examples=EXAMPLES[scale],
-        side=SIDE[scale],
-    )
+    size = {"examples": EXAMPLES[scale], "side": SIDE[scale]}
+    calibration = units_by_set("label_smoothing", "train_calibration", SETS, lambda _: seeds, cost=20, **size)
     return [
         Unit("label_smoothing", "measure_identities"),
         Unit("label_smoothing", "train_long", {}, seeds, ("digits",), cost=25),

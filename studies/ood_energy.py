@@ -89,6 +89,9 @@ DIFFERENCES = {  # what: theirs, ours
     "arithmetic": ("float32, PyTorch", "float32, or bfloat16 with a float32 head on a GPU, Keras"),
     "momentum": ("gradients summed, then scaled by the rate", "scaled by the rate, then summed"),
 }
+TOLD_DIFFERENCES = "Differences: " + "; ".join(
+    f"{what}: theirs {theirs}; ours {ours}" for what, (theirs, ours) in DIFFERENCES.items()
+)
 FULL_ONLY = ("full",)
 
 CHECKS = (
@@ -202,10 +205,7 @@ CHECKS = (
         Check(
             "published" + suffix,
             f"FPR95 (in-distribution positive) of {scored} is within 0.10 of the published {value:.4f} "
-            f"({PUBLISHED_BY}). Differences: "
-            + "; ".join(
-                f"{what}: theirs {theirs}; ours {ours}" for what, (theirs, ours) in DIFFERENCES.items()
-            ),
+            f"({PUBLISHED_BY}). {'Differences as in `published`.' if suffix else TOLD_DIFFERENCES}",
             Equal(margin=0.10),
             rf"\mathrm{{FPR}}_{{95}} = {value}",
             control="in-distribution test examples in place of the outliers",

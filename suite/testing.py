@@ -6,12 +6,13 @@ import inspect
 from collections.abc import Iterable
 from typing import Any
 
+import keras
 import pytest
 
 from suite.audit import scorecard, subjects
 from suite.audit.contract import Check, Finding, Subject, finding_of
 
-UNSERIALISED = ("name", "reduction", "dtype")
+OF_EVERY_LOSS = ("name", "reduction", "dtype")
 
 
 def check_loss(loss: Any, kind: str | None = None, **config: Any) -> None:
@@ -50,10 +51,11 @@ def asserted(check: Check, kind: str | None) -> Any:
 
 
 def subject_of(loss: Any, kind: str | None, **config: Any) -> Subject:
-    if inspect.isclass(loss) or inspect.isfunction(loss):
+    """A loss that was made already is checked as it is: what its `get_config` leaves out is not lost."""
+    if inspect.isclass(loss) or not isinstance(loss, keras.losses.Loss):
         return subjects.subject(name_of(loss), loss, kind, config)
-    told = {name: value for name, value in loss.get_config().items() if name not in UNSERIALISED}
-    return subjects.subject(name_of(loss), type(loss), kind, {**told, **config})
+    told = {name: value for name, value in loss.get_config().items() if name not in OF_EVERY_LOSS}
+    return subjects.subject(name_of(loss), type(loss), kind, {**told, **config}, made=loss)
 
 
 def name_of(loss: Any) -> str:

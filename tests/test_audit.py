@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from keras import ops
 
 from suite import losses
-from suite.audit import scorecard, subjects, theory
+from suite.audit import command, scorecard, subjects, theory
 from suite.audit.contract import Finding, asked
 from suite.cli import cli
 from suite.errors import UsageError
@@ -50,6 +50,17 @@ def stopped(y_true, logits):
 def offset(y_true, logits):
     """It knows the mean of the logits, which no probability does."""
     return losses.categorical_crossentropy(y_true, logits) + 0.01 * ops.mean(logits, -1)
+
+
+def leaning(y_true, logits):
+    """Its gradient does not sum to 0, though its value does not know of shifts."""
+    mean = 0.01 * ops.mean(logits, -1)
+    return losses.categorical_crossentropy(y_true, logits) + mean - ops.stop_gradient(mean)
+
+
+def drifting(y_true, logits):
+    """Its value knows of shifts, though its gradient sums to 0."""
+    return losses.categorical_crossentropy(y_true, logits) + 0.01 * ops.stop_gradient(ops.mean(logits, -1))
 
 
 def lossy(y_true, logits):
@@ -113,6 +124,11 @@ def test_causes_are_told():
     assert "17.0" in findings(clipped)["dead gradient"].at
 
 
+def test_both_halves_of_the_shift_are_looked_at():
+    assert findings(leaning)["shift"].at == "gradient summed over classes"
+    assert findings(drifting)["shift"].at == "1 added to all logits"
+
+
 def test_what_is_no_crossentropy_is_not_held_against_it():
     found = findings(losses.categorical_brier)
     assert found["centre"].verdict == "not applicable"
@@ -161,3 +177,58 @@ def test_check_loss_raises_with_the_scorecard():
 @parametrize_with_checks([losses.CategoricalCrossentropy()])
 def test_checks_inside_pytest(loss, check):
     assert check(loss).verdict in ("passed", "not applicable")
+
+
+class Scaled(keras.losses.Loss):
+    """Right for a factor of 1; `get_config` does not tell the factor."""
+
+    def __init__(self, factor=1.0, reduction="sum_over_batch_size", name=None):
+        super().__init__(name, reduction)
+        self.factor = factor
+
+    def call(self, y_true, y_pred):
+        return self.factor * losses.categorical_crossentropy(y_true, y_pred)
+
+
+def test_a_loss_that_was_made_is_checked_as_it_is():
+    with pytest.raises(AssertionError, match=r"wrong by a factor of 3"):
+        check_loss(Scaled(3.0), "categorical")
+
+
+def test_a_check_inside_pytest_raises_with_the_input():
+    mark = parametrize_with_checks([clipped], "categorical")
+    (check,) = [
+        check for (_, check), name in zip(mark.args[1], mark.kwargs["ids"], strict=True) if "wrong" in name
+    ]
+    with pytest.raises(AssertionError, match=r"cut off at 1e-7"):
+        check(clipped)
+
+
+def printing(y_true, logits):
+    print("heard")
+    return losses.categorical_crossentropy(y_true, logits)
+
+
+def test_what_a_loss_prints_is_told_and_not_shown(capsys):
+    card = scorecard.scorecard(subjects.subject("printing", printing, "categorical", {}), beside=False)
+    assert {each.check for each in card.findings if each.verdict == "failed"} >= {"quiet"}
+    assert "heard" not in capsys.readouterr().out
+
+
+def test_a_focal_loss_stands_beside_one_that_is_not_taken_for_crossentropy():
+    made = subjects.subject("focal", keras.losses.CategoricalFocalCrossentropy, "categorical", {})
+    card = scorecard.scorecard(made)
+    assert "Focal" in card.beside
+    assert {each.check: each.verdict for each in card.theirs}["centre"] == "not applicable"
+
+
+def test_all_losses_of_keras_go_into_a_table_and_a_file(tmp_path, monkeypatch):
+    focal = [each for each in subjects.builtins() if each.config.get("gamma") == 0 and each.kind == "binary"]
+    monkeypatch.setattr(command, "builtins", lambda: focal)
+    heard = []
+    assert not command.every(tmp_path, heard.append)
+    (card,) = json.loads((tmp_path / "audit.json").read_text())
+    assert {each["check"]: each["verdict"] for each in card["checks"]}["finite"] == "failed"
+    table = (tmp_path / "table.md").read_text()
+    assert "gamma=0.0" in table and "NaN" in table.split("## What failed")[1]
+    assert heard[0].split(" of ")[1].startswith(f"{len(scorecard.CHECKS)} checks failed")

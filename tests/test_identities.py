@@ -193,3 +193,16 @@ def test_the_brier_score_of_two_classes_is_twice_the_binary_one() -> None:
     y = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
     binary = value(losses.brier, y[:, :1], z[:, :1] - z[:, 1:])
     np.testing.assert_allclose(value(losses.categorical_brier, y, z), 2 * binary, rtol=1e-13)
+
+
+@pytest.mark.parametrize("alpha", (0.0, 0.1))
+@pytest.mark.parametrize("label", (-100, -1, 5, 2**40, 1.5, np.nan))
+def test_an_impossible_label_makes_its_example_nan_and_no_other(label: float, alpha: float) -> None:
+    rng = np.random.default_rng(0)
+    y, z = rng.integers(0, 5, 4), rng.normal(size=(4, 5))
+    one = np.where(np.arange(len(y)) == 1, label, y)
+    loss = lambda y, z: losses.sparse_categorical_crossentropy(y, z, alpha)  # noqa: E731
+    for each in (value, logit_gradient):
+        found = each(loss, one, z)
+        assert np.isnan(found[1]).all()
+        np.testing.assert_array_equal(np.delete(found, 1, 0), np.delete(each(loss, y, z), 1, 0))

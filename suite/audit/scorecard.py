@@ -14,7 +14,6 @@ import keras
 
 from suite.audit import theory, use
 from suite.audit.contract import Finding, Subject, asked
-from suite.audit.subjects import builtins
 
 CHECKS = (*theory.CHECKS, *use.CHECKS)
 SIGNS = {"passed": "passed", "failed": "FAILED", "not applicable": "–"}
@@ -98,17 +97,11 @@ def examined(subject: Subject) -> tuple[Finding, ...]:
 
 def scorecard(subject: Subject, beside: bool = True) -> Scorecard:
     """All checks on a loss and, beside it, on the nearest one of Keras'."""
-    nearest = standard(subject) if beside else None
-    if nearest is None:
+    if not beside:
         return Scorecard(subject, examined(subject))
+    nearest = use.nearest(subject)
+    nearest = dataclasses.replace(nearest, theory=theory.recognised(nearest))
     return Scorecard(subject, examined(subject), named(nearest), examined(nearest))
-
-
-def standard(subject: Subject) -> Subject | None:
-    """Keras' plain cross-entropy for these labels and predictions."""
-    kind = "binary" if subject.kind == "multilabel" else subject.kind
-    wanted = {"from_logits": subject.from_logits}
-    return next((each for each in builtins() if each.kind == kind and each.config == wanted), None)
 
 
 def to_json(cards: Iterable[Scorecard]) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import functools
 import importlib
 import inspect
+import io
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -62,8 +65,10 @@ def loaded(target: str, kind: str | None = None, config: Mapping[str, Any] | Non
     return subject(target, found, kind, dict(config or {}))
 
 
-def subject(name: str, found: Any, kind: str | None, config: dict[str, Any]) -> Subject:
-    """A subject, with what is not told of it found out.
+def subject(
+    name: str, found: Any, kind: str | None, config: dict[str, Any], made: keras.losses.Loss | None = None
+) -> Subject:
+    """A subject, with what is not told of it found out; `made` is a loss of the class that is there already.
 
     Raises:
         UsageError: as `loaded`.
@@ -72,7 +77,7 @@ def subject(name: str, found: Any, kind: str | None, config: dict[str, Any]) -> 
         raise UsageError(f"A loss is of kind {', '.join(KINDS)}, not '{kind}'.")
     kind = kind or kind_of(name)
     is_class = inspect.isclass(found)
-    make = maker(found, config, is_class)
+    make = maker(found, config, is_class) if made is None else copier(made, config)
     try:
         make()
     except Exception as error:
@@ -83,7 +88,8 @@ def subject(name: str, found: Any, kind: str | None, config: dict[str, Any]) -> 
     told = config.get("from_logits", default(found, "from_logits"))
     from_logits = takes_logits(unknown) if told is None else bool(told)
     known = Subject(name, make, unknown.kind, from_logits, None, config, is_class)
-    return Subject(name, make, unknown.kind, from_logits, recognised(known), config, is_class)
+    with contextlib.redirect_stdout(io.StringIO()):
+        return dataclasses.replace(known, theory=recognised(known))
 
 
 def kind_of(name: str) -> str:
@@ -98,6 +104,19 @@ def maker(found: Any, config: Mapping[str, Any], is_class: bool) -> Callable[...
     if is_class:
         return lambda **changed: found(**{**config, **changed})
     return lambda **changed: functools.partial(found, **{**config, **changed})
+
+
+def copier(made: keras.losses.Loss, config: Mapping[str, Any]) -> Callable[..., Any]:
+    """Copies of a loss; a new one only where a constructor argument is to be another."""
+
+    def make(**changed: Any) -> Any:
+        if set(changed) - {"reduction"}:
+            return type(made)(**{**config, **changed})
+        loss = object.__new__(type(made))  # `copy` would go by way of the config
+        vars(loss).update(vars(made) | changed)
+        return loss
+
+    return make
 
 
 def default(found: Any, argument: str) -> Any:
@@ -115,7 +134,8 @@ def takes_logits(unknown: Subject) -> bool:
     """
     y, z = logits_of(unknown.kind, np.array([-3.0, -5.0]), np.ones(2))
     try:
-        value, _ = gradients(unknown, y, z)
+        with contextlib.redirect_stdout(io.StringIO()):
+            value, _ = gradients(unknown, y, z)
     except Exception:
         return True
     return bool(np.isfinite(value).all() and value[0] != value[1])

@@ -14,33 +14,35 @@ from keras import losses, ops
 from suite.audit.contract import Check, Finding, Subject, passed
 from suite.audit.use.calls import tensors, whole
 from suite.audit.use.inputs import Batch, batch
-from suite.autodiff import differentiated
+from suite.autodiff import differentiated, numbers
+from suite.paths.probing import compiled
 
 SMALL, MIDDLE, LARGE = 32, 512, 8192
 LONG = 0.2  # seconds a call: a loss of pairs of examples is not asked for the large batch
 ROUNDS = 9
-BUILT_IN: dict[tuple[str, bool], tuple[type[keras.losses.Loss], str]] = {  # by kind, and whether focal
-    ("binary", False): (losses.BinaryCrossentropy, "binary_crossentropy"),
-    ("multilabel", False): (losses.BinaryCrossentropy, "binary_crossentropy"),
-    ("categorical", False): (losses.CategoricalCrossentropy, "categorical_crossentropy"),
-    ("sparse", False): (losses.SparseCategoricalCrossentropy, "sparse_categorical_crossentropy"),
-    ("binary", True): (losses.BinaryFocalCrossentropy, "binary_focal_crossentropy"),
-    ("multilabel", True): (losses.BinaryFocalCrossentropy, "binary_focal_crossentropy"),
-    ("categorical", True): (losses.CategoricalFocalCrossentropy, "categorical_focal_crossentropy"),
+PLAIN: dict[str, type[keras.losses.Loss]] = {
+    "binary": losses.BinaryCrossentropy,
+    "multilabel": losses.BinaryCrossentropy,
+    "categorical": losses.CategoricalCrossentropy,
+    "sparse": losses.SparseCategoricalCrossentropy,
+}
+FOCAL: dict[str, type[keras.losses.Loss]] = {
+    "binary": losses.BinaryFocalCrossentropy,
+    "multilabel": losses.BinaryFocalCrossentropy,
+    "categorical": losses.CategoricalFocalCrossentropy,
 }
 
 
 def nearest(subject: Subject) -> Subject:
     """The Keras loss of the same kind of labels and predictions, focal if the subject is."""
-    focal = "focal" in f"{subject.theory} {subject.name}".lower()
-    made, theory = BUILT_IN.get((subject.kind, focal)) or BUILT_IN[subject.kind, False]
+    made = (FOCAL if "focal" in subject.name.lower() else PLAIN).get(subject.kind, PLAIN[subject.kind])
     config = {"from_logits": subject.from_logits}
     return Subject(
         name=f"keras.losses:{made.__name__}",
         make=lambda **arguments: made(**{**config, **arguments}),
         kind=subject.kind,
         from_logits=subject.from_logits,
-        theory=theory,
+        theory=None,
         config=config,
     )
 
@@ -63,7 +65,7 @@ def cost(subject: Subject) -> Finding:
     said, ratio = [], float("nan")
     for size in (SMALL, largest(subject)):
         given = repeated(subject, size)
-        times = timed([compiled(each, given) for each in (whole(subject), *rivals.values())])
+        times = timed([ready(each, given) for each in (whole(subject), *rivals.values())])
         ratios = [
             statistics.median(own / other for own, other in zip(times[0], t, strict=True)) for t in times[1:]
         ]
@@ -76,7 +78,7 @@ def cost(subject: Subject) -> Finding:
 
 def largest(subject: Subject) -> int:
     """The large batch, unless it would take too long were the cost quadratic in the examples."""
-    run = compiled(whole(subject), repeated(subject, MIDDLE))
+    run = ready(whole(subject), repeated(subject, MIDDLE))
     run()
     return LARGE if once(run) * (LARGE / MIDDLE) ** 2 < LONG else MIDDLE
 
@@ -86,22 +88,12 @@ def repeated(subject: Subject, size: int) -> Batch:
     return given.rows(np.arange(size) % len(given.y))
 
 
-def compiled(loss: Callable[[Any, Any], Any], given: Batch) -> Callable[[], Any]:
-    """Value and gradient by the predictions, compiled where the backend compiles, ready to be called."""
+def ready(loss: Callable[[Any, Any], Any], given: Batch) -> Callable[[], Any]:
+    """Value and gradient by the predictions, compiled where the backend compiles by default."""
     y, x = tensors(given)
-    both = differentiated(lambda x: (loss(y, x),))
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        run = tf.function(both, autograph=False)
-        return lambda: [np.asarray(part) for part in run(x)]
-    if backend == "jax":
-        import jax
-
-        run = jax.jit(both)
-        return lambda: [part.block_until_ready() for part in run(x)]
-    return lambda: both(x)
+    mode = "eager" if keras.backend.backend() == "torch" else "graph"
+    run = compiled(differentiated(lambda x: (loss(y, x),)), x, mode)
+    return lambda: [numbers(part) for part in run(x)]
 
 
 def timed(calls: list[Callable[[], Any]]) -> list[list[float]]:
