@@ -64,7 +64,7 @@ def test_every_difference_of_protocol_is_printed_once() -> None:
     softmax, energy, tuned = OURS[:3]
     for what, (theirs, ours) in study.DIFFERENCES.items():
         assert what in tuned.statement and theirs in tuned.statement and ours in tuned.statement
-    assert all(f"as in `{tuned.id}`" in check.statement for check in (softmax, energy))
+    assert all(f"with the check {tuned.id}" in check.statement for check in (softmax, energy))
     assert all(isinstance(check.criterion, Equal) for check in (softmax, energy, tuned))
     traps = " ".join(map(" ".join, study.DIFFERENCES.values()))
     assert all(told in traps for told in ("swapped", "opposite convention", "resampled", "withdrawn"))
