@@ -205,7 +205,8 @@ CHECKS = (
         Check(
             "published" + suffix,
             f"FPR95 (in-distribution positive) of {scored} is within 0.10 of the published {value:.4f} "
-            f"({PUBLISHED_BY}). {'Differences as told with the check published.' if suffix else TOLD_DIFFERENCES}",
+            f"({PUBLISHED_BY}). "
+            + ("Differences as told with the check published." if suffix else TOLD_DIFFERENCES),
             Equal(margin=0.10),
             rf"\mathrm{{FPR}}_{{95}} = {value}",
             control="in-distribution test examples in place of the outliers",
