@@ -31,7 +31,7 @@ SEEDS = {"smoke": 8, "standard": 16, "full": 64}
 COST_SEEDS = {"smoke": 512, "standard": 1024, "full": 4096}  # an excess of chance alone needs many seeds
 FEW = 64  # of them for a control that is far off
 BARE_SPLITS = 256  # of real labels without features
-SPLITS = {"emotions": 384, "yeast": 32, "goemotions": 32}  # more where few examples are held out
+SPLITS = {"emotions": 192, "yeast": 32, "goemotions": 32}  # more where few examples are held out
 STRENGTHS = (0.5, 0.7, 0.9, 1.0)  # the weakest has 0.03 nats: more than the margin, or no control could fail
 REVEALED = (0.25, 0.5, 0.75, 1.0)
 LABELS = (2, 3, 4, 5)
@@ -177,7 +177,7 @@ def units(scale: str) -> list[Unit]:
             name, "train_frequencies", ("digits", *FREQUENT), lambda _: tuple(range(BARE_SPLITS)), cost=3
         ),
         Unit(name, "train_tags", {}, seeds, ("digits",), cost=10),
-        *units_by_set(name, "train_sets", tuple(FREQUENT), lambda each: tuple(range(SPLITS[each])), cost=6),
+        *units_by_set(name, "train_sets", tuple(FREQUENT), lambda each: tuple(range(SPLITS[each])), cost=12),
     ]
 
 

@@ -227,9 +227,9 @@ def train_focus(seeds: tuple[int, ...], name: str, examples: int) -> pd.DataFram
     given = data.load(name)
     x, y = given.x_train[:examples], given.y_train[:examples] % 2
     shuffled = np.stack([np.random.default_rng(seed).permutation(y) for seed in seeds])
-    claim = focus_rows(seeds, name, "claim", x, y)
-    control = focus_rows(seeds, name, "control", np.broadcast_to(x, (len(seeds), *x.shape)), shuffled)
-    return pd.concat([claim, control])
+    return pd.concat(
+        [focus_rows(seeds, name, "claim", x, y), focus_rows(seeds, name, "control", x, shuffled)]
+    )
 
 
 def focus_rows(seeds: tuple[int, ...], name: str, arm: str, x: np.ndarray, y: np.ndarray) -> pd.DataFrame:

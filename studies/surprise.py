@@ -8,6 +8,7 @@ until something else has units too: a penalty, or Adam's ε. Costs half a minute
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import mpmath
 import numpy as np
@@ -29,9 +30,13 @@ CLAIM = Claim(
     "penalty's coefficient and Adam's ε too.",
 )
 
-SEEDS = {"smoke": 8, "standard": 128, "full": 128}  # Adam's ε moves each by another amount
+SEEDS = {
+    "SGD": {"smoke": 8, "standard": 32, "full": 128},
+    "Adam": {"smoke": 8, "standard": 128, "full": 128},  # its ε moves each by another amount
+}
 DTYPES = ("float64", "float32")
 LN2 = math.log(2)
+Run = tuple[Any, float, float, float]  # an optimiser, its rate, ln of the loss's base, an L2 penalty
 TINY = 10.0 ** -np.array([1, 2, 5, 7, 10, 20, 30])  # probabilities that float32 and float64 can both hold
 LOGITS = -np.array([1, 10, 16, 50, 100, 1e3, 1e4])
 BUILT_IN = tuple(
@@ -156,12 +161,17 @@ THEORIES = (Theory("surprise", surprise, surprise_by_integration, [(0.1,), (0.01
 
 
 def units(scale: str) -> list[Unit]:
-    seeds = tuple(range(SEEDS[scale]))
+    training = [
+        Unit(
+            "surprise", "train_bases", {"optimiser": each}, tuple(range(counts[scale])), ("digits",), cost=15
+        )
+        for each, counts in SEEDS.items()
+    ]
     return [
         *path_units(scale, backends=("tensorflow",)),
         Unit("surprise", "measure_values"),
         Unit("surprise", "measure_shares", {}, (), ("digits",)),
-        Unit("surprise", "train_bases", {}, seeds, ("digits",), cost=8),
+        *training,
     ]
 
 
@@ -288,20 +298,9 @@ def shares(loss, y: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return size / size.sum(), size
 
 
-def train_bases(seeds: tuple[int, ...]) -> pd.DataFrame:
+def train_bases(seeds: tuple[int, ...], optimiser: str) -> pd.DataFrame:
     """How far base 2 ends from base e, relative to the way from the start: [R] each."""
-    sgd, adam = keras.optimizers.SGD, keras.optimizers.Adam
-    exact = lambda rate: adam(rate, epsilon=1e-12)  # noqa: E731
-    base_e = lambda made, rate, penalty=0.0: (made, rate, 1.0, penalty)  # noqa: E731
-    base_2 = lambda made, rate, penalty=0.0: (made, rate, LN2, penalty)  # noqa: E731
-    penalised, careless = base_e(sgd, RATE, PENALTY), base_2(sgd, RATE, PENALTY / LN2)
-    compared = {  # base e; base 2 as claimed; the control
-        "base_sgd": (base_e(sgd, RATE), base_2(sgd, RATE * LN2), base_2(sgd, RATE)),
-        "base_penalty": (penalised, base_2(sgd, RATE * LN2, PENALTY), careless),
-        "base_penalty_divided": (penalised, base_2(sgd, RATE * LN2, PENALTY / LN2), careless),
-    }
-    for check, made in (("base_adam", adam), ("base_adam_epsilon", exact)):
-        compared[check] = base_e(made, ADAM_RATE), base_2(made, ADAM_RATE), base_2(made, ADAM_RATE * LN2)
+    compared = under_sgd() if optimiser == "SGD" else under_adam()
     everything = dict.fromkeys(run for runs in compared.values() for run in runs)
     weights = {run: trained(seeds, *run) for run in everything}
     start = replicates.Replicates(models.perceptron(64, [32], 10), seeds).get_weights()
@@ -312,6 +311,27 @@ def train_bases(seeds: tuple[int, ...]) -> pd.DataFrame:
         for check, (natural, *both) in compared.items()
         for arm, run in zip(("claim", "control"), both, strict=True)
     )
+
+
+def under_sgd() -> dict[str, tuple[Run, ...]]:
+    """By check: base e; base 2 as claimed; the control."""
+    sgd = keras.optimizers.SGD
+    plain, penalised = (sgd, RATE, 1.0, 0.0), (sgd, RATE, 1.0, PENALTY)
+    careless = sgd, RATE, LN2, PENALTY / LN2
+    return {
+        "base_sgd": (plain, (sgd, RATE * LN2, LN2, 0.0), (sgd, RATE, LN2, 0.0)),
+        "base_penalty": (penalised, (sgd, RATE * LN2, LN2, PENALTY), careless),
+        "base_penalty_divided": (penalised, (sgd, RATE * LN2, LN2, PENALTY / LN2), careless),
+    }
+
+
+def under_adam() -> dict[str, tuple[Run, ...]]:
+    """The same, with Keras' ε and with one too small to matter."""
+    adam = keras.optimizers.Adam
+    exact = lambda rate: adam(rate, epsilon=1e-12)  # noqa: E731
+    made = {"base_adam": adam, "base_adam_epsilon": exact}
+    bases = ((ADAM_RATE, 1.0), (ADAM_RATE, LN2), (ADAM_RATE * LN2, LN2))
+    return {check: tuple((each, *base, 0.0) for base in bases) for check, each in made.items()}
 
 
 def trained(seeds: tuple[int, ...], made, rate: float, divisor: float, penalty: float) -> list[np.ndarray]:

@@ -99,8 +99,8 @@ def lines(total: int) -> Callable[..., None]:
 
 def tell_finished(request: Request, finished: Finished) -> None:
     """Verdicts on the output, shortcomings on the error stream."""
-    for name, word in finished.verdicts.items():
-        click.echo(f"{verdict(word)}{name}")
+    for name, study in finished.studies.items():
+        click.echo(f"{verdict(study.verdict)}{name}")
     done = finished.outcome
     click.echo(
         f"{done.finished} units run, {done.reused} reused. "

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,26 +17,41 @@ from suite.files import discard, write_atomically
 from suite.plan import Plan, Request
 
 if TYPE_CHECKING:
+    from suite.claims import Unit
     from suite.runner import Outcome
 
 UNIMPORTANT = ("git", "seconds")  # they differ from run to run although nothing else was found
 
 
-@dataclass
-class Finished:
-    """What came of a request.
+@dataclass(frozen=True)
+class Concluded:
+    """What came of a study.
 
     Attributes:
-        outcome: what the runner did.
-        verdicts: of each study.
+        verdict: of the study.
         invalid: checks whose control did not fail, each with the reason.
         faults: tables and figures that could not be made.
     """
 
+    verdict: str
+    invalid: list[str]
+    faults: list[str]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What came of a request: what the runner did, and each study."""
+
     outcome: Outcome
-    verdicts: dict[str, str] = field(default_factory=dict)
-    invalid: list[str] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)
+    studies: dict[str, Concluded]
+
+    @property
+    def invalid(self) -> list[str]:
+        return [line for study in self.studies.values() for line in study.invalid]
+
+    @property
+    def faults(self) -> list[str]:
+        return [line for study in self.studies.values() for line in study.faults]
 
     @property
     def sound(self) -> bool:
@@ -75,9 +93,16 @@ def run(request: Request, work: Plan, progress: Any = None) -> Finished:
     """
     from suite import report, runner
 
-    finished = Finished(runner.run(work.all_units, request.store, request.jobs, progress))
-    for name in work.studies:
-        conclude(request, work, name, finished)
+    with beside(request, work) as concluding:
+
+        def tell(unit: Unit, *told: Any) -> None:
+            concluding.done(unit)
+            if progress:
+                progress(unit, *told)
+
+        outcome = runner.run(work.all_units, request.store, request.jobs, tell)
+        found = concluding.results()
+    finished = Finished(outcome, found)
     written = [*report.write_report(request.results), *outputs(request)]
     if finished.sound:
         stamp.write(request, work.read, written)
@@ -88,7 +113,42 @@ def outputs(request: Request) -> list[Path]:
     return [file for place in places(request) for file in sorted(place.iterdir()) if file.is_file()]
 
 
-def conclude(request: Request, work: Plan, name: str, finished: Finished) -> None:
+class Concluding:
+    """Concludes each study when its last unit is done, in a thread beside the workers.
+
+    The process that waits for them has little else to do. It is one thread: Matplotlib's state is for one.
+    """
+
+    def __init__(self, thread: ThreadPoolExecutor, conclude: Callable[[str], Concluded], work: Plan):
+        self.submit = lambda name: thread.submit(conclude, name)
+        self.left = {name: list(units) for name, units in work.units.items()}
+        self.studies: dict[str, Future[Concluded]] = {}
+
+    def done(self, unit: Unit) -> None:
+        for name, left in self.left.items():
+            if unit in left:
+                left.remove(unit)
+                if not left:
+                    self.studies[name] = self.submit(name)
+
+    def results(self) -> dict[str, Concluded]:
+        """In the order of the plan, waiting for them; a study that had no units is concluded now."""
+        for name in self.left:
+            if name not in self.studies:
+                self.studies[name] = self.submit(name)
+        return {name: self.studies[name].result() for name in self.left}
+
+
+@contextlib.contextmanager
+def beside(request: Request, work: Plan) -> Iterator[Concluding]:
+    thread = ThreadPoolExecutor(1)
+    try:
+        yield Concluding(thread, lambda name: conclude(request, work, name), work)
+    finally:
+        thread.shutdown(cancel_futures=True)
+
+
+def conclude(request: Request, work: Plan, name: str) -> Concluded:
     """From the saved rows of a study to its verdict, table and figure."""
     from suite import results, store, verdicts
 
@@ -103,18 +163,19 @@ def conclude(request: Request, work: Plan, name: str, finished: Finished) -> Non
         "level": level,
     }
     told = settled(request.results / name / results.FILE, results.record(name, study, judged, told))
-    finished.verdicts[name] = judged["verdict"]
-    finished.invalid += [
+    invalid = [
         f"{name}/{check['id']}: {check['reason']}"
         for check in judged["checks"]
         if check["verdict"] == "invalid"
     ]
+    faults: list[str] = []
     try:
         results.write_study(request.results, name, study, rows, judged, told)
     except UsageError:
         raise
     except CrosscheckError as fault:
-        finished.faults.append(str(fault))
+        faults.append(str(fault))
+    return Concluded(judged["verdict"], invalid, faults)
 
 
 def settled(file: Path, fresh: dict[str, Any]) -> dict[str, Any]:

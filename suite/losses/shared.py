@@ -83,7 +83,8 @@ class LogitLoss(keras.losses.Loss):
             are by Keras' own loss.
 
     Raises:
-        ValueError: for a `label_smoothing` outside [0, 1].
+        ValueError: for a `label_smoothing` outside [0, 1]; when called, for predictions without an axis of
+            labels or classes, [B], whose mean over the last axis would be taken over the examples.
     """
 
     function: ClassVar[Callable[..., Any]]
@@ -102,6 +103,8 @@ class LogitLoss(keras.losses.Loss):
         self.label_smoothing = label_smoothing
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
+        if len(y_pred.shape) < 2:
+            raise ValueError(f"Logits {tuple(y_pred.shape)} lack an axis: reshape one an example to [B, 1].")
         return type(self).function(y_true, y_pred, self.label_smoothing)
 
     def get_config(self) -> dict[str, Any]:
