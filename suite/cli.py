@@ -1,13 +1,14 @@
 """The command line: `crosscheck`, or `python -m suite`. Whatever is heavy is imported inside a command.
 
 Exit codes: 0 done; 1 something fell short (a unit failed, a check is invalid, `verify` found drift);
-2 the request cannot be met; 130 interrupted. A claim that fails is a finding, and no error.
+2 the request cannot be met; 130 interrupted, 143 terminated. A claim that fails is a finding, and no error.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -18,24 +19,42 @@ import click
 import studies
 import suite
 from suite import console
+from suite.arguments import (
+    BUILD,
+    FOLDER,
+    RESULTS,
+    gpu_option,
+    jobs_option,
+    json_option,
+    known,
+    known_sets,
+    loud_option,
+    named_studies,
+    results_folder,
+    results_option,
+    seeds_option,
+    starting,
+    store_option,
+)
 from suite.claims import BACKENDS, SCALES
 from suite.errors import CrosscheckError, UsageError
 
 if TYPE_CHECKING:
+    from suite.pipeline import Finished
     from suite.plan import Request
 
-INTERRUPTED = 130
-FOLDER = click.Path(path_type=Path)
-RESULTS = Path("results")
-LOOK = Path("build/smoke")  # a quick look never replaces the reference
+INTERRUPTED, TERMINATED = 130, 143
+SHELLS = ("bash", "zsh", "fish")
 
 
 def main() -> NoReturn:
     """Run the command line and leave with its exit code; a mistake costs one line and no traceback."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1 or os.environ.get("CROSSCHECK_DEBUG", "") not in ("", "0")
+    colour = False if os.environ.get("NO_COLOR") else None  # None: only where it can be shown
+    signal.signal(signal.SIGTERM, terminate)
     try:
-        sys.exit(cli(arguments, prog_name="crosscheck", standalone_mode=False) or 0)
+        sys.exit(cli(arguments, prog_name="crosscheck", standalone_mode=False, color=colour) or 0)
     except (KeyboardInterrupt, click.Abort):
         console.complain("Interrupted. What is finished is kept: the same command goes on from there.")
         sys.exit(INTERRUPTED)
@@ -47,6 +66,12 @@ def main() -> NoReturn:
             traceback.print_exc()
         console.complain(explained(error))
         sys.exit(getattr(error, "exit_code", 1))
+
+
+def terminate(*_: Any) -> NoReturn:
+    """What a batch system or `timeout` sends: leave in order, so that no worker stays behind."""
+    console.complain("Terminated. What is finished is kept: the same command goes on from there.")
+    sys.exit(TERMINATED)
 
 
 def explained(error: Exception) -> str:
@@ -66,29 +91,12 @@ def explained(error: Exception) -> str:
 @click.version_option(suite.__version__, message="crosscheck %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error (or set CROSSCHECK_DEBUG=1).")
 def cli(debug: bool) -> None:
-    """Which textbook claims about cross-entropy hold in real Keras, where exactly, and how sure are we?"""
+    """Which textbook claims about cross-entropy hold in real Keras, where exactly, and how sure are we?
 
-
-results_option = click.option(
-    "--results", type=FOLDER, default=RESULTS, show_default=True, help="Folder of verdicts, figures, report."
-)
-store_option = click.option(
-    "--store", type=FOLDER, default=Path(".store"), show_default=True, help="Folder of saved rows."
-)
-jobs_option = click.option(
-    "--jobs", type=click.IntRange(min=1), help="Worker processes; as many as fit if not given."
-)
-gpu_option = click.option(
-    "--gpu", is_flag=True, envvar="GPU", help="Let the backend see accelerators; otherwise they stay hidden."
-)
-named_studies = click.argument("names", metavar="[STUDY]...", nargs=-1)
-
-
-def known(names: tuple[str, ...]) -> tuple[str, ...]:
-    """The named studies in the order of the register; all where none is named."""
-    for name in set(names) - set(studies.NAMES):
-        studies.load(name)  # refuses, and suggests the nearest name
-    return tuple(name for name in studies.NAMES if name in (names or studies.NAMES))
+    Completion of commands, studies and options: `crosscheck completion bash` prints a script for the shell
+    (bash, zsh or fish) and says where it goes. Colour is used in a terminal only, and never where NO_COLOR is
+    set.
+    """
 
 
 def show_accelerators(gpu: bool) -> None:
@@ -96,25 +104,44 @@ def show_accelerators(gpu: bool) -> None:
     os.environ["GPU"] = "1" if gpu else "0"
 
 
-def meet(request: Request) -> int:
-    """Run a request and tell what came of it; the exit code."""
+def meet(request: Request, voice: console.Voice) -> Finished:
+    """Have a request met, telling of the progress as loud as asked."""
     from suite import pipeline, plan
 
     work = plan.make(request)
-    console.tell_plan(work)
-    with console.progress(work.all_units) as progress:
-        finished = pipeline.run(request, work, progress)
-    console.tell_finished(request, finished)
-    return 0 if finished.sound else 1
+    voice.tell_plan(work)
+    with voice.progress(work.all_units) as progress:
+        return pipeline.run(request, work, progress)
 
 
 @cli.command("list")
+@named_studies
 @results_option
-def list_(results: Path) -> None:
-    """The claims, each with its verdict where it has been judged."""
-    for name in studies.NAMES:
-        verdict = console.recorded_verdict(results / name / "verdict.json")
-        click.echo(f"{console.verdict(verdict)}{name:24}{studies.load(name).CLAIM.title}")
+@json_option
+def list_(names: tuple[str, ...], results: Path, as_json: bool) -> None:
+    """The claims, each with its verdict where it has been judged. STUDY may be a pattern: 'ood_*'."""
+    found = [console.listed(name, studies.load(name).CLAIM.title, results) for name in known(names)]
+    console.tell_list(found, as_json)
+
+
+@cli.command()
+@click.argument(
+    "name", metavar="STUDY", shell_complete=lambda context, parameter, text: starting(studies.NAMES, text)
+)
+@results_option
+@click.option("--open", "opened", is_flag=True, help="Open the figure, where there is a display.")
+@json_option
+def show(name: str, results: Path, opened: bool, as_json: bool) -> int:
+    """The claim of STUDY, its formula, its verdict check by check with intervals, and where its figure is."""
+    from suite import showing
+    from suite.results import FILE, read
+
+    study, place = studies.load(name), results / name
+    record = read(place / FILE) if (place / FILE).exists() else None
+    figure = showing.figure_of(place)
+    tell = showing.tell_record if as_json else showing.tell_study
+    tell(name, study, record, figure)
+    return showing.launch(figure) if opened else 0
 
 
 @cli.command()
@@ -122,21 +149,44 @@ def list_(results: Path) -> None:
 @click.option("--scale", type=click.Choice(SCALES), default="standard", show_default=True)
 @click.option("--backend", type=click.Choice(BACKENDS), default="tensorflow", show_default=True)
 @click.option("--data", multiple=True, metavar="NAME", help="Use only this data set; may be repeated.")
+@seeds_option
 @gpu_option
-@click.option("--results", type=FOLDER, help=f"Folder of the results. [default: {RESULTS}; smoke: {LOOK}]")
+@click.option(
+    "--results",
+    type=FOLDER,
+    help=f"Folder of the results. [default: {RESULTS}; {BUILD}/smoke, {BUILD}/standard-N-seeds, …]",
+)
 @store_option
 @jobs_option
-def run(names: tuple[str, ...], gpu: bool, scale: str, results: Path | None, **options: Any) -> int:
-    """Train, measure, judge and report the named STUDIES, or all. What is finished is not done again."""
+@json_option
+@loud_option
+def run(
+    names: tuple[str, ...],
+    gpu: bool,
+    scale: str,
+    seeds: int | None,
+    results: Path | None,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    **options: Any,
+) -> int:
+    """Train, measure, judge and report the named STUDIES, or all; what is finished is not done again.
+
+    STUDY may be a pattern: `crosscheck run 'ood_*' --seeds 64`.
+    """
     from suite import pipeline, plan
 
     show_accelerators(gpu)
-    folder = results or (LOOK if scale == "smoke" else RESULTS)
-    request = plan.Request(known(names), scale=scale, results=folder, **options)
+    voice = console.Voice(quiet, verbose, as_json)
+    folder = results_folder(results, scale, seeds)
+    request = plan.Request(known(names), scale=scale, results=folder, seeds=seeds, **options)
     if pipeline.up_to_date(request):
-        click.echo(f"Nothing to do: {folder} is up to date ({len(request.names)} studies, scale {scale}).")
+        voice.tell_up_to_date(request)
         return 0
-    return meet(request)
+    finished = meet(request, voice)
+    voice.tell_finished(request, finished)
+    return 0 if finished.sound else 1
 
 
 @cli.command()
@@ -152,32 +202,50 @@ def report(results: Path) -> None:
 @cli.command()
 @named_studies
 @click.option("--reference", type=FOLDER, default=RESULTS, show_default=True, help="What to compare with.")
-@click.option("--against", type=FOLDER, help="Compare with this results folder, and run nothing.")
+@click.option(
+    "--against", type=FOLDER, multiple=True, help="Compare with this results folder, and run nothing."
+)
 @click.option("--scratch", type=FOLDER, help="Run in this folder and keep it; else in a temporary one.")
+@click.option("--out", type=FOLDER, metavar="PATH", help="Write the comparison to PATH.md and PATH.json.")
 @gpu_option
 @jobs_option
+@json_option
+@loud_option
 def verify(
     names: tuple[str, ...],
     reference: Path,
-    against: Path | None,
+    against: tuple[Path, ...],
     scratch: Path | None,
+    out: Path | None,
     gpu: bool,
     jobs: int | None,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
 ) -> int:
-    """Run afresh, at the reference's scale, and compare verdict by verdict and estimate by estimate."""
-    from suite import rerun
-    from suite.verify import changes, compare, left_out
+    """Run afresh, at the reference's scale, and compare verdict by verdict and estimate by estimate.
+
+    Two machines, two backends, two versions: `--against FOLDER` compares results that are there already, and
+    may be repeated. Exit code 1 where something moved, or came out different when drawn again from its rows.
+    """
+    from suite import drift, rerun
 
     show_accelerators(gpu)
-    then = rerun.recorded(reference, known(names) if names else ())
+    chosen = known(names) if names else ()
+    then = rerun.recorded(reference, chosen)
     if against:
-        now = rerun.recorded(against, names)
+        runs: list[Any] = [(str(folder), rerun.recorded(folder, chosen)) for folder in against]
     else:
+        voice = console.Voice(quiet, verbose, as_json)
         with rerun.empty_folder(scratch) as folder:
-            now = rerun.afresh(then, folder, jobs, meet)
-    lines = compare(then, now)
-    console.tell_drift(lines, changes(then, now), left_out(then, now))
-    return 1 if any(line.drift for line in lines) else 0
+            now = rerun.afresh(then, folder, jobs, lambda request: meet(request, voice))
+            runs = [("a fresh run", now, rerun.redrawn(then, folder))]
+    found = [drift.between(str(reference), then, *run) for run in runs]
+    if as_json or not quiet or not all(each.sound for each in found):
+        drift.tell(found, as_json)
+    if out:
+        drift.write(found, out)
+    return 0 if all(each.sound for each in found) else 1
 
 
 @cli.command()
@@ -237,9 +305,12 @@ def audit(target: str | None, kind: str | None, config: str, backend: str, as_js
 
 
 @cli.command()
-@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.argument(
+    "names", metavar="[NAME]...", nargs=-1, shell_complete=lambda context, parameter, text: known_sets(text)
+)
 @click.option("--from", "source", type=FOLDER, help="Prepare from original files in FOLDER/NAME, offline.")
-def data(names: tuple[str, ...], source: Path | None) -> None:
+@json_option
+def data(names: tuple[str, ...], source: Path | None, as_json: bool) -> None:
     """Fetch and prepare data sets by NAME; without a name, list them."""
     from suite import data as sets
 
@@ -249,8 +320,22 @@ def data(names: tuple[str, ...], source: Path | None) -> None:
         sets.lookup(name)
     for name in names:
         sets.prepare(name, source)
-        click.echo(f"{name} is prepared in {sets.data_dir()}.")
-    if not names:
-        for name, entry in sets.CATALOGUE.items():
-            there = "prepared" if sets.prepared(name) else "not prepared"
-            click.echo(f"{name:16}{entry.version:10}{there:14}{entry.licence}")
+        if not as_json:
+            click.echo(f"{name} is prepared in {sets.data_dir()}.")
+    if as_json or not names:
+        console.tell_sets({name: sets.CATALOGUE[name] for name in names or sets.CATALOGUE}, as_json)
+
+
+@cli.command()
+@click.argument("shell", type=click.Choice(SHELLS))
+def completion(shell: str) -> None:
+    """Print the script that completes commands, studies and options in SHELL.
+
+    bash: `eval "$(crosscheck completion bash)"` in ~/.bashrc; zsh: the same with zsh in ~/.zshrc;
+    fish: `crosscheck completion fish > ~/.config/fish/completions/crosscheck.fish`.
+    """
+    from click.shell_completion import get_completion_class
+
+    kind = get_completion_class(shell)
+    assert kind
+    click.echo(kind(cli, {}, "crosscheck", "_CROSSCHECK_COMPLETE").source())

@@ -158,6 +158,7 @@ def conclude(request: Request, work: Plan, name: str) -> Concluded:
     judged = verdicts.judge_study(study, rows, level, work.absent, request.scale)
     told = {
         **provenance.circumstances(work.units[name], request.scale, request.backend, seconds),
+        **({"seed_count": request.seeds} if request.seeds else {}),  # asked for, in place of the study's own
         "error_rate": verdicts.ERROR_RATE,
         "intervals": verdicts.interval_count(everything),
         "level": level,

@@ -21,6 +21,7 @@ class Request:
     Attributes:
         names: studies; `data`: the only data sets to use, or empty for whichever are prepared.
         jobs: worker processes; None leaves the choice to the runner.
+        seeds: how many every measurement with seeds takes; None leaves the choice to the studies.
     """
 
     names: tuple[str, ...]
@@ -30,6 +31,7 @@ class Request:
     backend: str = "tensorflow"
     data: tuple[str, ...] = ()
     jobs: int | None = None
+    seeds: int | None = None
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,8 @@ def make(request: Request) -> Plan:
     require_backend(request.backend)
     chosen = {name: studies.load(name) for name in request.names}
     asked = {
-        name: with_backend(study.units(request.scale), request.backend) for name, study in chosen.items()
+        name: with_backend(with_seeds(study.units(request.scale), request.seeds), request.backend)
+        for name, study in chosen.items()
     }
     read = {name for units in asked.values() for unit in units for name in unit.data}
     present = asked_for(request.data, read) if request.data else prepared(read)
@@ -87,6 +90,29 @@ def make(request: Request) -> Plan:
 def with_backend(units: Iterable[Unit], backend: str) -> list[Unit]:
     """The units on this backend, save those that belong to one."""
     return [unit if unit.pinned else dataclasses.replace(unit, backend=backend) for unit in units]
+
+
+def with_seeds(units: Iterable[Unit], count: int | None) -> list[Unit]:
+    """The units with seeds 0 to `count` − 1 wherever they have seeds at all; as they are without a count.
+
+    Units alike in all but their seeds share those of one measurement, and go on sharing them in such parts.
+    """
+    measurements: dict[str, list[Unit]] = {}
+    for unit in units:
+        measurements.setdefault(repr(dataclasses.replace(unit, seeds=())), []).append(unit)
+    return [unit for alike in measurements.values() for unit in reseeded(alike, count)]
+
+
+def reseeded(alike: list[Unit], count: int | None) -> list[Unit]:
+    first = alike[0]
+    if count is None or not first.seeds:
+        return alike
+    size = count if len(alike) == 1 else len(first.seeds)
+    seeds = [tuple(range(start, min(start + size, count))) for start in range(0, count, size)]
+    return [
+        dataclasses.replace(first, seeds=part, cost=first.cost * len(part) / len(first.seeds))
+        for part in seeds
+    ]
 
 
 def is_installed(backend: str) -> bool:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 from suite import pipeline, plan
-from suite.errors import UsageError
+from suite.errors import CrosscheckError, UsageError
 from suite.verify import Verdicts
 
 
@@ -29,14 +31,16 @@ def recorded(folder: Path, names: Collection[str] = ()) -> dict[str, Any]:
 
 
 def requests(reference: Verdicts, folder: Path, jobs: int | None) -> list[plan.Request]:
-    """One request for each scale and backend that the reference was made with; usually a single one."""
-    kinds: dict[tuple[str, str], list[str]] = {}
+    """One request for each scale, backend and count of seeds of the reference; usually a single one."""
+    kinds: dict[tuple[str, str, int | None], list[str]] = {}
     for name, record in reference.items():
         made = record["provenance"]
-        kinds.setdefault((made["scale"], made["backend"]), []).append(name)
+        kinds.setdefault((made["scale"], made["backend"], made.get("seed_count")), []).append(name)
     return [
-        plan.Request(tuple(names), folder / "results", folder / "store", scale, backend, jobs=jobs)
-        for (scale, backend), names in kinds.items()
+        plan.Request(
+            tuple(names), folder / "results", folder / "store", scale, backend, jobs=jobs, seeds=seeds
+        )
+        for (scale, backend, seeds), names in kinds.items()
     ]
 
 
@@ -67,3 +71,36 @@ def afresh(
         pipeline.require_writable(request.results)
         meet(request)
     return recorded(folder / "results")
+
+
+def redrawn(reference: Verdicts, folder: Path) -> list[str]:
+    """Tables and figures of a fresh run that differ when another process draws them from the same rows.
+
+    Another process, so that the order of sets and whatever else is fixed when Python starts may show.
+
+    Raises:
+        CrosscheckError: they could not be drawn again.
+    """
+    for request in requests(reference, folder, None):
+        command = [sys.executable, "-m", "suite", "run", *request.names, "--quiet", "--store", request.store]
+        command += ["--results", folder / "again", "--scale", request.scale, "--backend", request.backend]
+        command += ["--seeds", str(request.seeds)] if request.seeds else []
+        ran = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+        if ran.returncode == UsageError.exit_code:
+            raise CrosscheckError(f"Tables and figures could not be drawn again: {ran.stderr.strip()}")
+    return differing(folder / "results", folder / "again")
+
+
+def differing(one: Path, other: Path) -> list[str]:
+    """Tables and figures whose bytes are not the same in two results folders, or that one of them lacks."""
+    found = {
+        path.relative_to(side)
+        for side in (one, other)
+        for kind in ("table", "figure")
+        for path in side.glob(f"*/{kind}.*")
+    }
+    return [str(path) for path in sorted(found) if content(one / path) != content(other / path)]
+
+
+def content(file: Path) -> bytes | None:
+    return file.read_bytes() if file.is_file() else None

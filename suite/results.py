@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from suite import figures, schema, tables
+from suite import schema
 from suite.errors import CrosscheckError, UsageError
 from suite.files import write_atomically
 
@@ -54,6 +54,8 @@ def write_study(
 
 
 def tabulated(study: Study, rows: pd.DataFrame, place: Path) -> list[CrosscheckError]:
+    from suite import tables  # with pandas, which reading verdicts does without
+
     try:
         table = study.table(rows)
     except Exception as error:  # the study's own code, faced with rows that a failed unit left out
@@ -63,6 +65,8 @@ def tabulated(study: Study, rows: pd.DataFrame, place: Path) -> list[CrosscheckE
 
 
 def drawn(study: Study, rows: pd.DataFrame, place: Path) -> list[CrosscheckError]:
+    from suite import figures
+
     with figures.theme():
         try:
             figure = study.figure(rows)
@@ -76,7 +80,7 @@ def drawn(study: Study, rows: pd.DataFrame, place: Path) -> list[CrosscheckError
 def fault(place: Path, what: str, error: Exception) -> CrosscheckError:
     """An old table or figure beside a new verdict would mislead: it goes."""
     for old in place.glob(f"{what}.*"):
-        old.unlink()
+        old.unlink(missing_ok=True)
     told = CrosscheckError(f"its {what} could not be made ({type(error).__name__}: {error})")
     told.__cause__ = error
     return told

@@ -48,7 +48,10 @@ def matches(request: Request) -> bool:
 
 def place(request: Request) -> Path:
     """Each request has a stamp of its own, so that running one study does not undo the stamp of all."""
-    asked = (request.names, str(request.results.resolve()), request.scale, request.backend, request.data)
+    asked = (
+        *(request.names, str(request.results.resolve()), request.scale, request.backend, request.data),
+        request.seeds,
+    )
     return request.store / "stamps" / f"{digest(asked)[:16]}.json"
 
 

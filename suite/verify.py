@@ -1,19 +1,30 @@
 """Does a fresh run still say what the reference says? Verdict by verdict, estimate by estimate.
 
 Two estimates agree when they differ by no more than the half-widths h of their intervals together allow:
-|e₁ − e₂| ≤ √(h₁² + h₂²). Where nothing is random there is no interval: both then have to be on the same side
-of the criterion, which is what equal verdicts say. Everything here reads verdicts and trains nothing.
+|e₁ − e₂| ≤ √(h₁² + h₂²). Runs that share their seeds share what is drawn from them, so that this is generous.
+
+Where nothing is random there is no interval, and the estimates have to be equal to rounding. The deviation of
+an identity is counted in units in the last place: two deviations within the criterion's 4 units are rounding,
+and which of them came out is the doing of a compiler. Any other number may differ by `ROUNDING` of itself, or
+of the criterion's margin where it is smaller than that: float32 rounds at 6e−8, and a sum of a thousand such
+numbers, in another order, moves by no more than a thousand times that.
+
+Everything here reads verdicts and trains nothing.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
 Verdicts = Mapping[str, Mapping[str, Any]]  # study → the content of its verdict.json
+
+ROUNDING = 1e-4
+IN_UNITS = "units in the last place"  # how the criterion of an identity ends
 
 NOTHING: dict[str, Any] = {"verdict": "—", "estimate": None, "interval": [None, None]}
 
@@ -78,7 +89,7 @@ def compare_parts(id: str, then: Mapping[str, Any], now: Mapping[str, Any]) -> I
             continue
         told = f"{id} [{label}]" if label else id
         if label in old and label in new:
-            yield line_of(told, old[label], new[label], drift(old[label], new[label]))
+            yield line_of(told, old[label], new[label], drift(old[label], new[label], criterion_of(then)))
         else:
             yield one_sided(told, old.get(label), new.get(label))
 
@@ -106,17 +117,30 @@ def line_of(id: str, then: Mapping[str, Any], now: Mapping[str, Any], why: str) 
     return Line(id, *estimates, joint_errors(then, now), (then["verdict"], now["verdict"]), why)
 
 
-def drift(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+def criterion_of(check: Mapping[str, Any]) -> str:
+    return check.get("criterion", "")
+
+
+def drift(then: Mapping[str, Any], now: Mapping[str, Any], criterion: str = "") -> str:
     """Why two parts do not agree; empty where they do."""
     if then["verdict"] != now["verdict"]:
         return "verdict"
     if (then["estimate"] is None) != (now["estimate"] is None):
         return "no longer a number" if now["estimate"] is None else "a number only now"
-    reach = math.hypot(half_width(then), half_width(now))
-    exact = then["level"] == now["level"] == 1
-    if then["estimate"] is None or exact or abs(now["estimate"] - then["estimate"]) <= reach:
+    if then["estimate"] is None:
         return ""
-    return "estimate"
+    exact = then["level"] == now["level"] == 1
+    reach = rounding(then, now, criterion) if exact else math.hypot(half_width(then), half_width(now))
+    if abs(now["estimate"] - then["estimate"]) <= reach:
+        return ""
+    return "beyond rounding" if exact else "estimate"
+
+
+def rounding(then: Mapping[str, Any], now: Mapping[str, Any], criterion: str) -> float:
+    """How far two estimates in which nothing is random may differ."""
+    margin = next((float(found) for found in re.findall(r"\d[\d.]*(?:e[-+]?\d+)?", criterion)), 0.0)
+    units = margin if criterion.endswith(IN_UNITS) else 0.0
+    return max(units, ROUNDING * max(abs(then["estimate"]), abs(now["estimate"]), margin))
 
 
 def half_width(part: Mapping[str, Any]) -> float:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import throwaway
 
-from suite import cli, console
+from suite import cli
 
 HEAVY = ("tensorflow", "keras", "pandas", "matplotlib", "scipy", "seaborn", "sklearn", "jax", "torch")
 
@@ -132,7 +132,20 @@ def test_a_fault_of_the_program_is_one_line_unless_the_traceback_is_asked_for(
         broken.write_text(text)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["list"], ["--version"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["run", "--help"],
+        ["list"],
+        ["list", "--json"],
+        ["show", "saturation"],
+        ["show", "saturation", "--json"],
+        ["completion", "fish"],
+        ["--version"],
+    ],
+    ids=" ".join,
+)
 def test_looking_around_imports_nothing_heavy(arguments: list[str]) -> None:
     """In the real project, not the made-up one."""
     code = (
@@ -163,10 +176,3 @@ def test_an_interrupted_command_says_that_nothing_is_lost(
         cli.main()
     assert end.value.code == 130
     assert "goes on from there" in capsys.readouterr().err
-
-
-def test_a_broken_verdict_is_listed_as_such(tmp_path: Path) -> None:
-    file = tmp_path / "verdict.json"
-    assert console.recorded_verdict(file) == "—"
-    file.write_text("{")
-    assert console.recorded_verdict(file) == "unreadable"

@@ -44,7 +44,19 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
         {"base", "contract"},
     ),
     "commands": (
-        {"cli", "__main__", "console", "pipeline", "plan", "stamp", "verify", "rerun"},
+        {
+            "cli",
+            "__main__",
+            "console",
+            "pipeline",
+            "plan",
+            "stamp",
+            "verify",
+            "rerun",
+            "drift",
+            "arguments",
+            "showing",
+        },
         {"base", "contract", "data", "doctor", "audit", "running", "presentation"},
     ),
 }
@@ -52,7 +64,7 @@ HEAVY = {"keras", "tensorflow", "tensorflow_datasets", "jax", "torch"}
 # And nothing that they may import has it.
 WITHOUT_KERAS = ("base", "information", "contract", "presentation", "commands")
 # The only library files that know of studies, and then only through the register: `studies.load`, `.NAMES`.
-KNOW_THE_REGISTER = {"cli", "pipeline", "plan", "stamp", "worker", "report", "fingerprint"}
+KNOW_THE_REGISTER = {"cli", "arguments", "pipeline", "plan", "stamp", "worker", "report", "fingerprint"}
 
 
 def modules() -> list[Path]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
+import json
 import math
+from pathlib import Path
 
 import pytest
 
-from suite import verify
+from suite import drift, rerun, verify
+from suite.criteria import Equal, Exceeds, Identity, Trend
 
 HALF = 0.1
 N = 25
@@ -68,10 +71,50 @@ def test_a_setting_whose_verdict_changed_drifts_although_the_check_decides_by_an
     assert drifts(check(worse, then), check(worse, now)) == [("s/gap [mnist]", "verdict")]
 
 
-def test_exact_estimates_may_differ_on_the_same_side_of_the_criterion() -> None:
-    then, now = part(1.0, level=1), part(3.0, level=1)
-    assert drifts(check(then), check(now)) == []
-    assert drifts(check(then), check({**now, "verdict": "fails"})) == [("s/gap", "verdict")]
+UNITS = "largest deviation ≤ 4 units in the last place"
+
+
+def test_deviations_of_an_identity_within_its_units_are_rounding() -> None:
+    then, now = part(0.5, level=1), part(4.0, level=1)
+    assert drifts(check(then, criterion=UNITS), check(now, criterion=UNITS)) == []
+    failing = check({**now, "verdict": "fails"}, criterion=UNITS)
+    assert drifts(check(then, criterion=UNITS), failing) == [("s/gap", "verdict")]
+
+
+@pytest.mark.parametrize(
+    "criterion", [UNITS, "difference ≥ 0.99", "within theory ± 0.05", "every step ≥ 1e-3"]
+)
+@pytest.mark.parametrize("size", [1e3, -1e3])
+def test_numbers_in_which_nothing_is_random_are_equal_to_rounding(criterion: str, size: float) -> None:
+    """A lost gradient, say, is lost by as many units as before."""
+
+    def moved(by: float) -> list[tuple[str, str]]:
+        pair = (part(size * factor, "fails", level=1) for factor in (1, 1 + by))
+        then, now = (check(each, criterion=criterion) for each in pair)
+        return drifts(then, now)
+
+    far = 8 / 1e3 if criterion == UNITS else 2 * verify.ROUNDING
+    assert moved(verify.ROUNDING / 2) == []
+    assert moved(far) == [("s/gap", "beyond rounding")]
+
+
+def test_rounding_is_counted_in_the_margin_where_the_number_is_smaller() -> None:
+    both = check(part(1e-16, level=1), criterion="within theory ± 0.05")
+    assert drifts(both, check(part(-3e-16, level=1), criterion="within theory ± 0.05")) == []
+    far = check(part(1e-4, level=1), criterion="within theory ± 0.05")
+    assert drifts(both, far) == [("s/gap", "beyond rounding")]
+
+
+def test_every_criterion_has_its_margin_in_its_words() -> None:
+    for criterion, margin in (
+        (Identity(8), 8),
+        (Equal(0.05), 0.05),
+        (Exceeds(0.99), 0.99),
+        (Trend(1e-5), 1e-5),
+    ):
+        zero = {"estimate": 0.0}
+        scale = 1 if isinstance(criterion, Identity) else verify.ROUNDING
+        assert verify.rounding(zero, zero, str(criterion)) == pytest.approx(scale * margin)
 
 
 def test_a_number_that_is_none_any_more_drifts() -> None:
@@ -130,3 +173,54 @@ def test_changes_name_versions_and_circumstances_that_differ() -> None:
         "device A → B",
     ]
     assert verify.changes(reference, reference) == []
+
+
+# --- what is told -----------------------------------------------------------------------------------
+
+
+def compared(redrawn: list[str] | None = None) -> drift.Comparison:
+    """One estimate moved, the other stayed, and Keras is another one."""
+    then = {"s": {**study(check(part(0.5)), check(part(0.5), id="same")), "verdict": "holds"}}
+    now = {"s": {**study(check(part(0.9)), check(part(0.51), id="same")), "verdict": "holds"}}
+    now["s"]["provenance"]["versions"] = {"keras": "3.16.0"}
+    return drift.between("results", then, "elsewhere", now, redrawn)
+
+
+def test_the_drift_table_says_what_moved_by_how_much_and_which_version_changed(capsys) -> None:
+    drift.tell([compared()])
+    head, moved, *remarks = capsys.readouterr().out.splitlines()
+    assert "moved (SE)" in head and moved.split()[:3] == ["s/gap", "0.5", "0.9"] and "estimate" in moved
+    assert f"{0.4 / (math.sqrt(2) * SD / math.sqrt(N)):+.1f}" in moved
+    assert "changed: keras 3.15.0 → 3.16.0" in remarks
+    assert remarks[-1] == "2 verdicts and estimates compared, 1 moved."
+
+
+def test_the_comparison_for_scripts_has_every_line(capsys) -> None:
+    drift.tell([compared(), compared([])], as_json=True)
+    first, second = json.loads(capsys.readouterr().out)
+    assert first["moved"] == ["s/gap"] and not first["sound"] and first["redrawn"] is None
+    assert [line["id"] for line in second["lines"]] == ["s/gap", "s/same"]
+
+
+def test_the_comparison_is_kept_as_a_page_and_as_json(tmp_path: Path) -> None:
+    page, data = drift.write([compared(["s/figure.png"])], tmp_path / "backends")[::-1]
+    assert json.loads(data.read_text())[0]["redrawn"] == ["s/figure.png"]
+    text = page.read_text()
+    assert "results → elsewhere" in text and "| s | holds → holds | 2 | 1 |" in text
+    assert "these differ: s/figure.png" in text
+
+
+def test_a_figure_that_comes_out_different_is_drift_though_no_number_moved() -> None:
+    same = {"s": {**study(check(part())), "verdict": "holds"}}
+    assert drift.between("a", same, "b", same, []).sound
+    assert not drift.between("a", same, "b", same, ["s/figure.svg"]).sound
+
+
+def test_files_that_differ_or_are_missing_are_named(tmp_path: Path) -> None:
+    for side, content in (("one", b"1"), ("other", b"2")):
+        for file, bytes_ in (("figure.svg", b"same"), ("figure.png", content), (f"table.{side}", b"")):
+            (tmp_path / side / "s").mkdir(parents=True, exist_ok=True)
+            (tmp_path / side / "s" / file).write_bytes(bytes_)
+        (tmp_path / side / "s" / "verdict.json").write_bytes(content)
+    found = rerun.differing(tmp_path / "one", tmp_path / "other")
+    assert found == ["s/figure.png", "s/table.one", "s/table.other"]
