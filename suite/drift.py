@@ -63,8 +63,20 @@ def between(
     words = {study: (word(then, study), word(now, study)) for study in dict.fromkeys([*then, *now])}
     lines = verify.compare(then, now)
     return Comparison(
-        reference, name, words, lines, verify.changes(then, now), verify.left_out(then, now), redrawn
+        named(reference, then),
+        named(name, now),
+        words,
+        lines,
+        verify.changes(then, now),
+        verify.left_out(then, now),
+        redrawn,
     )
+
+
+def named(what: str, verdicts: Verdicts) -> str:
+    """With the backend that it was made on."""
+    backends = sorted({study["provenance"].get("backend", "") for study in verdicts.values()} - {""})
+    return f"{what} ({', '.join(backends)})" if backends else what
 
 
 def tell(found: Sequence[Comparison], as_json: bool = False) -> None:
@@ -73,11 +85,11 @@ def tell(found: Sequence[Comparison], as_json: bool = False) -> None:
         console.tell_json([each.to_dict() for each in found])
         return
     for each in found:
-        tell_one(each, named=len(found) > 1)
+        tell_one(each, headed=len(found) > 1)
 
 
-def tell_one(found: Comparison, named: bool) -> None:
-    if named:
+def tell_one(found: Comparison, headed: bool) -> None:
+    if headed:
         click.echo(click.style(f"{found.reference} → {found.now}", bold=True))
     if found.moved:
         console.tell_table(HEADS, [cells(line) for line in found.moved])

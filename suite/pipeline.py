@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -64,8 +65,9 @@ def up_to_date(request: Request) -> bool:
     Raises:
         UsageError: where results or rows could not be written, even if nothing needs to be now.
     """
-    require_writable(request.results, *places(request))
-    require_writable(request.store)
+    folders = (request.results, *places(request), request.store)
+    require_writable(*folders)
+    sweep(*folders, request.store / "stamps")
     return stamp.matches(request)
 
 
@@ -83,6 +85,24 @@ def require_writable(*folders: Path) -> None:
         except UsageError as error:
             raise UsageError(str(error).replace(str(trial), f"to {folder}")) from error
         discard(trial)
+
+
+def sweep(*folders: Path) -> None:
+    """Remove what a killed process had begun to write beside a file, as `write_atomically` names it."""
+    for aside in (each for folder in folders for each in folder.glob(".*.tmp")):
+        process = aside.name.split(".")[-2]
+        if process.isdecimal() and not alive(int(process)):
+            discard(aside)
+
+
+def alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # it is somebody else's, or no number of a process
+        return True
+    return True
 
 
 def run(request: Request, work: Plan, progress: Any = None) -> Finished:
@@ -105,12 +125,21 @@ def run(request: Request, work: Plan, progress: Any = None) -> Finished:
     finished = Finished(outcome, found)
     written = [*report.write_report(request.results), *outputs(request)]
     if finished.sound:
-        stamp.write(request, work.read, written)
+        stamp.write(request, work.read, [*written, *saved(request, work)])
     return finished
 
 
 def outputs(request: Request) -> list[Path]:
-    return [file for place in places(request) for file in sorted(place.iterdir()) if file.is_file()]
+    files = (file for place in places(request) for file in sorted(place.iterdir()))
+    return [file for file in files if file.is_file() and not file.name.startswith(".")]
+
+
+def saved(request: Request, work: Plan) -> list[Path]:
+    """The files of the rows: a stamp that did not know them would keep their damage from being seen."""
+    from suite import fingerprint, store
+
+    found = (store.find(request.store, fingerprint.unit_key(unit)) for unit in work.all_units)
+    return [path for path in found if path]
 
 
 class Concluding:

@@ -17,6 +17,7 @@ from typing import Any
 
 from suite import store
 from suite.claims import Unit
+from suite.errors import UsageError
 from suite.fingerprint import unit_key
 
 ATTEMPTS = 2  # a worker's death is tried once more: it may have been the machine, not the unit
@@ -60,6 +61,7 @@ def run(
         progress: called as `progress(unit, seconds, cost)` for each unit done; seconds is None if reused.
 
     Raises:
+        UsageError: the store cannot be written; further units would be lost like the one that was done.
         KeyboardInterrupt: on Ctrl-C, after the workers have been stopped; finished units are kept.
     """
     start, outcome = time.monotonic(), Outcome()
@@ -96,12 +98,17 @@ def drain(waiting: list[Job], pool: Pool, outcome: Outcome, tell: Callable[..., 
 def record(job: Job, reply: dict[str, Any] | None, outcome: Outcome, tell: Callable[..., None]) -> None:
     if reply is None:
         outcome.failed.append(f"{job.unit}: its worker died {ATTEMPTS} times (out of memory?)")
+    elif "unwritable" in reply:
+        raise UsageError(reply["unwritable"])
     elif "error" in reply:
         outcome.failed.append(f"{job.unit}: {reply['error']} (traceback in {reply['traceback']})")
     else:
-        outcome.finished += 1
+        reused = reply.get("reused", False)  # another run did it in the meantime
+        outcome.reused += reused
+        outcome.finished += not reused
         outcome.nan += [f"{job.unit}: {bad}" for bad in reply["nan"]]
-    tell(job.unit, (reply or {}).get("seconds", 0.0), job.unit.cost)
+    took = (reply or {}).get("seconds", 0.0)
+    tell(job.unit, None if (reply or {}).get("reused") else took, job.unit.cost)
 
 
 @contextlib.contextmanager

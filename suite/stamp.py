@@ -1,4 +1,4 @@
-"""A stamp says that a request has been met: from which code, versions and data, and into which files.
+"""A stamp says that a request has been met: from which code, versions, data and rows, into which files.
 
 While all of these still match there is nothing to do, and no study need be imported to know it. A stamp that
 does not match costs little: finished units are reused all the same, and only the results are written anew.
@@ -15,6 +15,7 @@ from typing import Any
 import studies
 import suite
 from suite.claims import BACKENDS
+from suite.errors import UsageError
 from suite.files import write_atomically
 from suite.plan import Request
 from suite.provenance import installed, versions
@@ -42,7 +43,7 @@ def matches(request: Request) -> bool:
             and all(checksum(Path(file)) == known for file, known in stamp["outputs"].items())
             and all(state(name) == known for name, known in stamp["data"].items())
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, UsageError):
         return False  # missing, broken, or from another version of this module
 
 

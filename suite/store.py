@@ -1,55 +1,107 @@
 """The store of raw rows: one Parquet file a unit, whole or not there, and known by its checksum.
 
 A file is named `<key>-<checksum of its bytes>.parquet`, and so carries its own proof. What does not match its
-name is set aside, never read, and the unit counts as missing.
+name, or is not what a unit leaves behind, is set aside, and the unit counts as missing.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import io
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from suite.claims import Unit
-from suite.files import write_atomically
+from suite.errors import UsageError
+from suite.files import remedy, write_atomically
 from suite.fingerprint import unit_key
 
 if TYPE_CHECKING:
     import pandas as pd
 
 LABEL = b"crosscheck"  # of our entry in the file's metadata
+TOLD = {"key", "seconds", "nan"}  # with every unit's rows
 logger = logging.getLogger(__name__)
 
 
+class UnwritableError(UsageError):
+    """The store cannot be written: no further unit could be kept either."""
+
+
 def find(store: Path, key: str) -> Path | None:
-    """The intact file of a unit, if there is one; a damaged one is set aside."""
+    """The intact file of a unit, if there is one; a damaged or foreign one is set aside.
+
+    Raises:
+        UsageError: a file that can neither be read nor set aside.
+    """
     for path in sorted(store.glob(f"{key}-*.parquet")):
-        if path.name == file_name(key, path.read_bytes()):
-            return path
-        set_aside(path)
+        try:
+            wrong = fault(path, key)
+            if not wrong:
+                return path
+            set_aside(path, wrong)
+        except FileNotFoundError:  # another run was quicker to set it aside
+            continue
+        except OSError as error:
+            raise UsageError(f"Cannot read {path}: {remedy(error)}.") from error
     return None
+
+
+def fault(path: Path, key: str) -> str:
+    """What is wrong with a file that bears the name of a unit; empty where nothing is."""
+    if not path.is_file() or path.name != file_name(key, path.read_bytes()):
+        return "does not match its checksum"
+    try:
+        told = about(path)
+    except ValueError:  # of Arrow and of JSON
+        return "is no table of rows"
+    return (
+        "" if isinstance(told, dict) and told.keys() >= TOLD and told["key"] == key else "is another unit's"
+    )
+
+
+@contextlib.contextmanager
+def alone(store: Path, key: str) -> Iterator[None]:
+    """Only one process at a time computes a unit; who has waited finds it done.
+
+    The system takes the lock from a process that dies. A file system that knows no locks goes without.
+
+    Raises:
+        UnwritableError: there is no place for the lock.
+    """
+    place = store / "locks" / key
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        stream = place.open("a")
+    except OSError as error:
+        raise UnwritableError(f"Cannot write {place}: {remedy(error)}.") from error
+    with stream:
+        with contextlib.suppress(OSError):
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
 
 
 def file_name(key: str, content: bytes) -> str:
     return f"{key}-{hashlib.sha256(content).hexdigest()[:16]}.parquet"
 
 
-def set_aside(path: Path) -> None:
+def set_aside(path: Path, wrong: str) -> None:
     folder = path.parent / "set-aside"
     folder.mkdir(exist_ok=True)
     path.replace(folder / path.name)
-    logger.warning("%s does not match its checksum: moved to %s, and computed anew.", path.name, folder)
+    logger.warning("%s %s: moved to %s, and computed anew.", path.name, wrong, folder)
 
 
 def write(store: Path, key: str, rows: pd.DataFrame, about: dict[str, Any]) -> Path:
     """Save a unit's rows with what is known about their making.
 
     Raises:
-        UsageError: where the store cannot be written.
+        UnwritableError: where the store cannot be written.
     """
     import pyarrow as pa
     from pyarrow import parquet
@@ -59,7 +111,10 @@ def write(store: Path, key: str, rows: pd.DataFrame, about: dict[str, Any]) -> P
     content = io.BytesIO()
     parquet.write_table(table, content)
     path = store / file_name(key, content.getvalue())
-    write_atomically(path, content.getvalue())
+    try:
+        write_atomically(path, content.getvalue())
+    except UsageError as error:
+        raise UnwritableError(str(error)) from error
     return path
 
 

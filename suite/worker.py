@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 import studies
 from suite import store
 from suite.claims import Unit
+from suite.errors import UsageError
 from suite.files import write_atomically
 from suite.fingerprint import training_key
 
@@ -36,14 +37,27 @@ def answer(stream: IO[str], reply: dict[str, Any]) -> None:
 
 
 def attempt(job: dict[str, Any]) -> dict[str, Any]:
-    """One unit; whatever it raises is told in a line, its traceback kept in a file."""
+    """One unit, unless another process has it by now; whatever it raises is told in a line.
+
+    The traceback is kept in a file. `unwritable` says that the store cannot keep anything.
+    """
     unit, folder = Unit(**{**job["unit"], "seeds": tuple(job["unit"]["seeds"])}), Path(job["store"])
     try:
-        return compute(unit, folder, job["key"])
+        with store.alone(folder, job["key"]):
+            done = store.find(folder, job["key"])
+            return {**store.about(done), "reused": True} if done else compute(unit, folder, job["key"])
+    except store.UnwritableError as error:
+        return {"unwritable": str(error)}
     except Exception as error:
-        place = folder / "failures" / f"{job['key']}.txt"
+        return failure(unit, folder / "failures" / f"{job['key']}.txt", error)
+
+
+def failure(unit: Unit, place: Path, error: Exception) -> dict[str, Any]:
+    try:
         write_atomically(place, f"{unit}\n\n{traceback.format_exc()}")
-        return {"error": f"{type(error).__name__}: {error}".splitlines()[0], "traceback": str(place)}
+    except UsageError as full:
+        return {"unwritable": str(full)}
+    return {"error": f"{type(error).__name__}: {error}".splitlines()[0], "traceback": str(place)}
 
 
 def compute(unit: Unit, folder: Path, key: str) -> dict[str, Any]:
