@@ -185,6 +185,7 @@ def solved(x: np.ndarray, y: np.ndarray, l1: float, tol: float = 1e-10) -> np.nd
         fit_intercept=False,
         tol=tol,
         max_iter=100_000,
+        random_state=0,  # of the order of coordinates; NumPy's global one differs from process to process
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # scikit-learn 1.8 renamed `penalty`
