@@ -14,9 +14,17 @@ from benchmarks import report
 from benchmarks.benches import BENCHES
 from benchmarks.compare import Entry
 from benchmarks.process import installed
+from suite import schema
 from suite.claims import BACKENDS
 from suite.errors import CrosscheckError, UsageError
 from suite.files import write_atomically
+
+SPREAD = dict.fromkeys(("median", "min", "max"), (int, float))
+ENTRY = {
+    **{"bench": str, "subject": str, "against": str, "ratio": SPREAD},
+    "setting": {"R?": int, "inputs?": list, "examples?": int, "epochs?": int, "batch?": int},
+    "seconds": {"subject": SPREAD, "against?": SPREAD},
+}
 
 
 def identity(entry: Entry) -> tuple[Any, ...]:
@@ -42,8 +50,10 @@ def recorded(file: Path) -> list[Entry]:
         UsageError: for a file that holds none.
     """
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        entries = json.loads(file.read_text(encoding="utf-8"), parse_constant=schema.refuse)
+        schema.conform(entries, schema.Each(ENTRY), "the list")
+        return list(entries)
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{file} holds no benches: {error}. Measure some first.") from error
 
 

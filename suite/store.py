@@ -54,11 +54,12 @@ def find(store: Path, key: str) -> Path | None:
 
 def fault(path: Path, key: str) -> str:
     """What is wrong with a file that bears the name of a unit; empty where nothing is."""
-    if not path.is_file() or path.name != file_name(key, path.read_bytes()):
+    content = path.read_bytes() if path.exists() and not path.is_dir() else None
+    if content is None or path.name != file_name(key, content):
         return "does not match its checksum"
     try:
-        told = about(path)
-    except ValueError:  # of Arrow and of JSON
+        told = about(io.BytesIO(content))
+    except (ValueError, OSError):  # of Arrow and of JSON
         return "is no table of rows"
     return (
         "" if isinstance(told, dict) and told.keys() >= TOLD and told["key"] == key else "is another unit's"
@@ -124,10 +125,21 @@ def rows(store: Path, units: Iterable[Unit]) -> tuple[pd.DataFrame, float]:
 
     from suite.rows import tidy, typed
 
-    found = [read(path, key) for key in map(unit_key, units) if (path := find(store, key))]
+    found = [sound(path, key) for key in map(unit_key, units) if (path := find(store, key))]
     frames = [frame for frame, _ in found]
     together = typed(pd.concat(frames, ignore_index=True)) if frames else tidy(value=[])
     return together, sum(about["seconds"] for _, about in found)
+
+
+def sound(path: Path, key: str) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """As `read`, of a file whose checksum is right: if it cannot be read, somebody has forged it."""
+    from suite.rows import typed
+
+    try:
+        rows, told = read(path, key)
+        return typed(rows), told
+    except (ValueError, OSError, KeyError, TypeError) as error:
+        raise UsageError(f"{path} does not hold a unit's rows: {error}. Delete it and run again.") from error
 
 
 def read(path: Path, key: str) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -144,7 +156,7 @@ def read(path: Path, key: str) -> tuple[pd.DataFrame, dict[str, Any]]:
     return parquet.read_table(path).to_pandas(), told
 
 
-def about(path: Path) -> dict[str, Any]:
+def about(path: Path | io.BytesIO) -> dict[str, Any]:
     """What was written with the rows: the unit, the seconds it took, what was not a finite number."""
     from pyarrow import parquet
 

@@ -1,0 +1,361 @@
+"""Broken files and senseless command lines: one line that names the file or the word, never a traceback.
+
+Deterministic; `CROSSCHECK_FUZZ` is how many examples each test tries (25; thousands find more).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import in_process
+import pytest
+import throwaway
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+import studies
+from suite import cli, stamp, store
+from suite.claims import BACKENDS, SCALES
+from suite.errors import UsageError
+from suite.rows import tidy
+
+EXAMPLES = int(os.environ.get("CROSSCHECK_FUZZ", "25"))
+fuzzed = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.generate],  # a failing example is shown as it was found
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+RECORD = json.loads((throwaway.ROOT / "results" / "saturation" / "verdict.json").read_text())
+leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
+values = st.recursive(
+    leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3)
+)
+
+
+# --- harm -------------------------------------------------------------------------------------------
+
+
+@st.composite
+def harmed_bytes(draw: st.DrawFn, content: bytes) -> bytes:
+    """Cut, with bytes changed, or something else altogether."""
+    kind = draw(st.sampled_from(("cut", "changed", "other")))
+    if kind == "other":
+        return draw(st.binary(max_size=200))
+    at = draw(st.integers(0, len(content) - 1))
+    return content[:at] if kind == "cut" else content[:at] + draw(st.binary(max_size=4)) + content[at + 1 :]
+
+
+@st.composite
+def harmed_json(draw: st.DrawFn, value: Any) -> Any:
+    """The same with one item, however deep, replaced or left out."""
+    if not isinstance(value, dict | list) or not value or draw(st.integers(0, 3)) == 0:
+        return draw(values)
+    keys = list(value) if isinstance(value, dict) else list(range(len(value)))
+    key = draw(st.sampled_from(keys))
+    copy = dict(value) if isinstance(value, dict) else list(value)
+    if draw(st.integers(0, 5)) == 0:
+        del copy[key]
+    else:
+        copy[key] = draw(harmed_json(value[key]))
+    return copy
+
+
+def told_in_a_line(ran: in_process.Ran, file: Path | str) -> bool:
+    """It went well after all, or it was refused in one line that names the file."""
+    return (ran.code == 0 and not ran.err) or (in_process.refused(ran) and str(file) in ran.err)
+
+
+def content_of(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+# --- verdicts ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A results folder that `verify` can compare with."""
+    folder = tmp_path_factory.mktemp("sound")
+    (folder / "saturation").mkdir()
+    (folder / "saturation" / "verdict.json").write_text(json.dumps(RECORD))
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "saturation").mkdir()
+    return tmp_path
+
+
+def look(folder: Path, sound: Path) -> Iterator[in_process.Ran]:
+    """Every command that reads verdicts."""
+    yield in_process.crosscheck("list", "--results", folder)
+    yield in_process.crosscheck("show", "saturation", "--results", folder)
+    yield in_process.crosscheck("show", "saturation", "--results", folder, "--json")
+    yield in_process.crosscheck("report", "--results", folder)
+    for one, other in ((folder, sound), (sound, folder)):
+        ran = in_process.crosscheck("verify", "--reference", one, "--against", other)
+        yield in_process.Ran(0, ran.out, ran.err) if ran.code == 1 and ran.out else ran  # it found drift
+
+
+@fuzzed
+@given(content=harmed_bytes(json.dumps(RECORD).encode()))
+def test_a_verdict_of_broken_bytes(folder: Path, sound: Path, content: bytes) -> None:
+    file = folder / "saturation" / "verdict.json"
+    file.write_bytes(content)
+    for ran in look(folder, sound):
+        assert told_in_a_line(ran, file), ran
+
+
+@fuzzed
+@given(record=harmed_json(RECORD))
+def test_a_verdict_of_another_shape(folder: Path, sound: Path, record: Any) -> None:
+    file = folder / "saturation" / "verdict.json"
+    file.write_text(json.dumps(record))
+    for ran in look(folder, sound):
+        assert told_in_a_line(ran, file), ran
+
+
+@pytest.mark.parametrize("deep", ["[" * 100_000, '{"checks":' * 100_000])
+def test_a_verdict_too_deep_to_read(folder: Path, sound: Path, deep: str) -> None:
+    file = folder / "saturation" / "verdict.json"
+    file.write_text(deep)
+    for ran in look(folder, sound):
+        assert told_in_a_line(ran, file), ran
+
+
+@fuzzed
+@given(record=harmed_json(RECORD))
+def test_a_report_that_cannot_be_written_leaves_the_old_one(folder: Path, record: Any) -> None:
+    file = folder / "saturation" / "verdict.json"
+    file.write_text(json.dumps(RECORD))
+    in_process.crosscheck("report", "--results", folder)
+    file.write_text(json.dumps(record))
+    before = content_of(folder)
+    ran = in_process.crosscheck("report", "--results", folder)
+    assert ran.code == 0 or content_of(folder) == before
+
+
+# --- the store, stamps, data, checkpoints, models ---------------------------------------------------
+
+KEY = "0123456789abcdef0123"
+
+
+@fuzzed
+@given(data=st.data())
+def test_a_unit_of_broken_bytes_under_any_name(tmp_path: Path, data: st.DataObject) -> None:
+    """Also where whoever broke it named it by its new checksum."""
+    path = store.write(tmp_path, KEY, tidy(value=[1.0]), {"seconds": 0.0, "nan": []})
+    content = data.draw(harmed_bytes(path.read_bytes()))
+    unharmed = content == path.read_bytes()
+    path.unlink()
+    named = data.draw(st.booleans())
+    planted = tmp_path / (store.file_name(KEY, content) if named else path.name)
+    planted.write_bytes(content)
+    found = store.find(tmp_path, KEY)
+    if found and not unharmed:  # a name that is right, and a change that Parquet does not mind
+        assert named
+        assert store.about(found).keys() >= store.TOLD
+    assert bool(found) == planted.exists()
+    if found:
+        try:
+            store.sound(found, KEY)
+        except UsageError as error:
+            assert str(found) in str(error)
+    for left in tmp_path.glob("*.parquet"):
+        left.unlink()
+
+
+@fuzzed
+@given(data=st.data())
+def test_a_broken_stamp_is_no_stamp(tmp_path: Path, data: st.DataObject) -> None:
+    from suite.plan import Request
+
+    request = Request(("saturation",), tmp_path / "results", tmp_path / "store")
+    (tmp_path / "results").mkdir(exist_ok=True)
+    output = tmp_path / "results" / "README.md"
+    output.write_text("")
+    stamp.write(request, ("digits",), [output])
+    assert stamp.matches(request)
+    file = stamp.place(request)
+    good = file.read_bytes()
+    if data.draw(st.booleans()):
+        file.write_bytes(data.draw(harmed_bytes(good)))
+    else:
+        file.write_text(json.dumps(data.draw(harmed_json(json.loads(good)))))
+    assert stamp.matches(request) in (True, False)
+    file.write_text("[" * 100_000)
+    assert not stamp.matches(request)
+
+
+MANIFEST = {
+    "checksum": "0" * 64,
+    "files": dict.fromkeys(("x_train", "y_train", "x_test", "y_test"), "0" * 64),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*packed anew:RuntimeWarning")
+@fuzzed
+@given(data=st.data())
+def test_a_broken_manifest_of_a_data_set(tmp_path: Path, data: st.DataObject) -> None:
+    from suite import data as sets
+    from suite.data import packed
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("TFDS_DATA_DIR", str(tmp_path))
+        place = tmp_path / "crosscheck" / "mnist" / sets.CATALOGUE["mnist"].version
+        place.mkdir(parents=True, exist_ok=True)
+        file = place / packed.MANIFEST
+        if data.draw(st.booleans()):
+            file.write_bytes(data.draw(harmed_bytes(json.dumps(MANIFEST).encode())))
+        else:
+            file.write_text(json.dumps(data.draw(harmed_json(MANIFEST))))
+        for read in (sets.identity, sets.load):
+            try:
+                read("mnist")
+            except UsageError as error:
+                assert "'mnist' is not prepared" in str(error) and "crosscheck data mnist" in str(error)
+
+
+@fuzzed
+@given(data=st.data())
+def test_broken_checkpoints_are_set_aside(tmp_path: Path, data: st.DataObject) -> None:
+    import keras
+
+    from suite import checkpoints
+
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    path = checkpoints.save(tmp_path, 3, model)
+    content = data.draw(harmed_bytes(path.read_bytes()))
+    path.unlink()
+    named = tmp_path / f"epoch-00003-{checkpoints.checksum(content)}.npz"
+    planted = named if data.draw(st.booleans()) else path
+    planted.write_bytes(content)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(checkpoints.warnings, "warn", lambda *told, **more: None)
+        assert checkpoints.restore(tmp_path, model) in (0, 3)
+    for left in tmp_path.glob("epoch-*"):
+        left.unlink()
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    import keras
+
+    made = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    made.compile("sgd", keras.losses.BinaryCrossentropy(from_logits=True))
+    file = tmp_path_factory.mktemp("model") / "model.keras"
+    made.save(file)
+    return file.read_bytes()
+
+
+@fuzzed
+@given(data=st.data())
+def test_a_broken_model_file(tmp_path: Path, model: bytes, data: st.DataObject) -> None:
+    """Broken as a file, or inside: its configuration, of which every part may be anything."""
+    file = tmp_path / "model.keras"
+    if data.draw(st.booleans()):
+        file.write_bytes(data.draw(harmed_bytes(model)))
+    else:
+        file.write_bytes(model)
+        with zipfile.ZipFile(file) as archive:
+            parts = {name: archive.read(name) for name in archive.namelist()}
+        parts["config.json"] = json.dumps(data.draw(harmed_json(json.loads(parts["config.json"])))).encode()
+        with zipfile.ZipFile(file, "w") as archive:
+            for name, content in parts.items():
+                archive.writestr(name, content)
+    ran = in_process.crosscheck("doctor", file)
+    assert ran.code in (0, 1, 2) and "fault of crosscheck" not in ran.err, ran.err
+    assert ran.code == 0 or ran.out or (in_process.refused(ran) and str(file) in ran.err), ran
+
+
+# --- benches ----------------------------------------------------------------------------------------
+
+BENCH = json.loads((throwaway.ROOT / "results" / "bench" / "bench.json").read_text())
+
+
+@fuzzed
+@given(data=st.data())
+def test_broken_benches(tmp_path: Path, data: st.DataObject) -> None:
+    from benchmarks.__main__ import recorded
+
+    file = tmp_path / "bench.json"
+    if data.draw(st.booleans()):
+        file.write_bytes(data.draw(harmed_bytes(json.dumps(BENCH[:2]).encode())))
+    else:
+        file.write_text(json.dumps(data.draw(harmed_json(BENCH[:2]))))
+    try:
+        entries = recorded(file)
+    except UsageError as error:
+        assert str(file) in str(error)
+    else:
+        assert all({"bench", "subject", "against", "ratio", "setting"} <= set(entry) for entry in entries)
+
+
+# --- the command line -------------------------------------------------------------------------------
+
+COMMANDS = ("list", "show", "run", "report", "verify", "doctor", "data", "completion", "help")
+OPTIONS = (
+    *("--results", "--store", "--scale", "--backend", "--data", "--seeds", "--jobs", "--json", "--quiet"),
+    *("-q", "-v", "--gpu", "--open", "--against", "--reference", "--scratch", "--out", "--from", "--loss"),
+    *("--debug", "--version", "--help", "-h", "--", "-", "--import", "--no-such-option", "-x"),
+)
+WORDS = (
+    *studies.NAMES[:3],
+    *SCALES,
+    *BACKENDS,
+    "mnist",
+    "ood_*",
+    "[",
+    "0",
+    "-1",
+    "2",
+    "1e9",
+    "",
+    ".",
+    "a/b",
+    "~",
+)
+word = (
+    st.sampled_from(OPTIONS)
+    | st.sampled_from(WORDS)
+    | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6)
+)
+
+
+@settings(fuzzed, max_examples=8 * EXAMPLES)
+@given(command=st.sampled_from(COMMANDS), words=st.lists(word, max_size=5))
+def test_any_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, words: list[str]
+) -> None:
+    """Nothing is trained, fetched or shown: a request that can be met ends there."""
+    from suite import data, pipeline
+
+    class Met(Exception):
+        """The arguments were good."""
+
+        exit_code = 0
+
+    def meet(*told: object, **more: object) -> None:
+        raise Met("met")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "meet", meet)
+    monkeypatch.setattr(data, "prepare", meet)
+    monkeypatch.setattr(cli.click, "launch", meet)
+    monkeypatch.setattr(pipeline, "up_to_date", lambda request: False)
+    monkeypatch.setenv("CROSSCHECK_DEBUG", "")
+    before = content_of(tmp_path)
+    ran = in_process.crosscheck(command, *[each for each in words if each != "--debug"])
+    assert ran.code in (0, 2), ran
+    assert ran.code == 0 or in_process.refused(ran), ran
+    assert content_of(tmp_path) == before
