@@ -234,13 +234,16 @@ def verify(
     chosen = known(names) if names else ()
     then = rerun.recorded(reference, chosen)
     if against:
-        runs: list[Any] = [(str(folder), rerun.recorded(folder, chosen)) for folder in against]
+        found = [
+            drift.of_common(str(reference), then, str(folder), rerun.recorded(folder, chosen))
+            for folder in against
+        ]
     else:
         voice = console.Voice(quiet, verbose, as_json)
         with rerun.empty_folder(scratch) as folder:
             now = rerun.afresh(then, folder, jobs, lambda request: meet(request, voice))
-            runs = [("a fresh run", now, rerun.redrawn(then, folder))]
-    found = [drift.between(str(reference), then, *run) for run in runs]
+            redrawn = rerun.redrawn(then, folder)
+        found = [drift.between(str(reference), then, "a fresh run", now, redrawn=redrawn)]
     if as_json or not quiet or not all(each.sound for each in found):
         drift.tell(found, as_json)
     if out:

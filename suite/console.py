@@ -41,8 +41,8 @@ def tell_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=1, ensure_ascii=False, default=str))
 
 
-def number(value: float | None) -> str:
-    return "—" if value is None else f"{value:.5g}"
+def number(value: float | None, digits: int = 5) -> str:
+    return "—" if value is None else f"{value:.{digits}g}"
 
 
 # --- tables -----------------------------------------------------------------------------------------

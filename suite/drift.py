@@ -11,6 +11,7 @@ import click
 
 from suite import console, verify
 from suite.console import number
+from suite.errors import UsageError
 from suite.files import write_atomically
 from suite.verify import Line, Verdicts
 
@@ -26,6 +27,7 @@ class Comparison:
         studies: of each study its verdict then and now.
         lines: every compared number.
         changed: versions, backends, devices and data that differ; `left_out`: what one of the two lacked.
+        circumstances: versions, backend, device and data of the second.
         redrawn: files that came out different when drawn again from the same rows; None where not tried.
     """
 
@@ -35,6 +37,7 @@ class Comparison:
     lines: list[Line]
     changed: list[str]
     left_out: list[str]
+    circumstances: dict[str, str]
     redrawn: list[str] | None = None
 
     @property
@@ -56,20 +59,35 @@ class Comparison:
         return {key: told[key] for key in ("reference", "now", "sound", "moved", *told)}
 
 
+def of_common(reference: str, then: Verdicts, name: str, now: Verdicts) -> Comparison:
+    """The studies that both have; the others are named, as what neither can speak of.
+
+    Raises:
+        UsageError: they have none in common.
+    """
+    both = [study for study in then if study in now]
+    if not both:
+        raise UsageError(f"{reference} and {name} have no study in common. `crosscheck run` writes them.")
+    alone = [study for study in dict.fromkeys([*then, *now]) if study not in both]
+    sides = ({study: side[study] for study in both} for side in (then, now))
+    return between(reference, next(sides), name, next(sides), alone)
+
+
 def between(
-    reference: str, then: Verdicts, name: str, now: Verdicts, redrawn: list[str] | None = None
+    reference: str,
+    then: Verdicts,
+    name: str,
+    now: Verdicts,
+    left_out: Sequence[str] = (),
+    redrawn: list[str] | None = None,
 ) -> Comparison:
+    """All studies of both: one that either lacks is drift, unless it is left out and named."""
     word = lambda side, study: side[study]["verdict"] if study in side else "—"  # noqa: E731
     words = {study: (word(then, study), word(now, study)) for study in dict.fromkeys([*then, *now])}
-    lines = verify.compare(then, now)
+    lines, absent = verify.compare(then, now), [*left_out, *verify.left_out(then, now)]
+    whats = named(reference, then), named(name, now)
     return Comparison(
-        named(reference, then),
-        named(name, now),
-        words,
-        lines,
-        verify.changes(then, now),
-        verify.left_out(then, now),
-        redrawn,
+        *whats, words, lines, verify.changes(then, now), absent, verify.circumstances(now), redrawn
     )
 
 
@@ -113,7 +131,16 @@ def remarks(found: Comparison) -> list[str]:
 def cells(line: Line) -> tuple[str, ...]:
     then, now = line.verdicts
     moved = "—" if line.moved is None else f"{line.moved:+.1f}"
-    return (line.id, number(line.reference), number(line.now), moved, f"{then} → {now}", line.drift)
+    return (line.id, *told_apart(line.reference, line.now), moved, f"{then} → {now}", line.drift)
+
+
+def told_apart(one: float | None, other: float | None) -> tuple[str, str]:
+    """Two numbers with as many digits as it takes to see that they differ."""
+    for digits in range(5, 18):
+        pair = number(one, digits), number(other, digits)
+        if pair[0] != pair[1]:
+            break
+    return pair
 
 
 def write(found: Sequence[Comparison], place: Path) -> list[Path]:
@@ -145,7 +172,8 @@ def to_markdown(found: Sequence[Comparison]) -> str:
         lines += table(("study", "verdict", "compared", "moved"), of_studies(each))
         if each.moved:
             lines += ["", *table(HEADS, [cells(line) for line in each.moved])]
-        lines += ["", *(f"- {markdown(line)}" for line in remarks(each))]
+        made = ", ".join(f"{name} {told}" for name, told in each.circumstances.items())
+        lines += ["", *(f"- {markdown(line)}" for line in (*remarks(each), f"now: {made}"))]
     return "\n".join(lines) + "\n"
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from suite import drift, rerun, verify
 from suite.criteria import Equal, Exceeds, Identity, Trend
+from suite.errors import UsageError
 
 HALF = 0.1
 N = 25
@@ -183,7 +184,7 @@ def compared(redrawn: list[str] | None = None) -> drift.Comparison:
     then = {"s": {**study(check(part(0.5)), check(part(0.5), id="same")), "verdict": "holds"}}
     now = {"s": {**study(check(part(0.9)), check(part(0.51), id="same")), "verdict": "holds"}}
     now["s"]["provenance"]["versions"] = {"keras": "3.16.0"}
-    return drift.between("results", then, "elsewhere", now, redrawn)
+    return drift.between("results", then, "elsewhere", now, redrawn=redrawn)
 
 
 def test_the_drift_table_says_what_moved_by_how_much_and_which_version_changed(capsys) -> None:
@@ -212,8 +213,8 @@ def test_the_comparison_is_kept_as_a_page_and_as_json(tmp_path: Path) -> None:
 
 def test_a_figure_that_comes_out_different_is_drift_though_no_number_moved() -> None:
     same = {"s": {**study(check(part())), "verdict": "holds"}}
-    assert drift.between("a", same, "b", same, []).sound
-    assert not drift.between("a", same, "b", same, ["s/figure.svg"]).sound
+    assert drift.between("a", same, "b", same, redrawn=[]).sound
+    assert not drift.between("a", same, "b", same, redrawn=["s/figure.svg"]).sound
 
 
 def test_files_that_differ_or_are_missing_are_named(tmp_path: Path) -> None:
@@ -224,3 +225,18 @@ def test_files_that_differ_or_are_missing_are_named(tmp_path: Path) -> None:
         (tmp_path / side / "s" / "verdict.json").write_bytes(content)
     found = rerun.differing(tmp_path / "one", tmp_path / "other")
     assert found == ["s/figure.png", "s/table.one", "s/table.other"]
+
+
+def test_of_two_folders_the_studies_in_common_are_compared_and_the_others_named() -> None:
+    made = {**study(check(part())), "verdict": "holds"}
+    found = drift.of_common("a", {"s": made, "only then": made}, "b", {"s": made, "only now": made})
+    assert found.sound and [line.id for line in found.lines] == ["s/gap"]
+    assert found.left_out == ["only then", "only now"]
+    with pytest.raises(UsageError, match="no study in common"):
+        drift.of_common("a", {"s": made}, "b", {"t": made})
+
+
+def test_numbers_that_moved_are_shown_with_the_digits_that_moved() -> None:
+    assert drift.told_apart(0.5, 0.9) == ("0.5", "0.9")
+    assert drift.told_apart(0.0018709011, 0.0018709012) == ("0.0018709011", "0.0018709012")
+    assert drift.told_apart(1.0, 1.0) == ("1", "1") and drift.told_apart(None, 1.0) == ("—", "1")
