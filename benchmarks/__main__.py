@@ -64,7 +64,8 @@ def measure(names: tuple[str, ...], smoke: bool, entries: list[Entry], file: Pat
         for entry in BENCHES[name](smoke):
             entries = [old for old in entries if identity(old) != identity(entry)] + [entry]
             ratio, seconds = entry["ratio"]["median"], time.monotonic() - start
-            what = f"{entry['bench']}, R = {entry['setting']['R']}: {entry['subject']} / {entry['against']}"
+            r = f", R = {entry['setting']['R']}" if "R" in entry["setting"] else ""
+            what = f"{entry['bench']}{r}: {entry['subject']} / {entry['against']}"
             click.echo(f"{seconds:5.0f} s  {what} = {ratio:.4g}")
             write_atomically(file, json.dumps(entries, indent=1, ensure_ascii=False) + "\n")
     return entries
@@ -78,8 +79,8 @@ def measure(names: tuple[str, ...], smoke: bool, entries: list[Entry], file: Pat
 def main(names: tuple[str, ...], smoke: bool, redraw: bool, out: Path) -> None:
     """Time Replicates against what one would otherwise do, and against the machine's limit.
 
-    The benches: total, steady, limit, mnist, convolution, losses, growth; all by default. Entries of an
-    earlier run in the same folder stay where named benches do not measure them anew.
+    The benches: total, steady, limit, mnist, convolution, losses, growth, suite; all by default. Entries of
+    an earlier run in the same folder stay where named benches do not measure them anew.
     """
     wanted, file = chosen(names), out / "bench.json"
     if redraw:

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from benchmarks import whole
 from benchmarks.compare import Entry, Side, compare, record, spread
 from benchmarks.limit import parts, step_limit
 from benchmarks.process import Process, cpp_compiler, installed, started
@@ -157,6 +158,11 @@ def grown(axis: str, setting: Mapping[str, Any], smallest: Mapping[str, float], 
     return {**entry, "seconds": {"subject": seconds}, "first_run_seconds": first, **memory}
 
 
+def suite(smoke: bool) -> Iterator[Entry]:
+    """`crosscheck run`, as a user has it, on nothing and again."""
+    yield from whole.entries(smoke)
+
+
 BENCHES: dict[str, Callable[[bool], Iterator[Entry]]] = {
     "total": total,
     "steady": steady,
@@ -165,4 +171,5 @@ BENCHES: dict[str, Callable[[bool], Iterator[Entry]]] = {
     "convolution": convolution,
     "losses": losses,
     "growth": growth,
+    "suite": suite,
 }

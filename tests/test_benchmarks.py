@@ -12,8 +12,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from benchmarks import limit, report
+from benchmarks import limit, report, whole
 from benchmarks.compare import Side, compare
+from suite.errors import CrosscheckError
 
 ROOT = Path(__file__).parents[1]
 
@@ -116,3 +117,26 @@ np.testing.assert_allclose(np.array(hand), ours, rtol=1e-4)
         text=True,
     )
     assert ran.returncode == 0, ran.stderr[-3000:]
+
+
+def test_the_whole_suite_is_measured_with_its_workers(tmp_path: Path) -> None:
+    """A process that starts another, which holds 200 MB for a second: both are seen, and the time of both."""
+    hold = (
+        "held = bytearray(200_000_000); held[::4096] = bytes(len(held[::4096])); import time; time.sleep(1)"
+    )
+    burn = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]])"
+    used = whole.run([sys.executable, "-c", burn, hold], tmp_path)
+    assert used.wall >= 1 and used.cpu > 0
+    assert 200_000_000 <= used.largest < used.peak < 400_000_000
+
+
+def test_a_command_that_cannot_be_met_is_no_measurement(tmp_path: Path) -> None:
+    with pytest.raises(CrosscheckError, match="exit code 2"):
+        whole.run([sys.executable, "-c", "raise SystemExit(2)"], tmp_path)
+
+
+def test_what_the_suite_takes_stands_in_the_table_beside_the_others() -> None:
+    entries = [whole.told("whole suite", "…", 360.0, whole.Usage(180.0, 300.0, 10**9, 10**8), "standard", ())]
+    table = report.table([*entries, grown(1, 1.0)])
+    assert table.loc[0, "times faster"] == 2.0 and table.loc[0, "peak, MB"] == 1000.0
+    assert table.loc[0, "CPU, s"] == 300.0 and table.loc[1, "R"] == 1

@@ -1,0 +1,102 @@
+"""The whole suite as a user runs it: wall time, processor time and peak memory, workers included."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.compare import Entry, record, spread
+from suite.errors import CrosscheckError
+
+GOAL, AGAIN = (
+    360.0,
+    3.0,
+)  # seconds of an empty store at the standard scale, and of a store that has everything
+CHEAP = ("gaussian_prior", "laplace_prior")  # for a look whether it runs at all
+INTERVAL = 0.2  # seconds between two looks at the memory
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a command took: seconds by the clock and of processors, bytes of all processes, of the largest."""
+
+    wall: float
+    cpu: float
+    peak: int
+    largest: int
+
+
+def run(command: Sequence[str], folder: Path) -> Usage:
+    """Run a command to its end, and watch the memory of its process tree.
+
+    Raises:
+        CrosscheckError: it could not do what it was asked; its own words stand above. A claim of which a
+            control did not fail (exit code 1) is no matter of time.
+    """
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    start, peak, largest = time.monotonic(), 0, 0
+    child = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
+    while child.poll() is None:
+        sizes = [resident(process) for process in tree(child.pid)]
+        peak, largest = max(peak, sum(sizes)), max(largest, *sizes, 0)
+        time.sleep(INTERVAL)
+    if child.returncode not in (0, 1):
+        raise CrosscheckError(f"{' '.join(command)} ended with exit code {child.returncode}.")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Usage(time.monotonic() - start, cpu, peak, largest)
+
+
+def tree(process: int) -> list[int]:
+    """A process and all that come from it, as far as they can be seen."""
+    found = [process]
+    for parent in found:  # grows while it is gone through
+        for file in Path(f"/proc/{parent}/task").glob("*/children"):
+            try:
+                found += map(int, file.read_text().split())
+            except OSError:  # it has ended meanwhile
+                continue
+    return found
+
+
+def resident(process: int) -> int:
+    """Bytes of memory that a process holds, shared pages included; 0 where it has ended."""
+    try:
+        return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * PAGE
+    except (OSError, IndexError, ValueError):
+        return 0
+
+
+def entries(smoke: bool) -> list[Entry]:
+    """From an empty store to the report, then once more, when nothing is left to do."""
+    scale, names = ("smoke", CHEAP) if smoke else ("standard", ())
+    with tempfile.TemporaryDirectory(prefix="crosscheck-") as temporary:
+        place = ["--results", f"{temporary}/results", "--store", f"{temporary}/store"]
+        command = [sys.executable, "-m", "suite", "run", *names, "--scale", scale, "--quiet", *place]
+        root = Path(__file__).parents[1]
+        return [
+            told("whole suite", "from an empty store", GOAL, run(command, root), scale, names),
+            told("whole suite, again", "when all is done", AGAIN, run(command, root), scale, names),
+        ]
+
+
+def told(bench: str, what: str, goal: float, used: Usage, scale: str, names: Sequence[str]) -> Entry:
+    setting: dict[str, Any] = {"scale": scale, "studies": list(names) or "all", "jobs": "as many as fit"}
+    note = (
+        f"{what}; CPU seconds of all processes {used.cpu:.0f}; peak memory is the sum over processes, looked "
+        f"at every {INTERVAL:g} s, pages that they share counted in each"
+    )
+    against = f"the goal, {goal:g} s"
+    seconds = {"subject": spread([used.wall]), "against": spread([goal])}
+    memory = {"peak_bytes": used.peak, "largest_process_bytes": used.largest}
+    entry = record(bench, f"crosscheck run, {scale}", against, [used.wall / goal], setting, note)
+    return {**entry, "seconds": seconds, "cpu_seconds": used.cpu, **memory}
