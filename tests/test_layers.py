@@ -40,7 +40,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
         {"base", "contract", "lazy", "data"},
     ),
     "presentation": (
-        {"tables", "figures", "markup", "scopes", "schema", "results", "report", "outlier_figures"},
+        {"tables", "figures", "markup", "scopes", "schema", "results", "report", "audits", "outlier_figures"},
         {"base", "contract"},
     ),
     "commands": (
