@@ -7,15 +7,14 @@ import functools
 import http.server
 import json
 import re
-import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
+from suite.browser import command
+
 LIGHT, DARK = 1, 0
 
 # The page is looked at in a frame, which may be narrower than Chromium lets its own windows be. What the
@@ -61,15 +60,7 @@ def look(page: Path, probe: str, width: int = 1280, scheme: int = LIGHT) -> tupl
 
 def chromium(*arguments: str, scheme: int = LIGHT) -> tuple[str, list[str]]:
     """Its standard output, and what pages have written to the console."""
-    fixed = (
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--enable-logging=stderr",
-        "--window-size=1400,1000",
-    )
-    patient = ("--virtual-time-budget=20000", f"--blink-settings=preferredColorScheme={scheme}")
-    ran = subprocess.run(
-        [str(CHROMIUM), *fixed, *patient, *arguments], capture_output=True, text=True, timeout=120, check=True
-    )
+    how = ("--enable-logging=stderr", "--window-size=1400,1000", "--virtual-time-budget=20000")
+    wanted = command(*how, f"--blink-settings=preferredColorScheme={scheme}", *arguments)
+    ran = subprocess.run(wanted, capture_output=True, text=True, timeout=120, check=True)
     return ran.stdout, [line for line in ran.stderr.splitlines() if ":CONSOLE" in line]

@@ -7,7 +7,7 @@ import made_up_study as made_up
 import pytest
 
 import studies
-from suite import markup, report, results, scopes
+from suite import browser, markup, report, results, scopes
 from suite.errors import UsageError
 
 NAMES = ("label_smoothing", "saturation")  # not in the register's order
@@ -83,6 +83,19 @@ def test_the_page_is_one_file(html, page):
     assert not re.search(r"url\(|@import|<link|<iframe", html)
     assert re.findall(r"<script[^>]*>", html) == ["<script>"]
     assert not [value for _, attrs in page.tags for name, value in attrs.items() if name.startswith("on")]
+
+
+def test_without_chromium_printing_says_what_to_install(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UsageError, match="apt-get install chromium"):
+        browser.to_pdf(folder / "report.html", tmp_path / "report.pdf")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not browser.find(), reason="Chromium is not installed (Debian: chromium)")
+def test_chromium_prints_the_page(folder, tmp_path):
+    browser.to_pdf(folder / "report.html", tmp_path / "made" / "report.pdf")
+    assert (tmp_path / "made" / "report.pdf").read_bytes().startswith(b"%PDF-")
 
 
 def test_every_link_leads_somewhere_on_the_page(page):

@@ -10,9 +10,10 @@ import browser
 import pytest
 
 from suite import report
+from suite.browser import find
 
 ROOT = Path(__file__).parents[1]
-pytestmark = pytest.mark.skipif(not browser.CHROMIUM, reason="Chromium is not installed (Debian: chromium)")
+pytestmark = pytest.mark.skipif(not find(), reason="Chromium is not installed (Debian: chromium)")
 
 SHOWN = """
 const rows = () => [...doc.querySelectorAll("tr[data-claim]")];
