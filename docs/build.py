@@ -13,8 +13,8 @@ PAGE = Path(__file__).with_name("api.md")
 PUBLIC = {
     "suite.losses": """BinaryCrossentropy CategoricalCrossentropy SparseCategoricalCrossentropy
         JointCrossentropy Brier CategoricalBrier EnergyMarginCrossentropy OutlierExposureCrossentropy
-        LogitLoss binary_crossentropy categorical_crossentropy sparse_categorical_crossentropy joint_crossentropy
-        brier categorical_brier zero_one energy energy_margin energy_margin_crossentropy
+        LogitLoss binary_crossentropy categorical_crossentropy sparse_categorical_crossentropy
+        joint_crossentropy brier categorical_brier zero_one energy energy_margin energy_margin_crossentropy
         outlier_exposure_crossentropy marginals most_likely""",
     "suite.regularizers": "GaussianPrior LaplacePrior",
     "suite.optimizers": "Proximal",
