@@ -26,7 +26,8 @@ def oracle(loss: str, z: np.ndarray, y: np.ndarray) -> Derivatives:
     labels (p′ = 1 − p) and r = 2 in three classes, the second of which has the rest of the label. The
     gradient is p − y, the second derivative p (1 − p). No digit cancels in either tail.
 
-    >>> [float(each[0]) for each in oracle("binary", np.array([0.0]), np.array([1.0]))]  # ln 2, p − y, p (1 − p)
+    >>> found = oracle("binary", np.array([0.0]), np.array([1.0]))
+    >>> [float(each[0]) for each in found]  # ln 2, p − y, p (1 − p)
     [0.6931471805599453, -0.5, 0.25]
     """
     r = RIVALS[loss]
