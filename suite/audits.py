@@ -10,6 +10,7 @@ from typing import Any
 from suite import schema
 from suite.errors import UsageError
 
+BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 SIGNS = {"passed": "✓", "failed": "✗", "not applicable": "–"}
 FINDING = {
     **{"check": str, "verdict": set(SIGNS), "at": str, "note": str, "cause": str, "remedy": str},
@@ -38,7 +39,7 @@ def read(folder: Path) -> dict[str, Any] | None:
     lines = [line(card) for card in cards]
     return {
         "keras": cards[0]["keras"],
-        "backend": cards[0]["backend"],
+        "backend": BACKENDS.get(cards[0]["backend"], cards[0]["backend"]),
         "checks": list(dict.fromkeys(found["check"] for card in cards for found in card["checks"])),
         "lines": lines,
         "sound": sum(not each["failed"] for each in lines),
