@@ -20,7 +20,7 @@ OPTIONS     = --scale $(SCALE) --backend $(BACKEND) $(if $(JOBS),--jobs $(JOBS))
 	$(addprefix --data ,$(DATA)) $(if $(filter 1,$(GPU)),--gpu)
 STUDIES    := $(filter-out _%,$(basename $(notdir $(wildcard studies/*.py))))
 
-.PHONY: all setup test report verify audit bench data check clean help $(STUDIES)
+.PHONY: all setup test report report-pdf verify audit bench data check clean help $(STUDIES)
 .DEFAULT_GOAL := all
 
 all: $(READY)  ## run every study, write results and report
@@ -36,6 +36,9 @@ test: $(READY)  ## the tests
 
 report: $(READY)  ## write the report anew from results/
 	@$(CROSSCHECK) report
+
+report-pdf: $(READY)  ## print it as well: build/report.pdf (needs Chromium)
+	@$(CROSSCHECK) report --pdf build/report.pdf
 
 verify: $(READY)  ## run afresh and compare with the committed results
 	@$(CROSSCHECK) verify $(if $(JOBS),--jobs $(JOBS))
@@ -59,8 +62,8 @@ clean:  ## remove saved rows and caches; results/ and the environment stay
 	find suite studies tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 12
-	@printf '  STUDY     one study: %s\n' '$(STUDIES)'
+	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@printf '  STUDY       one study: %s\n' '$(STUDIES)'
 	@printf 'Variables: SCALE=smoke|standard|full BACKEND=tensorflow|jax|torch JOBS=N DATA=… GPU=1 PYTHON=…\n'
 
 $(READY): requirements.txt pyproject.toml

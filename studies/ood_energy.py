@@ -14,7 +14,7 @@ import os
 import mpmath
 import numpy as np
 
-from suite.claims import Check, Claim, Theory, Unit
+from suite.claims import Check, Claim, Published, PublishedNumber, Theory, Unit
 from suite.criteria import Equal, Exceeds, Identity
 from suite.lazy import (
     checkpoints,
@@ -34,6 +34,31 @@ from suite.lazy import (
     wide_resnet,
 )
 
+PAPER = Published(
+    what="FPR95, in-distribution positive",
+    by="Liu et al. 2020 (CIFAR-10, WRN-40-2, mean over six sets of outliers)",
+    numbers=(
+        PublishedNumber("softmax", 0.5104, "published_softmax"),
+        PublishedNumber("energy", 0.3301, "published_energy"),
+        PublishedNumber("energy, fine-tuned", 0.0332, "published"),
+    ),
+    differences={
+        "auxiliary outliers": ("80 Million Tiny Images, withdrawn in 2020", "CIFAR-100"),
+        "test outliers": (
+            "Textures, SVHN, Places365, LSUN-Crop, LSUN-Resize, iSUN, 2,000 each",
+            "those of the first three that are prepared, at most 10,000 each; TFDS has none of the others so",
+        ),
+        "margins": ("swapped in the text; −23 and −5 for m_in and m_out in the runs", "−23 and −5"),
+        "FPR95": (
+            "in-distribution positive",
+            "the same, and beside it the opposite convention, in the table",
+        ),
+        "spread": ("resampled test sets of one model", "seeds: networks trained anew"),
+        "arithmetic": ("float32, PyTorch", "float32, or bfloat16 with a float32 head on a GPU, Keras"),
+        "momentum": ("gradients summed, then scaled by the rate", "scaled by the rate, then summed"),
+    },
+)
+
 CLAIM = Claim(
     title="Energy margins enable reliable detection of outliers",
     statement="Training under cross-entropy implicitly pushes the energy E(x) low in distribution and leaves "
@@ -45,6 +70,7 @@ CLAIM = Claim(
     correct="Cross-entropy fixes the energy only up to any c(x): it falls where the head lets it, on some "
     "outliers further than in distribution. Margins improve detection of what the auxiliary outliers cover, "
     "most of all where it was bad; of outliers near the data it may get worse, and it is not reliable.",
+    published=PAPER,
 )
 
 NAME = "ood_energy"
@@ -75,23 +101,7 @@ CELLS = tuple(
 
 PHOTOGRAPH_SEEDS = {"full": 10}
 NETWORK = {"depth": 40, "width": 2, "epochs": [100, 10]}
-PUBLISHED = {"softmax": 0.5104, "energy": 0.3301, "energy, fine-tuned": 0.0332}  # FPR95, in positive, mean
-PUBLISHED_BY = "Liu et al. 2020: CIFAR-10, WRN-40-2, mean over six sets of outliers"
-DIFFERENCES = {  # what: theirs, ours
-    "auxiliary outliers": ("80 Million Tiny Images, withdrawn in 2020", "CIFAR-100"),
-    "test outliers": (
-        "Textures, SVHN, Places365, LSUN-Crop, LSUN-Resize, iSUN, 2,000 each",
-        "those of the first three that are prepared, at most 10,000 each; TFDS has none of the others so",
-    ),
-    "margins": ("swapped in the text; −23 and −5 for m_in and m_out in the runs", "−23 and −5"),
-    "FPR95": ("in-distribution positive", "the same, and beside it the opposite convention, in the table"),
-    "spread": ("resampled test sets of one model", "seeds: networks trained anew"),
-    "arithmetic": ("float32, PyTorch", "float32, or bfloat16 with a float32 head on a GPU, Keras"),
-    "momentum": ("gradients summed, then scaled by the rate", "scaled by the rate, then summed"),
-}
-TOLD_DIFFERENCES = "Differences: " + "; ".join(
-    f"{what}: theirs {theirs}; ours {ours}" for what, (theirs, ours) in DIFFERENCES.items()
-)
+HALF_OF_IT = (PAPER.numbers[0].value - PAPER.numbers[-1].value) / 2
 FULL_ONLY = ("full",)
 
 CHECKS = (
@@ -203,25 +213,24 @@ CHECKS = (
     ),
     *(
         Check(
-            "published" + suffix,
-            f"FPR95 (in-distribution positive) of {scored} is within 0.10 of the published {value:.4f} "
-            f"({PUBLISHED_BY}). "
-            + ("Differences as told with the check published." if suffix else TOLD_DIFFERENCES),
+            number.check,
+            f"{PAPER.what}, of {number.of} is within 0.10 of the published {number.value:.4f}: {PAPER.by}. "
+            "The differences of protocol stand beside it in the report.",
             Equal(margin=0.10),
-            rf"\mathrm{{FPR}}_{{95}} = {value}",
+            rf"\mathrm{{FPR}}_{{95}} = {number.value}",
             control="in-distribution test examples in place of the outliers",
             settings=("cifar10",),
             scope=True,
             scales=FULL_ONLY,
         )
-        for suffix, (scored, value) in zip(("_softmax", "_energy", ""), PUBLISHED.items(), strict=True)
+        for number in PAPER.numbers
     ),
     Check(
         "published_gain",
         "At least half of the published fall of FPR95 from softmax to energy fine-tuned is found, "
-        f"{(PUBLISHED['softmax'] - PUBLISHED['energy, fine-tuned']) / 2:.4f}; of CIFAR-10's training images "
+        f"{HALF_OF_IT:.4f}; of CIFAR-10's training images "
         "alone, six classes against the other four, noise and grey sets.",
-        Exceeds(margin=(PUBLISHED["softmax"] - PUBLISHED["energy, fine-tuned"]) / 2),
+        Exceeds(margin=HALF_OF_IT),
         r"\mathrm{FPR}_{95}(\max p) - \mathrm{FPR}_{95}(E, \lambda = 0.1)",
         control="in-distribution test examples in place of the outliers",
         settings=("cifar10", "cifar10_train"),
@@ -333,11 +342,9 @@ def photograph_rows(name: str, kind: str, seed: int, logits, y_test: np.ndarray)
         out[detector] = detection.fpr95(inside, outside, "in")
         none[detector] = detection.fpr95(inside[:, ::2], inside[:, 1::2], "in")
     parts, told = [], {"setting": name, "seed": seed}
-    for suffix, (detector, value) in zip(("_softmax", "_energy", ""), PUBLISHED.items(), strict=True):
-        if name == "cifar10":
-            parts += outlier_rows.arms_pair(
-                "published" + suffix, (out[detector], none[detector]), [value] * 2, **told
-            )
+    for number in PAPER.numbers if name == "cifar10" else ():
+        arms = out[number.of], none[number.of]
+        parts += outlier_rows.arms_pair(number.check, arms, [number.value] * 2, **told)
     ends = ((each["softmax"], each["energy, fine-tuned"]) for each in (out, none))
     parts += outlier_rows.arms_pair("published_gain", *zip(*ends, strict=True), **told)
     for arm, z in after_and_before.items():
@@ -594,9 +601,12 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
 
 def published_lines(titles: list[str]) -> pd.DataFrame:
     """The published numbers; to be set beside the lines `cifar10: …`, which the full scale alone has."""
-    fixed = {titles[0]: "CIFAR-10: mean of six sets (published)", titles[6]: list(PUBLISHED.values())}
-    arms = ["mixed" if "fine-tuned" in name else "before" for name in PUBLISHED]
-    detectors = [name.split(",")[0] for name in PUBLISHED]
+    fixed = {
+        titles[0]: "CIFAR-10: mean of six sets (published)",
+        titles[6]: [each.value for each in PAPER.numbers],
+    }
+    arms = ["mixed" if "fine-tuned" in each.of else "before" for each in PAPER.numbers]
+    detectors = [each.of.split(",")[0] for each in PAPER.numbers]
     lines = pd.DataFrame({**fixed, titles[1]: arms, titles[2]: detectors})
     return lines.reindex(columns=titles).astype(dict.fromkeys(titles[3:], "float64"))
 

@@ -47,6 +47,10 @@ def fit_temperature(logits: Any, labels: Any) -> Any:
             logits that point away from the labels T → ∞ is. Names the replicate.
 
     Source: Guo et al. 2017, section 4.2.
+
+    >>> z = np.array([[4.0, 0.0]] * 4)  # 98 % sure
+    >>> round(float(fit_temperature(z, [0, 0, 0, 1])), 4), round(4 / math.log(3), 4)  # 75 % right
+    (3.641, 3.641)
     """
     z = np.asarray(logits, "float64")
     if z.ndim == 2:

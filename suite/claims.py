@@ -30,6 +30,30 @@ class Advice:
 
 
 @dataclass(frozen=True)
+class PublishedNumber:
+    """A number that others have published, and the id of the check that holds ours against it."""
+
+    of: str
+    value: float
+    check: str
+
+
+@dataclass(frozen=True)
+class Published:
+    """Numbers of others, beside which the report sets ours.
+
+    Attributes:
+        what: the quantity, with its conventions; `by`: whose, on what.
+        differences: by what differs between the protocols: theirs, ours.
+    """
+
+    what: str
+    by: str
+    numbers: tuple[PublishedNumber, ...]
+    differences: dict[str, tuple[str, str]]
+
+
+@dataclass(frozen=True)
 class Claim:
     """What the chapter asserts.
 
@@ -40,6 +64,7 @@ class Claim:
         source: section of the chapter and problem numbers.
         correct: what a correct sentence would be; empty where the chapter's stands.
         advice: for practitioners; the report puts it, with the study's table, before the claims.
+        published: numbers of others that its checks hold ours against.
     """
 
     title: str
@@ -48,6 +73,7 @@ class Claim:
     source: str
     correct: str = ""
     advice: Advice | None = None
+    published: Published | None = None
 
 
 @dataclass(frozen=True)

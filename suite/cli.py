@@ -191,11 +191,18 @@ def run(
 
 @cli.command()
 @results_option
-def report(results: Path) -> None:
+@click.option("--pdf", type=FOLDER, metavar="FILE", help="Print it into FILE as well; needs Chromium.")
+def report(results: Path, pdf: Path | None) -> None:
     """Write the report anew from the verdicts, tables and figures that are there."""
     from suite import report as reports
 
-    for path in reports.write_report(results):
+    written = reports.write_report(results)
+    if pdf:
+        from suite import browser
+
+        browser.to_pdf(written[-1], pdf)
+        written.append(pdf)
+    for path in written:
         click.echo(path)
 
 

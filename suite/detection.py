@@ -99,6 +99,9 @@ def auroc(inside: np.ndarray, outside: np.ndarray) -> np.ndarray:
 
     Raises:
         ValueError: if a score is NaN, or there is none.
+
+    >>> float(auroc(np.array([0, 1, 2, 3]), np.array([3, 4])))  # one tie in eight pairs
+    0.9375
     """
     return each(_auroc, inside, outside)
 
@@ -140,6 +143,10 @@ def fpr95(inside: np.ndarray, outside: np.ndarray, positive: str, recall: float 
 
     Raises:
         ValueError: for any other `positive` or `recall`, and as `auroc`.
+
+    >>> inside, outside = np.arange(20), np.arange(10, 30)  # larger: more out of distribution
+    >>> float(fpr95(inside, outside, "in")), float(fpr95(inside, outside, "out"))
+    (0.45, 0.45)
     """
     if not 0 < recall <= 1:
         raise ValueError(f"`recall` must lie in (0, 1], not {recall}.")

@@ -92,6 +92,14 @@ def code(text: object) -> Markup:
     return Markup("<code>{}</code>").format(breakable(text))
 
 
+def ticked(text: object) -> Markup:
+    """Text in which names stand between backticks, these in code style."""
+    parts = str(text).split("`")
+    if len(parts) % 2 == 0:  # a backtick by itself is one
+        return escape(text)
+    return Markup("").join(code(part) if i % 2 else escape(part) for i, part in enumerate(parts))
+
+
 def breakable(text: object) -> Markup:
     """A name or path, with places where a long one may go on in the next line."""
     return Markup(re.sub(r"([/_])", r"\1<wbr>", str(escape(text))))

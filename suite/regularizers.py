@@ -69,6 +69,9 @@ class GaussianPrior(Prior):
         ValueError: if tau is not above 0; and as `Prior` does.
 
     Source: Advanced Perspectives and Applications; problem 3103388.
+
+    >>> GaussianPrior(tau=0.5, n=100).l2  # 1 / (2 τ² N)
+    0.02
     """
 
     def __init__(
@@ -110,6 +113,9 @@ class LaplacePrior(Prior):
         ValueError: if scale is not above 0; and as `Prior` does.
 
     Source: Advanced Perspectives and Applications; problem 3103435.
+
+    >>> LaplacePrior(scale=0.5, n=100).l1  # 1 / (b N)
+    0.02
     """
 
     def __init__(

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
 import studies
-from suite import markup, results, scopes, tables
+from suite import audits, markup, results, scopes, tables
 from suite.errors import UsageError
 from suite.figures import VERDICT_COLOURS
 from suite.files import write_atomically
@@ -40,11 +42,21 @@ def write_report(folder: Path) -> list[Path]:
     if not records:
         raise UsageError(f"There are no results in {folder}. Run `make` or `crosscheck run` first.")
     views = [view(folder / record["study"], record) for record in records]
-    told = {"claims": views, "sure": sureness(records), "tally": tally(records)}
+    script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
+    told = {
+        **{"claims": views, "sure": sureness(records), "tally": tally(records)},
+        **{"verdicts": counted(records), "published": published(records), "audit": audits.read(folder)},
+        **{"script": Markup(script), "script_hash": fingerprint(script)},
+    }
     written = {"README.md": "report.md.j2", "report.html": "report.html.j2"}
     for file, template in written.items():
         write_atomically(folder / file, environment().get_template(template).render(told))
     return [folder / file for file in written]
+
+
+def fingerprint(script: str) -> str:
+    """By which the page's own policy knows its one script, and lets no other run."""
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
 def place_in_register(record: dict[str, Any]) -> tuple[int, str]:
@@ -66,7 +78,9 @@ def environment() -> jinja2.Environment:
     made.globals.update(colours=VERDICT_COLOURS, chips=CHIPS, meanings=MEANINGS)
     made.filters.update(number=tables.number, percent=tables.percent, told=told)
     made.filters.update(md=markup.markdown, mdmath=markup.markdown_formula)
-    made.filters.update(mathml=markup.mathml, codename=markup.code, breakable=markup.breakable)
+    made.filters.update(
+        mathml=markup.mathml, codename=markup.code, ticked=markup.ticked, breakable=markup.breakable
+    )
     return made
 
 
@@ -122,6 +136,22 @@ def why(check: dict[str, Any], verdict: str) -> str:
 
 def broken(check: dict[str, Any]) -> str:
     return f"does not hold: {check['statement'].removesuffix('.')}"
+
+
+def counted(records: list[dict[str, Any]]) -> list[tuple[str, int]]:
+    count = Counter(record["verdict"] for record in records)
+    return [(verdict, count[verdict]) for verdict in MEANINGS if count[verdict]]
+
+
+def published(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What others have published, each number beside the check that holds ours against it."""
+    found = []
+    for record in records:
+        if told := record.get("published"):
+            checks = {check["id"]: check for check in record["checks"]}
+            numbers = [{**each, "check": checks[each["check"]]} for each in told["numbers"]]
+            found.append({**told, "numbers": numbers, "name": record["study"], "title": record["title"]})
+    return found
 
 
 def tally(records: list[dict[str, Any]]) -> str:

@@ -100,6 +100,7 @@ def record(name: str, study: Study, judged: dict[str, Any], provenance: dict[str
         "formula": claim.formula,
         "correct": claim.correct,
         **({"advice": asdict(claim.advice)} if claim.advice else {}),
+        **({"published": asdict(claim.published)} if claim.published else {}),
     }
 
 

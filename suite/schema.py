@@ -38,6 +38,10 @@ RECORD = {
     "provenance": {"error_rate?": NUMBER, "intervals?": NUMBER, "level?": NUMBER},
     **{"title": str, "formula": str, "correct": str},
     "advice?": {"question": str, "answer": str, "code": str},
+    "published?": {
+        **{"what": str, "by": str, "differences": Each([str, str])},
+        "numbers": Each({"of": str, "value": NUMBER, "check": str}),
+    },
 }
 
 

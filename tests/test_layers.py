@@ -40,7 +40,18 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
         {"base", "contract", "lazy", "data"},
     ),
     "presentation": (
-        {"tables", "figures", "markup", "scopes", "schema", "results", "report", "outlier_figures"},
+        {
+            "tables",
+            "figures",
+            "markup",
+            "scopes",
+            "schema",
+            "results",
+            "report",
+            "audits",
+            "browser",
+            "outlier_figures",
+        },
         {"base", "contract"},
     ),
     "commands": (

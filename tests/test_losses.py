@@ -426,3 +426,11 @@ def test_a_compiled_model_is_saved_and_loaded_with_its_loss(name, tmp_path):
 def test_smoothing_outside_the_unit_interval_is_refused(name, alpha):
     with pytest.raises(ValueError, match="label_smoothing"):
         CLASSES[name](label_smoothing=alpha)
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_predictions_without_an_axis_of_labels_or_classes_are_refused(kind):
+    """Their mean over the last axis would be one over the examples, weights or not."""
+    y = np.array([1, 0, 1])
+    with pytest.raises(ValueError, match=r"\[B, 1\]"):
+        CLASSES[kind]()(y, np.array([0.5, -2.0, 3.0]), sample_weight=np.array([1.0, 0.0, 1.0]))

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -219,3 +220,18 @@ def test_git_names_the_commit_and_whether_the_code_differs(
     assert provenance.git() == f"{clean} dirty"
     monkeypatch.setattr(provenance, "ROOT", tmp_path.resolve() / "suite")
     assert provenance.git() == "", "installed inside another project's checkout"
+
+
+def test_a_study_is_concluded_when_its_last_unit_is_done_and_one_without_units_too() -> None:
+    first, second, shared = (Unit("s", name) for name in ("first", "second", "shared"))
+    units = {"both": [first, shared], "none": [], "other": [second, shared]}
+    work = plan.Plan({}, units, *[frozenset()] * 4)
+    with ThreadPoolExecutor(1) as thread:
+        concluding = pipeline.Concluding(thread, str.upper, work)
+        concluding.done(shared)
+        assert not concluding.studies
+        concluding.done(first)
+        assert list(concluding.studies) == ["both"]
+        concluding.done(second)
+        assert list(concluding.studies) == ["both", "other"]
+        assert list(concluding.results().items()) == [(name, name.upper()) for name in units]

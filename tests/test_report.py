@@ -1,5 +1,7 @@
 """The report: all claims, nothing foreign, nothing unescaped, from files alone."""
 
+import dataclasses
+import json
 import re
 from html.parser import HTMLParser
 
@@ -7,7 +9,8 @@ import made_up_study as made_up
 import pytest
 
 import studies
-from suite import markup, report, results, scopes
+from suite import browser, markup, report, results, scopes
+from suite.claims import Published, PublishedNumber
 from suite.errors import UsageError
 
 NAMES = ("label_smoothing", "saturation")  # not in the register's order
@@ -80,8 +83,22 @@ def test_the_page_is_well_formed(page):
 
 def test_the_page_is_one_file(html, page):
     assert all(source.startswith("data:image/") for source in page.of("src")) and page.of("src")
-    assert not re.search(r"url\(|@import|<script|<link|<iframe", html)
+    assert not re.search(r"url\(|@import|<link|<iframe", html)
+    assert re.findall(r"<script[^>]*>", html) == ["<script>"]
     assert not [value for _, attrs in page.tags for name, value in attrs.items() if name.startswith("on")]
+
+
+def test_without_chromium_printing_says_what_to_install(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UsageError, match="apt-get install chromium"):
+        browser.to_pdf(folder / "report.html", tmp_path / "report.pdf")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not browser.find(), reason="Chromium is not installed (Debian: chromium)")
+def test_chromium_prints_the_page(folder, tmp_path):
+    browser.to_pdf(folder / "report.html", tmp_path / "made" / "report.pdf")
+    assert (tmp_path / "made" / "report.pdf").read_bytes().startswith(b"%PDF-")
 
 
 def test_every_link_leads_somewhere_on_the_page(page):
@@ -97,11 +114,10 @@ def test_every_full_figure_says_what_it_shows(page):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_page_has_claim_checks_verdicts_and_how_to_run_it_again(page, name):
-    claim = made_up.study().CLAIM
-    for told in (f"{name} {made_up.NASTY}", claim.statement, claim.source, claim.correct):
-        assert told in page.text
-    for check in made_up.CHECKS:
-        assert check.statement in page.text and check.control in page.text
+    claim, text = made_up.study().CLAIM, page.text.replace("`", "")  # what stands between backticks is code
+    told = [f"{name} {made_up.NASTY}", claim.statement, claim.source, claim.correct]
+    for part in [*told, *(each for check in made_up.CHECKS for each in (check.statement, check.control))]:
+        assert part.replace("`", "") in text
     assert f"make {name}" in page.text and f"crosscheck run {name}" in page.text
 
 
@@ -218,6 +234,71 @@ def test_a_measured_number_that_is_not_finite_is_told_from_one_that_is_missing(t
     report.write_report(tmp_path)
     for name in ("README.md", "report.html"):
         assert (tmp_path / name).read_text().count("not finite") == 1
+
+
+FINDING = {"at": "", "measured": None, "expected": None, "note": "", "cause": "", "remedy": ""}
+CARD = {
+    **{"loss": "mine:Loss", "config": {"alpha": 0.5}, "backend": "torch", "keras": "3.15.1"},
+    "checks": [
+        {**FINDING, "check": "centre", "verdict": "passed"},
+        {**FINDING, "check": "wrong tail", "verdict": "failed", "at": "z = −16", "cause": made_up.NASTY},
+    ],
+}
+
+
+@pytest.fixture
+def audited(tmp_path):
+    """A results folder beside whose claims lie a scorecard and a defect."""
+    write(tmp_path)
+    (tmp_path / "audit" / "defects").mkdir(parents=True)
+    (tmp_path / "audit" / "audit.json").write_text(json.dumps([CARD]))
+    (tmp_path / "audit" / "defects" / "one.md").write_text(f"# It is {made_up.NASTY}\n\nSee `it`.\n")
+    return tmp_path
+
+
+def test_the_audits_scorecards_and_defects_are_shown(audited):
+    report.write_report(audited)
+    page, readme = Page((audited / "report.html").read_text()), (audited / "README.md").read_text()
+    text = " ".join(page.text.split())
+    assert "Loss(alpha=0.5): 1 failed" in text and "on PyTorch" in text and "None of them pass" in text
+    assert text.count(f"It is {made_up.NASTY}") == 1 and "z = −16" in text
+    assert "alert" not in " ".join(tag for tag, _ in page.tags) and page.open == []
+    assert "(audit/defects/one.md)" in readme and "| Loss(alpha=0.5) | wrong tail |" in readme
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", "[1]", '[{"loss": 3}]', "[NaN]", "\x00"])
+def test_an_audit_that_is_broken_is_named(audited, content):
+    (audited / "audit" / "audit.json").write_text(content)
+    with pytest.raises(UsageError, match=r"audit\.json is not an audit.*crosscheck audit"):
+        report.write_report(audited)
+
+
+def test_published_numbers_stand_beside_ours(tmp_path):
+    study = made_up.study()
+    paper = Published(
+        "FPR95", "They 2020", (PublishedNumber("energy", 0.33, "mean"),), {"seeds": ("1", "12")}
+    )
+    study.CLAIM = dataclasses.replace(study.CLAIM, published=paper)
+    judged = made_up.judged(study)
+    results.write_study(tmp_path, "saturation", study, made_up.measured(), judged, made_up.PROVENANCE)
+    report.write_report(tmp_path)
+    text = " ".join(Page((tmp_path / "report.html").read_text()).text.split())
+    told = text[text.index("Published, and ours") :]
+    assert "They 2020" in told and "0.33" in told and "seeds112" in told
+    assert "| energy | 0.33 |" in (tmp_path / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("`a_b` < c", "<code>a_<wbr>b</code> &lt; c"),
+        ("it`s", "it`s"),
+        ("``", "<code></code>"),
+        ("<i>", "&lt;i&gt;"),
+    ],
+)
+def test_what_stands_between_backticks_is_code(text, shown):
+    assert str(markup.ticked(text)) == shown
 
 
 def test_nothing_to_report_is_said(tmp_path):

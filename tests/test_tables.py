@@ -2,6 +2,8 @@
 
 import math
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -152,3 +154,26 @@ def test_a_file_that_is_no_table_is_named(tmp_path: Path):
     (tmp_path / "table.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UsageError, match=re.escape(str(tmp_path / "table.csv"))):
         tables.read(tmp_path / "table.csv")
+
+
+LATEX = r"""\documentclass{article}
+\usepackage[T1]{fontenc}\usepackage[utf8]{inputenc}\usepackage{booktabs}
+\begin{document}
+%s
+\end{document}
+"""
+
+
+def latex_has(file: str) -> bool:
+    find = shutil.which("pdflatex") and shutil.which("kpsewhich")
+    return bool(find and subprocess.run([find, file], capture_output=True, check=False).stdout)
+
+
+@pytest.mark.skipif(not latex_has("booktabs.sty"), reason="LaTeX with booktabs is not installed")
+def test_the_committed_latex_tables_compile(tmp_path):
+    files = sorted((Path(__file__).parents[1] / "results").glob("*/table.tex"))
+    shown = "\n".join(rf"\begingroup\tiny\input{{{file}}}\endgroup\clearpage" for file in files)
+    (tmp_path / "all.tex").write_text(LATEX % shown, encoding="utf-8")
+    wanted = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-draftmode", "all.tex"]
+    ran = subprocess.run(wanted, cwd=tmp_path, capture_output=True, check=False)
+    assert len(files) > 10 and ran.returncode == 0, ran.stdout.decode(errors="replace")[-2000:]

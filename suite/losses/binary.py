@@ -35,6 +35,10 @@ def binary_crossentropy(y_true: Any, logits: Any, label_smoothing: Any = 0.0) ->
 
     Raises:
         ValueError: if labels and logits differ in shape.
+
+    >>> z = np.array([[-100.0], [0.0], [100.0]])  # logits of class 1
+    >>> binary_crossentropy(np.ones((3, 1)), z).numpy().round(4).tolist()
+    [100.0, 0.6931, 0.0]
     """
     y, z = binary_tensors(y_true, label_smoothing, logits)
     negative, side = sides(z)

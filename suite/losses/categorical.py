@@ -56,6 +56,10 @@ def sparse_categorical_crossentropy(y_true: Any, logits: Any, label_smoothing: A
 
     Raises:
         ValueError: if there is not one label to K logits.
+
+    >>> losses = sparse_categorical_crossentropy([0, 1, 7], np.array([[9.0, 0.0]] * 3))
+    >>> losses.numpy().round(4).tolist()
+    [0.0001, 9.0001, nan]
     """
     z, y = computed(logits), ops.convert_to_tensor(y_true)
     if len(y.shape) == len(z.shape) and y.shape[-1] == 1:

@@ -111,6 +111,10 @@ def most_likely(logits: Any) -> Any:
 
     Raises:
         ValueError: as `marginal_logits`.
+
+    >>> logits = np.log([[0.4, 0.0001, 0.0999, 0.5]])  # of the outcomes 00, 01, 10, 11
+    >>> most_likely(logits).numpy().tolist(), marginals(logits).numpy().round(2).tolist()
+    ([[1, 1]], [[0.6, 0.5]])
     """
     z = computed(logits)
     places = ops.arange(labels_of(z) - 1, -1, -1, dtype="int32")

@@ -132,6 +132,11 @@ class ExpectedCalibrationError(ProbabilityMetric):
 
     Raises:
         ValueError: for an unknown choice; at the first batch, for "positive_class" of more than two classes.
+
+    >>> metric = ExpectedCalibrationError()
+    >>> metric.update_state([0, 0, 0, 1], [[0.9, 0.1]] * 4)  # 90 % sure, 75 % right
+    >>> round(float(metric.result()), 4)
+    0.15
     """
 
     count: Any

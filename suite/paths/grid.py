@@ -71,7 +71,13 @@ def grid(
     policies: Iterable[str] = POLICIES,
     device: str = "cpu",
 ) -> tuple[Path, ...]:
-    """All paths of these losses, modes and policies on one backend; all its modes where none are given."""
+    """All paths of these losses, modes and policies on one backend; all its modes where none are given.
+
+    >>> len(grid(["binary"], "tensorflow", policies=["float32"]))
+    81
+    >>> print(grid(["sparse"], "torch", ["eager"], ["float32"])[0])
+    sparse/torch/cpu/eager/float32/dense/probabilities/keras class
+    """
     modes, policies = tuple(MODES[backend] if modes is None else modes), tuple(policies)
     return tuple(
         Path(loss, backend, device, mode, policy, head, entry_of(head), implementation)

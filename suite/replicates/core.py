@@ -67,6 +67,13 @@ class Replicates:
     Raises:
         ValueError: if `seeds` is empty or repeats, `mode` is unknown, or `build` returns no such model.
         NotImplementedError: if a layer cannot be stacked; names the layer and the reason.
+
+    >>> from suite.models import perceptron
+    >>> x, y = np.random.default_rng(0).normal(size=(64, 3)), np.arange(64) % 2
+    >>> replicas = Replicates(perceptron(3, [4], 2), seeds=range(5))
+    >>> replicas.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    >>> replicas.fit(x, y, epochs=2).history["loss"].shape, replicas.predict(x).shape
+    ((2, 5), (5, 64, 2))
     """
 
     def __init__(

@@ -1,0 +1,65 @@
+"""What the loss audit has left in results/audit, for the report: scorecards, and the defects it wrote up."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from suite import schema
+from suite.errors import UsageError
+
+BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
+SIGNS = {"passed": "✓", "failed": "✗", "not applicable": "–"}
+FINDING = {
+    **{"check": str, "verdict": set(SIGNS), "at": str, "note": str, "cause": str, "remedy": str},
+    **{"measured": (int, float, str, type(None)), "expected": (int, float, str, type(None))},
+}
+CARD = {"loss": str, "config": {}, "backend": str, "keras": str, "checks": schema.Each(FINDING)}
+
+
+def read(folder: Path) -> dict[str, Any] | None:
+    """Scorecards and defects under results/audit; None where no audit has been run.
+
+    Raises:
+        UsageError: where its file is broken or not ours.
+    """
+    place = folder / "audit" / "audit.json"
+    if not place.exists():
+        return None
+    try:
+        cards = json.loads(place.read_text(encoding="utf-8"), parse_constant=schema.refuse)
+        schema.conform(cards, schema.Each(CARD), "the file")
+        if not isinstance(cards, list) or not cards:
+            raise ValueError("it holds no scorecards")
+    except (OSError, ValueError, RecursionError) as error:
+        remedy = "Move it away, or write it afresh with `crosscheck audit`."
+        raise UsageError(f"{place} is not an audit written by crosscheck: {error}. {remedy}") from error
+    lines = [line(card) for card in cards]
+    return {
+        "keras": cards[0]["keras"],
+        "backend": BACKENDS.get(cards[0]["backend"], cards[0]["backend"]),
+        "checks": list(dict.fromkeys(found["check"] for card in cards for found in card["checks"])),
+        "lines": lines,
+        "sound": sum(not each["failed"] for each in lines),
+        "defects": list(defects(place.parent / "defects")),
+    }
+
+
+def line(card: dict[str, Any]) -> dict[str, Any]:
+    """A loss with the sign of each check, and what failed."""
+    given = ", ".join(f"{key}={value!r}" for key, value in card["config"].items())
+    return {
+        "name": card["loss"].rpartition(":")[2],
+        "given": given,
+        "signs": {found["check"]: SIGNS[found["verdict"]] for found in card["checks"]},
+        "failed": [found for found in card["checks"] if found["verdict"] == "failed"],
+    }
+
+
+def defects(folder: Path) -> Iterator[dict[str, str]]:
+    """The defects' reports: the first line of each is its title."""
+    for file in sorted(folder.glob("*.md")):
+        title, _, text = file.read_text(encoding="utf-8", errors="replace").partition("\n")
+        yield {"file": file.name, "title": title.removeprefix("# ").strip(), "text": text.strip()}
