@@ -26,7 +26,8 @@ def write(entries: Entries, folder: Path) -> None:
 
 def table(entries: Entries) -> pd.DataFrame:
     """One line an entry; of a sweep in R, N or D, the last three points' slope in each of its lines."""
-    return pd.DataFrame({**line(entry), "slope": time_slope(entries, entry["bench"])} for entry in entries)
+    lines = ({**line(entry), "slope": time_slope(entries, entry["bench"])} for entry in entries)
+    return pd.DataFrame(lines).astype({"R": "Int64", "examples": "Int64"})  # the whole suite has neither
 
 
 def line(entry: Mapping[str, Any]) -> dict[str, Any]:

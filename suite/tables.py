@@ -20,7 +20,7 @@ SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 def number(value: Any, digits: int = 4) -> str:
     """A number to `digits` significant digits, powers of ten where it is very large or very small."""
-    if value is None or math.isnan(value):
+    if value is None or value is pd.NA or math.isnan(value):
         return NOTHING
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
@@ -39,7 +39,7 @@ def interval(value: Any, lo: Any, hi: Any) -> str:
     The half-width keeps one digit, two where it begins with 1 or 2: rounding then moves no end by more
     than a sixth of it.
     """
-    if value is None or math.isnan(value):
+    if value is None or value is pd.NA or math.isnan(value):
         return NOTHING
     if lo is None and hi is None:
         return f"{number(value)} (no interval)"
