@@ -58,9 +58,6 @@ def main() -> NoReturn:
     except (KeyboardInterrupt, click.Abort):
         console.complain("Interrupted. What is finished is kept: the same command goes on from there.")
         sys.exit(INTERRUPTED)
-    except BrokenPipeError:  # the reader has seen enough, as in `crosscheck list | head -1`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
     except Exception as error:
         if debug:
             traceback.print_exc()

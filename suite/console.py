@@ -34,7 +34,14 @@ def verdict(word: str) -> str:
 
 
 def complain(message: str) -> None:
-    click.echo(f"crosscheck: {message}", err=True)
+    """One line on the error stream, whatever characters somebody has put into a name that it repeats."""
+    click.echo(f"crosscheck: {''.join(map(shown, message))}", err=True)
+
+
+def shown(character: str) -> str:
+    if character.isprintable():
+        return character
+    return " " if character in "\n\r\t" else character.encode("unicode_escape").decode()
 
 
 def tell_json(value: Any) -> None:

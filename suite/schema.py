@@ -14,9 +14,11 @@ from suite.verdicts import RANK
 
 @dataclass(frozen=True)
 class Each:
-    """A list, or an object under any keys, whose items all have one shape."""
+    """A list, or an object under any keys, whose items all have one shape; at least so many of them."""
 
     shape: Any
+    kind: type | tuple[type, ...] = (list, dict)
+    least: int = 0
 
 
 NUMBER = (int, float, type(None))
@@ -27,14 +29,14 @@ ESTIMATE = {"theory": NUMBER, "estimate": NUMBER, "interval": INTERVAL, "level":
 CHECK = {
     **{"id": str, "statement": str, "kind": str, "criterion": str},
     **ESTIMATE,
-    **{"verdict": VERDICT, "scope": Each(VERDICT)},
+    **{"verdict": VERDICT, "scope": Each(VERDICT, dict)},
     "control": {"statement": str, "estimate": NUMBER, "interval": INTERVAL, "verdict": VERDICT},
-    **{"formula": str, "reason": str, "absent": Each(str)},
-    "parts": Each({"setting": str, "verdict": VERDICT, **ESTIMATE, **SPREAD}),
+    **{"formula": str, "reason": str, "absent": Each(str, list)},
+    "parts": Each({"setting": str, "verdict": VERDICT, **ESTIMATE, **SPREAD}, list),
     **SPREAD,
 }
 RECORD = {
-    **{"study": str, "claim": str, "source": str, "verdict": VERDICT, "checks": Each(CHECK)},
+    **{"study": str, "claim": str, "source": str, "verdict": VERDICT, "checks": Each(CHECK, list, least=1)},
     "provenance": {"error_rate?": NUMBER, "intervals?": NUMBER, "level?": NUMBER},
     **{"title": str, "formula": str, "correct": str},
     "advice?": {"question": str, "answer": str, "code": str},
@@ -62,7 +64,7 @@ def conform(value: Any, shape: Any, where: str) -> None:
     elif isinstance(shape, dict):
         conform_keys(value, shape, where)
     elif isinstance(shape, Each):
-        require(isinstance(value, list | dict), f"{where} is no collection")
+        require(isinstance(value, shape.kind) and len(value) >= shape.least, f"{where} is no such collection")
         items = value.items() if isinstance(value, dict) else enumerate(value)
         for key, item in items:
             conform(item, shape.shape, f"{where}[{key}]")

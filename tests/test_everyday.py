@@ -208,7 +208,7 @@ def test_a_run_for_scripts_prints_json_alone(project: throwaway.Project) -> None
 
 
 def test_quiet_is_silent_and_verbose_tells_of_every_unit(project: throwaway.Project) -> None:
-    folders = ("--results", "loud", "--store", ".store")
+    folders = ("--results", "loud", "--store", "loud/store")
     quiet = project.crosscheck("run", "steady", "--quiet", *folders)
     assert (quiet.stdout, quiet.stderr) == ("", "")
     (project.folder / "loud" / "steady" / "table.md").unlink()
