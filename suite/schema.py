@@ -64,7 +64,8 @@ def conform(value: Any, shape: Any, where: str) -> None:
     elif isinstance(shape, dict):
         conform_keys(value, shape, where)
     elif isinstance(shape, Each):
-        require(isinstance(value, shape.kind) and len(value) >= shape.least, f"{where} is no such collection")
+        require(isinstance(value, shape.kind), f"{where} is no such collection")
+        require(len(value) >= shape.least, f"{where} is empty")
         items = value.items() if isinstance(value, dict) else enumerate(value)
         for key, item in items:
             conform(item, shape.shape, f"{where}[{key}]")

@@ -298,7 +298,7 @@ def test_a_broken_model_file(tmp_path: Path, model: bytes) -> None:
         file.write_bytes(broken(model, dice))
         ran = in_process.crosscheck("doctor", file)
         assert ran.code in (0, 1, 2) and "fault of crosscheck" not in ran.err, ran.err
-        assert ran.code == 0 or ran.out or (in_process.refused(ran) and str(file) in ran.err), ran
+        assert ran.code == 0 or ran.out or in_process.refused(ran), ran
 
 
 # --- benches ----------------------------------------------------------------------------------------
