@@ -234,10 +234,10 @@ def wrong_label(
 
 
 CHECKS = (
-    Check("label range", "A label outside its range is no silent number.", out_of_range),
-    Check("label rows", "A row that sums to something else than 1 is not cut.", rows),
-    Check("label NaN", "A label of NaN shows.", not_a_number),
-    Check("label fraction", "A fraction is a share or an error, never a whole label.", fractional),
-    Check("ignored label", "What `ignore_class` names does not count.", ignored),
+    Check("label range", "A label outside its range is no silent number.", out_of_range, "misuse"),
+    Check("label rows", "A row that sums to something else than 1 is not cut.", rows, "misuse"),
+    Check("label NaN", "A label of NaN shows.", not_a_number, "misuse"),
+    Check("label fraction", "A fraction is a share or an error, never a whole label.", fractional, "misuse"),
+    Check("ignored label", "What `ignore_class` names does not count.", ignored, "other arguments"),
     Check("label too large", "A class number beyond the dtype is not another class.", too_large),
 )

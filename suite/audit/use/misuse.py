@@ -83,4 +83,4 @@ def heard(subject: Subject, given: Batch) -> tuple[np.ndarray | str, bool]:
     return found, bool(caught)
 
 
-CHECKS = (Check("from_logits", "Logits taken for probabilities are told.", other_predictions),)
+CHECKS = (Check("from_logits", "Logits taken for probabilities are told.", other_predictions, "misuse"),)

@@ -106,6 +106,11 @@ def unbounded(subject: Subject, alpha: float, found: Any) -> Finding:
 
 
 CHECKS = (
-    Check("smoothing constant", "Smoothing mixes with the uniform labels by a known constant.", constant),
-    Check("smoothing range", "An α outside of [0, 1] is refused.", bounds),
+    Check(
+        "smoothing constant",
+        "Smoothing mixes with the uniform labels by a known constant.",
+        constant,
+        "other arguments",
+    ),
+    Check("smoothing range", "An α outside of [0, 1] is refused.", bounds, "misuse"),
 )
