@@ -26,7 +26,7 @@ class Entry(NamedTuple):
     settings: tuple[Mapping[str, Any], ...] = ({},)
 
 
-FOCAL_SETTINGS = ({}, {"gamma": 0.5})
+FOCAL_SETTINGS: tuple[Mapping[str, Any], ...] = ({}, {"gamma": 0.5})
 ENTRIES: tuple[Entry, ...] = (
     Entry("BinaryCrossentropy", "binary", "binary crossentropy", None, ({}, SMOOTHED)),
     Entry("BinaryCrossentropy", "multilabel", "binary crossentropy"),
@@ -64,7 +64,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("Poisson", "binary", "binary poisson", False),
     Entry("Hinge", "binary", "hinge", True),
     Entry("SquaredHinge", "binary", "squared hinge", True),
-    Entry("CategoricalHinge", "categorical", "categorical hinge", True),
+    Entry("CategoricalHinge", "categorical", "keras categorical hinge", True),
     Entry("Dice", "categorical", "dice", False, ({}, {"axis": -1})),
     Entry(
         "Tversky",
@@ -75,8 +75,6 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     Entry("Dice", "multilabel", "multilabel dice", False, ({"axis": -1},)),
     Entry("Tversky", "multilabel", "multilabel tversky", False, ({"axis": -1, "alpha": 0.3, "beta": 0.7},)),
-    Entry("MeanSquaredError", "binary", "binary brier", False),
-    Entry("MeanAbsoluteError", "binary", "absolute error", False),
 )
 
 

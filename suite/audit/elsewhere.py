@@ -51,6 +51,7 @@ class Other:
 
     def __init__(self, backend: str, wanted: list[dict[str, Any]]):
         self.silence = f"{backend} is not installed"
+        self.awaited = len(wanted)
         self.heard: list[Any] = []
         self.lines: queue.Queue[str] = queue.Queue()
         if importlib.util.find_spec(backend) is not None:
@@ -62,12 +63,14 @@ class Other:
                 text=True,
                 env={**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"},
             )
-            threading.Thread(target=self.listen, daemon=True).start()
+            self.listener = threading.Thread(target=self.listen, daemon=True)
+            self.listener.start()
 
     def listen(self) -> None:
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.lines.put(line)
+        with self.process.stdout:
+            for line in self.process.stdout:
+                self.lines.put(line)
         self.process.wait()
         self.lines.put("")  # the end
 
@@ -77,6 +80,8 @@ class Other:
             try:
                 line = self.lines.get(timeout=PATIENCE)
                 self.heard.append(numbered(json.loads(line)))
+                if len(self.heard) == self.awaited:
+                    self.listener.join()
             except queue.Empty:
                 self.silence = f"no answer within {PATIENCE} s"
                 self.process.kill()

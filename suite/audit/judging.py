@@ -66,7 +66,7 @@ def typed(subject: Subject, z: np.ndarray, y: np.ndarray, head: str = "", dtype:
 
 
 def row(numbers: np.ndarray) -> str:
-    return f"[{', '.join(f'{each:.9g}' for each in np.ravel(numbers))}]"
+    return f"[{', '.join(f'{each + 0.0:.9g}' for each in np.ravel(numbers))}]"  # −0 reads as 0
 
 
 def verdict_of(

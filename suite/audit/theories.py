@@ -140,6 +140,12 @@ def class_hinge(z: Any, y: Any) -> Any:
     return max(mpf(0), 1 + max(each for k, each in enumerate(z) if k != true) - z[true])
 
 
+def class_keras_hinge(z: Any, y: Any) -> Any:
+    """max(0, 1 + max (1 − y) z − Σ y z), as Keras documents it: the true class stays in the maximum, as 0."""
+    pairs = list(zip(z, y, strict=True))
+    return max(mpf(0), 1 + max((1 - b) * a for a, b in pairs) - mp.fsum(a * b for a, b in pairs))
+
+
 def class_kl(z: Any, y: Any) -> Any:
     """Σ y ln (y / p), with 0 ln 0 = 0."""
     return mp.fsum(each * (mp.log(each) - log) for each, log in zip(y, log_softmax(z), strict=True) if each)
@@ -212,6 +218,7 @@ THEORIES: dict[str, Theory] = {
         tuple({**CLASS_FOCAL, "gamma": gamma, "alpha": a} for gamma in GAMMAS for a in (1.0, 0.25)),
     ),
     "categorical hinge": Theory(class_hinge, "classes", hard=True),
+    "keras categorical hinge": Theory(class_keras_hinge, "classes", hard=True),
     "kl divergence": Theory(class_kl, "classes", proper=True, hessian=True),
     "categorical poisson": Theory(class_poisson, "classes", proper=True),
     "generalized crossentropy": Theory(
@@ -224,7 +231,7 @@ THEORIES: dict[str, Theory] = {
 }
 
 
-def over(kind: str) -> str:
+def over(kind: str) -> Over:
     """What a kind of labels is about."""
     return "labels" if kind in ("binary", "multilabel") else "classes"
 

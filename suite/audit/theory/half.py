@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -57,10 +58,19 @@ def large_batch(subject: Subject) -> Finding:
 
 
 def half_loss(subject: Subject) -> Finding:
-    """The same of a loss that is itself made in half precision."""
+    """The same of a loss that is itself made in half precision.
+
+    Keras' own reduction overflows in every such loss: that is held against Keras' losses, and against one
+    that reduces by itself; of any other it is said.
+    """
     if not subject.is_class:
         return not_applicable("half loss", UNREDUCED)
-    return reduced("half loss", subject, made_in_half=True)
+    found = reduced("half loss", subject, made_in_half=True)
+    loss = type(subject.make())
+    inherited = loss.__call__ is keras.losses.Loss.__call__ and not loss.__module__.startswith("keras.")
+    if found.verdict == "failed" and inherited:
+        return passed("half loss", f"reported, not failed: {found.cause}, in Keras' reduction of any loss")
+    return found
 
 
 def reduced(check: str, subject: Subject, made_in_half: bool) -> Finding:
