@@ -13,6 +13,7 @@ from suite.audit.theories import Told, over, probabilities, theory_of
 MODERATE, WRONG, RIGHT = 2e-6, 1e-5, 1e-6
 DISTANCES = (5, 6, 7, 8, 10, 12, 14, 15, 16, 17, 18, 20, 25, 30, 35, 40)
 DEAD = 1e-3  # of the expected gradient
+FASTEST = 5  # no smooth loss' gradient fades faster than e^(−5t)
 EPSILON = float(np.finfo("float32").eps)
 
 
@@ -74,8 +75,8 @@ def slack(subject: Subject, z: np.ndarray) -> np.ndarray:
 def dead_gradient(subject: Subject) -> Finding:
     """Confidently wrong by 5 to 40, the gradient by the logit that is wrong is there.
 
-    Another label's gradient would hide a dead one. Without a theory a gradient is dead where it is 0 or NaN
-    though a step before it was not small: what fades smoothly, as a bounded loss's does, is small first.
+    Another label's gradient would hide a dead one. Without a theory a gradient is dead where it breaks off:
+    a bounded loss's fades like e^(−t) or e^(−2t), and is small before it is gone.
     """
     probe, kind = probe_of(subject), subject.kind
     z, y = points.tail(kind, right=False, ts=DISTANCES)
@@ -83,8 +84,11 @@ def dead_gradient(subject: Subject) -> Finding:
     told = {head: np.abs(probe(z, y, head=head).gradient[row, own]) for head in probe.heads}
     expected = probe.expected(z, y)
     for head, measured in told.items():
-        wanted = before(measured) if expected is None else np.abs(expected.gradient[row, own])
-        enough = DEAD * wanted if expected is not None else np.where(wanted >= DEAD, np.nextafter(0, 1), 0)
+        if expected is None:
+            wanted, enough = before(measured, np.abs(z).max(-1))
+        else:
+            wanted = np.abs(expected.gradient[row, own])
+            enough = DEAD * wanted
         lost = np.flatnonzero((wanted >= DEAD) & ~(measured >= enough))
         if len(lost):
             return died(subject, head, (z, y), int(lost[0]), measured, wanted)
@@ -95,10 +99,15 @@ def dead_gradient(subject: Subject) -> Finding:
     return passed("dead gradient", note, measured=least, threshold=DEAD)
 
 
-def before(measured: np.ndarray) -> np.ndarray:
-    """The gradient one distance nearer, [N]: the rows come distance by distance."""
+def before(measured: np.ndarray, away: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The gradient one distance nearer, and a tenth of what fading like e^(−5t) would leave of it: [N] each.
+
+    The rows come distance by distance.
+    """
     each = len(measured) // len(DISTANCES)
-    return np.concatenate([measured[:each], measured[:-each]])
+    nearer = np.concatenate([measured[:each], measured[:-each]])
+    step = away - np.concatenate([away[:each], away[:-each]])
+    return nearer, 0.1 * nearer * np.exp(-FASTEST * step)
 
 
 def died(
