@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -46,6 +49,23 @@ def every(folder: Path, tell: Callable[[str], Any]) -> bool:
     write_atomically(folder / f"audit{ending}.json", scorecard.to_brief_json(cards))
     write_atomically(folder / f"table{ending}.md", tables.to_markdown(cards))
     return all(card.sound for card in cards)
+
+
+def measured(count: int, folder: Path, tell: Callable[[str], Any]) -> bool:
+    """The audit's own error rates, into rates.json and rates.md of a folder; whether it was never wrong."""
+    from suite.audit.rates import measure
+
+    out = sys.stdout
+
+    def aloud(line: str) -> None:
+        with contextlib.redirect_stdout(out):
+            tell(line)
+
+    with contextlib.redirect_stdout(io.StringIO()):  # some of these losses print
+        found = measure.trials(count, aloud)
+    write_atomically(folder / "rates.json", measure.to_json(found))
+    write_atomically(folder / "rates.md", measure.to_markdown(found))
+    return not any(each.wrong for each in found)
 
 
 def arguments(config: str) -> dict[str, Any]:

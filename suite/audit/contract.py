@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from suite.audit.theories import Theory
 
-KINDS = ("binary", "categorical", "sparse", "multilabel")
 Kind = Literal["binary", "categorical", "sparse", "multilabel"]
+KINDS: tuple[Kind, ...] = ("binary", "categorical", "sparse", "multilabel")
 Verdict = Literal["passed", "failed", "not applicable"]
 Use = Literal["valid", "other arguments", "misuse"]
 USES: Mapping[Use, str] = {

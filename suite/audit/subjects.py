@@ -133,7 +133,13 @@ def kind_in(name: str) -> Kind | None:
 def maker(found: Any, config: Mapping[str, Any], is_class: bool) -> Callable[..., Any]:
     if is_class:
         return lambda **changed: found(**{**config, **changed})
-    return lambda **changed: functools.partial(found, **{**config, **changed})
+
+    def bound(**changed: Any) -> Any:
+        """The function itself where nothing is bound to it: Keras saves it by its name."""
+        told = {**config, **changed}
+        return functools.partial(found, **told) if told else found
+
+    return bound
 
 
 def copier(made: keras.losses.Loss, config: Mapping[str, Any]) -> Callable[..., Any]:
