@@ -17,7 +17,7 @@ from suite.audit import points, subjects
 from suite.audit.builtins import settings
 from suite.audit.contract import Check, Finding, Subject, asked, passed
 from suite.audit.probe import CLASSES, Probe, hot
-from suite.audit.recognition import full_name, parameters_of
+from suite.audit.recognition import full_name, parameters_of, recognised
 from suite.audit.theories import THEORIES, oracle, over
 from suite.audit.theory import CHECKS
 from suite.audit.theory.proper import chances, logits_of, outcomes
@@ -300,6 +300,19 @@ def places_of(subject: Subject) -> Any:
 def test_kind_way_in_and_theory_are_inferred(loss: Any, kind: str, logits: bool, theory: str) -> None:
     found = made(loss, None)
     assert (found.kind, found.from_logits, found.theory) == (kind, logits, theory)
+
+
+@pytest.mark.parametrize("alpha", [0.037, 0.62])
+def test_any_smoothing_is_recognised(alpha: float) -> None:
+    for loss, kind in (
+        (losses.CategoricalCrossentropy, "categorical"),
+        (losses.BinaryCrossentropy, "multilabel"),
+    ):
+        found = made(loss(label_smoothing=alpha), kind)
+        assert found.theory and found.theory.endswith("crossentropy")
+        assert found.parameters == {"label_smoothing": alpha}
+        unsaid = replace(found, config={}, theory=None, parameters={})
+        assert recognised(unsaid).parameters == pytest.approx({"label_smoothing": alpha}, abs=2e-6)
 
 
 @pytest.mark.parametrize(

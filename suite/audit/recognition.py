@@ -109,7 +109,7 @@ def recognised(subject: Subject) -> Subject:
         return subject
     matches = [
         (abs(factor - 1) > AGREEMENT, THEORIES[name].parameters != parameters, name, parameters, factor)
-        for name, parameters in candidates(subject)
+        for name, parameters in (*candidates(subject), *smoothings(subject, values))
         if (factor := ratio(subject, name, parameters, values)) is not None
     ]
     if not matches:
@@ -146,6 +146,18 @@ def candidates(subject: Subject) -> Iterator[tuple[str, dict[str, float]]]:
         told = {k: v for k, v in numbers_of(subject.config).items() if k in theory.parameters}
         for parameters in ({**theory.parameters, **told}, theory.parameters, *theory.candidates):
             yield name, dict(parameters)
+
+
+def smoothings(subject: Subject, values: np.ndarray) -> Iterator[tuple[str, dict[str, float]]]:
+    """Cross-entropy with the smoothing that fits: it is a mixture, k (1 − α) hard + k α uniform."""
+    for name, theory in THEORIES.items():
+        if "label_smoothing" in theory.parameters and "crossentropy" in name and fits(theory, subject.kind):
+            place = moderate(subject.kind)
+            ends = [oracle(name, {"label_smoothing": a}, *place).value for a in (0.0, 1.0)]
+            hard, uniform = np.linalg.lstsq(np.stack(ends, 1), values, rcond=None)[0]
+            alpha = float(np.round(uniform / (hard + uniform), 6)) if hard + uniform else 0.0
+            if 0 < alpha <= 1:
+                yield name, {"label_smoothing": alpha}
 
 
 def ratio(subject: Subject, name: str, parameters: dict[str, float], values: np.ndarray) -> float | None:
