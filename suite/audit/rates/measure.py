@@ -116,8 +116,8 @@ def to_markdown(found: list[Trial]) -> str:
         f"{len(found)} random losses (seed {told['seed']}), half of them broken; intervals at {LEVEL:.0%}, "
         "after Clopper and Pearson. A false alarm: any check fails a sound loss. A miss: no check fails a "
         "broken one. The claim is what the loss is meant to be: told as with --theory, or left to be "
-        "recognised; then a loss with a temperature or with class weights fails `proper`, for its probabilities "
-        "are not the true ones, and nothing but the claim says that this is meant.",
+        "recognised; then a loss with a temperature or with class weights fails `proper`, for its "
+        "probabilities are not the true ones, and nothing but the claim says that this is meant.",
         "",
         "| Claim | What | Wrong | Rate | Interval |",
         "| --- | --- | --- | --- | --- |",
