@@ -97,7 +97,8 @@ def verdict_of(
 
 def recognised(off: Off, head: str = "") -> tuple[str, str]:
     """Cause and remedy where a number gives them away."""
-    logits = "Pass logits with from_logits=True." if head else "Compute from logits, with a log-softmax."
+    behind = head in ("plain", "hidden")
+    logits = "Pass logits with from_logits=True." if behind else "Compute from logits, with a log-softmax."
     if math.isnan(off.measured):
         return "NaN: ∞ − ∞, 0 · ∞ or 0/0 on the way", "Subtract the largest logit before the exponential."
     if math.isinf(off.measured):
@@ -112,11 +113,8 @@ def recognised(off: Off, head: str = "") -> tuple[str, str]:
         caps = (-math.log(epsilon), rounded if name == "1e-7" else math.nan)
         if off.logit < 0 and any(math.isclose(off.measured, cap, rel_tol=1e-3) for cap in caps):
             return f"clipping of p at {name}: the value cannot exceed {-math.log(epsilon):.3f}", logits
-    return (
-        ("p is rounded, clipped, or has an ε added to it", logits)
-        if head in ("plain", "hidden")
-        else ("", "")
-    )
+    nearly = math.isclose(off.measured, off.expected, rel_tol=0.2)
+    return ("p is rounded, clipped, or has an ε added to it", logits) if behind and nearly else ("", "")
 
 
 def factor_of(told: Told, expected: Told) -> tuple[str, str]:
