@@ -92,10 +92,14 @@ def everywhere(kind: Kind) -> Rows:
 
 
 def generic(kind: Kind, n: int = 8, seed: int = 7) -> np.ndarray:
-    """Logits with nothing special about them, multiples of 1/8 within ±4 and no two alike in a row."""
+    """Logits with nothing special about them: 1/16 above multiples of 1/8 within ±4, no two alike in a row.
+
+    None is near ±1, where a hinge loss has its kink, or its second derivative has.
+    """
     rng, k = np.random.default_rng(seed), CLASSES[kind]
-    rows = [(rng.choice(np.arange(-32, 33), k, replace=False) + 0.0) / 8 for _ in range(n)]
-    return np.array(rows) + 1 / 16
+    some = np.arange(-32, 33) / 8 + 1 / 16
+    some = some[np.abs(np.abs(some) - 1) > 0.2]
+    return np.array([rng.choice(some, k, replace=False) for _ in range(n)])
 
 
 def ties(kind: Kind) -> np.ndarray:

@@ -37,8 +37,10 @@ def wrong_tail(subject: Subject) -> Finding:
 
 
 def right_tail(subject: Subject) -> Finding:
+    """The tolerance is absolute for a loss of slope 1; a weight of 4 makes the rounding of z count 4 times."""
     tail = points.tail(subject.kind, right=True)
-    return compared("right tail", subject, [tail], RIGHT, "confidently right by 15 to 1e4")
+    tolerance = RIGHT * steepness(subject)
+    return compared("right tail", subject, [tail], tolerance, "confidently right by 15 to 1e4")
 
 
 def compared(check: str, subject: Subject, given: list[points.Rows], tolerance: float, where: str) -> Finding:
@@ -51,7 +53,7 @@ def compared(check: str, subject: Subject, given: list[points.Rows], tolerance: 
         assert expected is not None
         for head in probe.heads:
             told = probe(z, y, head=head)
-            allowed = slack(subject, z) if check == "centre" else cancelling(expected, z)
+            allowed = slack(subject, z) if check == "centre" else cancelling(subject, expected, z)
             off = first_off(told, expected, tolerance, allowed)
             if off:
                 cause, remedy = factor_of(told, expected) if check == "centre" else ("", "")
@@ -74,9 +76,20 @@ def slack(subject: Subject, z: np.ndarray) -> np.ndarray:
         return (4 * EPSILON * p / (1 - p)).max(-1)
 
 
-def cancelling(expected: Told, z: np.ndarray) -> np.ndarray:
+def cancelling(subject: Subject, expected: Told, z: np.ndarray) -> np.ndarray:
     """The rounding of a difference of terms as large as z, where the loss is one, [N]: ln (1 + e^z) − y z."""
-    return np.where(np.abs(expected.value) > CLEAR, EPSILON * np.abs(z).max(-1), 0)
+    return np.where(np.abs(expected.value) > CLEAR, rounding(subject, z), 0)
+
+
+def rounding(subject: Subject, z: np.ndarray) -> np.ndarray:
+    """What the rounding of numbers as large as the logits makes of the loss, [N]."""
+    return EPSILON * np.abs(z).max(-1) * steepness(subject)
+
+
+def steepness(subject: Subject) -> float:
+    """The largest slope for a confident mistake, by the theory, if it is above 1: the largest weight."""
+    told = probe_of(subject).expected(*points.tail(subject.kind, right=False, ts=DISTANCES))
+    return 1.0 if told is None else max(1.0, float(np.nanmax(np.abs(told.gradient))))
 
 
 def dead_gradient(subject: Subject) -> Finding:

@@ -34,8 +34,7 @@ def curvature(subject: Subject) -> Finding:
     def ask(rows: np.ndarray) -> np.ndarray:
         return probe(rows, np.tile(y, (len(rows) // len(z), 1)), probe.precise, head).gradient
 
-    central, below, above = (np.swapaxes(e, 0, 1) for e in differences(ask, z, STEPS[probe.precise]))
-    kinked = np.abs(above - below) > 0.5
+    central, _, _, kinked = (np.swapaxes(e, 0, 1) for e in differences(ask, z, STEPS[probe.precise]))
     wanted, tolerance, name = np.where(kinked, found, central), TOLERANCE, "differences of the gradient"
     theory = theory_of(subject)
     if theory and theory.hessian:

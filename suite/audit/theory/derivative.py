@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,12 +15,27 @@ from suite.audit.probe import Probe, hot, probe_of
 
 STEPS = {"float64": 1e-2, "float32": 6.25e-2}  # values' rounding over the step stays below the tolerance
 TOLERANCE = 1e-3
+BREAK = 0.1  # between neighbouring slopes at a kink; elsewhere they change evenly
 WEIGHTS = ((-2, 1 / 12), (-1, -8 / 12), (1, 8 / 12), (2, -1 / 12))
 Numbers = Callable[[np.ndarray], np.ndarray]
 
 
-def differences(function: Numbers, z: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """∂/∂z_k of function [N, K] → [N, …]: fourth order, from below and from above; k first, [K, N, …]."""
+class Differences(NamedTuple):
+    """∂/∂z_k of a function [N, K] → [N, …], k first, [K, N, …].
+
+    Attributes:
+        central: of fourth order.
+        low, high: the least and the largest slope between neighbouring points.
+        kinked: whether one of those slopes breaks away from the next as no smooth function's does.
+    """
+
+    central: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    kinked: np.ndarray
+
+
+def differences(function: Numbers, z: np.ndarray, step: float) -> Differences:
     eye = np.eye(z.shape[-1])
     moved = {m: [z + m * step * unit for unit in eye] for m in (-2, -1, 1, 2)}
     asked = np.concatenate([z, *(rows for each in moved.values() for rows in each)])
@@ -28,7 +44,10 @@ def differences(function: Numbers, z: np.ndarray, step: float) -> tuple[np.ndarr
     for i, m in enumerate(moved):
         at[m] = np.stack(found[1 + i * len(eye) : 1 + (i + 1) * len(eye)])
     central = np.sum([weight * at[m] for m, weight in WEIGHTS], axis=0) / step
-    return central, (here - at[-1]) / step, (at[1] - here) / step
+    slopes = np.diff(np.stack([at[-2], at[-1], here + 0 * at[1], at[1], at[2]]), axis=0) / step
+    breaks = np.abs(np.diff(slopes, axis=0))
+    kinked = (breaks.max(0) > BREAK) & (breaks.min(0) < breaks.max(0) / 4)
+    return Differences(central, slopes.min(0), slopes.max(0), kinked)
 
 
 def label_sets(subject: Subject) -> dict[str, np.ndarray]:
@@ -62,8 +81,8 @@ def differenced(check: str, subject: Subject, sets: dict[str, np.ndarray]) -> Fi
         for head in probe.heads:
             told = probe(z, y, probe.precise, head)
             tiled = partial(tiled_values, probe, y, head)
-            central, below, above = (each.T for each in differences(tiled, z, step))
-            off = excess(told.gradient, central, below, above)
+            central, low, high, kinked = (each.T for each in differences(tiled, z, step))
+            off = excess(told.gradient, Differences(central, low, high, kinked))
             errors.append(float(np.nanmax(off)))
             if not (off <= TOLERANCE).all():
                 row, logit = map(int, np.argwhere(~(off <= TOLERANCE))[0])
@@ -86,12 +105,11 @@ def tiled_values(probe: Probe, y: np.ndarray, head: str, rows: np.ndarray) -> np
     return probe(rows, np.tile(y, (len(rows) // len(y), 1)), probe.precise, head).value
 
 
-def excess(slope: np.ndarray, central: np.ndarray, below: np.ndarray, above: np.ndarray) -> np.ndarray:
-    """By how much the gradient misses; at a kink every number between the two one-sided slopes will do."""
-    low, high = np.minimum(below, above), np.maximum(below, above)
-    outside = np.maximum(np.maximum(low - slope, slope - high), 0)
-    off = np.where(high - low > 0.1, outside, np.abs(slope - central))
-    return off / np.maximum(1, np.abs(central))
+def excess(slope: np.ndarray, found: Differences) -> np.ndarray:
+    """By how much the gradient misses; by a kink every number between the slopes beside it will do."""
+    outside = np.maximum(np.maximum(found.low - slope, slope - found.high), 0)
+    off = np.where(found.kinked, outside, np.abs(slope - found.central))
+    return off / np.maximum(1, np.abs(found.central))
 
 
 def strange(measured: float, expected: float) -> str:

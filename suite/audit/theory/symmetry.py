@@ -11,6 +11,7 @@ from suite.audit.contract import Check, Finding, Subject, failed, not_applicable
 from suite.audit.judging import Off, first_off, typed
 from suite.audit.probe import Probe, hot, probe_of
 from suite.audit.theories import Told, expected, over, theory_of
+from suite.audit.theory.accuracy import rounding
 
 TOLERANCE = 1e-5
 SHIFTS = (3.0, -3.0, 64.0)  # exact for multiples of 1/16
@@ -49,7 +50,7 @@ def symmetry(subject: Subject) -> Finding:
 def shifted(probe: Probe, z: np.ndarray, y: np.ndarray, told: Told, head: str) -> Finding | None:
     for shift in SHIFTS:
         moved = probe(z + shift, y, head=head)
-        off = first_off(moved, told, TOLERANCE)
+        off = first_off(moved, told, TOLERANCE, rounding(probe.subject, z + shift))
         if off:
             cause = f"the loss changes when {shift:g} is added to every logit, which no probability does"
             return asymmetry("shift", probe.subject, z + shift, y, off, head, cause)
