@@ -214,7 +214,8 @@ def test_the_command_tells_a_scorecard_as_json():
     (card,) = json.loads(ran.output[ran.output.index("[") :])
     assert card["theory"] == "categorical crossentropy"
     told = {each["check"]: each for each in card["checks"]}
-    assert all(name in told["backends"]["note"] for name in ("jax", "torch"))
+    note = told["backends"]["note"]
+    assert all(f"{name} agrees" in note or f"{name} is not installed" in note for name in ("jax", "torch"))
     assert len(card["checks"]) == len(scorecard.CHECKS)
     assert card["beside"]["loss"].startswith("keras.losses:CategoricalCrossentropy")
     assert ran.return_value == (1 if any(each["verdict"] == "failed" for each in card["checks"]) else 0)
@@ -255,6 +256,12 @@ def test_a_check_inside_pytest_raises_with_the_input():
         check(clipped)
 
 
+def test_a_function_is_saved_by_its_name():
+    made = subjects.subject("printing", printing, "categorical", {})
+    (check,) = (each for each in scorecard.CHECKS if each.id == "saved model")
+    assert check.ask(made).verdict == "passed"
+
+
 def printing(y_true, logits):
     print("heard")
     return losses.categorical_crossentropy(y_true, logits)
@@ -291,4 +298,7 @@ def test_all_losses_of_keras_go_into_a_table_and_a_file(tmp_path, monkeypatch):
     assert {each["check"]: each["verdict"] for each in card["checks"]}["finite"] == "failed"
     table = (tmp_path / f"table{ending}.md").read_text()
     assert "gamma=0.0" in table and "NaN" in table.split("## What failed")[1]
+    brief = {each["check"]: each for each in card["checks"]}
+    assert set(brief["per example"]) == {"check", "verdict"} and brief["shift"]["note"]
+    assert card["failed"]["valid"] > 0 and "## Misuse" in table
     assert heard[0].split(" of ")[1].startswith(f"{len(scorecard.CHECKS)} checks failed")

@@ -37,7 +37,7 @@ def wrong_tail(subject: Subject) -> Finding:
 
 
 def right_tail(subject: Subject) -> Finding:
-    """The tolerance is absolute for a loss of slope 1; a weight of 4 makes the rounding of z count 4 times."""
+    """Absolute for a loss of slope 1; a weight of 4 makes the rounding of z count 4 times."""
     tail = points.tail(subject.kind, right=True)
     tolerance = RIGHT * steepness(subject)
     return compared("right tail", subject, [tail], tolerance, "confidently right by 15 to 1e4")
