@@ -289,13 +289,25 @@ def doctor(
 @click.argument("target", required=False, metavar="[MODULE:LOSS]")
 @click.option("--kind", type=click.Choice(("binary", "categorical", "sparse", "multilabel")))
 @click.option("--config", default="{}", metavar="JSON", help="Constructor arguments.")
+@click.option("--theory", metavar="NAME", help="What it is meant to be: focal, hinge, …, or module:function.")
 @click.option("--backend", type=click.Choice(BACKENDS), default="tensorflow", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="The scorecard as JSON.")
 @click.option("--out", type=FOLDER, default=RESULTS / "audit", show_default=True, help="For Keras' losses.")
-def audit(target: str | None, kind: str | None, config: str, backend: str, as_json: bool, out: Path) -> int:
+@click.option("--rates", type=click.IntRange(min=2), metavar="N", help="Check N random losses instead.")
+def audit(
+    target: str | None,
+    kind: str | None,
+    config: str,
+    theory: str | None,
+    backend: str,
+    as_json: bool,
+    out: Path,
+    rates: int | None,
+) -> int:
     """Check MODULE:LOSS, a class or a function of (y_true, y_pred), against theory and against careless use.
 
     Without one, check what Keras ships and write audit.json and table.md. Exit code 1 where a check fails.
+    With --rates, check N random losses, half of them broken, and write how often the check was wrong.
     """
     from suite import plan
 
@@ -304,9 +316,11 @@ def audit(target: str | None, kind: str | None, config: str, backend: str, as_js
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from suite.audit import command
 
+    if rates:
+        return 0 if command.measured(rates, out, click.echo) else 1
     if not target:
         return 0 if command.every(out, click.echo) else 1
-    told, sound = command.one(target, kind, config, as_json)
+    told, sound = command.one(target, kind, config, as_json, theory)
     click.echo(told)
     return 0 if sound else 1
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -48,7 +50,7 @@ from audited import (
 
 from suite import losses
 from suite.audit.contract import Finding, Kind, Subject, asked
-from suite.audit.use import CHECKS, nearest
+from suite.audit.use import CHECKS, behaviour, nearest
 
 SOUND = [
     subject(Binary, "binary"),
@@ -187,6 +189,46 @@ def test_the_nearest_built_in_takes_the_same_labels_and_predictions() -> None:
 def test_focal_losses_stand_beside_focal_losses() -> None:
     focal = subject(keras.losses.CategoricalFocalCrossentropy, "categorical", from_logits=True)
     assert nearest(focal).name == "keras.losses:CategoricalFocalCrossentropy"
+
+
+class Deprecated(Clipping):
+    """Warns, and not of what it was given."""
+
+    def values(self, y, x):
+        warnings.warn("this will go in the next version", stacklevel=2)
+        return super().values(y, x)
+
+
+class Telling(Clipping):
+    def values(self, y, x):
+        warnings.warn("are these logits?", stacklevel=2)
+        return super().values(y, x)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_only_a_warning_about_the_predictions_tells_of_logits() -> None:
+    check = next(each for each in CHECKS if each.id == "from_logits")
+    assert check.ask(subject(Deprecated, "categorical", from_logits=False)).verdict == "failed"
+    assert check.ask(subject(Telling, "categorical", from_logits=False)).verdict == "passed"
+
+
+class SparseSquared(Sparse):
+    def values(self, y, x):
+        hot = keras.ops.one_hot(keras.ops.cast(y, "int32"), 3, dtype=x.dtype)
+        return keras.ops.sum((keras.ops.softmax(x) - self.smoothed(hot, 3)) ** 2, axis=-1)
+
+
+def test_what_is_not_affine_in_integer_labels_has_no_constant_to_solve_for() -> None:
+    check = next(each for each in CHECKS if each.id == "smoothing constant")
+    assert check.ask(subject(SparseSquared, "sparse")).verdict == "not applicable"
+    assert check.ask(subject(Sparse, "sparse")).verdict == "passed"
+
+
+def test_one_call_that_does_not_wait_is_enough() -> None:
+    heard = iter([0.5, 0.001, 0.7])
+    assert behaviour.least(heard, 0.02) == 0.001
+    assert list(heard) == [0.7]
+    assert behaviour.least(iter([0.5, 0.3]), 0.02) == 0.3
 
 
 def test_no_finding_is_silent() -> None:

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from suite.audit import scorecard
+from suite.audit import elsewhere, scorecard, tables
 from suite.audit.subjects import builtins, loaded
 from suite.errors import UsageError
 from suite.files import write_atomically
 
 
-def one(target: str, kind: str | None, config: str, as_json: bool) -> tuple[str, bool]:
+def one(
+    target: str, kind: str | None, config: str, as_json: bool, theory: str | None = None
+) -> tuple[str, bool]:
     """The scorecard of a user's loss, and whether it is sound.
 
     Raises:
         UsageError: where the loss cannot be had.
     """
-    card = scorecard.scorecard(loaded(target, kind, arguments(config)))
+    (subject,) = elsewhere.compared(
+        [loaded(target, kind, arguments(config), theory)], keras.backend.backend()
+    )
+    card = scorecard.scorecard(subject)
     return scorecard.to_json([card]) if as_json else str(card), card.sound
 
 
@@ -31,16 +39,33 @@ def every(folder: Path, tell: Callable[[str], Any]) -> bool:
     On another backend than TensorFlow the files bear its name.
     """
     cards = []
-    for each in builtins():
+    for each in elsewhere.compared(builtins(), keras.backend.backend()):
         card = scorecard.scorecard(each, beside=False)
-        count = sum(found.verdict == "failed" for found in card.findings)
+        count = len(card.failures())
         tell(f"{count:3} of {len(card.findings)} checks failed  {scorecard.named(each)}")
         cards.append(card)
     backend = keras.backend.backend()
     ending = "" if backend == "tensorflow" else f"-{backend}"
-    write_atomically(folder / f"audit{ending}.json", scorecard.to_json(cards))
-    write_atomically(folder / f"table{ending}.md", scorecard.to_markdown(cards))
+    write_atomically(folder / f"audit{ending}.json", scorecard.to_brief_json(cards))
+    write_atomically(folder / f"table{ending}.md", tables.to_markdown(cards))
     return all(card.sound for card in cards)
+
+
+def measured(count: int, folder: Path, tell: Callable[[str], Any]) -> bool:
+    """The audit's own error rates, into rates.json and rates.md of a folder; whether it was never wrong."""
+    from suite.audit.rates import measure
+
+    out = sys.stdout
+
+    def aloud(line: str) -> None:
+        with contextlib.redirect_stdout(out):
+            tell(line)
+
+    with contextlib.redirect_stdout(io.StringIO()):  # some of these losses print
+        found = measure.trials(count, aloud)
+    write_atomically(folder / "rates.json", measure.to_json(found))
+    write_atomically(folder / "rates.md", measure.to_markdown(found))
+    return not any(each.wrong for each in found)
 
 
 def arguments(config: str) -> dict[str, Any]:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-KINDS = ("binary", "categorical", "sparse", "multilabel")
+if TYPE_CHECKING:
+    from suite.audit.theories import Theory
+
 Kind = Literal["binary", "categorical", "sparse", "multilabel"]
+KINDS: tuple[Kind, ...] = ("binary", "categorical", "sparse", "multilabel")
 Verdict = Literal["passed", "failed", "not applicable"]
+Use = Literal["valid", "other arguments", "misuse"]
+USES: Mapping[Use, str] = {
+    "valid": "the loss as configured, with labels and shapes that its documentation allows",
+    "other arguments": "constructor arguments that the configuration leaves alone, and whether they are kept",
+    "misuse": "labels, shapes, predictions or arguments that are none: right, NaN or an error",
+}
 
 
 @dataclass(frozen=True)
@@ -22,8 +31,14 @@ class Subject:
         kind: what the labels are: "binary" [B, 1] in {0, 1}, "categorical" [B, K] one-hot or soft, "sparse"
             [B] integers, "multilabel" [B, L] in {0, 1}.
         from_logits: whether predictions are logits; else probabilities, behind a sigmoid or a softmax.
-        theory: "cross-entropy" for a multiple of it, as recognised; None where nothing is known.
+        theory: what it claims to be: a key of `suite.audit.theories.THEORIES`, or the name of the user's
+            own `formula`; None where nothing is known.
         config: constructor arguments; `is_class`: whether it is a `keras.losses.Loss`, not a function.
+        parameters: of the theory, such as {"gamma": 2.0}; "factor" where the loss is that many times its
+            theory.
+        formula: the user's own theory; None for one of ours.
+        elsewhere: what the same loss gives on the other backends, as `suite.audit.elsewhere` has it; None
+            where nobody asked.
     """
 
     name: str
@@ -33,6 +48,9 @@ class Subject:
     theory: str | None
     config: dict[str, Any] = field(default_factory=dict)
     is_class: bool = True
+    parameters: dict[str, float] = field(default_factory=dict)
+    formula: Theory | None = None
+    elsewhere: Callable[[], Mapping[str, Any]] | None = None
 
 
 @dataclass(frozen=True)
@@ -41,7 +59,8 @@ class Finding:
 
     Attributes:
         check: its id; `verdict`: passed, failed or not applicable, never silence.
-        at: the smallest input at which it was seen to fail, as a user could type it; "" where it passes.
+        at: the first, else the smallest, input at which it was seen to fail, as a user could type it; ""
+            where it passes.
         measured, expected: the numbers there; `threshold`: what the difference was held against.
         note: what was examined, or why the check does not apply.
         cause, remedy: in one line each where recognised.
@@ -60,11 +79,20 @@ class Finding:
 
 @dataclass(frozen=True)
 class Check:
-    """One question put to a loss: `ask(subject)` gives a finding; what it raises counts as failed."""
+    """One question put to a loss: `ask(subject)` gives a finding; what it raises counts as failed.
+
+    `use` says what is put to it: a sound loss may be asked anything on valid use; what it owes to misuse is
+    not to answer silently with a wrong number.
+    """
 
     id: str
     statement: str
     ask: Callable[[Subject], Finding]
+    use: Use = "valid"
+
+
+class NoExamples(ValueError):
+    """The loss gives no value for each example: what looks at single examples cannot be asked."""
 
 
 def passed(check: str, note: str, **numbers: Any) -> Finding:
@@ -80,13 +108,24 @@ def not_applicable(check: str, why: str) -> Finding:
 
 
 def asked(checks: Iterable[Check], subject: Subject) -> list[Finding]:
-    """The findings of all checks; one that raises has failed, and the others go on."""
-    return [finding_of(check, subject) for check in checks]
+    """The findings of all checks; one that raises has failed, and the others go on.
+
+    Raises:
+        RuntimeError: where a check speaks under another name: silence must not look like soundness.
+    """
+    found = []
+    for check in checks:
+        found.append(finding_of(check, subject))
+        if found[-1].check != check.id:
+            raise RuntimeError(f"The check {check.id!r} gave a finding of {found[-1].check!r}.")
+    return found
 
 
 def finding_of(check: Check, subject: Subject) -> Finding:
     try:
         return check.ask(subject)
+    except NoExamples as error:
+        return not_applicable(check.id, f"{error}; see `per example`")
     except Exception as error:
         line = str(error).strip().splitlines()[:1]
         return failed(check.id, "the call itself", measured=f"{type(error).__name__}: {' '.join(line)[:300]}")

@@ -13,9 +13,11 @@ from typing import Any
 import keras
 
 from suite.audit import theory, use
-from suite.audit.contract import Finding, Subject, asked
+from suite.audit.contract import USES, Check, Finding, Subject, Use, asked
+from suite.audit.recognition import recognised
 
-CHECKS = (*theory.CHECKS, *use.CHECKS)
+CHECKS: tuple[Check, ...] = (*theory.CHECKS, *use.CHECKS)
+USE_OF: dict[str, Use] = {each.id: each.use for each in CHECKS}
 SIGNS = {"passed": "passed", "failed": "FAILED", "not applicable": "–"}
 
 
@@ -34,35 +36,50 @@ class Scorecard:
 
     @property
     def sound(self) -> bool:
-        return not any(each.verdict == "failed" for each in self.findings)
+        return not self.failures()
 
-    def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON: a number that is not finite is told in words."""
+    def failures(self, of: Use | None = None) -> list[Finding]:
+        """What failed: of all checks, or of those on valid use, other arguments or misuse."""
+        return [e for e in self.findings if e.verdict == "failed" and of in (None, USE_OF[e.check])]
+
+    def to_dict(self, brief: bool = False) -> dict[str, Any]:
+        """Ready for JSON: a number that is not finite is told in words; `brief`: but for what passed said."""
         about = self.subject
+        beside = {"loss": self.beside, "checks": [plain(each, brief) for each in self.theirs]}
         return {
             "loss": about.name,
             "config": about.config,
             "kind": about.kind,
             "from_logits": about.from_logits,
             "theory": about.theory,
+            "parameters": about.parameters,
             "backend": keras.backend.backend(),
             "keras": keras.__version__,
-            "checks": [plain(each) for each in self.findings],
-            "beside": {"loss": self.beside, "checks": [plain(each) for each in self.theirs]},
+            "failed": {name: len(self.failures(name)) for name in USES},
+            "checks": [plain(each, brief) for each in self.findings],
+            **({"beside": beside} if self.beside else {}),
         }
 
     def __str__(self) -> str:
-        about, count = self.subject, sum(each.verdict == "failed" for each in self.findings)
+        about = self.subject
         given = "logits" if about.from_logits else "probabilities"
-        head = f"{named(about)}: {about.kind}, of {given}, on {keras.backend.backend()}"
-        lines = [head, f"{count} of {len(self.findings)} checks failed"]
-        theirs = {each.check: SIGNS[each.verdict] for each in self.theirs}
-        if self.beside:
-            lines.append(f"{'':20}{'this loss':12}{self.beside}")
-        for each in self.findings:
-            lines.append(f"{each.check:20}{SIGNS[each.verdict]:12}{theirs.get(each.check, '')}".rstrip())
-            lines += [f"{'':4}{line}" for line in details(each)]
+        claim = f"held against {about.theory}" if about.theory else "of no theory that is known here"
+        lines = [
+            f"{named(about)}: {about.kind}, of {given}, {claim}, on {keras.backend.backend()}",
+            f"{len(self.failures())} of {len(self.findings)} checks failed",
+        ]
+        for name, meaning in USES.items():
+            lines += ["", f"{name}: {meaning}", *self.lines(name)]
         return "\n".join(lines)
+
+    def lines(self, of: Use) -> list[str]:
+        theirs = {each.check: SIGNS[each.verdict] for each in self.theirs}
+        told = [f"{'':20}{'this loss':12}{self.beside}"] if self.beside else []
+        for each in self.findings:
+            if USE_OF[each.check] == of:
+                told.append(f"{each.check:20}{SIGNS[each.verdict]:12}{theirs.get(each.check, '')}".rstrip())
+                told += [f"{'':4}{line}" for line in details(each)]
+        return told
 
 
 def named(subject: Subject) -> str:
@@ -73,20 +90,36 @@ def named(subject: Subject) -> str:
 def details(found: Finding) -> list[str]:
     """Where a check failed, what it saw and why; of the others what was looked at."""
     if found.verdict != "failed":
-        told = "" if str(found.measured) in f"{found.note} None" else f": {found.measured}"
+        told = "" if str(found.measured) in f"{found.note} None" else f": {figure(found.measured)}"
         return [f"{found.note}{told}"] if found.note else []
-    seen = f"measured {found.measured}" + ("" if found.expected is None else f", expected {found.expected}")
+    expected = "" if found.expected is None else f", expected {figure(found.expected)}"
+    what = [f"what: {found.note}"] if found.note else []
     cause = [f"cause: {found.cause}"] if found.cause else []
     remedy = [f"remedy: {found.remedy}"] if found.remedy else []
-    return [f"at {found.at}", seen, *cause, *remedy]
+    return [f"at {found.at}", f"measured {figure(found.measured)}{expected}", *what, *cause, *remedy]
 
 
-def plain(found: Finding) -> dict[str, Any]:
-    told = dataclasses.asdict(found)
-    for key, value in told.items():
-        if isinstance(value, float) and not math.isfinite(value):
-            told[key] = str(value)
-    return told
+def figure(value: Any) -> str:
+    return f"{value:.7g}" if isinstance(value, float) else str(value)
+
+
+def plain(found: Finding, brief: bool = False) -> dict[str, Any]:
+    told = {
+        "check": found.check,
+        "use": USE_OF[found.check],
+        **{key: finite(value) for key, value in dataclasses.asdict(found).items() if key != "check"},
+    }
+    if not brief:
+        return told
+    silent = {"use", "note"} if found.verdict == "passed" else {"use"}
+    return {key: value for key, value in told.items() if value not in ("", None) and key not in silent}
+
+
+def finite(value: Any) -> Any:
+    """JSON knows neither NaN nor infinity; seven digits are what float32 has."""
+    if not isinstance(value, float):
+        return value
+    return float(f"{value:.7g}") if math.isfinite(value) else str(value)
 
 
 def examined(subject: Subject) -> tuple[Finding, ...]:
@@ -97,34 +130,24 @@ def examined(subject: Subject) -> tuple[Finding, ...]:
 
 def scorecard(subject: Subject, beside: bool = True) -> Scorecard:
     """All checks on a loss and, beside it, on the nearest one of Keras'."""
+    found = examined(subject)
     if not beside:
-        return Scorecard(subject, examined(subject))
-    nearest = use.nearest(subject)
-    nearest = dataclasses.replace(nearest, theory=theory.recognised(nearest))
-    return Scorecard(subject, examined(subject), named(nearest), examined(nearest))
+        return Scorecard(subject, found)
+    nearest = recognised(use.nearest(subject))
+    return Scorecard(subject, found, named(nearest), examined(nearest))
 
 
 def to_json(cards: Iterable[Scorecard]) -> str:
     return json.dumps([each.to_dict() for each in cards], indent=1, ensure_ascii=False, default=str) + "\n"
 
 
-def to_markdown(cards: Iterable[Scorecard]) -> str:
-    """Losses by checks; the failures below, each with its smallest input."""
-    cards = tuple(cards)
-    rows = [f"| {' | '.join([named(each.subject), *cells(each)])} |" for each in cards]
-    head = ["Loss", *(check.id for check in CHECKS)]
-    table = [f"| {' | '.join(head)} |", "|" + " --- |" * len(head), *rows]
-    checks = [f"- **{each.id}**: {each.statement}" for each in CHECKS]
-    told = [
-        f"- `{named(card.subject)}`, {each.check}: {'; '.join(details(each))}"
-        for card in cards
-        for each in card.findings
-        if each.verdict == "failed"
-    ]
-    title = f"# The losses of Keras {keras.__version__} on {keras.backend.backend()}, check by check"
-    parts = (title, "\n".join(table), "\n".join(checks), "## What failed", "\n".join(told))
-    return "\n\n".join(parts) + "\n"
+def to_brief_json(cards: Iterable[Scorecard]) -> str:
+    """A line a finding: of all losses together it stays readable, and small."""
+    return "[\n" + ",\n".join(brief(each) for each in cards) + "\n]\n"
 
 
-def cells(card: Scorecard) -> list[str]:
-    return [{"passed": "✓", "failed": "**✗**", "not applicable": "–"}[each.verdict] for each in card.findings]
+def brief(card: Scorecard) -> str:
+    told = card.to_dict(brief=True)
+    checks = ",\n  ".join(json.dumps(each, ensure_ascii=False, default=str) for each in told.pop("checks"))
+    head = json.dumps(told, ensure_ascii=False, default=str)
+    return f'{head[:-1]}, "checks": [\n  {checks}]}}'

@@ -3,70 +3,74 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import importlib
 import inspect
 import io
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import keras
 import numpy as np
 
+from suite.audit.builtins import settings, shipped
 from suite.audit.contract import KINDS, Kind, Subject
-from suite.audit.theory import gradients, logits_of, recognised
+from suite.audit.points import tail
+from suite.audit.probe import Probe
+from suite.audit.recognition import claiming, parameters_of, quiet, recognised
 from suite.errors import UsageError
 
-BUILTINS: tuple[tuple[str, Kind, Mapping[str, Any]], ...] = (
-    *(("BinaryCrossentropy", "binary", {"from_logits": it}) for it in (True, False)),
-    ("BinaryCrossentropy", "binary", {"from_logits": True, "label_smoothing": 0.1}),
-    *(("BinaryFocalCrossentropy", "binary", {"from_logits": it}) for it in (True, False)),
-    ("BinaryFocalCrossentropy", "binary", {"from_logits": True, "gamma": 0.0}),
-    *(("CategoricalCrossentropy", "categorical", {"from_logits": it}) for it in (True, False)),
-    ("CategoricalCrossentropy", "categorical", {"from_logits": True, "label_smoothing": 0.1}),
-    *(("CategoricalFocalCrossentropy", "categorical", {"from_logits": it}) for it in (True, False)),
-    ("CategoricalFocalCrossentropy", "categorical", {"from_logits": True, "gamma": 0.0, "alpha": 1.0}),
-    *(("SparseCategoricalCrossentropy", "sparse", {"from_logits": it}) for it in (True, False)),
-    ("SparseCategoricalCrossentropy", "sparse", {"from_logits": True, "ignore_class": -1}),
-    ("CategoricalGeneralizedCrossEntropy", "sparse", {}),
-    ("KLDivergence", "categorical", {}),
-)
+WORDS: Mapping[Kind, tuple[str, ...]] = {  # in this order: a sparse categorical loss is sparse
+    "sparse": ("sparse",),
+    "categorical": ("categorical", "softmax", "multiclass"),
+    "multilabel": ("multilabel",),
+    "binary": ("binary", "sigmoid"),
+}
 
 
 def builtins() -> tuple[Subject, ...]:
     """Keras' losses of classes, in the configurations that people use."""
     return tuple(
-        subject(f"keras.losses:{name}", getattr(keras.losses, name), kind, dict(config))
-        for name, kind, config in BUILTINS
+        subject(f"keras.losses:{name}", getattr(keras.losses, name), kind, config)
+        for name, kind, config in settings()
     )
 
 
-def loaded(target: str, kind: str | None = None, config: Mapping[str, Any] | None = None) -> Subject:
+def loaded(
+    target: str, kind: str | None = None, config: Mapping[str, Any] | None = None, theory: str | None = None
+) -> Subject:
     """The loss named `package.module:Name`, a class or a function of (y_true, y_pred).
 
     Raises:
-        UsageError: where it cannot be imported, made or called, or its kind cannot be told from its name.
+        UsageError: where it cannot be imported, made or called, or what it takes cannot be told.
     """
     module, _, name = target.partition(":")
     if not module or not name:
         raise UsageError(f"Name the loss as package.module:Name; '{target}' is not of that form.")
-    sys.path.insert(0, str(Path.cwd()))
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
     try:
-        found = getattr(importlib.import_module(module), name)
+        with contextlib.redirect_stdout(io.StringIO()):
+            found = getattr(importlib.import_module(module), name)
     except AttributeError as error:
         raise UsageError(f"Module {module} has no {name}.") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(f"Module {module} cannot be imported: {type(error).__name__}: {error}") from error
     if not callable(found):
         raise UsageError(f"{target} is neither a class nor a function, but a {type(found).__name__}.")
-    return subject(target, found, kind, dict(config or {}))
+    return subject(target, found, kind, dict(config or {}), theory=theory)
 
 
 def subject(
-    name: str, found: Any, kind: str | None, config: dict[str, Any], made: keras.losses.Loss | None = None
+    name: str,
+    found: Any,
+    kind: str | None,
+    config: dict[str, Any],
+    made: keras.losses.Loss | None = None,
+    theory: str | None = None,
 ) -> Subject:
     """A subject, with what is not told of it found out; `made` is a loss of the class that is there already.
 
@@ -75,7 +79,6 @@ def subject(
     """
     if kind is not None and kind not in KINDS:
         raise UsageError(f"A loss is of kind {', '.join(KINDS)}, not '{kind}'.")
-    kind = kind or kind_of(name)
     is_class = inspect.isclass(found)
     make = maker(found, config, is_class) if made is None else copier(made, config)
     try:
@@ -84,26 +87,59 @@ def subject(
         raise UsageError(
             f"{name} cannot be made: {error} Give constructor arguments as --config '{{\"name\": value}}'."
         ) from error
-    unknown = Subject(name, make, kind, from_logits=True, theory=None, config=config, is_class=is_class)  # type: ignore[arg-type]
     told = config.get("from_logits", default(found, "from_logits"))
-    from_logits = takes_logits(unknown) if told is None else bool(told)
-    known = Subject(name, make, unknown.kind, from_logits, None, config, is_class)
-    with contextlib.redirect_stdout(io.StringIO()):
-        return dataclasses.replace(known, theory=recognised(known))
+    unknown = Subject(name, make, "binary", True, None, config, is_class)
+    known = shipped(found, kind)
+    if known is not None:
+        logits = bool(told) if known.from_logits is None else known.from_logits
+        parameters = parameters_of(known.theory, config)
+        whole = replace(
+            unknown, kind=known.kind, from_logits=logits, theory=known.theory, parameters=parameters
+        )
+        return claiming(whole, theory)
+    return inferred(unknown, kind or kind_in(name), told, theory)
 
 
-def kind_of(name: str) -> str:
+def inferred(unknown: Subject, kind: str | None, told: Any, theory: str | None) -> Subject:
+    """What it takes, as its name and arguments say, else as its values agree with a theory.
+
+    Raises:
+        UsageError: where neither tells its kind.
+    """
+    heads = (True, False) if told is None else (bool(told),)
+    for each in ways(unknown, [kind] if kind else list(KINDS), heads):
+        known = recognised(each)
+        if known.theory:
+            return claiming(known, theory)
+    if not kind:
+        raise UsageError(f"What labels does {unknown.name} take? Say --kind {'|'.join(KINDS)}.")
+    nameless = replace(unknown, kind=kind)  # type: ignore[arg-type]
+    logits = takes_logits(nameless) if told is None else bool(told)
+    return claiming(replace(nameless, from_logits=logits), theory)
+
+
+def ways(unknown: Subject, kinds: list[str], heads: tuple[bool, ...]) -> Iterator[Subject]:
+    for logits in heads:
+        for kind in kinds:
+            yield replace(unknown, kind=kind, from_logits=logits)  # type: ignore[arg-type]
+
+
+def kind_in(name: str) -> Kind | None:
+    """The kind of labels that a loss's name tells."""
     plain = name.rpartition(":")[2].lower().replace("_", "")
-    for kind in ("sparse", "categorical", "multilabel", "binary"):
-        if kind in plain:
-            return kind
-    raise UsageError(f"What labels does {name} take? Say --kind {'|'.join(get_args(Kind))}.")
+    return next((kind for kind, words in WORDS.items() if any(word in plain for word in words)), None)
 
 
 def maker(found: Any, config: Mapping[str, Any], is_class: bool) -> Callable[..., Any]:
     if is_class:
         return lambda **changed: found(**{**config, **changed})
-    return lambda **changed: functools.partial(found, **{**config, **changed})
+
+    def bound(**changed: Any) -> Any:
+        """The function itself where nothing is bound to it: Keras saves it by its name."""
+        told = {**config, **changed}
+        return functools.partial(found, **told) if told else found
+
+    return bound
 
 
 def copier(made: keras.losses.Loss, config: Mapping[str, Any]) -> Callable[..., Any]:
@@ -132,10 +168,10 @@ def takes_logits(unknown: Subject) -> bool:
 
     Of a loss that cannot be called nothing is known; the checks will tell why.
     """
-    y, z = logits_of(unknown.kind, np.array([-3.0, -5.0]), np.ones(2))
+    z, y = tail(unknown.kind, right=False, ts=(3, 5))
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            value, _ = gradients(unknown, y, z)
+        with quiet():
+            value = Probe(unknown)(z, y).value
     except Exception:
         return True
-    return bool(np.isfinite(value).all() and value[0] != value[1])
+    return bool(np.isfinite(value).all() and value[0] != value[-1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -17,6 +18,7 @@ from suite.audit.use.calls import each, near, outcome, shown, tensors, told, who
 from suite.audit.use.inputs import Batch, batch, typed
 
 CALLS = 5
+PATIENCE = 40  # calls, on a machine so busy that most of them wait for a core
 IDLE = 0.02  # seconds that every call spends not computing; on a busy machine some of them wait for a core
 
 
@@ -109,10 +111,11 @@ def quiet(subject: Subject) -> Finding:
 
 
 def awake(subject: Subject) -> Finding:
-    """No call waits: wall clock less processor time, least of a few calls."""
+    """No call waits: wall clock less processor time, least of many calls."""
     given = batch(subject)
     loss = whole(subject)
-    idle = min(idled(lambda: told(loss(given.y, given.x))) for _ in range(2 * CALLS))
+    calls = (idled(lambda: told(loss(given.y, given.x))) for _ in range(PATIENCE))
+    idle = least(calls, IDLE)
     if idle < IDLE:
         return passed("awake", f"under {IDLE * 1e3:.0f} ms idle in a call", threshold=IDLE)
     return failed(
@@ -124,6 +127,16 @@ def awake(subject: Subject) -> Finding:
         cause="the loss sleeps, or waits for a file or a network",
         remedy="read what is needed once, in the constructor",
     )
+
+
+def least(numbers: Iterator[float], enough: float) -> float:
+    """The least of them, or the first that is small enough."""
+    low = math.inf
+    for number in numbers:
+        low = min(low, number)
+        if low < enough:
+            break
+    return low
 
 
 def idled(call: Callable[[], Any]) -> float:

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from keras import losses, ops
 
+from suite.audit.builtins import ENTRIES
 from suite.audit.contract import Check, Finding, Subject, passed
 from suite.audit.use.calls import tensors, whole
 from suite.audit.use.inputs import Batch, batch
@@ -34,9 +35,15 @@ FOCAL: dict[str, type[keras.losses.Loss]] = {
 
 
 def nearest(subject: Subject) -> Subject:
-    """The Keras loss of the same kind of labels and predictions, focal if the subject is."""
+    """The Keras loss of the same theory, kind of labels and predictions; else focal if the subject is so."""
     made = (FOCAL if "focal" in subject.name.lower() else PLAIN).get(subject.kind, PLAIN[subject.kind])
-    config = {"from_logits": subject.from_logits}
+    config: dict[str, Any] = {"from_logits": subject.from_logits}
+    for entry in ENTRIES:
+        alike = (entry.theory, entry.kind) == (subject.theory, subject.kind)
+        if alike and entry.from_logits in (None, subject.from_logits):
+            made = getattr(losses, entry.name)
+            config = config if entry.from_logits is None else dict(entry.settings[0])
+            break
     return Subject(
         name=f"keras.losses:{made.__name__}",
         make=lambda **arguments: made(**{**config, **arguments}),

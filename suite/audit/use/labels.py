@@ -21,6 +21,7 @@ from suite.audit.use.calls import each, near, outcome, parameters, shown, signal
 from suite.audit.use.inputs import Batch, K, batch, dense, typed
 
 NODES = np.array([0, 1 / 3, 2 / 3, 1])  # four labels fix a polynomial of degree 3
+BETWEEN = (1 / 6, 1 / 2, 5 / 6)  # where what is no such polynomial leaves it; one of them may be a chance
 ROUNDING = 64 * np.finfo("float32").eps  # of the nodes' values, as the continuation magnifies it
 HELD = {"bfloat16": 256, "float16": 2048, "float32": 2**24}  # up to here every whole number has its own place
 UNCLIPPED = "another number than inside of the range, NaN or an error"
@@ -82,9 +83,11 @@ def continued(
     if any(signals(node) for node in nodes[1:]):
         return passed(check, f"soft labels are refused already: {shown(nodes[1])}")
     start = [nodes[0]] if not signals(nodes[0]) else []
-    half = outcome(each, subject, along(0.5))
     table, places = np.array([*start, *nodes[1:]]).reshape(-1), NODES[-len(start) - 3 :]
-    polynomial = not isinstance(half, str) and near(half, lagrange(places, 0.5) @ table[:, None])
+    between = {t: outcome(each, subject, along(t)) for t in BETWEEN}
+    polynomial = all(
+        not isinstance(v, str) and near(v, lagrange(places, t) @ table[:, None]) for t, v in between.items()
+    )
     for t in outside:
         found = outcome(each, subject, along(t))
         basis = lagrange(places, t)
@@ -234,10 +237,10 @@ def wrong_label(
 
 
 CHECKS = (
-    Check("label range", "A label outside its range is no silent number.", out_of_range),
-    Check("label rows", "A row that sums to something else than 1 is not cut.", rows),
-    Check("label NaN", "A label of NaN shows.", not_a_number),
-    Check("label fraction", "A fraction is a share or an error, never a whole label.", fractional),
-    Check("ignored label", "What `ignore_class` names does not count.", ignored),
+    Check("label range", "A label outside its range is no silent number.", out_of_range, "misuse"),
+    Check("label rows", "A row that sums to something else than 1 is not cut.", rows, "misuse"),
+    Check("label NaN", "A label of NaN shows.", not_a_number, "misuse"),
+    Check("label fraction", "A fraction is a share or an error, never a whole label.", fractional, "misuse"),
+    Check("ignored label", "What `ignore_class` names does not count.", ignored, "other arguments"),
     Check("label too large", "A class number beyond the dtype is not another class.", too_large),
 )

@@ -14,6 +14,8 @@ from suite.audit.contract import Check, Finding, Subject, failed, passed
 from suite.audit.use.calls import each, shown, signals, tensors, told, whole
 from suite.audit.use.inputs import Batch, batch, typed
 
+ABOUT = ("logit", "probabilit", "outside", "range")  # backends warn of other things too
+
 
 def other_predictions(subject: Subject) -> Finding:
     """Logits to a loss of probabilities must be told, for they lie outside of [0, 1].
@@ -80,7 +82,7 @@ def heard(subject: Subject, given: Batch) -> tuple[np.ndarray | str, bool]:
             found: np.ndarray | str = each(subject, given)
         except Exception as error:
             found = f"{type(error).__name__}: {error}"
-    return found, bool(caught)
+    return found, any(word in str(each.message).lower() for each in caught for word in ABOUT)
 
 
-CHECKS = (Check("from_logits", "Logits taken for probabilities are told.", other_predictions),)
+CHECKS = (Check("from_logits", "Logits taken for probabilities are told.", other_predictions, "misuse"),)

@@ -179,7 +179,12 @@ def saved_and_loaded(subject: Subject, loss: Any, path: Path) -> Any:
 
 
 CHECKS = (
-    Check("config", "Every constructor argument comes back from `get_config` through JSON.", config),
-    Check("config dtype", "So does the dtype.", dtype),
-    Check("saved model", "A loaded model has the loss that was saved.", saved),
+    Check(
+        "config",
+        "Every constructor argument comes back from `get_config` through JSON.",
+        config,
+        "other arguments",
+    ),
+    Check("config dtype", "So does the dtype.", dtype, "other arguments"),
+    Check("saved model", "A loaded model has the loss that was saved.", saved, "other arguments"),
 )

@@ -136,8 +136,13 @@ def wrong(
 
 CHECKS = (
     Check("column", "(B,) against (B, 1) pairs each label with its prediction, or raises.", column),
-    Check("flat predictions", "(B,) against (B,) honours the weights, or raises.", flat),
+    Check("flat predictions", "(B,) against (B,) honours the weights, or raises.", flat, "misuse"),
     Check("square", "(B, T) with B = T keeps its axes apart.", square),
-    Check("integer labels", "Numbers for rows, or rows for numbers: right or an error.", integer_labels),
-    Check("axis", "A class axis that is not the last is right or an error.", axis),
+    Check(
+        "integer labels",
+        "Numbers for rows, or rows for numbers: right or an error.",
+        integer_labels,
+        "misuse",
+    ),
+    Check("axis", "A class axis that is not the last is right or an error.", axis, "other arguments"),
 )

@@ -25,6 +25,9 @@ def constant(subject: Subject) -> Finding:
         return not_applicable("smoothing constant", ABSENT)
     if subject.config.get("label_smoothing"):
         return not_applicable("smoothing constant", "the labels are smoothed by `config` already")
+    if not dense(subject) and not affine(subject):
+        why = "it is not affine in its labels, and integers cannot be mixed to ask what it makes of shares"
+        return not_applicable("smoothing constant", why)
     names = [convention(subject, alpha) for alpha in ALPHAS]
     if names[0] is not None and len(set(names)) == 1:
         return passed("smoothing constant", f"convention {names[0]}", measured=names[0])
@@ -51,6 +54,13 @@ def convention(subject: Subject, alpha: float) -> str | None:
     known = {f"α/{n}": alpha / n, f"α/{n - 1}": alpha / (n - 1), "α/2": alpha / 2, "α": alpha}
     smoothed = each(subject, batch(subject), label_smoothing=alpha)
     return next((name for name, c in known.items() if near(smoothed, mixed(subject, c), 1e-5)), None)
+
+
+def affine(subject: Subject) -> bool:
+    """Whether the smoothed loss is affine in α, as that of labels mixed in a fixed way is."""
+    low, high = ALPHAS
+    none, some, more = (each(subject, batch(subject), label_smoothing=a) for a in (0.0, low, high))
+    return near(some - none, (more - none) * low / high)
 
 
 def mixed(subject: Subject, c: float) -> np.ndarray:
@@ -106,6 +116,11 @@ def unbounded(subject: Subject, alpha: float, found: Any) -> Finding:
 
 
 CHECKS = (
-    Check("smoothing constant", "Smoothing mixes with the uniform labels by a known constant.", constant),
-    Check("smoothing range", "An α outside of [0, 1] is refused.", bounds),
+    Check(
+        "smoothing constant",
+        "Smoothing mixes with the uniform labels by a known constant.",
+        constant,
+        "other arguments",
+    ),
+    Check("smoothing range", "An α outside of [0, 1] is refused.", bounds, "misuse"),
 )
