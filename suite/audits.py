@@ -12,11 +12,16 @@ from suite.errors import UsageError
 
 BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 SIGNS = {"passed": "✓", "failed": "✗", "not applicable": "–"}
+TOLD = {"at": "", "cause": "", "remedy": "", "measured": None, "expected": None}  # left out where empty
+VALUE = (int, float, str, type(None))
 FINDING = {
-    **{"check": str, "verdict": set(SIGNS), "at": str, "note": str, "cause": str, "remedy": str},
-    **{"measured": (int, float, str, type(None)), "expected": (int, float, str, type(None))},
+    **{"check": str, "verdict": set(SIGNS), "at?": str, "cause?": str, "remedy?": str},
+    **{"measured?": VALUE, "expected?": VALUE},
 }
-CARD = {"loss": str, "config": {}, "backend": str, "keras": str, "checks": schema.Each(FINDING)}
+CARD = {
+    **{"loss": str, "config": {}, "backend": str, "keras": str, "checks": schema.Each(FINDING)},
+    "failed": {"valid": int},
+}
 
 
 def read(folder: Path) -> dict[str, Any] | None:
@@ -42,7 +47,7 @@ def read(folder: Path) -> dict[str, Any] | None:
         "backend": BACKENDS.get(cards[0]["backend"], cards[0]["backend"]),
         "checks": list(dict.fromkeys(found["check"] for card in cards for found in card["checks"])),
         "lines": lines,
-        "sound": sum(not each["failed"] for each in lines),
+        "sound": sum(card["failed"]["valid"] == 0 for card in cards),
         "defects": list(defects(place.parent / "defects")),
     }
 
@@ -54,7 +59,7 @@ def line(card: dict[str, Any]) -> dict[str, Any]:
         "name": card["loss"].rpartition(":")[2],
         "given": given,
         "signs": {found["check"]: SIGNS[found["verdict"]] for found in card["checks"]},
-        "failed": [found for found in card["checks"] if found["verdict"] == "failed"],
+        "failed": [TOLD | found for found in card["checks"] if found["verdict"] == "failed"],
     }
 
 
