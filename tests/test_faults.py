@@ -186,12 +186,21 @@ def test_killed_at_any_moment_again_and_again_it_ends_as_if_nothing_had_been(
         blows += code != 0 or (project.folder / "struck").exists()
         again = measured(project) - before
         assert not kept & set(again), "what was finished is not measured again"
+        require_whole(project, undisturbed)
         if code == 0:
             assert project.files() == undisturbed
             start_over(project, dice)
     finish(project)
     assert project.files() == undisturbed
     assert not leftovers(project)
+
+
+def require_whole(project: throwaway.Project, undisturbed: dict[str, bytes]) -> None:
+    """What is in its place is there to the last byte; what is being written lies beside it, hidden."""
+    for name, content in project.files().items():
+        assert Path(name).name.startswith(".") or content == undisturbed[name], f"{name} is half-written"
+    for path in (project.folder / ".store").glob("*.parquet"):
+        assert not store.fault(path, path.name.split("-")[0])
 
 
 def start_over(project: throwaway.Project, dice: random.Random) -> None:
