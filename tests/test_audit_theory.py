@@ -18,9 +18,10 @@ from suite.audit.builtins import settings
 from suite.audit.contract import Check, Finding, Subject, asked, passed
 from suite.audit.probe import CLASSES, Probe, hot
 from suite.audit.recognition import full_name, parameters_of, recognised
-from suite.audit.theories import THEORIES, oracle, over
+from suite.audit.theories import THEORIES, Theory, class_crossentropy, oracle, over
 from suite.audit.theory import CHECKS
 from suite.audit.theory.proper import chances, logits_of, outcomes
+from suite.audit.use import nearest
 
 TENSORFLOW = keras.backend.backend() == "tensorflow"
 
@@ -384,3 +385,70 @@ def test_a_check_that_raises_has_failed_and_the_others_go_on() -> None:
     checks = (Check("a", "", refuse), Check("b", "", lambda subject: passed("b", "ran")))
     found = asked(checks, made(crossentropy, "categorical"))
     assert [each.verdict for each in found] == ["failed", "passed"]
+
+
+def tilted(y, logits):
+    """From |z| = 500 on the gradient is off by 1e-4, where the rounding of the value hides as much."""
+    far = ops.relu(ops.max(ops.abs(logits), axis=-1) - 500)
+    return crossentropy(y, logits) + 1e-4 * (far - ops.stop_gradient(far))
+
+
+def test_the_rounding_of_a_value_far_out_excuses_no_gradient() -> None:
+    assert "wrong tail" in fallen(made(tilted, "categorical"))
+
+
+def fading_fast(y, logits):
+    """Bounded: the gradient of a confident mistake fades like e^(−4t), and is large before it does."""
+    p = ops.sum(y * ops.softmax(logits), axis=-1)
+    return 1e12 * (1 - p**4)
+
+
+def test_a_gradient_that_fades_fast_is_not_taken_for_one_that_breaks_off() -> None:
+    assert "dead gradient" not in fallen(made(fading_fast, "categorical"))
+
+
+def slightly_steeper(y, logits):
+    """By 0.008 p (1 − p): less than the slope changes over a step of the differences."""
+    p = ops.sum(y * ops.sigmoid(logits), axis=-1)
+    return label_crossentropy(y, logits) + 0.008 * (p - ops.stop_gradient(p))
+
+
+def test_a_gradient_that_is_off_by_little_is_no_derivative() -> None:
+    """It lies between the slopes to both sides, which is enough at a kink alone."""
+    assert "derivative" in fallen(made(slightly_steeper, "binary"))
+
+
+def of_probabilities(y, p):
+    return -(y * ops.log(p) + (1 - y) * ops.log(1 - p))[..., 0]
+
+
+def test_a_binary_loss_of_probabilities_is_excused_what_the_rounding_of_p_costs() -> None:
+    subject = made(of_probabilities, "binary")
+    assert not subject.from_logits and subject.theory == "binary crossentropy"
+    assert not {"centre", "derivative", "shift"} & set(fallen(subject))
+
+
+def test_a_formula_that_treats_classes_unlike_is_not_asked_for_symmetry() -> None:
+    told = {
+        "plain": Theory(lambda z, y: class_crossentropy(z, y, 0), "classes"),
+        "lopsided": Theory(lambda z, y: class_crossentropy(z, y, 0) * (1 + y[0]), "classes"),
+    }
+    (check,) = (each for each in CHECKS if each.id == "symmetry")
+    for loss in (crossentropy, lopsided):
+        own = replace(made(loss, "categorical"), theory=f"test:{loss.__name__}", parameters={})
+        found = {name: check.ask(replace(own, formula=formula)).verdict for name, formula in told.items()}
+        assert found["lopsided"] == "not applicable"
+        assert found["plain"] == ("failed" if loss is lopsided else "passed")
+
+
+@pytest.mark.parametrize(
+    ("loss", "kind", "name"),
+    [
+        (keras.losses.Hinge, "binary", "Hinge"),
+        (keras.losses.KLDivergence, "categorical", "KLDivergence"),
+        (losses.CategoricalCrossentropy, "categorical", "CategoricalCrossentropy"),
+        (losses.CategoricalBrier, "categorical", "CategoricalCrossentropy"),
+    ],
+)
+def test_the_loss_of_keras_beside_is_that_of_the_same_theory(loss: Any, kind: str, name: str) -> None:
+    assert nearest(made(loss, kind)).name == f"keras.losses:{name}"

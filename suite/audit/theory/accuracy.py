@@ -53,8 +53,10 @@ def compared(check: str, subject: Subject, given: list[points.Rows], tolerance: 
         assert expected is not None
         for head in probe.heads:
             told = probe(z, y, head=head)
-            allowed = slack(subject, z) if check == "centre" else cancelling(subject, expected, z)
-            off = first_off(told, expected, tolerance, allowed)
+            if check == "centre":
+                off = first_off(told, expected, tolerance, slack(subject, z))
+            else:
+                off = first_off(told, expected, tolerance, of_value=cancelling(subject, expected, z))
             if off:
                 cause, remedy = factor_of(told, expected) if check == "centre" else ("", "")
                 said = {"cause": cause, "remedy": remedy} if cause else {}
