@@ -16,10 +16,8 @@ from typing import Any
 from benchmarks.compare import Entry, record, spread
 from suite.errors import CrosscheckError
 
-GOAL, AGAIN = (
-    360.0,
-    3.0,
-)  # seconds of an empty store at the standard scale, and of a store that has everything
+GOAL = 360.0  # seconds, of an empty store at the standard scale
+AGAIN = 3.0  # of a store that has everything
 CHEAP = ("gaussian_prior", "laplace_prior")  # for a look whether it runs at all
 INTERVAL = 0.2  # seconds between two looks at the memory
 PAGE = os.sysconf("SC_PAGE_SIZE")

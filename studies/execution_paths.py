@@ -13,7 +13,7 @@ from typing import Any
 import mpmath
 import numpy as np
 
-from suite.claims import BACKENDS, Advice, Check, Claim, Theory, Unit
+from suite.claims import BACKEND_NAMES, BACKENDS, Advice, Check, Claim, Theory, Unit
 from suite.criteria import Identity
 from suite.lazy import figures, keras, paths, pd, probing, rows
 
@@ -228,7 +228,6 @@ OUTPUTS = {
     "reshape": "Reshape after it",
     "logits": "logits",
 }
-BACKEND_NAMES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 PARTS = ("loss", "backend", "device", "mode", "policy", "head", "entry", "implementation")
 WAY = ["backend", "head", "implementation"]
 ALIKE = dict.fromkeys(("keras function", "keras ops"), "keras function, op")  # one computes with the other

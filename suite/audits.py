@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from suite import schema
+from suite.claims import BACKEND_NAMES
 from suite.errors import UsageError
 
-BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 SIGNS = {"passed": "✓", "failed": "✗", "not applicable": "–"}
 TOLD = {"at": "", "cause": "", "remedy": "", "measured": None, "expected": None}  # left out where empty
 VALUE = (int, float, str, type(None))
@@ -19,7 +19,7 @@ FINDING = {
     **{"measured?": VALUE, "expected?": VALUE},
 }
 CARD = {
-    **{"loss": str, "config": {}, "backend": str, "keras": str, "checks": schema.Each(FINDING)},
+    **{"loss": str, "config": {}, "kind": str, "backend": str, "keras": str, "checks": schema.Each(FINDING)},
     "failed": {"valid": int},
 }
 
@@ -44,7 +44,7 @@ def read(folder: Path) -> dict[str, Any] | None:
     lines = [line(card) for card in cards]
     return {
         "keras": cards[0]["keras"],
-        "backend": BACKENDS.get(cards[0]["backend"], cards[0]["backend"]),
+        "backend": BACKEND_NAMES.get(cards[0]["backend"], cards[0]["backend"]),
         "checks": list(dict.fromkeys(found["check"] for card in cards for found in card["checks"])),
         "lines": lines,
         "sound": sum(card["failed"]["valid"] == 0 for card in cards),
@@ -58,6 +58,7 @@ def line(card: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": card["loss"].rpartition(":")[2],
         "given": given,
+        "kind": card["kind"],
         "signs": {found["check"]: SIGNS[found["verdict"]] for found in card["checks"]},
         "failed": [TOLD | found for found in card["checks"] if found["verdict"] == "failed"],
     }

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 SCALES = ("smoke", "standard", "full")
 BACKENDS = ("tensorflow", "jax", "torch")
+BACKEND_NAMES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 
 
 @dataclass(frozen=True)

@@ -237,7 +237,13 @@ def test_a_measured_number_that_is_not_finite_is_told_from_one_that_is_missing(t
 
 
 CARD = {
-    **{"loss": "mine:Loss", "config": {"alpha": 0.5}, "backend": "torch", "keras": "3.15.1"},
+    **{
+        "loss": "mine:Loss",
+        "config": {"alpha": 0.5},
+        "kind": "sparse",
+        "backend": "torch",
+        "keras": "3.15.1",
+    },
     "failed": {"valid": 1, "misuse": 0},
     "checks": [
         {"check": "centre", "verdict": "passed"},
@@ -260,10 +266,12 @@ def test_the_audits_scorecards_and_defects_are_shown(audited):
     report.write_report(audited)
     page, readme = Page((audited / "report.html").read_text()), (audited / "README.md").read_text()
     text = " ".join(page.text.split())
-    assert "Loss(alpha=0.5): 1 failed" in text and "on PyTorch" in text and "None of them pass" in text
+    assert (
+        "Loss(alpha=0.5), sparse: 1 failed" in text and "on PyTorch" in text and "None of them pass" in text
+    )
     assert text.count(f"It is {made_up.NASTY}") == 1 and "z = −16" in text
     assert "alert" not in " ".join(tag for tag, _ in page.tags) and page.open == []
-    assert "(audit/defects/one.md)" in readme and "| Loss(alpha=0.5) | wrong tail |" in readme
+    assert "(audit/defects/one.md)" in readme and "| Loss(alpha=0.5), sparse | wrong tail |" in readme
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", "[1]", '[{"loss": 3}]', "[NaN]", "\x00"])

@@ -117,7 +117,8 @@ def to_markdown(found: list[Trial]) -> str:
         "after Clopper and Pearson. A false alarm: any check fails a sound loss. A miss: no check fails a "
         "broken one. The claim is what the loss is meant to be: told as with --theory, or left to be "
         "recognised; then a loss with a temperature or with class weights fails `proper`, for its "
-        "probabilities are not the true ones, and nothing but the claim says that this is meant.",
+        "probabilities are not the true ones, and one with class weights or with labels in another order "
+        "`symmetry`: nothing but the claim says that this is meant.",
         "",
         "| Claim | What | Wrong | Rate | Interval |",
         "| --- | --- | --- | --- | --- |",
