@@ -31,18 +31,17 @@ class Off(NamedTuple):
         return "value" if self.logit < 0 else f"gradient by logit {self.logit}"
 
 
-def first_off(
-    told: Told, expected: Told, tolerance: float, slack: Any = 0.0, of_value: Any = 0.0
-) -> Off | None:
-    """The first row off by more than tolerance · max(1, |expected|), plus its slack [N]; that of its value.
+def first_off(told: Told, expected: Told, tolerance: float, slack: np.ndarray | None = None) -> Off | None:
+    """The first row off by more than tolerance · max(1, |expected|), plus its slack, [N] or [N, 1 + K].
 
     Its value is looked at first, then its gradient. Where the theory has a kink, NaN, any gradient will do:
     `is_derivative` looks at those.
     """
     a = np.column_stack([told.value, told.gradient])
     b = np.column_stack([expected.value, expected.gradient])
-    bound = tolerance * np.maximum(1.0, np.abs(b)) + np.reshape(slack, (-1, 1))
-    bound[:, 0] += of_value
+    bound = tolerance * np.maximum(1.0, np.abs(b))
+    if slack is not None:
+        bound += slack if slack.ndim == 2 else slack[:, None]
     with np.errstate(invalid="ignore"):
         off = ~(np.abs(a - b) <= bound)  # so that NaN is off
     off[:, 1:] &= ~np.isnan(b[:, 1:])

@@ -19,7 +19,7 @@ from suite.audit.rates.sound import sound
 from suite.audit.scorecard import CHECKS
 
 LEVEL = 0.95
-SEED = 20261125  # fresh: tolerances were set while looking at losses of another seed
+SEED = 20261126  # fresh: tolerances were set while looking at losses of two others
 ASKED = tuple(check for check in CHECKS if check.id != "cost")  # which never fails, and takes its time
 
 

@@ -53,10 +53,8 @@ def compared(check: str, subject: Subject, given: list[points.Rows], tolerance: 
         assert expected is not None
         for head in probe.heads:
             told = probe(z, y, head=head)
-            if check == "centre":
-                off = first_off(told, expected, tolerance, slack(subject, z))
-            else:
-                off = first_off(told, expected, tolerance, of_value=cancelling(subject, expected, z))
+            allowed = slack(subject, z) if check == "centre" else cancelling(subject, expected, z)
+            off = first_off(told, expected, tolerance, allowed)
             if off:
                 cause, remedy = factor_of(told, expected) if check == "centre" else ("", "")
                 said = {"cause": cause, "remedy": remedy} if cause else {}
@@ -79,13 +77,17 @@ def slack(subject: Subject, z: np.ndarray) -> np.ndarray:
 
 
 def cancelling(subject: Subject, expected: Told, z: np.ndarray) -> np.ndarray:
-    """The rounding of a difference of terms as large as z, where the loss is one, [N]: ln (1 + e^z) − y z."""
-    return np.where(np.abs(expected.value) > CLEAR, rounding(subject, z), 0)
+    """The `rounding` where the loss is a difference of terms as large as z: ln (1 + e^z) − y z."""
+    return np.where(np.abs(expected.value[:, None]) > CLEAR, rounding(subject, z), 0)
 
 
 def rounding(subject: Subject, z: np.ndarray) -> np.ndarray:
-    """What the rounding of numbers as large as the logits makes of the loss, [N]."""
-    return EPSILON * np.abs(z).max(-1) * steepness(subject)
+    """What the rounding of numbers as large as the logits makes of the loss and its gradient, [N, 1 + K].
+
+    A gradient moves by ¼ of that at most, as far as p (1 − p) goes.
+    """
+    shares = np.array([1.0] + [0.25] * z.shape[-1])
+    return EPSILON * np.abs(z).max(-1)[:, None] * steepness(subject) * shares
 
 
 def steepness(subject: Subject) -> float:

@@ -50,7 +50,7 @@ def symmetry(subject: Subject) -> Finding:
 def shifted(probe: Probe, z: np.ndarray, y: np.ndarray, told: Told, head: str) -> Finding | None:
     for shift in SHIFTS:
         moved = probe(z + shift, y, head=head)
-        off = first_off(moved, told, TOLERANCE, of_value=rounding(probe.subject, z + shift))
+        off = first_off(moved, told, TOLERANCE, rounding(probe.subject, z + shift))
         if off:
             cause = f"the loss changes when {shift:g} is added to every logit, which no probability does"
             return asymmetry("shift", probe.subject, z + shift, y, off, head, cause)
