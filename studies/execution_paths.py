@@ -152,23 +152,28 @@ def path_units(
 def measure_paths(seeds: tuple[int, ...], loss: str, backend: str, policy: str, quick: bool) -> pd.DataFrame:
     """Value, gradient and curvature on every path of one loss, backend and dtype policy."""
     modes = QUICK[backend] if quick else paths.MODES[backend]
-    everywhere = paths.grid((loss,), backend, modes, (policy,), probing.device())
-    claim = [rows_of(path) for path in everywhere]
-    first = [path for path in everywhere if path.mode == QUICK[backend][0]]
+    by_mode = {mode: paths.grid((loss,), backend, (mode,), (policy,), probing.device()) for mode in modes}
+    parts = []
+    for together in by_mode.values():
+        points = probes(together[0])
+        found, true = probing.probe_together(together, *points), paths.oracle(loss, *points)
+        parts += [rows_of(path, "claim", told, true) for path, told in zip(together, found, strict=True)]
     # A foil takes no notice of the implementation: once a head will do for all of Keras'.
-    control = [rows_of(path, foil(path)) for path in first if path.implementation in ("keras class", "ours")]
-    return pd.concat([*claim, *control])
+    first = [path for path in by_mode[QUICK[backend][0]] if path.implementation in ("keras class", "ours")]
+    points = probes(first[0])
+    true = paths.oracle(loss, *points)
+    parts += [rows_of(path, "control", probing.probe(path, *points, foil(path)), true) for path in first]
+    return pd.concat(parts)
 
 
-def rows_of(path: paths.Path, control=None) -> pd.DataFrame:
+def rows_of(path: paths.Path, arm: str, found: paths.Derivatives, wanted: paths.Derivatives) -> pd.DataFrame:
     """One row a logit, label and quantity; a step of training tells no second derivative."""
     z, y = probes(path)
-    found, wanted = probing.probe(path, z, y, control), paths.oracle(path.loss, z, y)
     quantities = ("value", "gradient") if path.trains else ("value", "gradient", "curvature")
     return pd.concat(
         rows.tidy(
             check=check_of(path, quantity),
-            arm="control" if control else "claim",
+            arm=arm,
             setting=path.backend,
             path=str(path),
             quantity=[f"{quantity} y={label:g}" for label in y],

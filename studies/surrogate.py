@@ -50,6 +50,7 @@ OPTIONS = {
     "AdamW, no decay": {"weight_decay": 0.0},
     "Muon, no decay": {"weight_decay": 0.0, "adam_weight_decay": 0.0},
 }
+REACH = 0.3  # of the weights at the start, about that of Keras' Dense layer
 ALONE = ("AdamW", "Muon", "Ftrl", "ScheduleFreeAdamW")
 
 CHECKS = (
@@ -262,12 +263,13 @@ def train_optimisers(seeds: tuple[int, ...]) -> pd.DataFrame:
 
 
 def moves(name: str, loss, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """How far each weight of a linear model goes, always from the same start: [W].
+    """How far each weight of a linear model goes, always from the same start, on any backend: [W].
 
     Linear, for where a dark pixel meets a dead unit Adafactor (Keras 3.15) divides 0 by 0.
     """
     keras.utils.set_random_seed(0)
-    model = models.perceptron(x.shape[1], [], 10)()
+    model, start = models.perceptron(x.shape[1], [], 10)(), np.random.default_rng(0)
+    model.set_weights([start.uniform(-REACH, REACH, w.shape) for w in model.get_weights()])
     optimizer = getattr(keras.optimizers, name.partition(",")[0])(**OPTIONS.get(name, {}))
     return np.concatenate([w.ravel() for w in models.stepped(model, optimizer, loss, x, y, BATCH)])
 

@@ -160,7 +160,8 @@ def reason(claim: Part | None, control: Part | None, check: Check, region: tuple
     verdict = check_verdict(claim, control)
     if verdict == "invalid":
         assert control is not None
-        return f"the control did not fail: {control.label or check.control} ({control.verdict})"
+        told = f"; {enough(control, region)}" if control.verdict == "undecided" else ""
+        return f"the control did not fail: {control.label or check.control} ({control.verdict}{told})"
     if verdict != "undecided":
         return ""
     if claim is None:
@@ -169,9 +170,13 @@ def reason(claim: Part | None, control: Part | None, check: Check, region: tuple
         return "rows are missing: a unit failed, or was not run"
     if not math.isfinite(claim.estimate.value):
         return f"a measured value is not a finite number at {claim.label or 'its setting'}"
-    need = seeds_needed(claim.estimate, *region) or MANY
-    told = f"about {need} seeds would decide" if need < MANY else "it lies too close to call"
-    return f"the interval straddles the margin: {told}"
+    return f"the interval straddles the margin: {enough(claim, region)}"
+
+
+def enough(part: Part, region: tuple[float, float]) -> str:
+    """How many seeds would decide."""
+    need = seeds_needed(part.estimate, *region) or MANY
+    return f"about {need} seeds would decide" if need < MANY else "it lies too close to call"
 
 
 def described(check: Check, part: Part | None) -> dict[str, Any]:

@@ -252,6 +252,13 @@ def test_a_saved_model_gets_the_same_diagnosis(models, name: str, code: int, tmp
     assert len(told["readings"]) > 20
 
 
+def test_what_cannot_be_examined_is_refused_with_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "bare.keras"
+    keras.Sequential([keras.Input((4,)), L.Dense(1)]).save(file)
+    with pytest.raises(UsageError, match=r"bare\.keras: The model is not compiled"):
+        command(str(file))
+
+
 def test_a_half_precision_model_is_broken_also_after_loading(tmp_path: Path) -> None:
     file = tmp_path / "model.keras"
     BROKEN["half"]().save(file)

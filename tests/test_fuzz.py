@@ -5,10 +5,12 @@ Deterministic; `CROSSCHECK_FUZZ` is how many examples each test tries (25; thous
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import os
 import random
+import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -146,6 +148,26 @@ def test_a_report_that_cannot_be_written_leaves_the_old_one(folder: Path, record
     assert ran.code == 0 or content_of(folder) == before
 
 
+# --- the audit --------------------------------------------------------------------------------------
+
+CARD = json.loads((throwaway.ROOT / "results" / "audit" / "audit.json").read_text())[0]
+CARDS = [{**CARD, "checks": CARD["checks"][:2]}]  # small, so that harm hits all of it
+
+
+@fuzzed
+@given(data=st.data())
+def test_a_broken_audit_in_the_report(folder: Path, data: st.DataObject) -> None:
+    (folder / "saturation" / "verdict.json").write_text(json.dumps(RECORD))
+    (folder / "audit").mkdir(exist_ok=True)
+    file = folder / "audit" / "audit.json"
+    if data.draw(st.booleans()):
+        file.write_bytes(data.draw(harmed_bytes(json.dumps(CARDS).encode())))
+    else:
+        file.write_text(json.dumps(data.draw(harmed_json(CARDS))))
+    ran = in_process.crosscheck("report", "--results", folder)
+    assert told_in_a_line(ran, file), ran
+
+
 # --- the store, stamps, data, checkpoints, models ---------------------------------------------------
 
 KEY = "0123456789abcdef0123"
@@ -225,6 +247,44 @@ def test_a_broken_manifest_of_a_data_set(tmp_path: Path, data: st.DataObject) ->
                 read("mnist")
             except UsageError as error:
                 assert "'mnist' is not prepared" in str(error) and "crosscheck data mnist" in str(error)
+
+
+@pytest.fixture(scope="module")
+def made_by_tfds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The digits as TFDS prepares them."""
+    from suite import data as sets
+
+    folder = tmp_path_factory.mktemp("tfds")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("TFDS_DATA_DIR", str(folder))
+        sets.load("digits")
+    return folder / "digits"
+
+
+@settings(fuzzed, max_examples=max(1, EXAMPLES // 3))
+@given(data=st.data())
+def test_broken_files_of_tfds(tmp_path: Path, made_by_tfds: Path, data: st.DataObject) -> None:
+    """As if the digits were a set like any other; the embedded ones are prepared afresh."""
+    from suite import data as sets
+
+    place = tmp_path / "digits" / "1.0.0"
+    shutil.rmtree(tmp_path / "digits", ignore_errors=True)
+    shutil.rmtree(tmp_path / "crosscheck", ignore_errors=True)
+    shutil.copytree(made_by_tfds, tmp_path / "digits")
+    file = data.draw(st.sampled_from(sorted(path for path in place.iterdir() if path.name != "LICENSE")))
+    content = file.read_bytes()
+    if file.suffix == ".json" and data.draw(st.booleans()):
+        file.write_text(json.dumps(data.draw(harmed_json(json.loads(content)))))
+    else:
+        file.write_bytes(data.draw(harmed_bytes(content)))
+    ordinary = dataclasses.replace(sets.CATALOGUE["digits"], origin=None)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("TFDS_DATA_DIR", str(tmp_path))
+        patched.setitem(sets.CATALOGUE, "digits", ordinary)
+        try:
+            sets.load("digits")
+        except UsageError as error:
+            assert str(place) in str(error) and "crosscheck data digits" in str(error)
 
 
 @fuzzed
@@ -326,10 +386,11 @@ def test_broken_benches(tmp_path: Path, data: st.DataObject) -> None:
 
 # --- the command line -------------------------------------------------------------------------------
 
-COMMANDS = ("list", "show", "run", "report", "verify", "doctor", "data", "completion", "help")
+COMMANDS = ("list", "show", "run", "report", "verify", "doctor", "audit", "data", "completion", "help")
 OPTIONS = (
     *("--results", "--store", "--scale", "--backend", "--data", "--seeds", "--jobs", "--json", "--quiet"),
     *("-q", "-v", "--gpu", "--open", "--against", "--reference", "--scratch", "--out", "--from", "--loss"),
+    *("--kind", "--config", "--theory", "--rates"),
     *("--debug", "--version", "--help", "-h", "--", "-", "--import", "--no-such-option", "-x"),
 )
 WORDS = (
@@ -347,6 +408,15 @@ WORDS = (
     ".",
     "a/b",
     "~",
+    "keras.losses:BinaryCrossentropy",
+    "keras.losses:Nothing",
+    "no.such:Loss",
+    ":",
+    "binary",
+    "focal",
+    "{}",
+    '{"gamma": "x"}',
+    '{"no": 1}',
 )
 word = (
     st.sampled_from(OPTIONS)
@@ -362,6 +432,7 @@ def test_any_command_line(
 ) -> None:
     """Nothing is trained, fetched or shown: a request that can be met ends there."""
     from suite import data, pipeline
+    from suite.audit import command as auditing
 
     class Met(Exception):
         """The arguments were good."""
@@ -374,6 +445,9 @@ def test_any_command_line(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(cli, "meet", meet)
     monkeypatch.setattr(data, "prepare", meet)
+    for work in ("every", "measured"):
+        monkeypatch.setattr(auditing, work, meet)
+    monkeypatch.setattr(auditing.scorecard, "scorecard", meet)
     monkeypatch.setattr(cli.click, "launch", meet)
     monkeypatch.setattr(pipeline, "up_to_date", lambda request: False)
     monkeypatch.setenv("CROSSCHECK_DEBUG", "")

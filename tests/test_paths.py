@@ -13,7 +13,7 @@ import pytest
 from suite import losses, paths
 from suite.paths import Path
 from suite.paths.heads import outer
-from suite.paths.probing import probe, skipped_steps
+from suite.paths.probing import probe, probe_together, skipped_steps
 
 Z = np.array([-1000.0, -40, -15, -2, 0, 2, 15, 40, 1000])
 KERAS = Path("binary", "tensorflow", "cpu", "graph", "float32", "dense", "probabilities", "keras class")
@@ -67,6 +67,20 @@ def test_the_grid_can_be_narrowed():
 def test_a_path_of_another_backend_is_refused():
     with pytest.raises(ValueError, match="needs torch"):
         probe(replace(OURS, backend="torch", mode="eager"), Z, np.ones_like(Z))
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_what_is_probed_together_has_the_same_numbers(policy: str) -> None:
+    z, y = np.concatenate([-Z, Z]), np.repeat([1.0, 0.0], len(Z))
+    together = paths.grid(["categorical"], OURS.backend, ["xla"], [policy], OURS.device)
+    for path, found in zip(together, probe_together(together, z, y), strict=True):
+        for one, other in zip(found, probe(path, z, y), strict=True):
+            np.testing.assert_array_equal(one, other, str(path))
+
+
+def test_what_differs_in_mode_is_not_probed_together() -> None:
+    with pytest.raises(ValueError, match="share mode and policy"):
+        probe_together([OURS, replace(OURS, mode="fit eager")], Z, np.ones_like(Z))
 
 
 # --- theory -----------------------------------------------------------------------------------------

@@ -163,6 +163,13 @@ def test_an_invalid_check_and_a_missing_figure_are_told_each_time(project: throw
     assert verdict(project, "steady")["verdict"] == "invalid"
 
 
+def test_an_undecided_control_is_told_with_the_seeds_that_would_decide(project: throwaway.Project) -> None:
+    study = project.folder / "studies" / "steady.py"
+    study.write_text(study.read_text().replace("value=1 + noise", "value=0.1 + 1e3 * noise"))
+    (line,) = complaints(project.crosscheck("run", "steady", code=1))
+    assert re.search(r"the control did not fail: .* \(undecided; about \d+ seeds would decide\)", line)
+
+
 def test_a_claim_that_fails_is_a_finding_and_no_error(project: throwaway.Project) -> None:
     study = project.folder / "studies" / "steady.py"
     study.write_text(study.read_text().replace("claim = 0.001 *", "claim = 2 + 0.001 *"))

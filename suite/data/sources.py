@@ -7,13 +7,14 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from suite.data import cache, forms, packed
+from suite.errors import UsageError
 
 if TYPE_CHECKING:
     from tensorflow_datasets.core import DatasetBuilder
@@ -49,12 +50,34 @@ def prepare(
 
 
 def arrays(name: str, entry: Entry, folder: Path) -> dict[str, np.ndarray]:
-    """A prepared set in TFDS's order, as packed by `entry.x` and `entry.y`, under the names of `packed`."""
+    """A prepared set in TFDS's order, as packed by `entry.x` and `entry.y`, under the names of `packed`.
+
+    Raises:
+        UsageError: what TFDS has prepared is damaged.
+    """
+    with _blamed(name, folder / name / entry.version):
+        return _read(name, entry, folder)
+
+
+def _read(name: str, entry: Entry, folder: Path) -> dict[str, np.ndarray]:
     builder = _builder(name, entry.version, folder)
     splits = [_split(builder, split, entry.side) for split in (*entry.splits, *entry.outside)]
     inputs = zip(("x_train", "x_test", *packed.OUTSIDE), entry.x.pack(*splits), strict=False)
     targets = zip(("y_train", "y_test"), map(entry.y.pack, splits), strict=False)
     return {**dict(inputs), **dict(targets)}
+
+
+@contextlib.contextmanager
+def _blamed(name: str, prepared: Path) -> Iterator[None]:
+    """Whatever goes wrong inside is the doing of these files."""
+    try:
+        yield
+    except Exception as error:
+        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise UsageError(
+            f"What TFDS has prepared in {prepared} cannot be read: {first[:200]} Move that folder away and "
+            f"prepare the set again with `crosscheck data {name}`, offline with --from FOLDER."
+        ) from error
 
 
 def _split(builder: DatasetBuilder, split: str, side: int) -> list[Mapping[str, Any]]:

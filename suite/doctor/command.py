@@ -24,7 +24,10 @@ def see(file: Path, loss: str | None, modules: Iterable[str], as_json: bool) -> 
         UsageError: where the model or its loss cannot be had, or the doctor cannot examine it.
     """
     model = loaded(file, modules)
-    found = examine(model, named(loss) if loss else None)
+    try:
+        found = examine(model, named(loss) if loss else None)
+    except UsageError as error:
+        raise UsageError(f"{file}: {error}") from error
     told = [{"model": str(file), **each.to_dict()} for each in found]
     text = json.dumps(told, indent=2, ensure_ascii=False) if as_json else "\n".join(map(str, found))
     return text, all(each.sound for each in found)
