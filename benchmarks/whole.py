@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import subprocess
 import sys
@@ -20,7 +19,6 @@ GOAL = 360.0  # seconds, of an empty store at the standard scale
 AGAIN = 3.0  # of a store that has everything
 CHEAP = ("gaussian_prior", "laplace_prior")  # for a look whether it runs at all
 INTERVAL = 0.2  # seconds between two looks at the memory
-PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True)
@@ -67,10 +65,11 @@ def tree(process: int) -> list[int]:
 
 
 def resident(process: int) -> int:
-    """Bytes of memory that a process holds, shared pages included; 0 where it has ended."""
+    """Bytes of memory that a process holds, of shared pages its share; 0 where it has ended."""
     try:
-        return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * PAGE
-    except (OSError, IndexError, ValueError):
+        told = Path(f"/proc/{process}/smaps_rollup").read_text()
+        return next(1024 * int(line.split()[1]) for line in told.splitlines() if line.startswith("Pss:"))
+    except (OSError, StopIteration):
         return 0
 
 
@@ -91,7 +90,7 @@ def told(bench: str, what: str, goal: float, used: Usage, scale: str, names: Seq
     setting: dict[str, Any] = {"scale": scale, "studies": list(names) or "all", "jobs": "as many as fit"}
     note = (
         f"{what}; CPU seconds of all processes {used.cpu:.0f}; peak memory is the sum over processes, looked "
-        f"at every {INTERVAL:g} s, pages that they share counted in each"
+        f"at every {INTERVAL:g} s, shared pages counted once"
     )
     against = f"the goal, {goal:g} s"
     seconds = {"subject": spread([used.wall]), "against": spread([goal])}

@@ -325,10 +325,11 @@ def train_on_people(seeds: tuple[int, ...], name: str) -> pd.DataFrame:
 def images(name: str, model: str, seeds: tuple[int, ...]) -> data.Splits:
     """Each seed's images, averaged to the model's grid, with classes, or with people's shares of them."""
     given = data.load(name)
-    x, y = (np.concatenate(both) for both in ((given.x_train, given.x_test), (given.y_train, given.y_test)))
+    y = np.concatenate([given.y_train, given.y_test])
     if model == "people" and y.ndim == 1:
         y = np.sum([share * scores.one_hot((y + step) % 10, 10) for step, share in LIKE.items()], axis=0)
-    x = data.averaged(x, given.shape, MODELS[model][0])
+    both = (data.averaged(x, given.shape, MODELS[model][0]) for x in (given.x_train, given.x_test))
+    x = np.concatenate(list(both))
     return data.random_splits(x, y, seeds, *IMAGES.get(name, MANY))
 
 

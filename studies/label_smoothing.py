@@ -325,9 +325,9 @@ def smoothed_replicates(inputs: int, seeds: tuple[int, ...], alphas: tuple[float
 
 def train_calibration(seeds: tuple[int, ...], name: str, examples: int, side: int) -> pd.DataFrame:
     """Calibration, accuracy and outlier detection against α, on test images not trained on."""
-    given = data.load(name)
-    x, x_test = (data.averaged(each[:examples], given.shape, side) for each in (given.x_train, given.x_test))
-    y, y_test = given.y_train[:examples], given.y_test[:examples]
+    given = data.load(name, examples)
+    x, x_test = (data.averaged(each, given.shape, side) for each in (given.x_train, given.x_test))
+    y, y_test = given.y_train, given.y_test
     replicas = smoothed_replicates(x.shape[1], seeds, SMOOTHING)
     replicas.fit(x, y, batch_size=64, epochs=EPOCHS[name])
     p = probabilities(replicas.predict(x_test).astype("float64"))  # [R, N, K]

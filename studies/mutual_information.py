@@ -266,9 +266,10 @@ def both_arms(check: str, values: Iterable[np.ndarray], seed: Any, **shared) -> 
 
 
 def examples_of(name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Features, [N, D], and labels, [N, L]: tags of the digits' classes, or the set's most frequent."""
+    """Features of the first `MOST`, and all labels [N, L]: tags of digits, or the set's most frequent."""
     found = data.load(name)
-    x, y = (np.concatenate(p) for p in ((found.x_train, found.x_test), (found.y_train, found.y_test)))
+    x = np.concatenate([found.x_train[:MOST], found.x_test[:MOST]])[:MOST]
+    y = np.concatenate([found.y_train, found.y_test])
     if name == "digits":
         return x, np.stack([np.isin(y, members) for members in TAGS.values()], axis=1).astype("int32")
     return x, y[:, np.argsort(-y.sum(0), kind="stable")[: FREQUENT[name]]]
@@ -308,10 +309,10 @@ def train_tags(seeds: tuple[int, ...]) -> pd.DataFrame:
 
 def train_sets(seeds: tuple[int, ...], name: str) -> pd.DataFrame:
     """The most frequent labels of a multi-label set, given its features."""
-    x, y = (part[:MOST] for part in examples_of(name))
+    x, y = examples_of(name)
     arms = ("", "features", "features again", "labels")
     (given, moved, again, alone), noise = independence.held_out_gaps(
-        seeds, data.principal_components(x, COMPONENTS), y, arms, **TRAINING
+        seeds, data.principal_components(x, COMPONENTS), y[: len(x)], arms, **TRAINING
     )
     shared = {"setting": name, "seed": seeds, "resolution": noise[0]}
     parts = both_arms("real_features", (moved - given, moved - again), **shared)

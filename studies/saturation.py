@@ -224,8 +224,8 @@ def measure_tails(seeds: tuple[int, ...]) -> pd.DataFrame:
 
 def train_focus(seeds: tuple[int, ...], name: str, examples: int) -> pd.DataFrame:
     """Odd class numbers against even ones: the gradient's concentration before and after each epoch."""
-    given = data.load(name)
-    x, y = given.x_train[:examples], given.y_train[:examples] % 2
+    given = data.load(name, examples)
+    x, y = given.x_train, given.y_train % 2
     shuffled = np.stack([np.random.default_rng(seed).permutation(y) for seed in seeds])
     return pd.concat(
         [focus_rows(seeds, name, "claim", x, y), focus_rows(seeds, name, "control", x, shuffled)]

@@ -21,7 +21,8 @@ from suite.errors import UsageError
 from suite.fingerprint import unit_key
 
 ATTEMPTS = 2  # a worker's death is tried once more: it may have been the machine, not the unit
-WORKERS = 2  # a worker with TensorFlow takes about 1 GB, and the suite is to stay under 4 GB
+WORKERS = 2  # the suite is to stay under 4 GB
+HELD = 1.4e9  # bytes that a worker may hold between units; one that has just imported TensorFlow holds 0.8e9
 
 
 @dataclass
@@ -121,7 +122,7 @@ def workers(count: int, folder: Path) -> Iterator[Pool]:
 
 
 class Pool:
-    """Worker processes, each with at most one job; a dead one is replaced when there is work for it."""
+    """Worker processes, each with at most one job; one that died, or holds too much memory, is replaced."""
 
     def __init__(self, count: int, folder: Path):
         self.count, self.folder = count, folder
@@ -158,12 +159,12 @@ class Pool:
             worker: subprocess.Popen = chosen.data
             job = self.busy.pop(worker)
             line = worker.stdout.readline()  # type: ignore[union-attr]
-            if line.endswith("\n"):
+            reply = json.loads(line) if line.endswith("\n") else None
+            if reply and reply["holds"] < HELD:
                 self.idle.append((worker, job.unit.backend))
-                yield job, json.loads(line)
             else:
                 self.dismiss(worker)
-                yield job, None
+            yield job, reply
 
     def dismiss(self, worker: subprocess.Popen) -> None:
         self.selector.unregister(worker.stdout)  # type: ignore[arg-type]

@@ -72,7 +72,8 @@ def test_a_path_of_another_backend_is_refused():
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
 def test_what_is_probed_together_has_the_same_numbers(policy: str) -> None:
     z, y = np.concatenate([-Z, Z]), np.repeat([1.0, 0.0], len(Z))
-    together = paths.grid(["categorical"], OURS.backend, ["xla"], [policy], OURS.device)
+    everywhere = paths.grid(["categorical"], OURS.backend, ["xla"], [policy], OURS.device)
+    together = everywhere[::5]  # of each implementation one, and of most heads
     for path, found in zip(together, probe_together(together, z, y), strict=True):
         for one, other in zip(found, probe(path, z, y), strict=True):
             np.testing.assert_array_equal(one, other, str(path))

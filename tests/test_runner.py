@@ -66,6 +66,18 @@ def test_a_unit_that_kills_every_worker_is_given_up_and_spares_the_others(projec
     assert (project.folder / "results" / "steady" / "verdict.json").exists()
 
 
+@pytest.mark.parametrize(("held", "count"), [(0, 2), (1e12, 1)])
+def test_a_worker_that_holds_much_memory_is_replaced(
+    project: throwaway.Project, held: float, count: int
+) -> None:
+    (project.folder / "sitecustomize.py").write_text(f"import suite.runner\nsuite.runner.HELD = {held}\n")
+    for study in (project.folder / "studies").glob("[!_]*.py"):
+        study.write_text(study.read_text().replace('log.write("', 'log.write(f"{os.getpid()} '))
+    project.crosscheck("run", "--jobs", "1")
+    told = (project.folder / "measured.log").read_text().split()
+    assert len(told) == 4 and len({word for word in told if word.isdigit()}) == count
+
+
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_a_run_struck_down_is_taken_up_again(project: throwaway.Project, blow: signal.Signals) -> None:
     (project.folder / "slow").touch()

@@ -72,8 +72,8 @@ def prepare(name: str, source: Path | None = None) -> None:
     _ensure(name, fetch=True, originals=folders)
 
 
-def load(name: str) -> Dataset:
-    """Read a set; one that TFDS has prepared, or that is embedded, is packed on first use.
+def load(name: str, most: int | None = None) -> Dataset:
+    """Read a set, or the first `most` examples of each split; packed on first use, as TFDS has prepared it.
 
     A damaged packed file is set aside and packed anew, with a RuntimeWarning.
 
@@ -83,7 +83,8 @@ def load(name: str) -> Dataset:
     entry = lookup(name)
     checksum, arrays = _packed(name, packed.read)
     content = {
-        key: (entry.x if key.startswith("x_") else entry.y).unpack(stored) for key, stored in arrays.items()
+        key: (entry.x if key.startswith("x_") else entry.y).unpack(stored[:most])
+        for key, stored in arrays.items()
     }
     return Dataset(name, entry.version, checksum, **content, classes=entry.classes, shape=entry.shape)
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from suite.data.catalogue import Dataset, load
+from suite.data.catalogue import load
+from suite.data.entries import lookup
 from suite.data.outliers import FAMILIES, made, pooled
 
 AUXILIARY, TEST, VALIDATION = 0, 1, 2  # seeds of what is made or drawn at random for each role
@@ -112,7 +113,7 @@ def roles(name: str, most: int) -> Roles:
     """
     cast = CASTS[name]
     given, made_by = (queries, query_kinds) if name == "clinc_oos" else (images, image_kinds)
-    found = {each: given(load(each), most) for each in cast.reads}
+    found = {each: given(each, most) for each in cast.reads}
     x, y, x_test, y_test = found[name]
     inside, tested = (np.flatnonzero(np.isin(labels, cast.classes)) for labels in (y, y_test))
     order = np.random.default_rng(VALIDATION).permutation(inside)[:most]
@@ -129,15 +130,16 @@ Content = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 Kinds = Callable[[str, dict[str, Content], str, np.ndarray, int], np.ndarray]
 
 
-def images(found: Dataset, most: int) -> Content:
+def images(name: str, most: int) -> Content:
     """Images of 8 × 8 as they are; the first of 28 × 28 framed in black and pooled to 16 × 16.
 
     That is a third of the work; TFDS has shuffled them.
     """
-    if found.shape[0] == 8:
+    if lookup(name).shape[0] == 8:
+        found = load(name)
         return found.x_train, found.y_train, found.x_test, found.y_test
-    x, x_test = (framed(each[:most]) for each in (found.x_train, found.x_test))
-    return x, found.y_train[:most], x_test, found.y_test[:most]
+    found = load(name, most)
+    return framed(found.x_train), found.y_train, framed(found.x_test), found.y_test
 
 
 def framed(x: np.ndarray) -> np.ndarray:
@@ -158,8 +160,9 @@ def image_kinds(kind: str, found: dict[str, Content], name: str, rows: np.ndarra
     return made(kind, role, (x if role == AUXILIARY else x_test)[rows], (side, side, 1))
 
 
-def queries(found: Dataset, most: int) -> Content:
+def queries(name: str, most: int) -> Content:
     """Bags of words; those of the test split that are out of scope have the label −1."""
+    found = load(name)
     outside = found.x_outside_test
     assert outside is not None
     x_test = np.concatenate([found.x_test, outside])
