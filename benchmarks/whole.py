@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,8 @@ def run(command: Sequence[str], folder: Path) -> Usage:
     child = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
     while child.poll() is None:
         sizes = [resident(process) for process in tree(child.pid)]
-        peak, largest = max(peak, sum(sizes)), max(largest, *sizes, 0)
+        peak = max(peak, together(sizes))
+        largest = max(largest, *(sum(size.values()) for size in sizes), 0)
         time.sleep(INTERVAL)
     if child.returncode not in (0, 1):
         raise CrosscheckError(f"{' '.join(command)} ended with exit code {child.returncode}.")
@@ -64,13 +65,19 @@ def tree(process: int) -> list[int]:
     return found
 
 
-def resident(process: int) -> int:
-    """Bytes of memory that a process holds, of shared pages its share; 0 where it has ended."""
+def resident(process: int) -> dict[str, int]:
+    """Bytes of memory that a process holds: its own (`RssAnon`), and of files (`RssFile`)."""
     try:
-        told = Path(f"/proc/{process}/smaps_rollup").read_text()
-        return next(1024 * int(line.split()[1]) for line in told.splitlines() if line.startswith("Pss:"))
-    except (OSError, StopIteration):
-        return 0
+        told = Path(f"/proc/{process}/status").read_text().splitlines()
+    except OSError:  # it has ended
+        return {}
+    return {line.split(":")[0]: 1024 * int(line.split()[1]) for line in told if line.startswith("Rss")}
+
+
+def together(sizes: Sequence[Mapping[str, int]]) -> int:
+    """Of all processes: what is their own, and once what they map of files, mostly the same libraries."""
+    own = sum(size.get("RssAnon", 0) for size in sizes)
+    return own + max((size.get("RssFile", 0) for size in sizes), default=0)
 
 
 def entries(smoke: bool) -> list[Entry]:
@@ -90,7 +97,7 @@ def told(bench: str, what: str, goal: float, used: Usage, scale: str, names: Seq
     setting: dict[str, Any] = {"scale": scale, "studies": list(names) or "all", "jobs": "as many as fit"}
     note = (
         f"{what}; CPU seconds of all processes {used.cpu:.0f}; peak memory is the sum over processes, looked "
-        f"at every {INTERVAL:g} s, shared pages counted once"
+        f"at every {INTERVAL:g} s, the libraries' pages, which they share, counted once"
     )
     against = f"the goal, {goal:g} s"
     seconds = {"subject": spread([used.wall]), "against": spread([goal])}

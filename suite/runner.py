@@ -137,6 +137,7 @@ class Pool:
             job.attempts += 1
             worker = self.worker_for(job.unit.backend)
             line = {"unit": dataclasses.asdict(job.unit), "key": job.key, "store": str(self.folder)}
+            line["may_hold"] = HELD
             self.busy[worker] = job
             with contextlib.suppress(BrokenPipeError):  # it died while idle: its silence tells
                 worker.stdin.write(json.dumps(line) + "\n")  # type: ignore[union-attr]

@@ -32,21 +32,29 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     for line in sys.stdin:
-        reply = attempt(json.loads(line))
-        answer(answers, {**reply, "holds": held_memory()})
+        job = json.loads(line)
+        reply = attempt(job)
+        answer(answers, {**reply, "holds": held(job["may_hold"])})
 
 
-def held_memory() -> int:
-    """Bytes that this process holds between two units, after giving back what it can; 0 where unknown.
+def held(most: float) -> int:
+    """Bytes that this process holds between two units; if they are more, it gives back what it can.
 
     What TensorFlow and XLA keep of programs that will not run again, they never give back.
     """
-    with contextlib.suppress(AttributeError, OSError):  # glibc's, Linux'
+    if resident() > most:
         gc.collect()
-        ctypes.CDLL(None).malloc_trim(0)
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE")
-    return 0
+        with contextlib.suppress(AttributeError):  # glibc's
+            ctypes.CDLL(None).malloc_trim(0)
+    return resident()
+
+
+def resident() -> int:
+    """Bytes of memory; 0 where the system does not tell."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
 
 
 def answer(stream: IO[str], reply: dict[str, Any]) -> None:
