@@ -97,15 +97,16 @@ def held_out_gaps(
         Nats per example, and their standard errors for this held-out set: [A, S] each.
     """
     first, labels = examples_to_train(len(y), batch_size), y.shape[1]
-    arrangements = [arranged(x, y, seed, arm) for arm in arms for seed in seeds]
-    x, y = (np.stack(part) for part in zip(*arrangements, strict=True))  # [R, N, D], [R, N, L], R = A × S
+    arrangements = (arranged(x, y, seed, arm) for arm in arms for seed in seeds)
+    x, y = map(np.stack, zip(*arrangements, strict=True))  # [R, N, D], [R, N, L], R = A × S
     replicas = Replicates(both_outputs(x.shape[-1], hidden, labels), tuple(seeds) * len(arms), paired=True)
     replicas.compile(keras.optimizers.Adam(rate), both_losses)
     epochs = round(steps * batch_size / first)
     replicas.fit(x[:, :first], y[:, :first], batch_size=batch_size, epochs=epochs)
     logits = replicas.predict(x[:, first:]).astype("float64")
-    seen = np.eye(2**labels)[information.outcome_of(y[:, first:])]
-    each = gap(logits, seen).reshape(len(arms), len(seeds), -1)  # [A, S, held out]
+    seen, laws = information.outcome_of(y[:, first:]), np.eye(2**labels)
+    gaps = [gap(z, laws[outcomes]) for z, outcomes in zip(logits, seen, strict=True)]
+    each = np.reshape(gaps, (len(arms), len(seeds), -1))  # [A, S, held out]
     return each.mean(-1), each.std(-1, ddof=1) / np.sqrt(each.shape[-1])
 
 

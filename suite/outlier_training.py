@@ -126,8 +126,8 @@ def fine_tuned(
         role_loss,
         loss_arguments=arguments(margins(trained, found, arms), arms, len(seeds)),
     )
-    sets = [examples(found, arm, schedule, seed) for arm in arms.values() for seed in seeds]
-    x, y = (np.stack(part) for part in zip(*sets, strict=True))
+    sets = (examples(found, arm, schedule, seed) for arm in arms.values() for seed in seeds)
+    x, y = map(np.stack, zip(*sets, strict=True))
     weights = role_weights(y)
     replicas.fit(x, y, batch_size=schedule.batch, epochs=schedule.epochs, sample_weight=weights)
     return replicas

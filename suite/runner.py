@@ -22,7 +22,7 @@ from suite.fingerprint import unit_key
 
 ATTEMPTS = 2  # a worker's death is tried once more: it may have been the machine, not the unit
 WORKERS = 2  # the suite is to stay under 4 GB
-HELD = 1.4e9  # bytes that a worker may hold between units; one that has just imported TensorFlow holds 0.8e9
+HELD = 1.5e9  # bytes that a worker may hold between units; one that has just imported TensorFlow holds 0.8e9
 
 
 @dataclass
@@ -136,8 +136,8 @@ class Pool:
             job = waiting.pop()
             job.attempts += 1
             worker = self.worker_for(job.unit.backend)
-            line = {"unit": dataclasses.asdict(job.unit), "key": job.key, "store": str(self.folder)}
-            line["may_hold"] = HELD
+            line: dict[str, Any] = {"unit": dataclasses.asdict(job.unit), "key": job.key}
+            line |= {"store": str(self.folder), "may_hold": HELD}
             self.busy[worker] = job
             with contextlib.suppress(BrokenPipeError):  # it died while idle: its silence tells
                 worker.stdin.write(json.dumps(line) + "\n")  # type: ignore[union-attr]
