@@ -33,6 +33,6 @@ def test_shuffled_labels_are_seen(monkeypatch, shuffled: bool, expected: str) ->
     if shuffled:
         labels = np.random.default_rng(0).permutation(digits.y_train)
         digits = dataclasses.replace(digits, y_train=labels)
-    monkeypatch.setattr(data, "load", lambda name: digits)
+    monkeypatch.setattr(data, "load", lambda name, most: digits)
     rows = saturation.train_focus(tuple(range(8)), "digits", 1297)
     assert verdict("focus", rows, ("digits",)) == expected
