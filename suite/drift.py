@@ -164,8 +164,8 @@ def to_markdown(found: Sequence[Comparison]) -> str:
         "# Runs compared",
         "",
         "Written by `crosscheck verify --out`. Estimates agree when they differ by no more than their "
-        "intervals together allow, √(h₁² + h₂²), or than float32 can tell apart; where nothing is random, "
-        "when they are equal to rounding. SE: joint standard errors.",
+        "intervals together allow, √(h₁² + h₂²); where nothing is random, when they are equal to rounding. "
+        "SE: joint standard errors.",
     ]
     for each in found:
         lines += ["", f"## {markdown(each.reference)} → {markdown(each.now)}", ""]

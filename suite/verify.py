@@ -1,8 +1,7 @@
 """Does a fresh run still say what the reference says? Verdict by verdict, estimate by estimate.
 
 Two estimates agree when they differ by no more than the half-widths h of their intervals together allow:
-|e₁ − e₂| ≤ √(h₁² + h₂²). Runs that share their seeds share what is drawn from them, so that this is generous;
-and closer than float32, in which models are trained, can tell two numbers of that size apart.
+|e₁ − e₂| ≤ √(h₁² + h₂²). Runs that share their seeds share what is drawn from them, so that this is generous.
 
 Where nothing is random there is no interval, and the estimates have to be equal to rounding. The deviation of
 an identity is counted in units in the last place: two deviations within the criterion's 4 units are rounding,
@@ -24,7 +23,7 @@ from typing import Any
 
 Verdicts = Mapping[str, Mapping[str, Any]]  # study → the content of its verdict.json
 
-ROUNDING, ULP = 1e-4, 2.0**-23
+ROUNDING = 1e-4
 IN_UNITS = "units in the last place"  # how the criterion of an identity ends
 
 NOTHING: dict[str, Any] = {"verdict": "—", "estimate": None, "interval": [None, None]}
@@ -131,7 +130,7 @@ def drift(then: Mapping[str, Any], now: Mapping[str, Any], criterion: str = "") 
     if then["estimate"] is None:
         return ""
     exact = then["level"] == now["level"] == 1
-    reach = rounding(then, now, criterion) if exact else uncertainty(then, now)
+    reach = rounding(then, now, criterion) if exact else math.hypot(half_width(then), half_width(now))
     if abs(now["estimate"] - then["estimate"]) <= reach:
         return ""
     return "beyond rounding" if exact else "estimate"
@@ -142,12 +141,6 @@ def rounding(then: Mapping[str, Any], now: Mapping[str, Any], criterion: str) ->
     margin = next((float(found) for found in re.findall(r"\d[\d.]*(?:e[-+]?\d+)?", criterion)), 0.0)
     units = margin if criterion.endswith(IN_UNITS) else 0.0
     return max(units, ROUNDING * max(abs(then["estimate"]), abs(now["estimate"]), margin))
-
-
-def uncertainty(then: Mapping[str, Any], now: Mapping[str, Any]) -> float:
-    """How far two estimates from random draws may differ."""
-    joint = math.hypot(half_width(then), half_width(now))
-    return max(joint, ULP * max(abs(then["estimate"]), abs(now["estimate"])))
 
 
 def half_width(part: Mapping[str, Any]) -> float:

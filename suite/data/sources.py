@@ -72,6 +72,8 @@ def _blamed(name: str, prepared: Path) -> Iterator[None]:
     """Whatever goes wrong inside is the doing of these files."""
     try:
         yield
+    except (PermissionError, MemoryError):
+        raise
     except Exception as error:
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise UsageError(
