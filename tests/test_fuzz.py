@@ -456,3 +456,29 @@ def test_any_command_line(
     assert ran.code in (0, 2), ran
     assert ran.code == 0 or in_process.refused(ran), ran
     assert content_of(tmp_path) == before
+
+
+@fuzzed
+@given(
+    target=st.sampled_from(("keras.losses:BinaryCrossentropy", "keras.losses:Nothing", "no.such:Loss", ":")),
+    config=values.map(json.dumps)
+    | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")),
+    theory=st.sampled_from(("", "focal", "no.such:formula", ":")),
+)
+def test_any_arguments_of_the_audit(
+    monkeypatch: pytest.MonkeyPatch, target: str, config: str, theory: str
+) -> None:
+    """The loss is had or refused; it is not checked."""
+    from suite.audit import command as auditing
+
+    class Met(Exception):
+        exit_code = 0
+
+    def meet(*told: object, **more: object) -> None:
+        raise Met("met")
+
+    monkeypatch.setattr(auditing.scorecard, "scorecard", meet)
+    monkeypatch.setenv("CROSSCHECK_DEBUG", "")
+    options = ["--theory", theory] if theory else []
+    ran = in_process.crosscheck("audit", target, "--config", config, *options)
+    assert ran.code == 0 or in_process.refused(ran), ran
