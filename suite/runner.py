@@ -7,6 +7,7 @@ import dataclasses
 import json
 import os
 import selectors
+import signal
 import subprocess
 import sys
 import time
@@ -122,7 +123,7 @@ def workers(count: int, folder: Path) -> Iterator[Pool]:
 
 
 class Pool:
-    """Worker processes, each with at most one job; one that died, or holds too much memory, is replaced."""
+    """Worker processes, each with at most one job; one that died is replaced."""
 
     def __init__(self, count: int, folder: Path):
         self.count, self.folder = count, folder
@@ -161,7 +162,7 @@ class Pool:
             job = self.busy.pop(worker)
             line = worker.stdout.readline()  # type: ignore[union-attr]
             reply = json.loads(line) if line.endswith("\n") else None
-            if reply and reply["holds"] < HELD:
+            if reply:
                 self.idle.append((worker, job.unit.backend))
             else:
                 self.dismiss(worker)
@@ -169,7 +170,8 @@ class Pool:
 
     def dismiss(self, worker: subprocess.Popen) -> None:
         self.selector.unregister(worker.stdout)  # type: ignore[arg-type]
-        worker.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(worker.pid, signal.SIGKILL)  # it leads a session of its own
         worker.communicate()
 
     def stop(self) -> None:

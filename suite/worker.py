@@ -1,7 +1,10 @@
 """A worker process: computes units, one line of JSON in and one out, until its input ends.
 
-It writes finished units into the store itself, so that they are kept whatever becomes of its parent. What
-a study or TensorFlow prints goes to standard error, out of the way of the protocol.
+It imports Keras once and leaves the work to a copy of itself. What TensorFlow and XLA keep of programs that
+will not run again they never give back: a copy that holds too much ends, and the next takes its place.
+
+A worker writes finished units into the store itself, so that they are kept whatever becomes of its parent.
+What a study or TensorFlow prints goes to standard error, out of the way of the protocol.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import ctypes
 import gc
 import json
 import os
+import signal
 import sys
 import time
 import traceback
@@ -25,27 +29,55 @@ from suite.files import write_atomically
 from suite.fingerprint import training_key
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
+
+FULL = 75  # exit status of a process that holds too much memory to go on
+PR_SET_PDEATHSIG = 1  # of Linux' prctl
 
 
 def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    for line in sys.stdin:
+    if sys.platform != "linux":  # elsewhere libraries may not survive a fork: start afresh
+        if serve(answers) == FULL:
+            os.dup2(answers.fileno(), 1)
+            os.execv(sys.executable, [sys.executable, "-m", "suite.worker"])
+        return
+    import keras  # noqa: F401
+
+    import suite.rows  # noqa: F401
+
+    while (code := in_a_copy(serve, answers)) == FULL:
+        pass
+    sys.exit(code)
+
+
+def in_a_copy(work: Callable[..., int], *arguments: Any) -> int:
+    """Do the work in a copy of this process, which dies with this one; the exit status, as the work gave it."""
+    pid = os.fork()
+    if pid:
+        return abs(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    os._exit(work(*arguments))
+
+
+def serve(answers: IO[str]) -> int:
+    """Answer jobs until there are no more, or until this process holds more memory than it may: `FULL`."""
+    for line in iter(sys.stdin.readline, ""):
         job = json.loads(line)
-        reply = attempt(job)
-        answer(answers, {**reply, "holds": held(job["may_hold"])})
+        answer(answers, attempt(job))
+        if resident() > job["may_hold"] and tidied() > job["may_hold"]:
+            return FULL
+    return 0
 
 
-def held(most: float) -> int:
-    """Bytes that this process holds between two units; if they are more, it gives back what it can.
-
-    What TensorFlow and XLA keep of programs that will not run again, they never give back.
-    """
-    if resident() > most:
-        gc.collect()
-        with contextlib.suppress(AttributeError):  # glibc's
-            ctypes.CDLL(None).malloc_trim(0)
+def tidied() -> int:
+    """Bytes that this process holds after it has given back what it can."""
+    gc.collect()
+    with contextlib.suppress(AttributeError):  # glibc's
+        ctypes.CDLL(None).malloc_trim(0)
     return resident()
 
 
