@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,12 +39,15 @@ def run(command: Sequence[str], folder: Path) -> Usage:
             control did not fail (exit code 1) is no matter of time.
     """
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    start, peak, largest = time.monotonic(), 0, 0
+    start, peak, most, largest = time.monotonic(), 0, 0, 0
     child = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
     while child.poll() is None:
-        sizes = [resident(process) for process in tree(child.pid)]
-        peak = max(peak, together(sizes))
-        largest = max(largest, *(sum(size.values()) for size in sizes), 0)
+        processes = tree(child.pid)
+        sizes = [told(process, "status", "VmRSS") for process in processes]
+        largest = max(largest, *sizes, 0)
+        if sum(sizes) > most:  # pages that processes share counted in each: cheap to ask, the other is not
+            most = sum(sizes)
+            peak = max(peak, sum(told(process, "smaps_rollup", "Pss") for process in processes))
         time.sleep(INTERVAL)
     if child.returncode not in (0, 1):
         raise CrosscheckError(f"{' '.join(command)} ended with exit code {child.returncode}.")
@@ -65,19 +68,13 @@ def tree(process: int) -> list[int]:
     return found
 
 
-def resident(process: int) -> dict[str, int]:
-    """Bytes of memory that a process holds: its own (`RssAnon`), and of files (`RssFile`)."""
+def told(process: int, file: str, what: str) -> int:
+    """Bytes that the system tells of a process: `VmRSS`, resident; `Pss`, what it shares in equal parts."""
     try:
-        told = Path(f"/proc/{process}/status").read_text().splitlines()
+        lines = Path(f"/proc/{process}/{file}").read_text().splitlines()
     except OSError:  # it has ended
-        return {}
-    return {line.split(":")[0]: 1024 * int(line.split()[1]) for line in told if line.startswith("Rss")}
-
-
-def together(sizes: Sequence[Mapping[str, int]]) -> int:
-    """Of all processes: what is their own, and once what they map of files, mostly the same libraries."""
-    own = sum(size.get("RssAnon", 0) for size in sizes)
-    return own + max((size.get("RssFile", 0) for size in sizes), default=0)
+        return 0
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith(f"{what}:")), 0)
 
 
 def entries(smoke: bool) -> list[Entry]:
@@ -88,19 +85,19 @@ def entries(smoke: bool) -> list[Entry]:
         command = [sys.executable, "-m", "suite", "run", *names, "--scale", scale, "--quiet", *place]
         root = Path(__file__).parents[1]
         return [
-            told("whole suite", "from an empty store", GOAL, run(command, root), scale, names),
-            told("whole suite, again", "when all is done", AGAIN, run(command, root), scale, names),
+            entry("whole suite", "from an empty store", GOAL, run(command, root), scale, names),
+            entry("whole suite, again", "when all is done", AGAIN, run(command, root), scale, names),
         ]
 
 
-def told(bench: str, what: str, goal: float, used: Usage, scale: str, names: Sequence[str]) -> Entry:
+def entry(bench: str, what: str, goal: float, used: Usage, scale: str, names: Sequence[str]) -> Entry:
     setting: dict[str, Any] = {"scale": scale, "studies": list(names) or "all", "jobs": "as many as fit"}
     note = (
         f"{what}; CPU seconds of all processes {used.cpu:.0f}; peak memory is the sum over processes, looked "
-        f"at every {INTERVAL:g} s, the libraries' pages, which they share, counted once"
+        f"at every {INTERVAL:g} s, a page that several share counted once"
     )
     against = f"the goal, {goal:g} s"
     seconds = {"subject": spread([used.wall]), "against": spread([goal])}
     memory = {"peak_bytes": used.peak, "largest_process_bytes": used.largest}
-    entry = record(bench, f"crosscheck run, {scale}", against, [used.wall / goal], setting, note)
-    return {**entry, "seconds": seconds, "cpu_seconds": used.cpu, **memory}
+    measured = record(bench, f"crosscheck run, {scale}", against, [used.wall / goal], setting, note)
+    return {**measured, "seconds": seconds, "cpu_seconds": used.cpu, **memory}

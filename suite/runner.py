@@ -23,7 +23,7 @@ from suite.fingerprint import unit_key
 
 ATTEMPTS = 2  # a worker's death is tried once more: it may have been the machine, not the unit
 WORKERS = 2  # the suite is to stay under 4 GB
-HELD = 1.5e9  # bytes that a worker may hold between units; one that has just imported TensorFlow holds 0.8e9
+HELD = 1.2e9  # bytes that a worker may hold between units; one that has just imported TensorFlow holds 0.8e9
 
 
 @dataclass
@@ -145,11 +145,12 @@ class Pool:
                 worker.stdin.flush()  # type: ignore[union-attr]
 
     def worker_for(self, backend: str) -> subprocess.Popen:
-        fitting = next((pair for pair in self.idle if pair[1] == backend), None)
+        alive = (pair for pair in self.idle if pair[0].poll() is None)
+        fitting = next((pair for pair in alive if pair[1] == backend), None)
         if fitting:
             self.idle.remove(fitting)
             return fitting[0]
-        while self.idle:  # of another backend: its place is needed
+        while self.idle:  # of another backend, or dead: its place is needed
             self.dismiss(self.idle.pop()[0])
         worker = start_worker(backend, self.count)
         self.selector.register(worker.stdout, selectors.EVENT_READ, worker)  # type: ignore[arg-type]
@@ -169,12 +170,14 @@ class Pool:
             yield job, reply
 
     def dismiss(self, worker: subprocess.Popen) -> None:
+        """Let it go; one that is idle ends by itself when nothing can come any more."""
         self.selector.unregister(worker.stdout)  # type: ignore[arg-type]
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(worker.pid, signal.SIGKILL)  # it leads a session of its own
         worker.communicate()
 
     def stop(self) -> None:
+        for worker in self.busy:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(worker.pid, signal.SIGKILL)  # with its copy: it leads a session of its own
         for worker in [*(worker for worker, _ in self.idle), *self.busy]:
             self.dismiss(worker)
 

@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def in_a_copy(work: Callable[..., int], *arguments: Any) -> int:
-    """Do the work in a copy of this process, which dies with this one; the exit status, as the work gave it."""
+    """Do the work in a copy of this process, which dies with this one; the exit status that the work gave."""
     pid = os.fork()
     if pid:
         return abs(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))

@@ -136,7 +136,9 @@ def test_a_command_that_cannot_be_met_is_no_measurement(tmp_path: Path) -> None:
 
 
 def test_what_the_suite_takes_stands_in_the_table_beside_the_others() -> None:
-    entries = [whole.told("whole suite", "…", 360.0, whole.Usage(180.0, 300.0, 10**9, 10**8), "standard", ())]
+    entries = [
+        whole.entry("whole suite", "…", 360.0, whole.Usage(180.0, 300.0, 10**9, 10**8), "standard", ())
+    ]
     table = report.table([*entries, grown(1, 1.0)])
     assert table.loc[0, "times faster"] == 2.0 and table.loc[0, "peak, MB"] == 1000.0
     assert table.loc[0, "CPU, s"] == 300.0 and table.loc[1, "R"] == 1

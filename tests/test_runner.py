@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -21,9 +22,9 @@ def measured(project: throwaway.Project, name: str) -> int:
     return (project.folder / "measured.log").read_text().split().count(name)
 
 
-def started(project: throwaway.Project) -> subprocess.Popen:
+def started(project: throwaway.Project, jobs: int = 2) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-m", "suite", "run", "--jobs", "2"],
+        [sys.executable, "-m", "suite", "run", "--jobs", str(jobs)],
         cwd=project.folder,
         env=project.environment(),
         stdout=subprocess.DEVNULL,
@@ -66,16 +67,51 @@ def test_a_unit_that_kills_every_worker_is_given_up_and_spares_the_others(projec
     assert (project.folder / "results" / "steady" / "verdict.json").exists()
 
 
+STARTS = """
+import os, sys
+if "suite.worker" in sys.orig_argv:
+    with open("started.log", "a") as log:
+        log.write(f"{os.getpid()} ")
+"""
+ELSEWHERE = """
+import sys
+if "suite.worker" in sys.orig_argv:
+    import pandas  # which would miss files of that system
+    sys.platform = "darwin"
+"""
+
+
+@pytest.mark.parametrize("system", ["", ELSEWHERE])
 @pytest.mark.parametrize(("held", "count"), [(0, 2), (1e12, 1)])
-def test_a_worker_that_holds_much_memory_is_replaced(
-    project: throwaway.Project, held: float, count: int
+def test_a_worker_that_holds_much_memory_starts_afresh(
+    project: throwaway.Project, held: float, count: int, system: str
 ) -> None:
-    (project.folder / "sitecustomize.py").write_text(f"import suite.runner\nsuite.runner.HELD = {held}\n")
+    """Two units: the second finds what the first left in its module, unless the worker did start afresh."""
+    hook = f"{STARTS}{system}\nimport suite.runner\nsuite.runner.HELD = {held}\n"
+    (project.folder / "sitecustomize.py").write_text(hook)
+    (project.folder / "left.py").write_text("behind = []\n")
     for study in (project.folder / "studies").glob("[!_]*.py"):
-        study.write_text(study.read_text().replace('log.write("', 'log.write(f"{os.getpid()} '))
+        log = "import left; left.behind.append(0); log.write(f'{len(left.behind)} ');"
+        study.write_text(study.read_text().replace("log.write(", f"{log} log.write("))
     project.crosscheck("run", "--jobs", "1")
     told = (project.folder / "measured.log").read_text().split()
-    assert len(told) == 4 and len({word for word in told if word.isdigit()}) == count
+    assert [word for word in told if word.isdigit()] == ["1", str(3 - count)]
+    started = (project.folder / "started.log").read_text().split()
+    assert len(set(started)) == 1 and (len(started) > 1) == bool(system and not held)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers do not fork here")
+def test_what_works_dies_with_the_worker_it_is_a_copy_of(project: throwaway.Project) -> None:
+    (project.folder / "slow").touch()
+    run = started(project, jobs=1)
+    log = project.folder / "measured.log"
+    until(lambda: log.exists() and measured(project, "moody"))
+    before = workers(project)
+    (worker,) = (one for one in before if f"PPid:\t{run.pid}\n" in (one / "status").read_text())
+    os.kill(int(worker.name), signal.SIGKILL)
+    until(lambda: not set(before) & set(workers(project)), seconds=5)
+    (project.folder / "slow").unlink()
+    assert run.wait(60) == 0, "the unit was tried again"
 
 
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
