@@ -301,9 +301,8 @@ def shares(loss, y: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def train_bases(seeds: tuple[int, ...], optimiser: str) -> pd.DataFrame:
     """How far base 2 ends from base e, relative to the way from the start: [R] each."""
     compared = under_sgd() if optimiser == "SGD" else under_adam()
-    everything = dict.fromkeys(run for runs in compared.values() for run in runs)
-    weights = {run: trained(seeds, *run) for run in everything}
-    start = replicates.Replicates(models.perceptron(64, [32], 10), seeds).get_weights()
+    weights = trained(seeds, list(dict.fromkeys(run for runs in compared.values() for run in runs)))
+    start = replicates.Replicates(perceptron, seeds).get_weights()
     return pd.concat(
         rows.tidy(
             check=check, arm=arm, seed=seeds, value=models.distance(weights[run], weights[natural], start)
@@ -334,18 +333,37 @@ def under_adam() -> dict[str, tuple[Run, ...]]:
     return {check: tuple((each, *base, 0.0) for base in bases) for check, each in made.items()}
 
 
-def trained(seeds: tuple[int, ...], made, rate: float, divisor: float, penalty: float) -> list[np.ndarray]:
-    """Weights after a few epochs on the digits of the loss divided by ln(base), with an L2 penalty."""
-    digits = data.load("digits")
+def trained(seeds: tuple[int, ...], runs: list[Run]) -> dict[Run, list[np.ndarray]]:
+    """Weights after a few epochs on the digits; what has one optimiser and rate trains as one program."""
+    weights: dict[Run, list[np.ndarray]] = {}
+    for made, rate in dict.fromkeys(run[:2] for run in runs):
+        alike = [run for run in runs if run[:2] == (made, rate)]
+        ends = trained_together(seeds, made(rate), *np.array([run[2:] for run in alike], "float32").T)
+        weights |= dict(zip(alike, ends, strict=True))
+    return weights
 
-    def build():
-        dense = [keras.layers.Dense(n, kernel_regularizer=keras.regularizers.L2(penalty)) for n in (32, 10)]
-        return keras.Sequential([keras.Input((64,)), dense[0], keras.layers.ReLU(), dense[1]])
 
-    replicas = replicates.Replicates(build, seeds)
-    replicas.compile(made(rate), lambda y, z: losses.sparse_categorical_crossentropy(y, z) / divisor)
+def trained_together(
+    seeds: tuple[int, ...], optimizer, divisors: np.ndarray, penalties: np.ndarray
+) -> list[list[np.ndarray]]:
+    """By run, of the loss divided by ln(base), with an L2 penalty: [A] of each."""
+    digits, count = data.load("digits"), len(divisors)
+    replicas = replicates.Replicates(perceptron, seeds * count, paired=True)
+    replicas.compile(
+        optimizer,
+        lambda y, z, ln_base: losses.sparse_categorical_crossentropy(y, z) / ln_base,
+        loss_arguments={"ln_base": np.repeat(divisors, len(seeds))},
+        penalty_scale=np.repeat(penalties, len(seeds)),
+    )
     replicas.fit(digits.x_train, digits.y_train, batch_size=BATCH, epochs=EPOCHS)
-    return replicas.get_weights()
+    split = (np.split(each, count) for each in replicas.get_weights())
+    return [list(run) for run in zip(*split, strict=True)]
+
+
+def perceptron():
+    """Its penalty is each replicate's own times the squares of the kernels."""
+    dense = [keras.layers.Dense(n, kernel_regularizer=keras.regularizers.L2(1.0)) for n in (32, 10)]
+    return keras.Sequential([keras.Input((64,)), dense[0], keras.layers.ReLU(), dense[1]])
 
 
 # --- table and figure -------------------------------------------------------------------------------
