@@ -278,7 +278,12 @@ class Sleeping(Categorical):
 
 class Retracing(Categorical):
     def values(self, y, x):
-        return tf.function(super().values, autograph=False)(y, x)
+        values = super().values
+        if keras.backend.backend() == "jax":
+            import jax
+
+            return jax.jit(lambda y, x: values(y, x))(y, x)
+        return tf.function(values, autograph=False)(y, x)
 
 
 class Raising(Categorical):
