@@ -68,8 +68,11 @@ class Categorical(Sound):
 
 class Sparse(Sound):
     def call(self, y_true, y_pred):
-        y = ops.squeeze(y_true, -1) if len(y_true.shape) == len(y_pred.shape) else y_true
-        return self.values(y, y_pred)
+        if len(y_true.shape) == len(y_pred.shape):
+            if y_true.shape[-1] != 1:  # on PyTorch `squeeze` would leave it as it is
+                raise ValueError("Labels are numbers of classes.")
+            y_true = ops.squeeze(y_true, -1)
+        return self.values(y_true, y_pred)
 
     def values(self, y, x):
         hot = ops.cast(ops.equal(y[..., None], ops.cast(ops.arange(x.shape[-1]), y.dtype)), x.dtype)

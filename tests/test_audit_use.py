@@ -96,7 +96,7 @@ BROKEN = [  # the loss, the check named for its fault, and what else the same fa
     (subject(Forgetful, "categorical"), "config", {"saved model"}),
     (subject(Untyped, "categorical"), "config dtype", set()),
     (subject(nameless(), "categorical"), "saved model", set()),
-    (subject(Stateful, "categorical"), "deterministic", {"class weights"} if JAX else set()),
+    (subject(Stateful, "categorical"), "deterministic", {"class weights"} if JAX or TORCH else set()),
     (subject(mutating, "categorical"), "inputs kept", set()),
     (subject(Printing, "categorical"), "quiet", set()),
     (subject(Sleeping, "categorical"), "awake", set()),
@@ -108,7 +108,9 @@ KERAS = [  # built-ins from logits on valid use: what they fail is in results/au
     (
         keras.losses.SparseCategoricalCrossentropy,
         "sparse",
-        {"label fraction", "config", "config dtype"} | ({"label range", "label NaN"} if JAX else set()),
+        {"label fraction", "config", "config dtype"}
+        | ({"label range"} if JAX or TORCH else set())
+        | ({"label NaN"} if JAX else set()),
     ),
 ]
 OURS = [  # what the same checks find in this suite's own losses

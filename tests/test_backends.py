@@ -20,6 +20,7 @@ FILES = (
     "tests/test_joint.py tests/test_chain.py tests/test_detection.py",
     "tests/test_regularizers.py tests/test_optimizers.py tests/test_posteriors.py",
     "tests/test_metrics.py tests/test_metric_classes.py tests/test_calibration.py tests/test_callbacks.py",
+    "tests/test_audit.py tests/test_audit_use.py",
 )
 ROOT = Path(__file__).parents[1]
 
