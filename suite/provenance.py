@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import os
 import platform
@@ -50,6 +51,7 @@ def versions(*backends: str) -> dict[str, str]:
     return {"python": platform.python_version(), "crosscheck": suite.__version__, **found}
 
 
+@functools.cache
 def installed(package: str) -> str:
     try:
         return importlib.metadata.version(package)

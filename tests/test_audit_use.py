@@ -149,7 +149,8 @@ def test_built_ins_fail_what_was_shown_by_hand(made: type, kind: Kind, known: se
 
 def test_every_check_has_a_broken_loss() -> None:
     reported = {"cost", "class weights"}  # the first is never failed; the second falls with the weights
-    assert {check for _, check, _ in BROKEN} == {check.id for check in CHECKS} - reported
+    elsewhere = {"retracing"} if TORCH else set()
+    assert {check for _, check, _ in BROKEN} == {check.id for check in CHECKS} - reported - elsewhere
 
 
 def test_a_statistic_of_the_batch_shows() -> None:
