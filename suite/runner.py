@@ -23,7 +23,7 @@ from suite.fingerprint import unit_key
 
 ATTEMPTS = 2  # a worker's death is tried once more: it may have been the machine, not the unit
 WORKERS = 2  # the suite is to stay under 4 GB
-HELD = 1.2e9  # bytes that a worker may hold between units; one that has just imported TensorFlow holds 0.8e9
+HELD = 1.0e9  # bytes that a worker may hold between units; one that has just imported TensorFlow holds 0.8e9
 
 
 @dataclass
