@@ -40,7 +40,8 @@ PR_SET_PDEATHSIG = 1  # of Linux' prctl
 def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    if sys.platform != "linux":  # elsewhere libraries may not survive a fork: start afresh
+    # Where a library or a driver may not survive a fork, this process starts afresh instead.
+    if sys.platform != "linux" or os.environ.get("GPU") == "1":
         if serve(answers) == FULL:
             os.dup2(answers.fileno(), 1)
             os.execv(sys.executable, [sys.executable, "-m", "suite.worker"])
@@ -49,6 +50,7 @@ def main() -> None:
 
     import suite.rows  # noqa: F401
 
+    gc.freeze()  # or every collection in a copy goes through all that was imported, and copies its pages
     while (code := in_a_copy(serve, answers)) == FULL:
         pass
     sys.exit(code)
