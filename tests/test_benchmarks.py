@@ -130,6 +130,15 @@ def test_the_whole_suite_is_measured_with_its_workers(tmp_path: Path) -> None:
     assert 200_000_000 <= used.largest < used.peak < 400_000_000
 
 
+def test_memory_that_processes_share_is_counted_once(tmp_path: Path) -> None:
+    code = (
+        "import os, time; held = bytearray(200_000_000); held[::4096] = bytes(len(held[::4096]))\n"
+        "child = os.fork(); time.sleep(1); child and os.wait()"
+    )
+    used = whole.run([sys.executable, "-c", code], tmp_path)
+    assert 200_000_000 <= used.peak < 300_000_000
+
+
 def test_a_command_that_cannot_be_met_is_no_measurement(tmp_path: Path) -> None:
     with pytest.raises(CrosscheckError, match="exit code 2"):
         whole.run([sys.executable, "-c", "raise SystemExit(2)"], tmp_path)

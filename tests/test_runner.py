@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import throwaway
 
+from suite import runner
+
 
 @pytest.fixture
 def project(tmp_path: Path) -> throwaway.Project:
@@ -74,14 +76,17 @@ if "suite.worker" in sys.orig_argv:
         log.write(f"{os.getpid()} ")
 """
 ELSEWHERE = """
-import sys
 if "suite.worker" in sys.orig_argv:
     import pandas  # which would miss files of that system
     sys.platform = "darwin"
 """
+ACCELERATED = """
+if "suite.worker" in sys.orig_argv:
+    os.environ["GPU"] = "1"
+"""
 
 
-@pytest.mark.parametrize("system", ["", ELSEWHERE])
+@pytest.mark.parametrize("system", ["", ELSEWHERE, ACCELERATED])
 @pytest.mark.parametrize(("held", "count"), [(0, 2), (1e12, 1)])
 def test_a_worker_that_holds_much_memory_starts_afresh(
     project: throwaway.Project, held: float, count: int, system: str
@@ -112,6 +117,23 @@ def test_what_works_dies_with_the_worker_it_is_a_copy_of(project: throwaway.Proj
     until(lambda: not set(before) & set(workers(project)), seconds=5)
     (project.folder / "slow").unlink()
     assert run.wait(60) == 0, "the unit was tried again"
+
+
+def test_a_worker_that_died_while_idle_is_given_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(code: str) -> subprocess.Popen:
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        return subprocess.Popen([sys.executable, "-c", code], text=True, **pipes)
+
+    monkeypatch.setattr(runner, "start_worker", lambda backend, count: start("input()"))
+    with runner.workers(1, tmp_path) as pool:
+        dead = pool.worker_for("tensorflow")
+        dead.communicate()
+        pool.idle.append((dead, "tensorflow"))
+        pool.idle.append((fresh := pool.worker_for("tensorflow"), "tensorflow"))
+        assert fresh is not dead and pool.worker_for("tensorflow") is fresh
+        pool.idle.append((fresh, "tensorflow"))
 
 
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
