@@ -55,11 +55,12 @@ data: $(READY)  ## list the data sets; DATA="mnist …" fetches them, FROM=FOLDE
 check: $(READY)  ## lint and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/mypy
 
 clean:  ## remove saved rows and caches; results/ and the environment stay
 	rm -rf .store build .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	find suite studies tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find suite studies tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 14

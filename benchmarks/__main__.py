@@ -14,10 +14,10 @@ from benchmarks import report
 from benchmarks.benches import BENCHES
 from benchmarks.compare import Entry
 from benchmarks.process import installed
-from suite import schema
-from suite.claims import BACKENDS
-from suite.errors import CrosscheckError, UsageError
-from suite.files import write_atomically
+from crosscheck._files import write_atomically
+from crosscheck.claims.claim import BACKENDS
+from crosscheck.errors import CrosscheckError, UsageError
+from crosscheck.report import schema
 
 SPREAD = dict.fromkeys(("median", "min", "max"), (int, float))
 ENTRY = {

@@ -19,7 +19,11 @@ def total(smoke: bool) -> Iterator[Entry]:
     """From nothing to trained, against the loop on the same backend; the loop is timed on a few seeds."""
     for backend in ["tensorflow"] if smoke else installed():
         rounds, sample = (1, 1) if smoke else (3, 3) if backend == "tensorflow" else (2, 2)
-        both = ("keras", "suite.losses") if backend == "tensorflow" and not smoke else ("suite.losses",)
+        both = (
+            ("keras", "crosscheck.losses")
+            if backend == "tensorflow" and not smoke
+            else ("crosscheck.losses",)
+        )
         settings = [
             {**DIGITS, "epochs": 1 if smoke else 20, "R": r, "loss": loss}
             for loss, r in itertools.product(both, (2,) if smoke else (32, 256))
@@ -79,7 +83,7 @@ def steady(smoke: bool) -> Iterator[Entry]:
 
 def compiled_settings(smoke: bool) -> list[dict[str, Any]]:
     sizes = (2,) if smoke else (32, 256)
-    return [{**DIGITS, "epochs": 1 if smoke else 4, "R": r, "loss": "suite.losses"} for r in sizes]
+    return [{**DIGITS, "epochs": 1 if smoke else 4, "R": r, "loss": "crosscheck.losses"} for r in sizes]
 
 
 def by_hand(backend: str) -> str:
@@ -121,7 +125,7 @@ def losses(smoke: bool) -> Iterator[Entry]:
             for (rows, classes), loss in itertools.product(shapes, ("binary", "categorical", "sparse")):
                 repeats = 5 if smoke else max(10, min(1000, 20_000_000 // (rows * classes)))
                 setting = {"R": 1, "examples": rows, "inputs": [classes], "loss": loss, "repeats": repeats}
-                ours = Side(f"suite.losses, {backend}", process, "our_loss", setting)
+                ours = Side(f"crosscheck.losses, {backend}", process, "our_loss", setting)
                 theirs = Side(f"keras.losses from logits, {backend}", process, "keras_loss", setting)
                 note = f"{repeats} times mean loss and gradient by the logits, float32"
                 yield compare("losses", ours, theirs, 1 if smoke else 15, note)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.process import Process
-from suite import provenance
+from crosscheck.running import provenance
 
 Entry = dict[str, Any]
 

@@ -14,10 +14,10 @@ from sklearn.datasets import load_digits
 
 from benchmarks.process import cpp_compiler
 from benchmarks.settings import Setting
-from suite import losses
-from suite.autodiff import gradient
-from suite.models import perceptron
-from suite.replicates import Replicates, batch_order
+from crosscheck import losses
+from crosscheck.autodiff import gradient
+from crosscheck.models import perceptron
+from crosscheck.replicates import Replicates, batch_order
 
 Job = Callable[[], Any]
 RATE = 1e-3
@@ -53,7 +53,7 @@ def builder(setting: Setting) -> Callable[[], keras.Model]:
 
 def loss(setting: Setting) -> keras.losses.Loss:
     """Keras' own, or ours: both sides of a comparison have the same."""
-    if setting.get("loss") == "suite.losses":
+    if setting.get("loss") == "crosscheck.losses":
         return losses.SparseCategoricalCrossentropy()
     return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator
 
 from benchmarks.settings import examples, steps
-from suite import figures, tables
+from crosscheck.report import figures, tables
 
 Entries = Sequence[Mapping[str, Any]]
 Spread = tuple[float, float, float]  # median, least, most
@@ -45,7 +45,7 @@ def draw_losses(ax: Axes, entries: Entries, compiler: str, backends: Sequence[st
     for entry in entries:
         n, (k,) = examples(entry["setting"]), entry["setting"]["inputs"]
         shapes[n * k] = f"{n} × {k}"
-        name = f"{entry['setting']['loss']}, {entry['subject'].removeprefix('suite.losses, ')}"
+        name = f"{entry['setting']['loss']}, {entry['subject'].removeprefix('crosscheck.losses, ')}"
         ratio = entry["ratio"]
         series.setdefault(name, {})[n * k] = (ratio["median"], ratio["min"], ratio["max"])
     sizes = grouped(ax, series)
@@ -69,8 +69,8 @@ def draw_total(ax: Axes, entries: Entries) -> None:
 
 def way(entry: Mapping[str, Any]) -> str:
     backend = entry["subject"].removeprefix("Replicates, ")
-    ours = entry["setting"].get("loss") == "suite.losses"
-    return f"{backend}, {'loss of suite.losses' if ours else 'loss of Keras'}"
+    ours = entry["setting"].get("loss") == "crosscheck.losses"
+    return f"{backend}, {'loss of crosscheck.losses' if ours else 'loss of Keras'}"
 
 
 def draw_steady(ax: Axes, entries: Entries) -> None:

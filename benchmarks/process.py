@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from benchmarks.worker import ANSWER
-from suite.claims import BACKENDS
-from suite.errors import CrosscheckError
-from suite.plan import is_installed
+from crosscheck.claims.claim import BACKENDS
+from crosscheck.errors import CrosscheckError
+from crosscheck.running.plan import is_installed
 
 
 def installed() -> list[str]:

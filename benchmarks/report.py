@@ -11,7 +11,7 @@ import pandas as pd
 
 from benchmarks import drawing
 from benchmarks.settings import examples
-from suite import figures, tables
+from crosscheck.report import figures, tables
 
 Entries = Sequence[Mapping[str, Any]]
 LAST = 3  # points of a sweep that the slope is fitted to: before them, what does not grow weighs more

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.compare import Entry, record, spread
-from suite.errors import CrosscheckError
+from crosscheck.errors import CrosscheckError
 
 GOAL = 360.0  # seconds, of an empty store at the standard scale
 AGAIN = 3.0  # of a store that has everything
@@ -82,7 +82,7 @@ def entries(smoke: bool) -> list[Entry]:
     scale, names = ("smoke", CHEAP) if smoke else ("standard", ())
     with tempfile.TemporaryDirectory(prefix="crosscheck-") as temporary:
         place = ["--results", f"{temporary}/results", "--store", f"{temporary}/store"]
-        command = [sys.executable, "-m", "suite", "run", *names, "--scale", scale, "--quiet", *place]
+        command = [sys.executable, "-m", "crosscheck", "run", *names, "--scale", scale, "--quiet", *place]
         root = Path(__file__).parents[1]
         return [
             entry("whole suite", "from an empty store", GOAL, run(command, root), scale, names),

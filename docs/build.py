@@ -11,24 +11,24 @@ from typing import Any
 
 PAGE = Path(__file__).with_name("api.md")
 PUBLIC = {
-    "suite.losses": """BinaryCrossentropy CategoricalCrossentropy SparseCategoricalCrossentropy
+    "crosscheck.losses": """BinaryCrossentropy CategoricalCrossentropy SparseCategoricalCrossentropy
         JointCrossentropy Brier CategoricalBrier EnergyMarginCrossentropy OutlierExposureCrossentropy
         LogitLoss binary_crossentropy categorical_crossentropy sparse_categorical_crossentropy
         joint_crossentropy brier categorical_brier zero_one energy energy_margin energy_margin_crossentropy
         outlier_exposure_crossentropy marginals most_likely""",
-    "suite.regularizers": "GaussianPrior LaplacePrior",
-    "suite.optimizers": "Proximal",
-    "suite.metrics": """ExpectedCalibrationError Reliability BrierScore NegativeLogLikelihood
+    "crosscheck.regularizers": "GaussianPrior LaplacePrior",
+    "crosscheck.optimizers": "Proximal",
+    "crosscheck.metrics": """ExpectedCalibrationError Reliability BrierScore NegativeLogLikelihood
         MutualInformationGap expected_calibration_error negative_log_likelihood mutual_information_gap""",
-    "suite.callbacks": "SaturationMonitor CalibrationMonitor",
-    "suite.calibration": "calibrate fit_temperature with_temperature Temperature",
-    "suite.chain": "ClassifierChain",
-    "suite.detection": """softmax_score logit_score energy_score entropy_score auroc aupr fpr95""",
-    "suite.replicates": "Replicates History batch_order",
-    "suite.paths": "Path grid oracle",
-    "suite.paths.probing": "probe skipped_steps",
-    "suite.doctor": "examine Diagnosis Reading",
-    "suite.testing": "check_loss parametrize_with_checks",
+    "crosscheck.callbacks": "SaturationMonitor CalibrationMonitor",
+    "crosscheck.calibration": "calibrate fit_temperature with_temperature Temperature",
+    "crosscheck.models.chain": "ClassifierChain",
+    "crosscheck.detection": """softmax_score logit_score energy_score entropy_score auroc aupr fpr95""",
+    "crosscheck.replicates": "Replicates History batch_order",
+    "crosscheck.paths": "Path grid oracle",
+    "crosscheck.paths.probing": "probe skipped_steps",
+    "crosscheck.doctor": "examine Diagnosis Reading",
+    "crosscheck.testing": "check_loss parametrize_with_checks",
 }
 SECTION = re.compile(r"(Args|Arguments|Attributes|Returns|Raises|Source|Yields|Example):(.*)")
 

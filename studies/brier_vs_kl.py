@@ -12,9 +12,8 @@ import math
 import mpmath
 import numpy as np
 
-from suite.claims import Check, Claim, Theory, Unit, units_by_set
-from suite.criteria import Equal, Exceeds, Identity, Trend
-from suite.lazy import autodiff, data, expected, figures, losses, models, pd, replicates, rows, scores
+from crosscheck.claims import Check, Claim, Equal, Exceeds, Identity, Theory, Trend, Unit, units_by_set
+from crosscheck.lazy import autodiff, data, expected, figures, losses, models, pd, replicates, rows, scores
 
 CLAIM = Claim(
     title="Cross-entropy and the Brier score agree on what is right, not on how bad wrong is",

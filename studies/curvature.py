@@ -10,10 +10,21 @@ from __future__ import annotations
 import mpmath
 import numpy as np
 
-from studies.execution_paths import path_units
-from suite.claims import Check, Claim, Theory, Unit, units_by_set
-from suite.criteria import Equal, Exceeds, Identity, Trend
-from suite.lazy import autodiff, data, figures, keras, losses, models, paths, pd, replicates, rows, special
+from crosscheck.claims import Check, Claim, Equal, Exceeds, Identity, Theory, Trend, Unit, units_by_set
+from crosscheck.lazy import (
+    autodiff,
+    data,
+    figures,
+    keras,
+    losses,
+    models,
+    paths,
+    pd,
+    replicates,
+    rows,
+    special,
+)
+from crosscheck.studies.execution_paths import path_units
 
 CLAIM = Claim(
     title="Curvature is p (1 − p): largest at the boundary, where the slope is not",

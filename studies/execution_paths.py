@@ -13,9 +13,8 @@ from typing import Any
 import mpmath
 import numpy as np
 
-from suite.claims import BACKEND_NAMES, BACKENDS, Advice, Check, Claim, Theory, Unit
-from suite.criteria import Identity
-from suite.lazy import figures, keras, paths, pd, probing, rows
+from crosscheck.claims import BACKEND_NAMES, BACKENDS, Advice, Check, Claim, Identity, Theory, Unit
+from crosscheck.lazy import figures, keras, paths, pd, probing, rows
 
 CLAIM = Claim(
     title="One loss, many paths: whether the gradient arrives depends on the code that runs",
@@ -37,7 +36,7 @@ CLAIM = Claim(
         "probability of 5e−5 for what happened, |z| = 20 one of 2e−9. Or let the doctor look: it takes steps "
         "of the model's own training on a copy, and says where the gradient ends, why, and what to change.",
         code="crosscheck doctor model.keras\n\n"
-        "from suite.doctor import examine\n"
+        "from crosscheck.doctor import examine\n"
         "print(*examine(model))  # compiled; it is left as it was",
     ),
 )

@@ -13,9 +13,8 @@ from typing import Any
 import mpmath
 import numpy as np
 
-from suite.claims import Check, Claim, Theory, Unit
-from suite.criteria import Equal, Identity
-from suite.lazy import (
+from crosscheck.claims import Check, Claim, Equal, Identity, Theory, Unit
+from crosscheck.lazy import (
     autodiff,
     data,
     figures,

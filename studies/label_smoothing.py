@@ -8,9 +8,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from suite.claims import Check, Claim, Theory, Unit, units_by_set
-from suite.criteria import Equal, Exceeds, Identity
-from suite.lazy import autodiff, data, figures, keras, losses, metrics, models, optimize, pd, replicates, rows
+from crosscheck.claims import Check, Claim, Equal, Exceeds, Identity, Theory, Unit, units_by_set
+from crosscheck.lazy import (
+    autodiff,
+    data,
+    figures,
+    keras,
+    losses,
+    metrics,
+    models,
+    optimize,
+    pd,
+    replicates,
+    rows,
+)
 
 CLAIM = Claim(
     title="Label smoothing keeps the gradient alive",

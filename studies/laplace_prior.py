@@ -13,9 +13,8 @@ from typing import Any
 import mpmath
 import numpy as np
 
-from suite.claims import Advice, Check, Claim, Theory, Unit
-from suite.criteria import Equal, Exceeds, Identity
-from suite.lazy import (
+from crosscheck.claims import Advice, Check, Claim, Equal, Exceeds, Identity, Theory, Unit
+from crosscheck.lazy import (
     data,
     figures,
     keras,

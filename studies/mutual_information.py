@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from suite.claims import Check, Claim, Theory, Unit, units_by_set
-from suite.criteria import Equal, Exceeds
-from suite.lazy import data, figures, independence, pd, rows
-from suite.lazy import information as nats
+from crosscheck.claims import Check, Claim, Equal, Exceeds, Theory, Unit, units_by_set
+from crosscheck.lazy import data, figures, independence, pd, rows
+from crosscheck.lazy import information as nats
 
 CLAIM = Claim(
     title="What independent binary losses cannot capture is the labels' mutual information",

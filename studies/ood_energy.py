@@ -14,20 +14,19 @@ import os
 import mpmath
 import numpy as np
 
-from suite.claims import Check, Claim, Published, PublishedNumber, Theory, Unit
-from suite.criteria import Equal, Exceeds, Identity
-from suite.lazy import (
+from crosscheck.claims import Check, Claim, Equal, Exceeds, Identity, Published, PublishedNumber, Theory, Unit
+from crosscheck.lazy import (
     checkpoints,
     data,
+    detecting,
     detection,
+    exposure,
     figures,
     image_training,
     keras,
     losses,
     models,
-    outlier_figures,
-    outlier_rows,
-    outlier_training,
+    panels,
     pd,
     rows,
     special,
@@ -344,13 +343,13 @@ def photograph_rows(name: str, kind: str, seed: int, logits, y_test: np.ndarray)
     parts, told = [], {"setting": name, "seed": seed}
     for number in PAPER.numbers if name == "cifar10" else ():
         arms = out[number.of], none[number.of]
-        parts += outlier_rows.arms_pair(number.check, arms, [number.value] * 2, **told)
+        parts += detecting.arms_pair(number.check, arms, [number.value] * 2, **told)
     ends = ((each["softmax"], each["energy, fine-tuned"]) for each in (out, none))
-    parts += outlier_rows.arms_pair("published_gain", *zip(*ends, strict=True), **told)
+    parts += detecting.arms_pair("published_gain", *zip(*ends, strict=True), **told)
     for arm, z in after_and_before.items():
         for score in ("softmax", "energy"):
-            parts += outlier_rows.separation_rows(name, (seed,), detection.separations(score, z), score, arm)
-    accuracy, off = outlier_rows.quality(after_and_before, y_test)
+            parts += detecting.separation_rows(name, (seed,), detection.separations(score, z), score, arm)
+    accuracy, off = detecting.quality(after_and_before, y_test)
     for arm in after_and_before:
         parts.append(rows.tidy(quantity="accuracy", path=arm, value=accuracy[arm], **told))
         parts.append(rows.tidy(quantity="ECE", path=arm, value=off[arm], **told))
@@ -397,16 +396,16 @@ def exact_sum(y: np.ndarray, z: np.ndarray) -> np.ndarray:
         return np.array([float(t - mpmath.mpf(each)) for t, each in zip(totals, (y * z).sum(1), strict=True)])
 
 
-def arms_of(cast) -> dict[str, outlier_training.Arm]:
+def arms_of(cast) -> dict[str, exposure.Arm]:
     """Ways to fine-tune, by name; single kinds by their own."""
-    arm, mixed = outlier_training.Arm, cast.mixed
+    arm, mixed = exposure.Arm, cast.mixed
     return {
         "λ = 0": arm(mixed, 0.0),
         **{kind: arm((kind,), WEIGHT) for kind in cast.auxiliary},
         "mixed": arm(mixed, WEIGHT),
         "margins swapped": arm(mixed, WEIGHT, swapped=True),
         "wrong sign": arm(mixed, WEIGHT, reversed=True),
-        "in distribution": arm((outlier_training.INSIDE,), WEIGHT),
+        "in distribution": arm((exposure.INSIDE,), WEIGHT),
         "exposure": arm(mixed, 0.0, EXPOSURE),
         "labels shuffled": arm(mixed, WEIGHT, shuffled=True),
     }
@@ -425,7 +424,7 @@ def train(seeds: tuple[int, ...], name: str, most: int) -> pd.DataFrame:
             *margin_rows(name, seeds, after),
             *accuracy_rows(name, seeds, after, found.y_test),
             *coverage_rows(name, seeds, after),
-            *(outlier_rows.curve_rows(after, DENSE, KINDS[0], ROCS) if name == "digits" else []),
+            *(detecting.curve_rows(after, DENSE, KINDS[0], ROCS) if name == "digits" else []),
         ]
     )
 
@@ -436,20 +435,20 @@ def builder(found):
 
 def classified(found, name: str, seeds: tuple[int, ...], sets):
     """Classifiers trained plainly, and their logits by kind at the ends of the stages."""
-    trained = outlier_training.classifiers(builder(found), seeds, RATE)
-    stages = [outlier_training.logits_by_kind(trained, sets)]
+    trained = exposure.classifiers(builder(found), seeds, RATE)
+    stages = [exposure.logits_by_kind(trained, sets)]
     y = np.eye(len(found.cast.classes), dtype="float32")[found.y_train]
     for _ in range(STAGES):
         trained.fit(found.x_train, y, batch_size=BATCH, epochs=EPOCHS[name] // STAGES)
-        stages.append(outlier_training.logits_by_kind(trained, sets))
+        stages.append(exposure.logits_by_kind(trained, sets))
     return trained, stages
 
 
 def tuned(found, name: str, trained, arms, sets):
     """Logits of the fine-tuned copies, by arm and kind."""
-    schedule = outlier_training.Schedule(TUNING_RATE, *TUNING[name])
-    copies = outlier_training.fine_tuned(builder(found), trained, found, arms, schedule)
-    logits = outlier_training.logits_by_kind(copies, sets)
+    schedule = exposure.Schedule(TUNING_RATE, *TUNING[name])
+    copies = exposure.fine_tuned(builder(found), trained, found, arms, schedule)
+    logits = exposure.logits_by_kind(copies, sets)
     return {
         arm: {kind: np.split(z, len(arms))[a] for kind, z in logits.items()} for a, arm in enumerate(arms)
     }
@@ -465,20 +464,19 @@ def implicit_rows(name: str, seeds: tuple[int, ...], stages) -> list[pd.DataFram
     """Mean energy by kind while training: as it is, and through a log-softmax."""
     mean = {kind: [detection.scored("energy", z[kind]).mean(1) for z in stages] for kind in stages[0]}
     through = {
-        kind: [outlier_rows.normalised(z[kind]).mean(1) for z in (stages[0], stages[-1])]
-        for kind in stages[0]
+        kind: [detecting.normalised(z[kind]).mean(1) for z in (stages[0], stages[-1])] for kind in stages[0]
     }
     fall, none = ({kind: e[0] - e[-1] for kind, e in each.items()} for each in (mean, through))
     shared, zero = {"setting": name, "seed": seeds}, np.zeros(len(seeds))
-    parts = outlier_rows.arms_pair(
+    parts = detecting.arms_pair(
         "implicit", (mean["in"][0], through["in"][0]), (mean["in"][-1], through["in"][-1]), **shared
     )
     starts = (through["in"][0], mean["in"][0])
     lowered = detection.scored("energy", stages[-1]["in"] - LOWERED).mean(1)
-    parts += outlier_rows.arms_pair("implicit_any_head", starts, (through["in"][-1], lowered), **shared)
+    parts += detecting.arms_pair("implicit_any_head", starts, (through["in"][-1], lowered), **shared)
     for setting, kind in judged(name, mean).items():
         pairs = ((fall["in"], none["in"] + zero), (fall[kind], none[kind] + zero))
-        parts += outlier_rows.arms_pair("implicit_apart", *pairs, setting=setting, seed=seeds)
+        parts += detecting.arms_pair("implicit_apart", *pairs, setting=setting, seed=seeds)
     for kind, energies in mean.items():
         for stage, value in enumerate(energies):
             told = {"setting": f"{name}: {kind}", "x": stage / STAGES, "seed": seeds}
@@ -494,44 +492,42 @@ def score_rows(name: str, seeds: tuple[int, ...], after) -> list[pd.DataFrame]:
     for setting, kind in judged(name, after["before"]).items():
         soft, energy = (found[score][kind]["AUROC"] for score in ("softmax", "energy"))
         again = detection.auroc(plain["in"], plain[kind])
-        parts += outlier_rows.arms_pair("score", (energy, again), (soft, soft), setting=setting, seed=seeds)
+        parts += detecting.arms_pair("score", (energy, again), (soft, soft), setting=setting, seed=seeds)
     for score, kinds in found.items():
-        parts += outlier_rows.separation_rows(name, seeds, kinds, score, "before")
+        parts += detecting.separation_rows(name, seeds, kinds, score, "before")
     return parts
 
 
 def margin_rows(name: str, seeds: tuple[int, ...], after) -> list[pd.DataFrame]:
     """The margins' gain over fine-tuning without, on the pairs that are judged."""
     found = {arm: detection.separations("energy", z) for arm, z in after.items()}
-    parts, loose = [], outlier_rows.detached(after["mixed"], LARGE)
-    flat = {kind: outlier_rows.normalised(z) for kind, z in after["mixed"].items()}
+    parts, loose = [], detecting.detached(after["mixed"], LARGE)
+    flat = {kind: detecting.normalised(z) for kind, z in after["mixed"].items()}
     for setting, kind in judged(name, after["mixed"]).items():
         told = {"setting": setting, "seed": seeds}
         rate, area = ({arm: each[kind][m] for arm, each in found.items()} for m in ("FPR95 in", "AUROC"))
         noise = {"resolution": np.sqrt(rate["mixed"] * (1 - rate["mixed"]) / flat[kind].shape[1])}
         wrong = detection.fpr95(flat["in"], flat[kind], "in")
-        parts += outlier_rows.arms_pair(
-            "margin", [rate["λ = 0"]] * 2, (rate["mixed"], wrong), **told, **noise
-        )
+        parts += detecting.arms_pair("margin", [rate["λ = 0"]] * 2, (rate["mixed"], wrong), **told, **noise)
         turned = (area["mixed"], area["wrong sign"])
-        parts += outlier_rows.arms_pair("margin_auroc", turned, [area["λ = 0"]] * 2, **told)
+        parts += detecting.arms_pair("margin_auroc", turned, [area["λ = 0"]] * 2, **told)
         inside = area["in distribution"]
-        parts += outlier_rows.arms_pair(
+        parts += detecting.arms_pair(
             "needs_outliers", (area["mixed"], area["wrong sign"]), [inside] * 2, **told
         )
         caught = (1 - rate["mixed"], 1 - loose[kind]["FPR95 in"])
-        parts += outlier_rows.arms_pair("reliable", caught, (0.0, 0.0), **told, **noise)
+        parts += detecting.arms_pair("reliable", caught, (0.0, 0.0), **told, **noise)
     for arm in [each for each in after if each != "before"]:
-        parts += outlier_rows.separation_rows(name, seeds, found[arm], "energy", arm)
+        parts += detecting.separation_rows(name, seeds, found[arm], "energy", arm)
     soft = detection.separations("softmax", after["exposure"])
-    return [*parts, *outlier_rows.separation_rows(name, seeds, soft, "softmax", "exposure")]
+    return [*parts, *detecting.separation_rows(name, seeds, soft, "softmax", "exposure")]
 
 
 def accuracy_rows(name: str, seeds: tuple[int, ...], after, y_test: np.ndarray) -> list[pd.DataFrame]:
     """Test accuracy, kept or not; and the calibration error of every arm."""
-    accuracy, off = outlier_rows.quality(after, y_test)
+    accuracy, off = detecting.quality(after, y_test)
     kept, told = (accuracy["mixed"], accuracy["labels shuffled"]), {"setting": name, "seed": seeds}
-    parts = outlier_rows.arms_pair("margin_accuracy", kept, [accuracy["λ = 0"]] * 2, **told)
+    parts = detecting.arms_pair("margin_accuracy", kept, [accuracy["λ = 0"]] * 2, **told)
     for arm in after:
         for quantity, value in (("accuracy", accuracy[arm]), ("ECE", off[arm])):
             parts.append(rows.tidy(quantity=quantity, path=arm, value=value, **told))
@@ -548,11 +544,11 @@ def coverage_rows(name: str, seeds: tuple[int, ...], after) -> list[pd.DataFrame
     for auxiliary, kind in data.CASTS[name].pairs():
         pair = (area[auxiliary][kind], area["wrong sign"][kind])
         told = {"setting": f"{auxiliary} → {kind}", "seed": seeds}
-        parts += outlier_rows.arms_pair("coverage", pair, [area["λ = 0"][kind]] * 2, **told)
+        parts += detecting.arms_pair("coverage", pair, [area["λ = 0"][kind]] * 2, **told)
     for kind in KINDS:
         fair = [auxiliary for auxiliary, test in data.CASTS[name].pairs() if test == kind]
-        ends = outlier_rows.extremes(np.stack([area[auxiliary][kind] for auxiliary in fair]))
-        parts += outlier_rows.arms_pair("coverage_contrast", ends, ends[::-1], setting=kind, seed=seeds)
+        ends = detecting.extremes(np.stack([area[auxiliary][kind] for auxiliary in fair]))
+        parts += detecting.arms_pair("coverage_contrast", ends, ends[::-1], setting=kind, seed=seeds)
     return parts
 
 
@@ -616,9 +612,9 @@ def figure(rows: pd.DataFrame):
     canvas, axes = figures.panels(3, 3, height=3.0)
     for i, (quantity, arm, title) in enumerate(DENSITIES):
         ax = axes[i // 2 * 3 + i % 2]
-        outlier_figures.draw_density(ax, rows, quantity, arm, title, DENSE, INSIDE)
-    outlier_figures.draw_roc(axes[2], rows, ROCS, "Classes 8, 9 from digits 0–5")
-    outlier_figures.draw_training(axes[5], rows, "digits", KINDS, INSIDE)
+        panels.draw_density(ax, rows, quantity, arm, title, DENSE, INSIDE)
+    panels.draw_roc(axes[2], rows, ROCS, "Classes 8, 9 from digits 0–5")
+    panels.draw_training(axes[5], rows, "digits", KINDS, INSIDE)
     for ax, (name, shown) in zip(axes[6:], SHOWN_SETS.items(), strict=True):
-        outlier_figures.draw_matrix(ax, rows, name, shown, data.CASTS[name], data.family)
+        panels.draw_matrix(ax, rows, name, shown, data.CASTS[name], data.family)
     return canvas

@@ -13,9 +13,8 @@ from typing import Any
 import mpmath
 import numpy as np
 
-from suite.claims import Check, Claim, Theory, Unit
-from suite.criteria import Equal, Exceeds, Identity
-from suite.lazy import data, figures, keras, losses, models, pd, replicates, rows, special
+from crosscheck.claims import Check, Claim, Equal, Exceeds, Identity, Theory, Unit
+from crosscheck.lazy import data, figures, keras, losses, models, pd, replicates, rows, special
 
 CLAIM = Claim(
     title="A softmax classifier is overconfident where it knows nothing",

@@ -12,10 +12,21 @@ from typing import Any
 import mpmath
 import numpy as np
 
-from studies.execution_paths import draw_errors, path_units, wrong_side
-from suite.claims import Check, Claim, Theory, Unit, units_by_set
-from suite.criteria import Equal, Exceeds, Identity
-from suite.lazy import autodiff, data, figures, flows, keras, losses, models, paths, pd, replicates, rows
+from crosscheck.claims import Check, Claim, Equal, Exceeds, Identity, Theory, Unit, units_by_set
+from crosscheck.lazy import (
+    autodiff,
+    data,
+    descent,
+    figures,
+    keras,
+    losses,
+    models,
+    paths,
+    pd,
+    replicates,
+    rows,
+)
+from crosscheck.studies.execution_paths import draw_errors, path_units, wrong_side
 
 CLAIM = Claim(
     title="Cross-entropy's gradient is p − y: it saturates on easy examples and only there",
@@ -235,10 +246,10 @@ def train_focus(seeds: tuple[int, ...], name: str, examples: int) -> pd.DataFram
 def focus_rows(seeds: tuple[int, ...], name: str, arm: str, x: np.ndarray, y: np.ndarray) -> pd.DataFrame:
     replicas = replicates.Replicates(models.perceptron(x.shape[-1], [64], 1), seeds)
     replicas.compile(keras.optimizers.Adam(1e-3), losses.binary_crossentropy)
-    size = [flows.hardest_share(replicas.predict(x)[..., 0], y)]
+    size = [descent.hardest_share(replicas.predict(x)[..., 0], y)]
     for _ in range(EPOCHS):
         replicas.fit(x, y[..., None].astype("float32"), batch_size=64)
-        size.append(flows.hardest_share(replicas.predict(x)[..., 0], y))
+        size.append(descent.hardest_share(replicas.predict(x)[..., 0], y))
     share, quiet = np.array(size).transpose(1, 0, 2)  # [EPOCHS + 1, R] each
     shown = {"arm": arm, "setting": name, "x": np.arange(EPOCHS + 1)[:, None], "seed": seeds}
     judged = {"check": "focus", "value": share[-1], "reference": share[0]}
@@ -255,8 +266,8 @@ def train_recovery(seeds: tuple[int, ...]) -> pd.DataFrame:
     scale = RATE * (1 + (x**2).sum(1, dtype="float64"))
     linear, exponential = recovery_time(bias) / scale, squared_recovery_time(bias) / scale
     watched: dict[str, Any] = {"rate": RATE, "steps": STEPS, "stride": STRIDE}
-    time = flows.crossing_time(x, bias, losses.binary_crossentropy, **watched)
-    squared = flows.crossing_time(x, bias, losses.brier, **watched)
+    time = descent.crossing_time(x, bias, losses.binary_crossentropy, **watched)
+    squared = descent.crossing_time(x, bias, losses.brier, **watched)
     shared = {"setting": [f"b = {b:g}" for b in bias], "x": bias, "seed": np.repeat(seeds, len(BIASES))}
     laws = (("recovery", linear, (time, squared)), ("recovery_squared", exponential, (squared, time)))
     return pd.concat(
@@ -272,9 +283,9 @@ def train_slowdown(seeds: tuple[int, ...]) -> pd.DataFrame:
     x, y = (np.stack(part) for part in zip(*sets, strict=True))  # [S, 32, 2], [S, 32]
     flips = np.stack([np.random.default_rng(seed).permutation(32) < 3 for seed in seeds])
     separator = np.array([data.separator_norm(*pair) for pair in zip(x, y, strict=True)])
-    time, loss, norm = flows.descend(x, y, PHASES)
-    _, stuck, _ = flows.descend(x, np.where(flips, 1 - y, y), PHASES)
-    _, _, bounded = flows.descend(x, y, PHASES, weight_decay=1e-3)
+    time, loss, norm = descent.descend(x, y, PHASES)
+    _, stuck, _ = descent.descend(x, np.where(flips, 1 - y, y), PHASES)
+    _, _, bounded = descent.descend(x, y, PHASES, weight_decay=1e-3)
     parts = []
     for arm, losses_seen, norms in (("claim", loss, norm), ("control", stuck, bounded)):
         fall, growth = np.log(losses_seen), norms / separator
@@ -284,7 +295,7 @@ def train_slowdown(seeds: tuple[int, ...]) -> pd.DataFrame:
             ("slowdown_early", fall, EARLY, -1.0),
             ("slowdown_norm", growth, LATE, 1.0),
         ):
-            fitted = flows.log_slope(time, series, span)
+            fitted = descent.log_slope(time, series, span)
             parts.append(rows.tidy(check=check, value=fitted, reference=law, **shared))
         for quantity, series in (("loss", losses_seen), ("norm", growth)):
             parts.append(rows.tidy(quantity=quantity, x=time[some, None], value=series[some], **shared))

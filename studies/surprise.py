@@ -13,10 +13,9 @@ from typing import Any
 import mpmath
 import numpy as np
 
-from studies.execution_paths import path_units
-from suite.claims import Check, Claim, Theory, Unit
-from suite.criteria import Equal, Identity
-from suite.lazy import autodiff, data, figures, heads, keras, losses, models, paths, pd, replicates, rows
+from crosscheck.claims import Check, Claim, Equal, Identity, Theory, Unit
+from crosscheck.lazy import autodiff, data, figures, heads, keras, losses, models, paths, pd, replicates, rows
+from crosscheck.studies.execution_paths import path_units
 
 CLAIM = Claim(
     title="Cross-entropy is surprise: a tenth of the probability costs ln 10 more, without end",

@@ -12,9 +12,20 @@ from functools import partial
 
 import numpy as np
 
-from suite.claims import Check, Claim, Theory, Unit
-from suite.criteria import Equal, Exceeds, Identity, Trend
-from suite.lazy import autodiff, data, figures, keras, losses, models, optimize, pd, replicates, rows, special
+from crosscheck.claims import Check, Claim, Equal, Exceeds, Identity, Theory, Trend, Unit
+from crosscheck.lazy import (
+    autodiff,
+    data,
+    figures,
+    keras,
+    losses,
+    models,
+    optimize,
+    pd,
+    replicates,
+    rows,
+    special,
+)
 
 CLAIM = Claim(
     title="Cross-entropy has a gradient where the 0-1 loss has none, and its optimum is the posterior",

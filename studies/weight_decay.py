@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from suite.claims import Check, Claim, Theory, Unit
-from suite.criteria import Equal, Exceeds, Trend
-from suite.lazy import data, figures, keras, losses, models, optimize, pd, replicates, rows, special
+from crosscheck.claims import Check, Claim, Equal, Exceeds, Theory, Trend, Unit
+from crosscheck.lazy import data, figures, keras, losses, models, optimize, pd, replicates, rows, special
 
 CLAIM = Claim(
     title="An L2 penalty keeps logits small and the gradient alive; decay is the same under plain SGD alone",

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from suite.audit.contract import Kind, Subject
+from crosscheck.audit.contract import Kind, Subject
 
 
 def subject(made: Any, kind: Kind, from_logits: bool = True, **config: Any) -> Subject:

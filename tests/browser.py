@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from suite.browser import command
+from crosscheck.report.pdf import command
 
 LIGHT, DARK = 1, 0
 

@@ -9,7 +9,7 @@ import signal
 import sys
 from dataclasses import dataclass
 
-from suite import cli
+from crosscheck.cli import main
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ def crosscheck(*arguments: object) -> Ran:
     sys.argv = ["crosscheck", *map(str, arguments)]
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            cli.main()
+            main.main()
     except SystemExit as end:
         return Ran(int(end.code or 0), out.getvalue(), err.getvalue())
     finally:

@@ -5,9 +5,8 @@ from types import ModuleType
 import numpy as np
 import pandas as pd
 
-from suite import figures, rows, verdicts
-from suite.claims import Check, Claim
-from suite.criteria import Equal, Exceeds, Identity
+from crosscheck.claims import Check, Claim, Equal, Exceeds, Identity, rows, verdicts
+from crosscheck.report import figures
 
 NASTY = '<script>alert("x")</script> & |p − y|_i *not* `code` $5'
 PATHS = [

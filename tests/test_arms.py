@@ -5,8 +5,8 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from suite import losses, models
-from suite.replicates import Replicates, compare
+from crosscheck import losses, models
+from crosscheck.replicates import Replicates, compare
 
 SEEDS, EPOCHS, RATE = (3, 5), 2, 0.01
 RNG = np.random.default_rng(0)

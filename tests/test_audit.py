@@ -11,13 +11,14 @@ import pytest
 from click.testing import CliRunner
 from keras import ops
 
-from suite import losses
-from suite.audit import command, elsewhere, scorecard, subjects, theories, theory
-from suite.audit.contract import Finding, asked
-from suite.claims import BACKENDS
-from suite.cli import cli
-from suite.errors import UsageError
-from suite.testing import check_loss, parametrize_with_checks
+from crosscheck import losses
+from crosscheck.audit import command, elsewhere, scorecard, subjects, theories
+from crosscheck.audit.checks import theory
+from crosscheck.audit.contract import Finding, asked
+from crosscheck.claims import BACKENDS
+from crosscheck.cli.main import cli
+from crosscheck.errors import UsageError
+from crosscheck.testing import check_loss, parametrize_with_checks
 
 SOUND = (
     (losses.binary_crossentropy, "binary"),
@@ -193,14 +194,17 @@ def test_a_loss_of_all_examples_together_passes_no_check_of_single_ones():
     ("arguments", "told"),
     [
         (["nosuch.module:Loss"], "cannot be imported"),
-        (["suite.losses:Nothing"], "has no Nothing"),
-        (["suite.losses"], "package.module:Name"),
-        (["suite.losses:BinaryCrossentropy", "--config", "["], "not JSON"),
-        (["suite.losses:BinaryCrossentropy", "--config", '{"gamma": 1}'], "cannot be made"),
+        (["crosscheck.losses:Nothing"], "has no Nothing"),
+        (["crosscheck.losses"], "package.module:Name"),
+        (["crosscheck.losses:BinaryCrossentropy", "--config", "["], "not JSON"),
+        (["crosscheck.losses:BinaryCrossentropy", "--config", '{"gamma": 1}'], "cannot be made"),
         (["test_audit:unclear"], "--kind"),
-        (["suite.losses:brier", "--theory", "brierley"], "No theory of binary labels is called 'brierley'"),
-        (["suite.losses:brier", "--theory", "test_audit:nowhere"], "cannot be had"),
-        (["suite.losses:brier", "--theory", "test_audit:in_floats"], "gave float"),
+        (
+            ["crosscheck.losses:brier", "--theory", "brierley"],
+            "No theory of binary labels is called 'brierley'",
+        ),
+        (["crosscheck.losses:brier", "--theory", "test_audit:nowhere"], "cannot be had"),
+        (["crosscheck.losses:brier", "--theory", "test_audit:in_floats"], "gave float"),
     ],
 )
 def test_bad_usage_is_told_in_one_line(arguments, told):
@@ -210,7 +214,7 @@ def test_bad_usage_is_told_in_one_line(arguments, told):
 
 def test_the_command_tells_a_scorecard_as_json():
     ran = CliRunner().invoke(
-        cli, ["audit", "suite.losses:CategoricalCrossentropy", "--json"], standalone_mode=False
+        cli, ["audit", "crosscheck.losses:CategoricalCrossentropy", "--json"], standalone_mode=False
     )
     (card,) = json.loads(ran.output[ran.output.index("[") :])
     assert card["theory"] == "categorical crossentropy"

@@ -15,13 +15,13 @@ from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from suite.audit.rates import measure
-from suite.audit.rates.catalogue import ALL, CATALOGUE, broken
-from suite.audit.rates.draws import Made, Random
-from suite.audit.rates.measure import ASKED, Trial, rate, summary, to_markdown, trial
-from suite.audit.rates.sound import CHANGES, CLASS_FORMS, LABEL_FORMS, sound
-from suite.audit.scorecard import CHECKS
-from suite.cli import cli
+from benchmarks.audit_rates import measure
+from benchmarks.audit_rates.catalogue import ALL, CATALOGUE, broken
+from benchmarks.audit_rates.draws import Made, Random
+from benchmarks.audit_rates.measure import ASKED, Trial, rate, summary, to_markdown, trial
+from benchmarks.audit_rates.sound import CHANGES, CLASS_FORMS, LABEL_FORMS, sound
+from crosscheck.audit.scorecard import CHECKS
+from crosscheck.cli.main import cli
 
 SLOW = settings(
     max_examples=6,

@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 from keras import ops
 
-from suite import losses
-from suite.audit import points, subjects
-from suite.audit.builtins import settings
-from suite.audit.contract import Check, Finding, Subject, asked, passed
-from suite.audit.probe import CLASSES, Probe, hot
-from suite.audit.recognition import full_name, parameters_of, recognised
-from suite.audit.theories import THEORIES, Theory, class_crossentropy, oracle, over
-from suite.audit.theory import CHECKS
-from suite.audit.theory.proper import chances, logits_of, outcomes
-from suite.audit.use import nearest
+from crosscheck import losses
+from crosscheck.audit import points, subjects
+from crosscheck.audit.builtins import settings
+from crosscheck.audit.checks.theory import CHECKS
+from crosscheck.audit.checks.theory.proper import chances, logits_of, outcomes
+from crosscheck.audit.checks.use import nearest
+from crosscheck.audit.contract import Check, Finding, Subject, asked, passed
+from crosscheck.audit.probe import CLASSES, Probe, hot
+from crosscheck.audit.recognition import full_name, parameters_of, recognised
+from crosscheck.audit.theories import THEORIES, Theory, class_crossentropy, oracle, over
 
 TENSORFLOW = keras.backend.backend() == "tensorflow"
 
@@ -290,7 +290,7 @@ def test_backends_that_differ_are_told_with_the_input() -> None:
 
 
 def places_of(subject: Subject) -> Any:
-    from suite.audit.theory.agreement import places
+    from crosscheck.audit.checks.theory.agreement import places
 
     return places(subject)
 

@@ -48,9 +48,9 @@ from audited import (
     subject,
 )
 
-from suite import losses
-from suite.audit.contract import Finding, Kind, Subject, asked
-from suite.audit.use import CHECKS, behaviour, nearest
+from crosscheck import losses
+from crosscheck.audit.checks.use import CHECKS, behaviour, nearest
+from crosscheck.audit.contract import Finding, Kind, Subject, asked
 
 SOUND = [
     subject(Binary, "binary"),

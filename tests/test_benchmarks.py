@@ -14,7 +14,7 @@ import pytest
 
 from benchmarks import limit, report, whole
 from benchmarks.compare import Side, compare
-from suite.errors import CrosscheckError
+from crosscheck.errors import CrosscheckError
 
 ROOT = Path(__file__).parents[1]
 

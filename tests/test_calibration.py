@@ -11,10 +11,10 @@ from scipy import special
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
-from suite import metrics
-from suite.calibration import Temperature, calibrate, fit_temperature, with_temperature
-from suite.models import perceptron
-from suite.replicates import Replicates
+from crosscheck import metrics
+from crosscheck.calibration import Temperature, calibrate, fit_temperature, with_temperature
+from crosscheck.models import perceptron
+from crosscheck.replicates import Replicates
 
 
 def example(seed: int = 0, n: int = 600, k: int = 4, scale: float = 2.0):

@@ -10,10 +10,10 @@ import keras
 import numpy as np
 import pytest
 
-from suite import losses, metrics
-from suite.callbacks import CalibrationMonitor, SaturationMonitor
-from suite.models import perceptron
-from suite.replicates import Replicates
+from crosscheck import losses, metrics
+from crosscheck.callbacks import CalibrationMonitor, SaturationMonitor
+from crosscheck.models import perceptron
+from crosscheck.replicates import Replicates
 
 SATURATION = ["saturation_quiet", "saturation_hardest_share"]
 CALIBRATION = [f"calibration_{name}" for name in ("ece", "brier", "nll", "confidence", "accuracy")]

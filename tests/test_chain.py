@@ -9,8 +9,8 @@ from keras import ops
 from sklearn.linear_model import LogisticRegression
 from sklearn.multioutput import ClassifierChain as SklearnChain
 
-from suite import information, losses
-from suite.chain import ClassifierChain
+from crosscheck import information, losses
+from crosscheck.models.chain import ClassifierChain
 
 ORDERS = (None, [2, 0, 1])
 

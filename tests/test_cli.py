@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import throwaway
 
-from suite import cli
+from crosscheck.cli import main
 
 HEAVY = ("tensorflow", "keras", "pandas", "matplotlib", "scipy", "seaborn", "sklearn", "jax", "torch")
 
@@ -98,8 +98,8 @@ def test_verify_without_a_reference_is_refused(project: throwaway.Project) -> No
 
 
 def test_verify_in_a_folder_that_is_not_empty_is_refused(tmp_path: Path) -> None:
-    from suite import rerun
-    from suite.errors import UsageError
+    from crosscheck.errors import UsageError
+    from crosscheck.running import rerun
 
     (tmp_path / "old").write_text("")
     with pytest.raises(UsageError, match="--against"), rerun.empty_folder(tmp_path):
@@ -149,8 +149,8 @@ def test_a_fault_of_the_program_is_one_line_unless_the_traceback_is_asked_for(
 def test_looking_around_imports_nothing_heavy(arguments: list[str]) -> None:
     """In the real project, not the made-up one."""
     code = (
-        "import sys; from suite import cli; sys.argv[1:] = sys.argv[1].split()\n"
-        "try: cli.main()\n"
+        "import sys; from crosscheck.cli import main; sys.argv[1:] = sys.argv[1].split()\n"
+        "try: main.main()\n"
         f"except SystemExit as end: assert not end.code\n"
         f"print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)"
     )
@@ -171,8 +171,8 @@ def test_an_interrupted_command_says_that_nothing_is_lost(
     def interrupted(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "cli", interrupted)
+    monkeypatch.setattr(main, "cli", interrupted)
     with pytest.raises(SystemExit) as end:
-        cli.main()
+        main.main()
     assert end.value.code == 130
     assert "goes on from there" in capsys.readouterr().err

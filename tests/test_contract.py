@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-import studies
-from suite import data, plan, runner, store, verdicts
-from suite.claims import BACKENDS
-from suite.figures import theme
-from suite.rows import COLUMNS
-from suite.tables import to_markdown
+from crosscheck import data
+from crosscheck.claims import BACKENDS, register, verdicts
+from crosscheck.claims.rows import COLUMNS
+from crosscheck.report.figures import theme
+from crosscheck.report.tables import to_markdown
+from crosscheck.running import plan, runner, store
 
-STUDIES = {name: studies.load(name) for name in studies.NAMES}
+STUDIES = {name: register.load(name) for name in register.NAMES}
 LEVEL = verdicts.interval_level(STUDIES.values())
 
 
@@ -35,7 +35,7 @@ def prepared_units(name: str):
 def rows(tmp_path_factory: pytest.TempPathFactory):
     """The rows of every study at the smoke scale, as the store returns them."""
     folder = tmp_path_factory.mktemp("store")
-    units = {name: prepared_units(name) for name in studies.NAMES}
+    units = {name: prepared_units(name) for name in register.NAMES}
     outcome = runner.run({str(unit): unit for found in units.values() for unit in found}.values(), folder)
     assert not outcome.failed and not outcome.nan
     return {name: store.rows(folder, found)[0] for name, found in units.items()}
@@ -58,7 +58,7 @@ def test_every_control_fails(judged, name: str, check: str) -> None:
     assert found["control"]["verdict"] == "fails", found["control"]
 
 
-@pytest.mark.parametrize("name", studies.NAMES)
+@pytest.mark.parametrize("name", register.NAMES)
 def test_every_check_and_setting_has_rows_of_both_arms(rows, name: str) -> None:
     seen = set(zip(*(rows[name][c] for c in ("check", "arm", "setting")), strict=True))
     for check in STUDIES[name].CHECKS:
@@ -69,7 +69,7 @@ def test_every_check_and_setting_has_rows_of_both_arms(rows, name: str) -> None:
             assert (check.id, "control", setting) in seen
 
 
-@pytest.mark.parametrize("name", studies.NAMES)
+@pytest.mark.parametrize("name", register.NAMES)
 def test_rows_have_the_promised_columns_and_no_stray_checks(rows, name: str) -> None:
     assert tuple(rows[name].columns) == COLUMNS
     assert set(rows[name]["arm"]) <= {"claim", "control"}
@@ -95,7 +95,7 @@ def test_theory_is_finite_and_agrees_with_brute_force(name: str, theory, point) 
     assert closed == pytest.approx(theory.brute_force(*point), rel=theory.tolerance, abs=theory.tolerance)
 
 
-@pytest.mark.parametrize("name", studies.NAMES)
+@pytest.mark.parametrize("name", register.NAMES)
 def test_table_and_figure_are_made_from_rows_alone(rows, name: str) -> None:
     study, saved = STUDIES[name], rows[name].copy()
     table = study.table(saved)
@@ -108,7 +108,7 @@ def test_table_and_figure_are_made_from_rows_alone(rows, name: str) -> None:
     assert saved.equals(rows[name]), "drawing must not change the rows"
 
 
-@pytest.mark.parametrize("name", studies.NAMES)
+@pytest.mark.parametrize("name", register.NAMES)
 def test_units_name_what_exists(name: str) -> None:
     study = STUDIES[name]
     for scale in ("smoke", "standard", "full"):
@@ -121,7 +121,7 @@ def test_units_name_what_exists(name: str) -> None:
             assert len(set(unit.seeds)) == len(unit.seeds)
 
 
-@pytest.mark.parametrize("name", studies.NAMES)
+@pytest.mark.parametrize("name", register.NAMES)
 def test_claim_says_everything_a_reader_needs(name: str) -> None:
     study = STUDIES[name]
     assert all((study.CLAIM.title, study.CLAIM.statement, study.CLAIM.formula, study.CLAIM.source))
@@ -132,5 +132,5 @@ def test_claim_says_everything_a_reader_needs(name: str) -> None:
 
 
 def test_a_study_lives_in_one_file_and_the_register_knows_them_all() -> None:
-    files = {path.stem for path in Path(studies.__file__).parent.glob("*.py")} - {"__init__"}
-    assert files == set(studies.NAMES)
+    files = {path.stem for path in Path(register.__file__).parent.glob("*.py")} - {"__init__"}
+    assert files == set(register.NAMES)

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from suite import data
-from suite.data import cache, packed, sources
-from suite.errors import UsageError
+from crosscheck import data
+from crosscheck.data.preparing import cache, packed, sources
+from crosscheck.errors import UsageError
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
@@ -68,7 +68,7 @@ def seconds(function):
 def run(code, folder):
     """A fresh interpreter running the code on the data folder."""
     return subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", f"import os, sys; from suite import data; {code}"],
+        [sys.executable, "-W", "error", "-c", f"import os, sys; from crosscheck import data; {code}"],
         env={"PATH": "", "TFDS_DATA_DIR": str(folder), "PYTHONPATH": str(Path(data.__file__).parents[2])},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from suite import data
-from suite.data import arff, cache, forms, packed, sources, words
-from suite.errors import UsageError
+from crosscheck import data
+from crosscheck.data.builders import arff
+from crosscheck.data.preparing import cache, forms, packed, sources, words
+from crosscheck.errors import UsageError
 from tests.test_data import run, seconds, use_proxy
 
 MADE_UP = """% a comment: @attribute none numeric
@@ -142,7 +143,7 @@ def goemotions_of_tfds():
 
 def test_every_set_states_its_licence():
     assert all(entry.licence for entry in data.CATALOGUE.values())
-    from suite.data import cifar10_train, fashion_mnist_h, mulan
+    from crosscheck.data.builders import cifar10_train, fashion_mnist_h, mulan
 
     for builder in (cifar10_train.Cifar10Train, fashion_mnist_h.FashionMnistH, mulan.Emotions, mulan.Yeast):
         assert sources._builder(builder.name, "1.0.0", data.data_dir()).info.redistribution_info.license
@@ -186,7 +187,7 @@ def record(content):
 @pytest.fixture
 def toy_emotions(empty_dir, monkeypatch):
     """A small set in the place of `emotions`, its original files in `from/mulan`."""
-    from suite.data import mulan
+    from crosscheck.data.builders import mulan
 
     files = {"-train.arff": MADE_UP, "-test.arff": MADE_UP.replace("0.5", "0.75"), ".xml": LABELS}
     folder = empty_dir / "from" / "mulan"
@@ -217,7 +218,7 @@ def test_altered_originals_of_a_table_prepare_nothing(toy_emotions):
 def test_shares_are_prepared_in_the_order_of_the_original_files(empty_dir, monkeypatch):
     from tensorflow_datasets.core.download.checksums import UrlInfo
 
-    from suite.data import fashion_mnist_h
+    from crosscheck.data.builders import fashion_mnist_h
 
     pictures = np.arange(5 * 784, dtype=np.uint32).astype(np.uint8)
     counts = b"1,0,0,0,0,0,0,0,0,3\n" + b"0,2,0,0,0,0,0,0,0,0\n" * 4

@@ -9,10 +9,10 @@ import pytest
 from keras import ops
 from sklearn import metrics as referee
 
-from suite import detection, losses
-from suite.autodiff import logit_gradient
-from suite.replicates import Replicates
-from suite.replicates.additive import adds_up
+from crosscheck import detection, losses
+from crosscheck.autodiff import logit_gradient
+from crosscheck.replicates import Replicates
+from crosscheck.replicates.additive import adds_up
 
 DTYPES = ("float32", "float64")
 K = 5

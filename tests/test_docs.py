@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import pytest
 
-from suite.cli import cli
+from crosscheck.cli.main import cli
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*(ROOT / "docs").glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
@@ -24,7 +24,7 @@ WITH_EXAMPLES = [
     module
     for file in sorted((ROOT / "suite").rglob("*.py"))
     if ">>>" in file.read_text(encoding="utf-8")
-    for module in [".".join(file.relative_to(ROOT).with_suffix("").parts)]
+    for module in [".".join(file.relative_to(ROOT / "suite").with_suffix("").parts)]
 ]
 
 

@@ -11,11 +11,11 @@ import keras
 import numpy as np
 import pytest
 
-from suite import losses
-from suite.cli import cli
-from suite.doctor import examination, examine
-from suite.doctor.head import head_of
-from suite.errors import UsageError
+from crosscheck import losses
+from crosscheck.cli.main import cli
+from crosscheck.doctor import examination, examine
+from crosscheck.doctor.head import head_of
+from crosscheck.errors import UsageError
 
 L = keras.layers
 TENSORFLOW = keras.backend.backend() == "tensorflow"

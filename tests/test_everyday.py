@@ -14,9 +14,9 @@ import in_process
 import pytest
 import throwaway
 
-import studies
-from suite import arguments, console, plan, rerun, showing
-from suite.claims import Unit
+from crosscheck.claims import Unit, register
+from crosscheck.cli import options, showing, voice
+from crosscheck.running import plan, rerun
 
 RESULTS = throwaway.ROOT / "results"
 ESCAPE = "\x1b["
@@ -36,8 +36,8 @@ def test_the_list_has_every_study_with_its_verdict_in_plain_columns() -> None:
     ran = in_process.crosscheck("list", "--results", RESULTS)
     head, *lines = ran.out.splitlines()
     assert head.split() == ["study", "verdict", "checks", "claim"]
-    assert [line.split()[0] for line in lines] == list(studies.NAMES)
-    for name, line in zip(studies.NAMES, lines, strict=True):
+    assert [line.split()[0] for line in lines] == list(register.NAMES)
+    for name, line in zip(register.NAMES, lines, strict=True):
         record = json.loads((RESULTS / name / "verdict.json").read_text())
         assert line.split()[1] == record["verdict"] and record["title"] in line
     assert ESCAPE not in ran.out
@@ -45,13 +45,13 @@ def test_the_list_has_every_study_with_its_verdict_in_plain_columns() -> None:
 
 def test_the_list_for_scripts_counts_the_checks() -> None:
     found = json.loads(in_process.crosscheck("list", "--results", RESULTS, "--json").out)
-    assert [each["study"] for each in found] == list(studies.NAMES)
+    assert [each["study"] for each in found] == list(register.NAMES)
     for each in found:
-        assert sum(each["checks"].values()) == len(studies.load(each["study"]).CHECKS)
+        assert sum(each["checks"].values()) == len(register.load(each["study"]).CHECKS)
 
 
 def test_what_is_not_judged_or_cannot_be_read_is_listed_as_such(tmp_path: Path) -> None:
-    listed = lambda: console.listed("saturation", "title", tmp_path)  # noqa: E731
+    listed = lambda: voice.listed("saturation", "title", tmp_path)  # noqa: E731
     assert listed().verdict == "—"
     (tmp_path / "saturation").mkdir()
     for broken in ("{", "[]", '{"verdict": "holds"}', '{"verdict": "holds", "checks": [1]}', "[" * 100_000):
@@ -63,7 +63,7 @@ def in_a_terminal(*command: str, **environment: str) -> str:
     """What a command prints where its output is a terminal."""
     leader, follower = pty.openpty()
     child = subprocess.Popen(
-        [sys.executable, "-m", "suite", *command],
+        [sys.executable, "-m", "crosscheck", *command],
         cwd=throwaway.ROOT,
         env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "200", **environment},
         stdout=follower,
@@ -97,7 +97,7 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     """`crosscheck list | head -1`: the rest finds nobody who reads it, and says nothing about that."""
     read, write = os.pipe()
     os.close(read)
-    command = [sys.executable, "-m", "suite", "list"]
+    command = [sys.executable, "-m", "crosscheck", "list"]
     ran = subprocess.run(command, cwd=throwaway.ROOT, stdout=write, stderr=subprocess.PIPE, text=True)
     os.close(write)
     assert (ran.returncode, ran.stderr) == (1, "")
@@ -107,9 +107,9 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
 
 
 def test_a_pattern_stands_for_the_studies_that_it_matches() -> None:
-    assert arguments.known(("ood_*",)) == ("ood_overconfidence", "ood_energy")
-    assert arguments.known(("*", "saturation")) == studies.NAMES == arguments.known(())
-    assert arguments.known(("ood_energy", "sat?ration")) == ("saturation", "ood_energy")
+    assert options.known(("ood_*",)) == ("ood_overconfidence", "ood_energy")
+    assert options.known(("*", "saturation")) == register.NAMES == options.known(())
+    assert options.known(("ood_energy", "sat?ration")) == ("saturation", "ood_energy")
 
 
 @pytest.mark.parametrize("command", ["list", "run", "verify"])
@@ -171,7 +171,7 @@ def completed(*words: str) -> list[str]:
     """What the shell's script is told when the last word is to be completed."""
     environment = {"_CROSSCHECK_COMPLETE": "bash_complete", "COMP_WORDS": " ".join(("crosscheck", *words))}
     ran = subprocess.run(
-        [sys.executable, "-m", "suite"],
+        [sys.executable, "-m", "crosscheck"],
         cwd=throwaway.ROOT,
         env={**os.environ, **environment, "COMP_CWORD": str(len(words))},
         capture_output=True,
@@ -257,8 +257,8 @@ def test_another_number_of_seeds_leaves_the_reference_alone_and_is_recorded(
 def test_results_that_are_no_reference_have_a_folder_of_their_own(
     scale: str, seeds: int | None, expected: str
 ) -> None:
-    assert arguments.results_folder(None, scale, seeds) == Path(expected)
-    assert arguments.results_folder(Path("mine"), scale, seeds) == Path("mine")
+    assert options.results_folder(None, scale, seeds) == Path(expected)
+    assert options.results_folder(Path("mine"), scale, seeds) == Path("mine")
 
 
 def test_seeds_replace_those_of_every_measurement_and_parts_stay_parts() -> None:
@@ -270,14 +270,14 @@ def test_seeds_replace_those_of_every_measurement_and_parts_stay_parts() -> None
     assert plan.with_seeds([whole, exact, *parts], None) == [whole, exact, *parts]
 
 
-@pytest.mark.parametrize("name", studies.NAMES)
+@pytest.mark.parametrize("name", register.NAMES)
 def test_every_study_takes_another_number_of_seeds(name: str) -> None:
-    units = plan.with_seeds(studies.load(name).units("standard"), 64)
+    units = plan.with_seeds(register.load(name).units("standard"), 64)
     assert {len(unit.seeds) for unit in units} <= {0, 64}
 
 
 def test_a_stamp_of_other_seeds_is_no_stamp() -> None:
-    from suite import stamp
+    from crosscheck.running import stamp
 
     request = plan.Request(("surprise",), Path("results"), Path("store"))
     assert stamp.place(request) != stamp.place(dataclasses.replace(request, seeds=64))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from suite import expected
+from crosscheck.lab import expected
 
 Q = (0.1, 0.3, 0.8)
 

@@ -24,8 +24,8 @@ from pathlib import Path
 import pytest
 import throwaway
 
-from suite import store
-from suite.rows import tidy
+from crosscheck.claims.rows import tidy
+from crosscheck.running import store
 
 BLOWS = int(os.environ.get("CROSSCHECK_FAULTS", "24"))
 STEPS = 90  # more changes of files than a whole run makes
@@ -35,7 +35,7 @@ UNITS = 4
 HOOK = """
 import glob, os, signal, sys, time
 
-WORKER = "suite.worker" in sys.orig_argv
+WORKER = "crosscheck.running.worker" in sys.orig_argv
 left, blow = int(os.environ.get("STRIKE_AFTER", 0)), os.environ.get("STRIKE", "")
 
 
@@ -116,7 +116,7 @@ def started(
 ) -> subprocess.Popen:
     told = {name: str(value) for name, value in environment.items()}
     return subprocess.Popen(
-        [sys.executable, "-m", "suite", "run", "--jobs", "2"],
+        [sys.executable, "-m", "crosscheck", "run", "--jobs", "2"],
         cwd=project.folder,
         env={**project.environment(), "PYTHONDONTWRITEBYTECODE": "1", **told},
         stdout=subprocess.PIPE,
@@ -213,7 +213,7 @@ def start_over(project: throwaway.Project, dice: random.Random) -> None:
 
 def test_a_killed_run_leaves_nothing_half_written(tmp_path: Path) -> None:
     """What lies beside its place is cleared away, if its process is gone; that of a running one stays."""
-    from suite import pipeline
+    from crosscheck.running import pipeline
 
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
@@ -379,7 +379,7 @@ def test_a_run_ends_well_although_the_one_beside_it_is_killed(
 
 def test_a_real_study_that_is_killed_ends_with_the_same_numbers(tmp_path: Path) -> None:
     """With TensorFlow, at the smoke scale, struck after its first unit."""
-    command = [sys.executable, "-m", "suite", "run", "laplace_prior", "--scale", "smoke", "--jobs", "1"]
+    command = [sys.executable, "-m", "crosscheck", "run", "laplace_prior", "--scale", "smoke", "--jobs", "1"]
     command += ["--seeds", "4"]
 
     def run(name: str) -> subprocess.Popen:

@@ -7,7 +7,7 @@ import pytest
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
-from suite.data import principal_components, standardised
+from crosscheck.data import principal_components, standardised
 
 
 def features() -> np.ndarray:

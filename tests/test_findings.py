@@ -8,9 +8,9 @@ import keras
 import numpy as np
 import pytest
 
-from suite import paths
-from suite.paths import Path
-from suite.paths.probing import probe
+from crosscheck import paths
+from crosscheck.paths import Path
+from crosscheck.paths.probing import probe
 
 BACKEND = keras.backend.backend()
 TENSORFLOW = BACKEND == "tensorflow"

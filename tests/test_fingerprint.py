@@ -9,12 +9,12 @@ import sys
 
 import pytest
 
-from suite import fingerprint
-from suite.claims import Unit
+from crosscheck.claims import Unit
+from crosscheck.running import fingerprint
 
 SOURCE = '''
 """A study."""
-from suite.lazy import losses, rows
+from crosscheck.lazy import losses, rows
 COUNT = 3
 SHOWN = 4
 def helper():
@@ -36,7 +36,7 @@ def code(monkeypatch):
         for cached in (fingerprint.names_of, fingerprint.code_hash):
             cached.cache_clear()
         made_up = ast.parse(source)
-        monkeypatch.setattr(fingerprint, "parse", lambda m: made_up if m == "studies.it" else original(m))
+        monkeypatch.setattr(fingerprint, "parse", lambda m: made_up if m == "crosscheck.studies.it" else original(m))
         return fingerprint.code_hash("it", "measure")
 
     yield of
@@ -66,9 +66,16 @@ def test_figures_docstrings_and_comments_do_not(code, old: str, new: str) -> Non
 
 
 def test_modules_of_ours_are_followed_through_lazy_and_further() -> None:
-    modules = fingerprint.everything_imported({"suite.paths.probing"})
-    assert {"suite.paths.probing", "suite.paths.heads", "suite.losses", "suite.autodiff"} <= modules
-    assert "suite.replicates.tensorflow" in fingerprint.everything_imported({"suite.replicates"})
+    modules = fingerprint.everything_imported({"crosscheck.paths.probing"})
+    assert {
+        "crosscheck.paths.probing",
+        "crosscheck.paths.heads",
+        "crosscheck.losses",
+        "crosscheck.autodiff",
+    } <= modules
+    assert "crosscheck.replicates.backends.tensorflow" in fingerprint.everything_imported(
+        {"crosscheck.replicates"}
+    )
 
 
 def test_settings_seeds_and_backend_count() -> None:
@@ -80,8 +87,9 @@ def test_settings_seeds_and_backend_count() -> None:
 
 def test_keys_are_found_without_importing_anything_heavy() -> None:
     script = """
-import sys, studies
-from suite import fingerprint, runner, store
+import sys
+from crosscheck.claims import register as studies
+from crosscheck.running import fingerprint, runner, store
 for name in studies.NAMES:
     for unit in studies.load(name).units("standard"):
         if set(unit.data) <= {"digits"}:

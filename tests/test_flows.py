@@ -3,28 +3,29 @@
 import numpy as np
 import pytest
 
-from suite import flows, losses
-from suite.data import separable, separator_norm
+from crosscheck import losses
+from crosscheck.data import separable, separator_norm
+from crosscheck.lab import descent
 
 
 def test_a_crossing_is_interpolated_and_nan_where_there_is_none() -> None:
     logits = np.array([[-3.0, -3.0, -1.0], [-1.0, -2.0, 1.0], [3.0, -1.0, 2.0]])
-    np.testing.assert_allclose(flows.first_crossing(logits), [1.25, np.nan, 0.5])
+    np.testing.assert_allclose(descent.first_crossing(logits), [1.25, np.nan, 0.5])
 
 
 def test_a_descent_crosses_when_its_flow_does() -> None:
     x, b, rate = np.array([[1.0, 2.0], [0.5, 0.0]], "float32"), np.array([2.0, 3.0]), 0.01
-    steps = flows.crossing_time(x, b, losses.binary_crossentropy, rate, steps=2000, stride=10)
+    steps = descent.crossing_time(x, b, losses.binary_crossentropy, rate, steps=2000, stride=10)
     flow = (b + 1 - np.exp(-b)) / (rate * (1 + (x**2).sum(1)))
     np.testing.assert_allclose(steps, flow, rtol=0.02)
-    early = flows.crossing_time(x, b, losses.binary_crossentropy, rate, steps=int(steps.min()), stride=10)
+    early = descent.crossing_time(x, b, losses.binary_crossentropy, rate, steps=int(steps.min()), stride=10)
     assert np.isnan(early).any()
 
 
 def test_a_descent_is_that_of_numpy() -> None:
     x, y = separable(np.random.default_rng(0), 16, margin=0.3)
     phases = ((20, 0.5), (20, 2.0))
-    time, loss, norm = flows.descend(x[None], y[None], phases, weight_decay=0.01, stride=10)
+    time, loss, norm = descent.descend(x[None], y[None], phases, weight_decay=0.01, stride=10)
     np.testing.assert_allclose(time, [5, 10, 30, 50])
     w = flows_start()
     signed = np.where(y == 1, 1, -1)[:, None] * x.astype("float64")
@@ -40,7 +41,7 @@ def test_a_descent_is_that_of_numpy() -> None:
 
 def flows_start() -> np.ndarray:
     """The weights that replicate 0 starts from, [D]."""
-    from suite import models, replicates
+    from crosscheck import models, replicates
 
     (kernel,) = replicates.Replicates(models.perceptron(2, [], 1, use_bias=False), [0]).get_weights()
     return kernel[0, :, 0].astype("float64")
@@ -50,14 +51,14 @@ def test_a_slope_is_fitted_within_the_span_alone() -> None:
     time = np.array([1.0, 10, 100, 1000])
     values = np.stack([3 - 2 * np.log(time), 0.5 * np.log(time)], axis=1)
     values[0] = 99
-    np.testing.assert_allclose(flows.log_slope(time, values, (10, 1000)), [-2, 0.5])
+    np.testing.assert_allclose(descent.log_slope(time, values, (10, 1000)), [-2, 0.5])
 
 
 @pytest.mark.parametrize("each", [False, True])
 def test_the_hardest_share_is_counted_by_hand(each: bool) -> None:
     z = np.array([[0.0] * 5 + [-50.0] + [20.0] * 14])
     y = np.array([1] * 20)
-    share, quiet = flows.hardest_share(np.concatenate([z, -z]), np.stack([y, 1 - y]) if each else y)
+    share, quiet = descent.hardest_share(np.concatenate([z, -z]), np.stack([y, 1 - y]) if each else y)
     np.testing.assert_allclose((share[0], quiet[0]), ((1 + 0.5) / (1 + 5 * 0.5), 0.7), rtol=1e-6)
     if each:
         np.testing.assert_allclose((share[1], quiet[1]), (share[0], quiet[0]))

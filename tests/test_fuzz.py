@@ -22,11 +22,11 @@ import throwaway
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-import studies
-from suite import cli, stamp, store
-from suite.claims import BACKENDS, SCALES
-from suite.errors import UsageError
-from suite.rows import tidy
+from crosscheck.claims import BACKENDS, SCALES, register
+from crosscheck.claims.rows import tidy
+from crosscheck.cli import main
+from crosscheck.errors import UsageError
+from crosscheck.running import stamp, store
 
 EXAMPLES = int(os.environ.get("CROSSCHECK_FUZZ", "25"))
 fuzzed = settings(
@@ -201,7 +201,7 @@ def test_a_unit_of_broken_bytes_under_any_name(tmp_path: Path, data: st.DataObje
 @fuzzed
 @given(data=st.data())
 def test_a_broken_stamp_is_no_stamp(tmp_path: Path, data: st.DataObject) -> None:
-    from suite.plan import Request
+    from crosscheck.running.plan import Request
 
     request = Request(("saturation",), tmp_path / "results", tmp_path / "store")
     (tmp_path / "results").mkdir(exist_ok=True)
@@ -230,8 +230,8 @@ MANIFEST = {
 @fuzzed
 @given(data=st.data())
 def test_a_broken_manifest_of_a_data_set(tmp_path: Path, data: st.DataObject) -> None:
-    from suite import data as sets
-    from suite.data import packed
+    from crosscheck import data as sets
+    from crosscheck.data.preparing import packed
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("TFDS_DATA_DIR", str(tmp_path))
@@ -252,7 +252,7 @@ def test_a_broken_manifest_of_a_data_set(tmp_path: Path, data: st.DataObject) ->
 @pytest.fixture(scope="module")
 def made_by_tfds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The digits as TFDS prepares them."""
-    from suite import data as sets
+    from crosscheck import data as sets
 
     folder = tmp_path_factory.mktemp("tfds")
     with pytest.MonkeyPatch.context() as patched:
@@ -265,7 +265,7 @@ def made_by_tfds(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @given(data=st.data())
 def test_broken_files_of_tfds(tmp_path: Path, made_by_tfds: Path, data: st.DataObject) -> None:
     """As if the digits were a set like any other; the embedded ones are prepared afresh."""
-    from suite import data as sets
+    from crosscheck import data as sets
 
     place = tmp_path / "digits" / "1.0.0"
     shutil.rmtree(tmp_path / "digits", ignore_errors=True)
@@ -292,7 +292,7 @@ def test_broken_files_of_tfds(tmp_path: Path, made_by_tfds: Path, data: st.DataO
 def test_broken_checkpoints_are_set_aside(tmp_path: Path, data: st.DataObject) -> None:
     import keras
 
-    from suite import checkpoints
+    from crosscheck.lab.photographs import checkpoints
 
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
@@ -394,7 +394,7 @@ OPTIONS = (
     *("--debug", "--version", "--help", "-h", "--", "-", "--import", "--no-such-option", "-x"),
 )
 WORDS = (
-    *studies.NAMES[:3],
+    *register.NAMES[:3],
     *SCALES,
     *BACKENDS,
     "mnist",
@@ -431,8 +431,9 @@ def test_any_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, words: list[str]
 ) -> None:
     """Nothing is trained, fetched or shown: a request that can be met ends there."""
-    from suite import data, pipeline
-    from suite.audit import command as auditing
+    from crosscheck import data
+    from crosscheck.audit import command as auditing
+    from crosscheck.running import pipeline
 
     class Met(Exception):
         """The arguments were good."""
@@ -443,12 +444,12 @@ def test_any_command_line(
         raise Met("met")
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "meet", meet)
+    monkeypatch.setattr(main, "meet", meet)
     monkeypatch.setattr(data, "prepare", meet)
     for work in ("every", "measured"):
         monkeypatch.setattr(auditing, work, meet)
     monkeypatch.setattr(auditing.scorecard, "scorecard", meet)
-    monkeypatch.setattr(cli.click, "launch", meet)
+    monkeypatch.setattr(main.click, "launch", meet)
     monkeypatch.setattr(pipeline, "up_to_date", lambda request: False)
     monkeypatch.setenv("CROSSCHECK_DEBUG", "")
     before = content_of(tmp_path)
@@ -469,7 +470,7 @@ def test_any_arguments_of_the_audit(
     monkeypatch: pytest.MonkeyPatch, target: str, config: str, theory: str
 ) -> None:
     """The loss is had or refused; it is not checked."""
-    from suite.audit import command as auditing
+    from crosscheck.audit import command as auditing
 
     class Met(Exception):
         exit_code = 0

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from suite import losses
-from suite.autodiff import gradient, logit_gradient, logit_hessian, numbers, tensors
+from crosscheck import losses
+from crosscheck.autodiff import gradient, logit_gradient, logit_hessian, numbers, tensors
 
 LOGIT = st.floats(-20, 20, width=32)
 STEP = 1e-2

@@ -7,9 +7,19 @@ import numpy as np
 import pytest
 from keras import ops
 
-from suite import checkpoints, losses
-from suite.image_training import TRAINED, TUNED, Phase, Protocol, augmented, both, epoch_of, fit
-from suite.wide_resnet import wide_resnet
+from crosscheck import losses
+from crosscheck.lab.photographs import checkpoints
+from crosscheck.lab.photographs.image_training import (
+    TRAINED,
+    TUNED,
+    Phase,
+    Protocol,
+    augmented,
+    both,
+    epoch_of,
+    fit,
+)
+from crosscheck.models.wide_resnet import wide_resnet
 
 K, SHAPE, SEED = 3, (8, 8, 3), 4
 TINY = wide_resnet(SHAPE, K, depth=10, width=1)
@@ -90,7 +100,7 @@ def test_images_of_bytes_become_logits_in_float32(policy: str) -> None:
 
 def test_a_stride_looks_at_the_pixels_that_the_published_network_looks_at() -> None:
     """With a border on all sides, output (0, 0) of a stride of 2 is centred on input (0, 0)."""
-    from suite.wide_resnet import Parts
+    from crosscheck.models.wide_resnet import Parts
 
     x = keras.Input((4, 4, 1))
     model = keras.Model(x, Parts(0.0, "float32").strided(x, 1, 2))
@@ -166,7 +176,7 @@ class KilledError(Exception):
 
 def killed(images, folder, monkeypatch, after: int) -> None:
     """The same training, dead while it computes the epoch after so many."""
-    from suite import image_training
+    from crosscheck.lab.photographs import image_training
 
     original = image_training.epoch_of
 

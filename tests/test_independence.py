@@ -6,9 +6,10 @@ import keras
 import numpy as np
 import pytest
 
-from suite import independence, information, losses
-from suite.data import CommonCause
-from suite.models import perceptron, side_by_side
+from crosscheck import information, losses
+from crosscheck.data import CommonCause
+from crosscheck.lab import independence
+from crosscheck.models import perceptron, side_by_side
 
 RATE, STEPS = 0.05, 300
 

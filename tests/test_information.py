@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from suite import information
-from suite.data import CommonCause
+from crosscheck import information
+from crosscheck.data import CommonCause
 
 tables = st.tuples(st.integers(1, 4), st.integers(0, 10**6)).map(
     lambda drawn: (

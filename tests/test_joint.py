@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from keras import ops
 from scipy import special
 
-from suite import information, losses
-from suite.autodiff import logit_gradient
-from suite.data import CommonCause
-from suite.replicates.additive import adds_up
+from crosscheck import information, losses
+from crosscheck.autodiff import logit_gradient
+from crosscheck.data import CommonCause
+from crosscheck.replicates.additive import adds_up
 
 DTYPES = ("float32", "float64")
 

@@ -12,8 +12,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from suite import losses
-from suite.autodiff import logit_gradient
+from crosscheck import losses
+from crosscheck.autodiff import logit_gradient
 
 DTYPES = ("float32", "float64")
 ULPS = 6  # softplus, a product and a mean, each rounded; e^z stands for ln(1 + e^z) below −14 in float32

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras.src.backend.common.masking import set_keras_mask
 
-from suite import losses, metrics
-from suite.models import perceptron
-from suite.replicates import Replicates
+from crosscheck import losses, metrics
+from crosscheck.models import perceptron
+from crosscheck.replicates import Replicates
 from tests.test_metrics import binary_predictions, plainly, predictions, value
 
 # Every metric of predicted distributions, each of its choices at least once.

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss, log_loss
 
-from suite import figures, metrics
-from suite.metrics import expected_calibration_error
-from suite.metrics.base import beside
-from suite.metrics.brier import TERMS
-from suite.metrics.calibration import log_odds_cells
+from crosscheck import metrics
+from crosscheck.metrics import expected_calibration_error
+from crosscheck.metrics.base import beside
+from crosscheck.metrics.brier import TERMS
+from crosscheck.metrics.calibration import log_odds_cells
+from crosscheck.report import figures
 
 
 def plainly(p: np.ndarray, y: np.ndarray, bins: int) -> float:

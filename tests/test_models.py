@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from suite import losses, models
+from crosscheck import losses, models
 
 
 def test_distance_is_over_all_weights_relative_to_the_way() -> None:

@@ -10,10 +10,10 @@ import pytest
 from scipy import optimize
 from sklearn.linear_model import LogisticRegression
 
-from suite import losses
-from suite.models import perceptron
-from suite.optimizers import Proximal, proximal, soft_threshold
-from suite.replicates import Replicates, batch_order
+from crosscheck import losses
+from crosscheck.models import perceptron
+from crosscheck.optimizers import Proximal, proximal, soft_threshold
+from crosscheck.replicates import Replicates, batch_order
 
 L1 = 0.03
 N, D = 200, 12

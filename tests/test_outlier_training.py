@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from keras import ops
 
-from suite import losses, models, outlier_training
-from suite.outlier_training import INSIDE, Arm, Schedule
-from suite.replicates import Replicates
+from crosscheck import losses, models
+from crosscheck.lab.outliers import exposure
+from crosscheck.lab.outliers.exposure import INSIDE, Arm, Schedule
+from crosscheck.replicates import Replicates
 
 K, D = 3, 4
 SEEDS = (0, 1)
@@ -47,7 +48,7 @@ def found():
 
 @pytest.fixture(scope="module")
 def trained(found):
-    replicas = outlier_training.classifiers(models.perceptron(D, [8], K), SEEDS, 0.01)
+    replicas = exposure.classifiers(models.perceptron(D, [8], K), SEEDS, 0.01)
     replicas.fit(found.x_train, np.eye(K, dtype="float32")[found.y_train], batch_size=20, epochs=20)
     return replicas
 
@@ -55,9 +56,9 @@ def trained(found):
 @pytest.fixture(scope="module")
 def tuned(found, trained):
     build = models.perceptron(D, [8], K)
-    copies = outlier_training.fine_tuned(build, trained, found, ARMS, SCHEDULE)
+    copies = exposure.fine_tuned(build, trained, found, ARMS, SCHEDULE)
     sets = {"in": found.x_validation, **found.auxiliary}
-    logits = outlier_training.logits_by_kind(copies, sets)
+    logits = exposure.logits_by_kind(copies, sets)
     return copies, {k: numpy(losses.energy(z)).reshape(len(ARMS), 2, -1).mean(-1) for k, z in logits.items()}
 
 
@@ -65,20 +66,20 @@ def test_the_loss_is_that_of_the_library_with_its_switches() -> None:
     rng = np.random.default_rng(0)
     y = np.concatenate([np.eye(K), np.zeros((3, K))]).astype("float32")
     z = (3 * rng.normal(size=(6, K))).astype("float32")
-    found = numpy(outlier_training.role_loss(y, z, -3.0, -1.0, 0.2, 0.0, 0.0))
+    found = numpy(exposure.role_loss(y, z, -3.0, -1.0, 0.2, 0.0, 0.0))
     np.testing.assert_allclose(
         found, numpy(losses.energy_margin_crossentropy(y, z, -3.0, -1.0, 0.2)), rtol=1e-6
     )
-    found = numpy(outlier_training.role_loss(y, z, -3.0, -1.0, 0.0, 0.4, 0.0))
+    found = numpy(exposure.role_loss(y, z, -3.0, -1.0, 0.0, 0.4, 0.0))
     np.testing.assert_allclose(found, numpy(losses.outlier_exposure_crossentropy(y, z, 0.4)), rtol=1e-6)
-    turned = numpy(outlier_training.role_loss(y, z, -3.0, -1.0, 1.0, 0.0, 1.0))
+    turned = numpy(exposure.role_loss(y, z, -3.0, -1.0, 1.0, 0.0, 1.0))
     e, cross = numpy(losses.energy(z)), numpy(losses.inlier_crossentropy(y, z))
     wanted = np.where(y.any(1), np.maximum(-1 - e, 0), np.maximum(e + 3, 0)) ** 2
     np.testing.assert_allclose(turned - cross, wanted, rtol=1e-5, atol=1e-5)
 
 
 def test_logits_by_kind_are_those_of_every_kind(found, trained) -> None:
-    together = outlier_training.logits_by_kind(trained, {"in": found.x_validation, **found.auxiliary})
+    together = exposure.logits_by_kind(trained, {"in": found.x_validation, **found.auxiliary})
     assert [z.shape for z in together.values()] == [(2, 30, K), (2, 40, K), (2, 40, K)]
     np.testing.assert_allclose(
         together["near"], trained.predict(found.auxiliary["near"]), rtol=1e-5, atol=1e-5
@@ -86,7 +87,7 @@ def test_logits_by_kind_are_those_of_every_kind(found, trained) -> None:
 
 
 def test_margins_are_each_classifiers_own(found, trained) -> None:
-    pairs = dict(zip(ARMS, outlier_training.margins(trained, found, ARMS), strict=True))
+    pairs = dict(zip(ARMS, exposure.margins(trained, found, ARMS), strict=True))
     inside = numpy(losses.energy(trained.predict(found.x_validation)))
     far = numpy(losses.energy(trained.predict(found.auxiliary["far"])))
     np.testing.assert_allclose(pairs["margins"], losses.energy_margins(inside, far), rtol=1e-5)
@@ -95,7 +96,7 @@ def test_margins_are_each_classifiers_own(found, trained) -> None:
 
 
 def test_all_arms_of_a_seed_see_the_same_inliers_and_their_own_outliers(found) -> None:
-    sets = {name: outlier_training.examples(found, arm, SCHEDULE, 5) for name, arm in ARMS.items()}
+    sets = {name: exposure.examples(found, arm, SCHEDULE, 5) for name, arm in ARMS.items()}
     for name, (x, y) in sets.items():
         assert x.shape == (72, D) and y.shape == (72, K)
         np.testing.assert_array_equal(x[:48], sets["none"][0][:48])
@@ -121,7 +122,7 @@ def test_equal_arms_train_alike_and_margins_move_the_energies_apart(tuned) -> No
 
 
 def test_the_classifiers_stay_as_they_were(found, trained, tuned) -> None:
-    again = outlier_training.classifiers(models.perceptron(D, [8], K), SEEDS, 0.01)
+    again = exposure.classifiers(models.perceptron(D, [8], K), SEEDS, 0.01)
     again.fit(found.x_train, np.eye(K, dtype="float32")[found.y_train], batch_size=20, epochs=20)
     for ours, theirs in zip(trained.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)

@@ -10,10 +10,10 @@ import keras
 import numpy as np
 import pytest
 
-from suite import losses, paths
-from suite.paths import Path
-from suite.paths.heads import outer
-from suite.paths.probing import probe, probe_together, skipped_steps
+from crosscheck import losses, paths
+from crosscheck.paths import Path
+from crosscheck.paths.heads import outer
+from crosscheck.paths.probing import probe, probe_together, skipped_steps
 
 Z = np.array([-1000.0, -40, -15, -2, 0, 2, 15, 40, 1000])
 KERAS = Path("binary", "tensorflow", "cpu", "graph", "float32", "dense", "probabilities", "keras class")
@@ -176,8 +176,8 @@ def test_training_is_compiled_by_xla_also_where_kernels_are_deterministic():
     code = """
 import numpy as np, tensorflow as tf
 tf.config.experimental.enable_op_determinism()
-from suite.paths import Path
-from suite.paths.probing import probe
+from crosscheck.paths import Path
+from crosscheck.paths.probing import probe
 rest = ("mixed_float16", "dense", "probabilities", "keras class")
 for mode in ("fit graph", "fit xla"):
     path = Path("binary", "tensorflow", "cpu", mode, *rest)

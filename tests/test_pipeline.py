@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import throwaway
 
-from suite import pipeline, plan, provenance
-from suite.claims import Unit
+from crosscheck.claims import Unit
+from crosscheck.running import pipeline, plan, provenance
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> throwaway.Project:
 def project(finished: throwaway.Project) -> throwaway.Project:
     """The finished project, put back as it was after the test."""
     kept = finished.folder.with_name("kept")
-    shutil.copytree(finished.folder, kept)
+    shutil.copytree(finished.folder, kept, symlinks=True)
     yield finished
     shutil.rmtree(finished.folder)
     kept.rename(finished.folder)
@@ -70,8 +70,15 @@ def test_a_second_run_does_nothing_and_imports_nothing_heavy(project: throwaway.
     assert ran.stdout.startswith("Nothing to do")
     assert (project.files(), project.measured) == (before, measured)
     imported = {line.rpartition("|")[2].strip() for line in ran.stderr.splitlines()}
-    assert "suite.stamp" in imported
-    assert not imported & {"tensorflow", "keras", "pandas", "matplotlib", "scipy", "studies.steady"}
+    assert "crosscheck.running.stamp" in imported
+    assert not imported & {
+        "tensorflow",
+        "keras",
+        "pandas",
+        "matplotlib",
+        "scipy",
+        "crosscheck.studies.steady",
+    }
 
 
 def test_a_run_of_one_study_leaves_the_stamp_of_all(project: throwaway.Project) -> None:
@@ -96,7 +103,8 @@ def test_harmed_results_come_back_without_measuring(project: throwaway.Project) 
 def test_any_harmed_file_breaks_the_stamp(
     project: throwaway.Project, monkeypatch: pytest.MonkeyPatch, file: str, harm: str
 ) -> None:
-    monkeypatch.setattr("studies.__file__", str(project.folder / "studies" / "__init__.py"))
+    package = project.folder / "crosscheck"
+    monkeypatch.setattr("crosscheck.__file__", str(package / "__init__.py"))
     monkeypatch.setenv("TFDS_DATA_DIR", str(project.folder / "data"))
     request = plan.Request(tuple(throwaway.MOODS), project.folder / "results", project.folder / ".store")
     assert pipeline.up_to_date(request)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from suite import plan
-from suite.claims import Unit
+from crosscheck.claims import Unit
+from crosscheck.running import plan
 
 PATHS = "execution_paths"
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from scipy import optimize, special, stats
 
-from suite import losses, posteriors
-from suite.data import logistic
-from suite.regularizers import GaussianPrior, LaplacePrior
+from crosscheck import losses
+from crosscheck.data import logistic
+from crosscheck.lab import posteriors
+from crosscheck.regularizers import GaussianPrior, LaplacePrior
 
 N, TAU = 60, 0.8
 W = np.random.default_rng(3).normal(size=12)

@@ -7,14 +7,15 @@ import dataclasses
 import numpy as np
 import pytest
 
-from studies import ood_energy as study
-from suite import data, plan, verdicts
-from suite.criteria import Equal
-from suite.data import colour
-from suite.data.catalogue import Dataset
-from suite.errors import UsageError
-from suite.image_training import TRAINED, TUNED, published
-from suite.rows import tidy
+from crosscheck import data
+from crosscheck.claims import Equal, verdicts
+from crosscheck.claims.rows import tidy
+from crosscheck.data import colour
+from crosscheck.data.catalogue import Dataset
+from crosscheck.errors import UsageError
+from crosscheck.lab.photographs.image_training import TRAINED, TUNED, published
+from crosscheck.running import plan
+from crosscheck.studies import ood_energy as study
 
 K, N = 10, 400
 OURS = [check for check in study.CHECKS if check.id.startswith("published")]
@@ -175,7 +176,7 @@ def refused(name: str) -> None:
 
 
 def test_cifar10_training_images_are_split_and_not_called_the_test_set() -> None:
-    from suite.data import cifar10_train
+    from crosscheck.data.builders import cifar10_train
 
     content = np.zeros((2, cifar10_train.RECORD), np.uint8)
     content[1, 0], content[1, 1:1025], content[1, 1 + 2048 + 33] = 7, 5, 9
@@ -187,7 +188,7 @@ def test_cifar10_training_images_are_split_and_not_called_the_test_set() -> None
 
 
 def test_the_shorter_side_is_brought_to_size_and_the_middle_cut_out() -> None:
-    from suite.data.forms import resized
+    from crosscheck.data.preparing.forms import resized
 
     image = np.zeros((64, 192, 3), np.uint8)
     image[:, 64:128] = 200  # the middle third
@@ -196,17 +197,16 @@ def test_the_shorter_side_is_brought_to_size_and_the_middle_cut_out() -> None:
 
 
 def test_the_report_does_not_say_of_a_control_that_was_not_run_that_it_did_not_fail(tmp_path) -> None:
-    from suite import report
+    from crosscheck.report import page, records
     from tests import made_up_study
 
     later = dataclasses.replace(made_up_study.CHECKS[3], scales=("full",))
     made = made_up_study.study((made_up_study.CHECKS[0], later))
     level = made_up_study.PROVENANCE["level"]
     found = verdicts.judge_study(made, made_up_study.measured(), level, scale="smoke")
-    from suite import results
 
-    results.write_study(tmp_path, "one", made, made_up_study.measured(), found, made_up_study.PROVENANCE)
-    for path in report.write_report(tmp_path):
+    records.write_study(tmp_path, "one", made, made_up_study.measured(), found, made_up_study.PROVENANCE)
+    for path in page.write_report(tmp_path):
         text = path.read_text()
         assert "not run at this scale" in text and "only at: full" in text
         if path.suffix == ".md":

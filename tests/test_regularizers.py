@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from suite import autodiff
-from suite.regularizers import GaussianPrior, LaplacePrior
+from crosscheck import autodiff
+from crosscheck.regularizers import GaussianPrior, LaplacePrior
 
 N = 40
 PRIORS = {

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from suite import losses
-from suite.models import perceptron
-from suite.replicates import Replicates, batch_order
-from suite.replicates.block import Block
+from crosscheck import losses
+from crosscheck.models import perceptron
+from crosscheck.replicates import Replicates, batch_order
+from crosscheck.replicates.block import Block
 
 SEEDS = (3, 5, 8)
 OPTIMIZERS = {

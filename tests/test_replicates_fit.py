@@ -8,8 +8,8 @@ import keras
 import numpy as np
 import pytest
 
-from suite import losses
-from suite.replicates import Replicates, batch_order
+from crosscheck import losses
+from crosscheck.replicates import Replicates, batch_order
 from tests.test_replicates import SEEDS, assert_same, dense, examples, penalised, trained
 
 
@@ -315,8 +315,8 @@ def test_repeated_seeds_are_paired_where_that_is_said():
 
 
 def test_batches_are_filled_up_only_where_examples_keep_apart():
-    from suite.replicates.additive import fills_up
-    from suite.replicates.task import Task
+    from crosscheck.replicates.additive import fills_up
+    from crosscheck.replicates.task import Task
     from tests.test_replicates import convolutional, normalised
 
     def active():

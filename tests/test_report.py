@@ -8,10 +8,10 @@ from html.parser import HTMLParser
 import made_up_study as made_up
 import pytest
 
-import studies
-from suite import browser, markup, report, results, scopes
-from suite.claims import Published, PublishedNumber
-from suite.errors import UsageError
+from crosscheck.claims import Published, PublishedNumber, register
+from crosscheck.errors import UsageError
+from crosscheck.report import markup, path_matrix, pdf, records
+from crosscheck.report.page import write_report
 
 NAMES = ("label_smoothing", "saturation")  # not in the register's order
 VOID = {"meta", "img", "br", "wbr", "link", "hr", "input"}
@@ -47,10 +47,10 @@ class Page(HTMLParser):
 def write(folder, names=NAMES, **changed):
     for name in names:
         study = made_up.study(title=f"{name} {made_up.NASTY}", **changed)
-        results.write_study(
+        records.write_study(
             folder, name, study, made_up.measured(), made_up.judged(study), made_up.PROVENANCE
         )
-    report.write_report(folder)
+    write_report(folder)
 
 
 @pytest.fixture(scope="module")
@@ -91,13 +91,13 @@ def test_the_page_is_one_file(html, page):
 def test_without_chromium_printing_says_what_to_install(folder, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UsageError, match="apt-get install chromium"):
-        browser.to_pdf(folder / "report.html", tmp_path / "report.pdf")
+        pdf.to_pdf(folder / "report.html", tmp_path / "report.pdf")
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.skipif(not browser.find(), reason="Chromium is not installed (Debian: chromium)")
+@pytest.mark.skipif(not pdf.find(), reason="Chromium is not installed (Debian: chromium)")
 def test_chromium_prints_the_page(folder, tmp_path):
-    browser.to_pdf(folder / "report.html", tmp_path / "made" / "report.pdf")
+    pdf.to_pdf(folder / "report.html", tmp_path / "made" / "report.pdf")
     assert (tmp_path / "made" / "report.pdf").read_bytes().startswith(b"%PDF-")
 
 
@@ -174,7 +174,7 @@ def test_readme_leads_only_to_what_is_there(folder, readme):
 
 
 def test_claims_stand_in_the_order_of_the_register(page, readme):
-    order = sorted(NAMES, key=studies.NAMES.index)
+    order = sorted(NAMES, key=register.NAMES.index)
     assert [i for i in page.of("id") if i in NAMES] == order
     assert re.findall(r'<a id="(.*)"></a>', readme) == order
 
@@ -195,18 +195,18 @@ def test_a_study_without_figure_and_table_makes_a_report(tmp_path):
     write(tmp_path, ("saturation",))
     for path in [*tmp_path.glob("*/table.*"), *tmp_path.glob("*/figure.*")]:
         path.unlink()
-    report.write_report(tmp_path)
+    write_report(tmp_path)
     assert not Page((tmp_path / "report.html").read_text()).of("src")
     assert "![" not in (tmp_path / "README.md").read_text()
 
 
 def test_without_any_rows_a_report_says_so(tmp_path):
     study = made_up.study()
-    judged = results.plain({"verdict": "undecided", "checks": made_up.judged(study)["checks"][:1]})
+    judged = records.plain({"verdict": "undecided", "checks": made_up.judged(study)["checks"][:1]})
     nothing = {"theory": None, "estimate": None, "interval": [None, None], "level": None, "n": 0}
     judged["checks"][0] |= {**nothing, "verdict": "undecided", "reason": "rows are missing", "parts": []}
-    results.write_study(tmp_path, "saturation", study, made_up.measured(), judged, {})
-    report.write_report(tmp_path)
+    records.write_study(tmp_path, "saturation", study, made_up.measured(), judged, {})
+    write_report(tmp_path)
     assert "rows are missing" in (tmp_path / "README.md").read_text()
 
 
@@ -222,16 +222,16 @@ def test_the_reason_fits_the_verdict(tmp_path, kept, verdict, why):
     write(tmp_path, ("saturation",), checks=tuple(made_up.CHECKS[i] for i in kept))
     page = Page((tmp_path / "report.html").read_text())
     text = " ".join(page.text.split())
-    assert results.read_all(tmp_path)[0]["verdict"] == verdict
+    assert records.read_all(tmp_path)[0]["verdict"] == verdict
     assert why in text
 
 
 def test_a_measured_number_that_is_not_finite_is_told_from_one_that_is_missing(tmp_path):
     study = made_up.study()
-    judged = results.plain(made_up.judged(study))
+    judged = records.plain(made_up.judged(study))
     judged["checks"][0] |= {"estimate": None, "interval": [None, None]}
-    results.write_study(tmp_path, "saturation", study, made_up.measured(), judged, made_up.PROVENANCE)
-    report.write_report(tmp_path)
+    records.write_study(tmp_path, "saturation", study, made_up.measured(), judged, made_up.PROVENANCE)
+    write_report(tmp_path)
     for name in ("README.md", "report.html"):
         assert (tmp_path / name).read_text().count("not finite") == 1
 
@@ -263,7 +263,7 @@ def audited(tmp_path):
 
 
 def test_the_audits_scorecards_and_defects_are_shown(audited):
-    report.write_report(audited)
+    write_report(audited)
     page, readme = Page((audited / "report.html").read_text()), (audited / "README.md").read_text()
     text = " ".join(page.text.split())
     assert (
@@ -278,7 +278,7 @@ def test_the_audits_scorecards_and_defects_are_shown(audited):
 def test_an_audit_that_is_broken_is_named(audited, content):
     (audited / "audit" / "audit.json").write_text(content)
     with pytest.raises(UsageError, match=r"audit\.json is not an audit.*crosscheck audit"):
-        report.write_report(audited)
+        write_report(audited)
 
 
 def test_published_numbers_stand_beside_ours(tmp_path):
@@ -288,8 +288,8 @@ def test_published_numbers_stand_beside_ours(tmp_path):
     )
     study.CLAIM = dataclasses.replace(study.CLAIM, published=paper)
     judged = made_up.judged(study)
-    results.write_study(tmp_path, "saturation", study, made_up.measured(), judged, made_up.PROVENANCE)
-    report.write_report(tmp_path)
+    records.write_study(tmp_path, "saturation", study, made_up.measured(), judged, made_up.PROVENANCE)
+    write_report(tmp_path)
     text = " ".join(Page((tmp_path / "report.html").read_text()).text.split())
     told = text[text.index("Published, and ours") :]
     assert "They 2020" in told and "0.33" in told and "seeds112" in told
@@ -311,7 +311,7 @@ def test_what_stands_between_backticks_is_code(text, shown):
 
 def test_nothing_to_report_is_said(tmp_path):
     with pytest.raises(UsageError, match="no results in"):
-        report.write_report(tmp_path)
+        write_report(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["figure.png", "table.csv", "verdict.json"])
@@ -319,7 +319,7 @@ def test_a_broken_file_is_named(tmp_path, name):
     write(tmp_path, ("saturation",))
     (tmp_path / "saturation" / name).write_bytes(b"\xff\x00")
     with pytest.raises(UsageError, match=name):
-        report.write_report(tmp_path)
+        write_report(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -340,9 +340,9 @@ def test_a_formula_that_cannot_be_read_harms_nothing(formula):
 
 def test_few_settings_are_named():
     scope = {"a": "holds", "b": "fails"}
-    assert scopes.named(scope) == [("holds", ["a"]), ("fails", ["b"])]
-    assert scopes.counted(scope) == "holds on 1 of 2 settings, fails on 1"
-    assert scopes.matrix(scope) is None
+    assert path_matrix.named(scope) == [("holds", ["a"]), ("fails", ["b"])]
+    assert path_matrix.counted(scope) == "holds on 1 of 2 settings, fails on 1"
+    assert path_matrix.matrix(scope) is None
 
 
 def test_settings_that_share_a_path_share_a_cell_which_shows_the_worst():
@@ -351,7 +351,7 @@ def test_settings_that_share_a_path_share_a_cell_which_shows_the_worst():
     ]
     scope = {f"{setting} · {path}": "holds" for setting in ("s", "t", "u") for path in paths}
     scope[f"t · {paths[0]}"] = "fails"
-    ((heads, cells),) = scopes.matrix(scope).rows
+    ((heads, cells),) = path_matrix.matrix(scope).rows
     assert heads == ()
     assert [str(cell) for cell in cells] == ["✗ 1/3", *["✓"] * 5]
 
@@ -361,7 +361,7 @@ def test_lines_of_a_matrix_that_say_the_same_become_one():
     path = "binary/tensorflow/cpu/{}/{}/{}/probabilities/keras class".format
     scope = {path(m, p, h): "holds" for m in modes for p in policies for h in ("dense", "reshape")}
     scope[path("graph", "mixed_float16", "dense")] = "fails"
-    told = {heads: [str(cell) for cell in cells] for heads, cells in scopes.matrix(scope).rows}
+    told = {heads: [str(cell) for cell in cells] for heads, cells in path_matrix.matrix(scope).rows}
     assert told == {
         ("dense", "float32, float64"): ["✓", "✓"],
         ("dense", "mixed_float16"): ["✓", "✗"],

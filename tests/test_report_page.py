@@ -9,8 +9,8 @@ from typing import Any
 import browser
 import pytest
 
-from suite import report
-from suite.browser import find
+from crosscheck.report.page import write_report
+from crosscheck.report.pdf import find
 
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.skipif(not find(), reason="Chromium is not installed (Debian: chromium)")
@@ -31,7 +31,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report anew from the committed results, with whatever the templates say now."""
     folder = tmp_path_factory.mktemp("page") / "results"
     shutil.copytree(ROOT / "results", folder)
-    return next(path for path in report.write_report(folder) if path.suffix == ".html")
+    return next(path for path in write_report(folder) if path.suffix == ".html")
 
 
 def found(page: Path, probe: str, **how: Any) -> Any:

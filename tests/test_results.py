@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from suite import figures, results
-from suite.errors import CrosscheckError, UsageError
-from suite.files import write_atomically
+from crosscheck._files import write_atomically
+from crosscheck.errors import CrosscheckError, UsageError
+from crosscheck.report import figures, records
 
 TOP = ["study", "claim", "source", "verdict", "checks", "provenance"]
 CHECK = ["id", "statement", "kind", "criterion", "theory", "estimate", "interval", "level", "n", "verdict"]
@@ -24,7 +24,7 @@ FILES = {"verdict.json", "table.csv", "table.md", "table.tex", "figure.svg", "fi
 def write(folder: Path, study=None) -> dict:
     study = study or made_up.study()
     judged = made_up.judged(study)
-    results.write_study(folder, "saturation", study, made_up.measured(), judged, made_up.PROVENANCE)
+    records.write_study(folder, "saturation", study, made_up.measured(), judged, made_up.PROVENANCE)
     return json.loads((folder / "saturation" / "verdict.json").read_text())
 
 
@@ -87,17 +87,17 @@ def test_files_carry_no_date_and_no_version_of_the_drawing_library(folder):
     ],
 )  # fmt: skip
 def test_json_takes_what_measurements_bring(value, written):
-    assert json.loads(results.to_json(value), parse_constant=pytest.fail) == written
+    assert json.loads(records.to_json(value), parse_constant=pytest.fail) == written
 
 
 def test_read_all_returns_what_was_written(folder, record):
-    assert results.read_all(folder) == [record]
+    assert records.read_all(folder) == [record]
 
 
 def test_other_folders_beside_the_studies_are_no_studies(folder, tmp_path):
     (tmp_path / "bench").mkdir()
     (tmp_path / "bench" / "bench.json").write_text("[]")
-    assert results.read_all(tmp_path) == []
+    assert records.read_all(tmp_path) == []
 
 
 def spoilt(record, change):
@@ -126,7 +126,7 @@ def test_a_foreign_verdict_is_refused_and_named(record, tmp_path, change, compla
     path = tmp_path / "saturation" / "verdict.json"
     write_atomically(path, spoilt(record, change))
     with pytest.raises(UsageError, match=complaint) as caught:
-        results.read_all(tmp_path)
+        records.read_all(tmp_path)
     assert str(path) in str(caught.value) and "crosscheck run saturation" in str(caught.value)
 
 
@@ -134,7 +134,7 @@ def test_a_foreign_verdict_is_refused_and_named(record, tmp_path, change, compla
 def test_a_broken_verdict_is_refused_and_named(tmp_path, content):
     write_atomically(tmp_path / "saturation" / "verdict.json", content)
     with pytest.raises(UsageError, match=str(tmp_path / "saturation")):
-        results.read_all(tmp_path)
+        records.read_all(tmp_path)
 
 
 @pytest.mark.parametrize("part", ["table", "figure"])
@@ -258,6 +258,6 @@ def test_the_bytes_that_are_saved_on_figures_are_not_seen() -> None:
 
 def test_short_groups_of_json_take_a_line_and_stay_what_they_are() -> None:
     value = {"interval": [1.0, 2.0], "parts": [{"setting": "a, {b}\n[c]", "n": 1}], "long": list(range(200))}
-    text = results.to_json(value)
+    text = records.to_json(value)
     assert json.loads(text) == value
     assert '"interval": [ 1.0, 2.0 ]' in text and len(text.splitlines()) > 200

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from suite import data
-from suite.data import outliers
-from suite.data.roles import Roles
+from crosscheck import data
+from crosscheck.data import outliers
+from crosscheck.data.roles import Roles
 
 SHAPE = (8, 8, 1)
 HERE = [name for name, cast in data.CASTS.items() if all(map(data.prepared, cast.reads))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from suite import rows
+from crosscheck.claims import rows
 
 FOUND = {"net, a": {"loss": np.array([1.0, 2.0])}, "net, b": {"loss": np.array([3.0, 5.0])}}
 SEEDS = {"seed": [7, 8], "setting": "digits"}

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import throwaway
 
-from suite import runner
+from crosscheck.running import runner
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def measured(project: throwaway.Project, name: str) -> int:
 
 def started(project: throwaway.Project, jobs: int = 2) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-m", "suite", "run", "--jobs", str(jobs)],
+        [sys.executable, "-m", "crosscheck", "run", "--jobs", str(jobs)],
         cwd=project.folder,
         env=project.environment(),
         stdout=subprocess.DEVNULL,
@@ -42,7 +42,11 @@ def workers(project: throwaway.Project) -> list[Path]:
     for process in Path("/proc").glob("[0-9]*"):
         try:
             here = (process / "cwd").readlink() == project.folder
-            found += [process] if here and b"suite.worker" in (process / "cmdline").read_bytes() else []
+            found += (
+                [process]
+                if here and b"crosscheck.running.worker" in (process / "cmdline").read_bytes()
+                else []
+            )
         except OSError:  # it has gone meanwhile, or is somebody else's
             continue
     return found
@@ -71,17 +75,17 @@ def test_a_unit_that_kills_every_worker_is_given_up_and_spares_the_others(projec
 
 STARTS = """
 import os, sys
-if "suite.worker" in sys.orig_argv:
+if "crosscheck.running.worker" in sys.orig_argv:
     with open("started.log", "a") as log:
         log.write(f"{os.getpid()} ")
 """
 ELSEWHERE = """
-if "suite.worker" in sys.orig_argv:
+if "crosscheck.running.worker" in sys.orig_argv:
     import pandas  # which would miss files of that system
     sys.platform = "darwin"
 """
 ACCELERATED = """
-if "suite.worker" in sys.orig_argv:
+if "crosscheck.running.worker" in sys.orig_argv:
     os.environ["GPU"] = "1"
 """
 
@@ -92,7 +96,7 @@ def test_a_worker_that_holds_much_memory_starts_afresh(
     project: throwaway.Project, held: float, count: int, system: str
 ) -> None:
     """Two units: the second finds what the first left in its module, unless the worker did start afresh."""
-    hook = f"{STARTS}{system}\nimport suite.runner\nsuite.runner.HELD = {held}\n"
+    hook = f"{STARTS}{system}\nimport crosscheck.running.runner\ncrosscheck.running.runner.HELD = {held}\n"
     (project.folder / "sitecustomize.py").write_text(hook)
     (project.folder / "left.py").write_text("behind = []\n")
     for study in (project.folder / "studies").glob("[!_]*.py"):

@@ -7,11 +7,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-import studies
-from suite import data, losses, verdicts
+from crosscheck import data, losses
+from crosscheck.claims import register, verdicts
 
-saturation = studies.load("saturation")
-LEVEL = verdicts.interval_level([studies.load(name) for name in studies.NAMES])
+saturation = register.load("saturation")
+LEVEL = verdicts.interval_level([register.load(name) for name in register.NAMES])
 
 
 def verdict(check: str, rows, settings: tuple[str, ...] = ("",)) -> str:

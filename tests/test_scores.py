@@ -8,7 +8,7 @@ from scipy import stats
 from scipy.special import softmax
 from sklearn import metrics as referee
 
-from suite import scores
+from crosscheck.lab import scores
 
 R, N, K = 3, 50, 4
 

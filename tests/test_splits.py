@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from suite import data
+from crosscheck import data
 
 X = np.random.default_rng(0).random((40, 16)).astype("float32")
 Y = np.arange(40)

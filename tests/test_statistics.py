@@ -9,10 +9,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from suite import criteria, estimates, verdicts
-from suite.claims import Check
-from suite.criteria import Equal, Exceeds, Identity, Trend
-from suite.rows import tidy
+from crosscheck.claims import Check, Equal, Exceeds, Identity, Trend, criteria, estimates, verdicts
+from crosscheck.claims.rows import tidy
 
 LEVEL = 0.95
 STUDIES = 4000

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from suite import store
-from suite.rows import tidy
+from crosscheck.claims.rows import tidy
+from crosscheck.running import store
 
 KEY = "0123456789abcdef0123"
 

@@ -11,7 +11,7 @@ from scipy.optimize import linprog
 from scipy.special import expit
 from scipy.stats import multivariate_normal
 
-from suite.data import (
+from crosscheck.data import (
     CommonCause,
     GaussianMixture,
     hinge_slope,

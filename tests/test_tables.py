@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from suite import markup, tables
-from suite.errors import UsageError
+from crosscheck.errors import UsageError
+from crosscheck.report import markup, tables
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from suite import variational
+from crosscheck.lab import variational
 
 NOISE, TAU = 0.8, 1.7  # of the labels, and of the prior
 Y = np.array([0.6, -1.1, 2.0])

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from suite import drift, rerun, verify
-from suite.criteria import Equal, Exceeds, Identity, Trend
-from suite.errors import UsageError
+from crosscheck.claims import Equal, Exceeds, Identity, Trend
+from crosscheck.cli import drift
+from crosscheck.errors import UsageError
+from crosscheck.report import comparison
+from crosscheck.running import rerun
 
 HALF = 0.1
 N = 25
@@ -39,13 +41,13 @@ def study(*checks: dict, **provenance: object) -> dict:
 
 
 def drifts(then: dict, now: dict) -> list[tuple[str, str]]:
-    lines = verify.compare({"s": study(then)}, {"s": study(now)})
+    lines = comparison.compare({"s": study(then)}, {"s": study(now)})
     return [(line.id, line.drift) for line in lines if line.drift]
 
 
 def test_the_same_verdicts_do_not_drift() -> None:
     reference = {"s": study(check(part()), check(part(None, "undecided"), id="other"))}
-    lines = verify.compare(reference, copy.deepcopy(reference))
+    lines = comparison.compare(reference, copy.deepcopy(reference))
     assert [line.id for line in lines] == ["s/gap", "s/other"]
     assert not any(line.drift for line in lines)
 
@@ -58,7 +60,7 @@ def test_an_estimate_may_move_by_the_joint_half_width_and_no_further(sign: int) 
 
 
 def test_the_distance_is_told_in_joint_standard_errors() -> None:
-    (line,) = verify.compare({"s": study(check(part(0.5)))}, {"s": study(check(part(0.6)))})
+    (line,) = comparison.compare({"s": study(check(part(0.5)))}, {"s": study(check(part(0.6)))})
     assert line.moved == pytest.approx(0.1 / (math.sqrt(2) * SD / math.sqrt(N)))
 
 
@@ -94,8 +96,8 @@ def test_numbers_in_which_nothing_is_random_are_equal_to_rounding(criterion: str
         then, now = (check(each, criterion=criterion) for each in pair)
         return drifts(then, now)
 
-    far = 8 / 1e3 if criterion == UNITS else 2 * verify.ROUNDING
-    assert moved(verify.ROUNDING / 2) == []
+    far = 8 / 1e3 if criterion == UNITS else 2 * comparison.ROUNDING
+    assert moved(comparison.ROUNDING / 2) == []
     assert moved(far) == [("s/gap", "beyond rounding")]
 
 
@@ -114,8 +116,8 @@ def test_every_criterion_has_its_margin_in_its_words() -> None:
         (Trend(1e-5), 1e-5),
     ):
         zero = {"estimate": 0.0}
-        scale = 1 if isinstance(criterion, Identity) else verify.ROUNDING
-        assert verify.rounding(zero, zero, str(criterion)) == pytest.approx(scale * margin)
+        scale = 1 if isinstance(criterion, Identity) else comparison.ROUNDING
+        assert comparison.rounding(zero, zero, str(criterion)) == pytest.approx(scale * margin)
 
 
 def test_a_number_that_is_none_any_more_drifts() -> None:
@@ -140,7 +142,7 @@ def test_an_absent_data_set_is_named_and_no_drift(label: str) -> None:
     one = check(part(setting="digits"), absent=("mnist",), verdict="holds")
     assert drifts(both, one) == []
     assert drifts(one, both) == []
-    assert verify.left_out({"s": study(both)}, {"s": study(one)}) == ["mnist"]
+    assert comparison.left_out({"s": study(both)}, {"s": study(one)}) == ["mnist"]
 
 
 def test_a_setting_that_vanished_without_its_data_set_being_absent_drifts() -> None:
@@ -156,7 +158,7 @@ def test_a_control_that_no_longer_fails_drifts_even_where_data_are_absent() -> N
 def test_checks_and_studies_on_one_side_only_drift() -> None:
     reference = {"a": study(check(part())), "b": study(check(part()))}
     now = {"a": study(check(part()), check(part(), id="extra")), "c": study(check(part()))}
-    lines = verify.compare(reference, now)
+    lines = comparison.compare(reference, now)
     assert [(line.id, line.drift) for line in lines if line.drift] == [
         ("a/extra", "new"),
         ("b/gap", "missing now"),
@@ -168,12 +170,12 @@ def test_changes_name_versions_and_circumstances_that_differ() -> None:
     reference = {"s": study(backend="tensorflow", device="A", data={"digits": "1.0.0/ab"})}
     now = {"s": study(backend="tensorflow", device="B", data={"digits": "1.0.0/cd"})}
     now["s"]["provenance"]["versions"] = {"keras": "3.16.0"}
-    assert verify.changes(reference, now) == [
+    assert comparison.changes(reference, now) == [
         "keras 3.15.0 → 3.16.0",
         "digits 1.0.0/ab → 1.0.0/cd",
         "device A → B",
     ]
-    assert verify.changes(reference, reference) == []
+    assert comparison.changes(reference, reference) == []
 
 
 # --- what is told -----------------------------------------------------------------------------------

@@ -22,11 +22,11 @@ from pathlib import Path
 
 import numpy as np
 
-from suite.claims import Check, Claim, Unit
-from suite.criteria import Equal
-from suite.lazy import figures, pd, rows
+from crosscheck.claims import Check, Claim, Unit
+from crosscheck.claims import Equal
+from crosscheck.lazy import figures, pd, rows
 
-HERE = Path(__file__).parents[1]
+HERE = Path(__file__).resolve().parents[1]
 CLAIM = Claim("{name} is zero", "The mean is zero.", "\\\\mu = 0", "nowhere")
 CHECKS = (Check("mean", "The mean is zero.", Equal(0.1), "0", "one is added", settings=("", "mnist")),)
 THEORIES = ()
@@ -86,7 +86,7 @@ class Project:
     ) -> subprocess.CompletedProcess:
         """Run the command line; it must leave with this exit code, and no traceback unless one is due."""
         ran = subprocess.run(
-            [sys.executable, "-m", "suite", *map(str, arguments)],
+            [sys.executable, "-m", "crosscheck", *map(str, arguments)],
             cwd=self.folder,
             env=self.environment() | environment,
             capture_output=True,
@@ -116,14 +116,21 @@ class Project:
 
 
 def lay_out(folder: Path) -> Project:
-    """The real register with other names in it, and the studies."""
-    package = folder / "studies"
-    package.mkdir(parents=True)
-    register = (ROOT / "studies" / "__init__.py").read_text()
+    """The real package, linked file by file, with other studies in it and their names in the register."""
+    real, shadow = ROOT / "suite" / "crosscheck", folder / "crosscheck"
+    (shadow / "claims").mkdir(parents=True)
+    for place, own in ((Path(), ("studies", "claims")), (Path("claims"), ("register.py",))):
+        for file in (real / place).iterdir():
+            if file.name not in own:
+                (shadow / place / file.name).symlink_to(file)
+    register = (real / "claims" / "register.py").read_text()
     before, _, rest = register.partition("NAMES = (")
     _, _, after = rest.partition(")\n")
-    (package / "__init__.py").write_text(f"{before}NAMES = {tuple(MOODS)!r}\n{after}")
+    (shadow / "claims" / "register.py").write_text(f"{before}NAMES = {tuple(MOODS)!r}\n{after}")
+    (folder / "studies").mkdir()
+    (shadow / "studies").symlink_to(folder / "studies")
+    (folder / "studies" / "__init__.py").touch()
     for name, mood in MOODS.items():
-        (package / f"{name}.py").write_text(STUDY.format(name=name, mood=mood or "pass"))
+        (folder / "studies" / f"{name}.py").write_text(STUDY.format(name=name, mood=mood or "pass"))
     (folder / "keras.py").touch()  # a worker imports it before it does anything, and the real one takes long
     return Project(folder)

@@ -1,0 +1,93 @@
+"""Faults in how a loss takes its labels and in what it does beside computing; each with its check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from keras import ops
+
+from benchmarks.audit_rates.draws import Draw, Made
+from benchmarks.audit_rates.faults import Fault
+from benchmarks.audit_rates.sound import Recipe, function, wrapped
+
+
+def labels(name: str, check: str, change: Callable[[Any], Any]) -> Fault:
+    """Labels that are changed on the way in."""
+
+    def fault(draw: Draw, of: Recipe) -> Made:
+        def loss(y_true: Any, y_pred: Any) -> Any:
+            z = ops.convert_to_tensor(y_pred)
+            return function(of)(change(ops.cast(y_true, z.dtype)), z)
+
+        return wrapped(of, "function").broken(name, check, lambda: loss)
+
+    return fault
+
+
+def behaving(name: str, check: str, make: Callable[[Draw, Any], Callable[[], Any]]) -> Fault:
+    """A class that does more than compute."""
+
+    def fault(draw: Draw, of: Recipe) -> Made:
+        sound = wrapped(of, "class that smooths")
+        return sound.broken(name, check, make(draw, sound.make))
+
+    return fault
+
+
+def stateful(draw: Draw, base: Any) -> Any:
+    step = draw.number(1e-3, 1)
+
+    class Loss(base):
+        calls = 0
+
+        def call(self, y_true: Any, y_pred: Any) -> Any:
+            self.calls += 1
+            return super().call(y_true, y_pred) + step * self.calls
+
+    return Loss
+
+
+def printing(draw: Draw, base: Any) -> Any:
+    class Loss(base):
+        def call(self, y_true: Any, y_pred: Any) -> Any:
+            print("loss of", y_pred.shape)
+            return super().call(y_true, y_pred)
+
+    return Loss
+
+
+def unweighted(draw: Draw, base: Any) -> Any:
+    class Loss(base):
+        def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+            return super().__call__(y_true, y_pred)
+
+    return Loss
+
+
+def smoothing_other(draw: Draw, base: Any) -> Any:
+    share = draw.number(0.05, 0.2)
+
+    class Loss(base):
+        def smooth(self, y: Any, k: int) -> Any:
+            return y * (1 - self.label_smoothing) + share * self.label_smoothing
+
+    return Loss
+
+
+def smoothing_any(draw: Draw, base: Any) -> Any:
+    class Loss(base):
+        def __init__(self, label_smoothing=0.0, **arguments):
+            super().__init__(**arguments)
+            self.label_smoothing = label_smoothing
+
+    return Loss
+
+
+def forgetful(draw: Draw, base: Any) -> Any:
+    class Loss(base):
+        def get_config(self) -> dict[str, Any]:
+            left = {"label_smoothing"}
+            return {key: value for key, value in super().get_config().items() if key not in left}
+
+    return Loss

@@ -1,6 +1,0 @@
-"""Crosscheck: which textbook claims about cross-entropy hold in real Keras, where, and how sure are we?
-
-Importing `suite` imports neither Keras nor TensorFlow: `suite.lazy` hands them out on first use.
-"""
-
-__version__ = "0.1.0"

@@ -1,5 +1,0 @@
-"""`python -m suite` is `crosscheck`."""
-
-from suite.cli import main
-
-main()

@@ -1,9 +1,0 @@
-"""Points 1 to 8, 13 and 14: is the loss what theory says, at every logit and in every way it is run?"""
-
-from __future__ import annotations
-
-from suite.audit.contract import Check
-from suite.audit.theory import accuracy, agreement, curvature, derivative, half, proper, symmetry
-
-MODULES = (accuracy, derivative, symmetry, proper, curvature, agreement, half)
-CHECKS: tuple[Check, ...] = tuple(check for module in MODULES for check in module.CHECKS)

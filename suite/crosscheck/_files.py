@@ -1,0 +1,60 @@
+"""Files that are either whole or not there: written beside their place, then moved into it."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+from crosscheck.errors import UsageError
+
+REMEDIES = {
+    errno.EACCES: "no permission to write there; choose another folder or change its permissions",
+    errno.EPERM: "no permission to write there; choose another folder or change its permissions",
+    errno.EROFS: "the file system is read-only; choose another folder",
+    errno.ENOSPC: "the disk is full; free some space and run again, nothing is lost",
+    errno.EDQUOT: "the disk quota is used up; free some space and run again, nothing is lost",
+    errno.ENOTDIR: "a part of the path is a file, not a folder; move it away or choose another folder",
+    errno.EEXIST: "a part of the path is a file, not a folder; move it away or choose another folder",
+    errno.EISDIR: "there is a folder of that name; move it away",
+}
+
+
+def write_atomically(path: Path, content: bytes | str) -> None:
+    """Write a file so that a reader, or a run killed at any moment, sees the old or the new one.
+
+    Text is written as UTF-8 with its line ends as they are.
+
+    Raises:
+        UsageError: where the file cannot be written; the old one is then untouched.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        flush(aside, data)
+        aside.replace(path)
+    except OSError as error:
+        raise UsageError(f"Cannot write {path}: {remedy(error)}.") from error
+    finally:
+        discard(aside)
+
+
+def flush(path: Path, data: bytes) -> None:
+    """Write and wait until the bytes are on the disk: a rename alone may survive a crash without them."""
+    with path.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def discard(path: Path) -> None:
+    """Remove a file that may not be there, or cannot be: a folder that refused it also refuses this."""
+    try:
+        path.unlink()
+    except OSError:
+        return
+
+
+def remedy(error: OSError) -> str:
+    return REMEDIES.get(error.errno or 0, error.strerror or str(error))

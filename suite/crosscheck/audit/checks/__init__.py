@@ -1,0 +1,1 @@
+"""The questions that the audit puts to a loss: against theory, and as people use it."""

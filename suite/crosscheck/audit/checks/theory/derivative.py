@@ -1,0 +1,126 @@
+"""Point 5: the gradient is the derivative of the value, whatever labels come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from crosscheck.audit import points
+from crosscheck.audit.contract import Check, Finding, Subject, failed, not_applicable, passed
+from crosscheck.audit.judging import typed
+from crosscheck.audit.probe import Probe, hot, probe_of
+
+STEPS = {"float64": 1e-2, "float32": 6.25e-2}  # values' rounding over the step stays below the tolerance
+TOLERANCE = 1e-3
+BREAK = 0.1  # between neighbouring slopes at a kink; elsewhere they change evenly
+WEIGHTS = ((-2, 1 / 12), (-1, -8 / 12), (1, 8 / 12), (2, -1 / 12))
+Numbers = Callable[[np.ndarray], np.ndarray]
+
+
+class Differences(NamedTuple):
+    """∂/∂z_k of a function [N, K] → [N, …], k first, [K, N, …].
+
+    Attributes:
+        central: of fourth order.
+        low, high: the least and the largest slope between neighbouring points.
+        kinked: whether one of those slopes breaks away from the next as no smooth function's does.
+    """
+
+    central: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    kinked: np.ndarray
+
+
+def differences(function: Numbers, z: np.ndarray, step: float) -> Differences:
+    eye = np.eye(z.shape[-1])
+    moved = {m: [z + m * step * unit for unit in eye] for m in (-2, -1, 1, 2)}
+    asked = np.concatenate([z, *(rows for each in moved.values() for rows in each)])
+    found = np.split(function(asked), len(asked) // len(z))
+    here, at = found[0], {}
+    for i, m in enumerate(moved):
+        at[m] = np.stack(found[1 + i * len(eye) : 1 + (i + 1) * len(eye)])
+    central = np.sum([weight * at[m] for m, weight in WEIGHTS], axis=0) / step
+    slopes = np.diff(np.stack([at[-2], at[-1], here + 0 * at[1], at[1], at[2]]), axis=0) / step
+    breaks = np.abs(np.diff(slopes, axis=0))
+    kinked = (breaks.max(0) > BREAK) & (breaks.min(0) < breaks.max(0) / 4)
+    return Differences(central, slopes.min(0), slopes.max(0), kinked)
+
+
+def label_sets(subject: Subject) -> dict[str, np.ndarray]:
+    """Each kind of label that people pass, asked apart: they change how Keras reads their neighbours."""
+    hard = hot(subject.kind)
+    if subject.kind == "sparse":
+        return {"hard": hard}
+    soft = np.array(points.SOFT[hard.shape[-1]])
+    return {"hard": hard, "soft": soft}
+
+
+def is_derivative(subject: Subject) -> Finding:
+    """The gradient against finite differences of the value, at generic logits and at ties."""
+    return differenced("derivative", subject, label_sets(subject))
+
+
+def unnormalised(subject: Subject) -> Finding:
+    """The same for rows of labels that sum to ½ and to 2, as example weights folded into labels do."""
+    if subject.kind != "categorical":
+        return not_applicable("unnormalised", f"labels of a {subject.kind} loss have no sum")
+    hard, soft = hot(subject.kind), np.array(points.SOFT[3])
+    return differenced("unnormalised", subject, {"unnormalised": np.concatenate([0.5 * hard, 2 * soft])})
+
+
+def differenced(check: str, subject: Subject, sets: dict[str, np.ndarray]) -> Finding:
+    probe, errors = probe_of(subject), [0.0]
+    step = STEPS[probe.precise]
+    for name, labels in sets.items():
+        places = np.concatenate([points.generic(subject.kind), points.ties(subject.kind)])
+        z, y = points.paired(places, labels)
+        for head in probe.heads:
+            told = probe(z, y, probe.precise, head)
+            tiled = partial(tiled_values, probe, y, head)
+            central, low, high, kinked = (each.T for each in differences(tiled, z, step))
+            off = excess(told.gradient, Differences(central, low, high, kinked))
+            errors.append(float(np.nanmax(off)))
+            if not (off <= TOLERANCE).all():
+                row, logit = map(int, np.argwhere(~(off <= TOLERANCE))[0])
+                return failed(
+                    check,
+                    typed(subject, z[row], y[row], head, probe.precise),
+                    measured=float(told.gradient[row, logit]),
+                    expected=float(central[row, logit]),
+                    threshold=TOLERANCE,
+                    note=f"gradient by logit {logit}, {name} labels, against differences of the value",
+                    cause=strange(told.gradient[row, logit], central[row, logit]),
+                    remedy="Give no gradient of your own, or that of the very value that is returned.",
+                )
+    said = f"{', '.join(sets)} labels and ties, differences in {probe.precise}"
+    return passed(check, said, measured=max(errors), threshold=TOLERANCE)
+
+
+def tiled_values(probe: Probe, y: np.ndarray, head: str, rows: np.ndarray) -> np.ndarray:
+    """Values at rows of logits, for which the labels are repeated."""
+    return probe(rows, np.tile(y, (len(rows) // len(y), 1)), probe.precise, head).value
+
+
+def excess(slope: np.ndarray, found: Differences) -> np.ndarray:
+    """By how much the gradient misses; by a kink every number between the slopes beside it will do."""
+    outside = np.maximum(np.maximum(found.low - slope, slope - found.high), 0)
+    off = np.where(found.kinked, outside, np.abs(slope - found.central))
+    return off / np.maximum(1, np.abs(found.central))
+
+
+def strange(measured: float, expected: float) -> str:
+    if measured == 0:
+        return "the gradient is exactly zero although the value changes: a stopped or rounded quantity"
+    if np.isclose(measured, -expected, rtol=1e-2):
+        return "the gradient's sign is the wrong way round"
+    return "a custom gradient, or a gradient stopped on part of the formula"
+
+
+CHECKS = (
+    Check("derivative", "The gradient is the derivative of the value.", is_derivative),
+    Check("unnormalised", "So it is for rows of labels that do not sum to 1.", unnormalised, "misuse"),
+)

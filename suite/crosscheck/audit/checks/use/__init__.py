@@ -1,0 +1,12 @@
+"""The audit's checks of use: examples, shapes, labels, misuse, smoothing, saving, behaviour and cost."""
+
+from __future__ import annotations
+
+from crosscheck.audit.checks.use import behaviour, cost, examples, labels, misuse, saving, shapes, smoothing
+from crosscheck.audit.checks.use.cost import nearest
+from crosscheck.audit.contract import Check
+
+MODULES = (examples, shapes, labels, misuse, smoothing, saving, behaviour, cost)
+CHECKS: tuple[Check, ...] = tuple(check for module in MODULES for check in module.CHECKS)
+
+__all__ = ["CHECKS", "nearest"]

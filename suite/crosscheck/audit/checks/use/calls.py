@@ -1,0 +1,117 @@
+"""Calls of the loss at hand: one value an example, one for all, or what it raised instead."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from crosscheck.audit.checks.use.inputs import Batch
+from crosscheck.audit.contract import Subject
+from crosscheck.autodiff import numbers
+
+CLOSE = 1e-5  # relative and absolute: two ways to the same float32 number
+
+
+class Wrapped(keras.losses.Loss):
+    """A function as `model.compile` takes it: a Keras loss that calls it."""
+
+    def __init__(self, function: Callable[[Any, Any], Any], **arguments: Any):
+        super().__init__(**arguments)
+        self.function = function
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        return self.function(y_true, y_pred)
+
+
+def whole(subject: Subject, reduction: str | None = "sum_over_batch_size", **arguments: Any) -> Any:
+    """The loss with this reduction, to be called with labels, predictions and weights.
+
+    A constructor that knows no `reduction` is not asked for one: the attribute is set. What is checked here
+    is no question of precision: a loss of half precision is made in float32 unless `arguments` say otherwise.
+    """
+    if subject.is_class and subject.config.get("dtype") in ("bfloat16", "float16"):
+        arguments = {"dtype": "float32", **arguments}
+    if not subject.is_class:
+        return Wrapped(subject.make(**arguments), reduction=reduction)
+    if "reduction" in parameters(subject):
+        return subject.make(reduction=reduction, **arguments)
+    loss: Any = subject.make(**arguments)
+    loss.reduction = reduction
+    return loss
+
+
+def each(subject: Subject, given: Batch, **arguments: Any) -> np.ndarray:
+    """A value per example, as the loss gives them: in whatever shape, float64."""
+    if subject.is_class:
+        return told(whole(subject, reduction=None, **arguments)(given.y, given.x))
+    return told(subject.make(**arguments)(*tensors(given)))
+
+
+def total(
+    subject: Subject, given: Batch, weights: Any = None, reduction: str = "sum_over_batch_size"
+) -> float:
+    return float(told(whole(subject, reduction)(given.y, given.x, sample_weight=weights)))
+
+
+def tensors(given: Batch) -> tuple[Any, Any]:
+    """Labels and predictions as tensors, in the dtypes they have."""
+    y, x = (keras.ops.convert_to_tensor(part, dtype=part.dtype.name) for part in (given.y, given.x))
+    return y, x
+
+
+def told(value: Any) -> np.ndarray:
+    return numbers(keras.ops.convert_to_tensor(value)).astype("float64")
+
+
+def outcome(ask: Callable[..., Any], *given: Any, **arguments: Any) -> np.ndarray | str:
+    """What the call gives as an array, or the first line of what it raises."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return np.asarray(ask(*given, **arguments), "float64")
+    except Exception as error:
+        return refusal(error)
+
+
+def refusal(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {re.sub(r'{{.*?}} *', '', lines[0])[:200]}"  # TensorFlow names nodes so
+
+
+def signals(value: np.ndarray | str) -> bool:
+    """Whether the caller is told: an error, or NaN or infinity in the value."""
+    return isinstance(value, str) or not np.isfinite(value).all()
+
+
+def parameters(subject: Subject) -> dict[str, inspect.Parameter]:
+    """What the constructor, or the function, can be called with by name, apart from labels and predictions.
+
+    What was made is asked, not `make`, which may hide it.
+    """
+    made: Any = subject.make()
+    found = inspect.signature(type(made) if subject.is_class else made).parameters
+    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return {
+        name: each
+        for name, each in found.items()
+        if name not in ("y_true", "y_pred") and each.kind not in variadic
+    }
+
+
+def near(a: Any, b: Any, within: float = CLOSE) -> bool:
+    a, b = np.asarray(a, "float64"), np.asarray(b, "float64")
+    return a.shape == b.shape and bool(np.allclose(a, b, rtol=within, atol=within, equal_nan=True))
+
+
+def shown(value: Any) -> float | str:
+    """A number, or a few of them, as a finding holds them."""
+    if isinstance(value, str):
+        return value
+    array = np.asarray(value, "float64")
+    return float(array) if array.ndim == 0 else str(np.round(array, 6).tolist())

@@ -1,0 +1,178 @@
+"""Temperature scaling: one number, fitted on held-out logits, that makes confidence honest and moves no
+decision.
+
+calibrated = calibrate(model, x_held_out, y_held_out)  # a Keras model of scaled logits
+
+temperatures = fit_temperature(replicas.predict(x_held_out), y_held_out)  # [R]
+calibrated = with_temperature(replicas.member(7), temperatures[7])
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from scipy import optimize, special
+
+from crosscheck import losses
+from crosscheck.metrics.base import beside, frequencies
+
+REMEDY = (
+    "Temperature scaling wants logits: build the model without an activation in its head and train it with "
+    "`from_logits=True`. Of one that is trained, set the last layer's `activation` to "
+    "`keras.activations.linear`. Of bare probabilities pass ln p, or ln(p / (1 − p)) of a single output."
+)
+
+
+def fit_temperature(logits: Any, labels: Any) -> Any:
+    """The T > 0 at which softmax(z/T), or σ(z/T), gives the labels the greatest likelihood.
+
+    The negative log-likelihood is convex in β = 1/T. Its slope Σ_n (E_β[z] − z_y), with E_β the mean over
+    classes under softmax(βz), is found zero by Brent's method, in float64.
+
+    Args:
+        logits: [N, K], [N, 1] where binary, or [R, N, …] with one model each, as `Replicates.predict` gives
+            them; of examples that the model was not trained on.
+        labels: integers [N] or [N, 1]; one-hot or soft [N, K]; or [R, N, …] with each replicate's own. Where
+            R = N, labels of that shape count as shared unless they have three axes.
+
+    Returns:
+        T, or one of each replicate, [R].
+
+    Raises:
+        ValueError: if logits are not finite, are probabilities or all alike; if labels do not fit or hold one
+            class only; and where no T > 0 is best: with every example right T → 0 is better and better, with
+            logits that point away from the labels T → ∞ is. Names the replicate.
+
+    Source: Guo et al. 2017, section 4.2.
+
+    >>> z = np.array([[4.0, 0.0]] * 4)  # 98 % sure
+    >>> round(float(fit_temperature(z, [0, 0, 0, 1])), 4), round(4 / math.log(3), 4)  # 75 % right
+    (3.641, 3.641)
+    """
+    z = np.asarray(logits, "float64")
+    if z.ndim == 2:
+        return temperature_of(z, frequencies_of(labels, z))
+    if z.ndim != 3:
+        raise ValueError(f"`logits` must be [N, K] or [R, N, K], not {list(z.shape)}.")
+    y = beside(np.asarray(labels), *z.shape[:2])
+    found = []
+    for r in range(len(z)):
+        try:
+            found.append(temperature_of(z[r], frequencies_of(y[r], z[r])))
+        except ValueError as error:
+            raise ValueError(f"Replicate {r}: {error}") from None
+    return np.array(found)
+
+
+def frequencies_of(labels: Any, z: np.ndarray) -> np.ndarray:
+    """Labels as frequencies of K ≥ 2 classes, [N, K].
+
+    Raises:
+        ValueError: where a label is no class, or all are one.
+    """
+    y = ops.convert_to_numpy(frequencies(np.asarray(labels), np.zeros(z.shape, "float32"))).astype("float64")
+    if np.isnan(y).any():
+        raise ValueError(f"`labels` must be classes of the {y.shape[-1]}, or frequencies of them.")
+    if (y.mean(0) == 1).any():
+        raise ValueError(f"`labels` hold one class only, {int(y.mean(0).argmax())}: they tell of no other.")
+    return y
+
+
+def temperature_of(z: np.ndarray, y: np.ndarray) -> float:
+    """T of one model's logits [N, K] or [N, 1] and frequencies [N, K]; errors as of `fit_temperature`."""
+    check_logits(z)
+    z = np.concatenate([np.zeros_like(z), z], -1) if z.shape[-1] == 1 else z
+    z = z - z.max(-1, keepdims=True)
+    scale = np.abs(z).max()
+    if scale == 0:
+        raise ValueError("`logits` of every example are all alike: there is nothing to scale.")
+    u, target = z / scale, (y * z).sum() / scale
+
+    def slope(beta: float) -> float:
+        return float((special.softmax(beta * u, axis=-1) * u).sum() - target)
+
+    if target == 0:
+        raise ValueError(
+            "Every example is right, and T → 0 is better and better: hold out more, or harder ones."
+        )
+    if slope(0.0) >= 0:
+        raise ValueError("`logits` point away from the labels: no T > 0 is better than T → ∞, chance.")
+    upper = 1.0
+    while slope(upper) <= 0:
+        upper *= 2
+    return float(scale / optimize.brentq(slope, 0.0, upper, xtol=1e-15, rtol=1e-14))
+
+
+def check_logits(z: np.ndarray) -> None:
+    if not np.isfinite(z).all():
+        raise ValueError(f"`logits` must be finite; {int((~np.isfinite(z)).sum())} of them are not.")
+    inside = (z >= 0).all() and (z <= 1).all()
+    if inside and (z.shape[-1] == 1 or np.allclose(z.sum(-1), 1, atol=0.01)):
+        raise ValueError(f"`logits` look like probabilities: all lie in [0, 1]. {REMEDY}")
+
+
+@keras.saving.register_keras_serializable(package="crosscheck")
+class Temperature(keras.layers.Layer):
+    """z / T. Half-precision logits become float32, lest rounding makes ties of what was decided.
+
+    Args:
+        temperature: T > 0.
+        kwargs: of `keras.layers.Layer`.
+
+    Raises:
+        ValueError: for a T that is no positive number.
+    """
+
+    def __init__(self, temperature: float = 1.0, **kwargs: Any):
+        super().__init__(autocast=False, **kwargs)
+        if not 0 < temperature < float("inf"):
+            raise ValueError(f"`temperature` must be a positive number, not {temperature}.")
+        self.temperature = float(temperature)
+
+    def call(self, logits: Any) -> Any:
+        return losses.computed(logits) / self.temperature
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "temperature": self.temperature}
+
+
+def with_temperature(model: keras.Model, temperature: float) -> keras.Model:
+    """A model that gives the model's logits divided by T; they share their weights. It is not compiled.
+
+    Raises:
+        ValueError: if the model has several outputs or ends in probabilities; says what to do.
+    """
+    outputs = getattr(model, "outputs", None)
+    if outputs is None:  # a subclassed model has no graph to go on from
+        return keras.Sequential([model, Temperature(temperature)])
+    if len(outputs) != 1:
+        raise ValueError(f"The model has {len(outputs)} outputs; each wants a temperature of its own.")
+    last = last_layer(model)
+    if gives_probabilities(last):
+        raise ValueError(f'The model ends in probabilities, in layer "{last.name}". {REMEDY}')
+    inputs = model.inputs[0] if len(model.inputs) == 1 else model.input  # in the structure it is called with
+    return keras.Model(inputs, Temperature(temperature)(outputs[0]))
+
+
+def last_layer(model: keras.Model) -> keras.Layer:
+    """The layer that makes the model's output, also where it is itself a model."""
+    last = model.outputs[0]._keras_history.operation
+    return last_layer(last) if getattr(last, "outputs", None) and isinstance(last, keras.Model) else last
+
+
+def gives_probabilities(layer: keras.Layer) -> bool:
+    known = (keras.activations.sigmoid, keras.activations.softmax)
+    return isinstance(layer, keras.layers.Softmax) or getattr(layer, "activation", None) in known
+
+
+def calibrate(model: keras.Model, x: Any, y: Any, batch_size: int = 1024) -> keras.Model:
+    """The model with the temperature that suits held-out examples best; see `fit_temperature` for labels.
+
+    Raises:
+        ValueError: as of `fit_temperature` and `with_temperature`.
+    """
+    logits = with_temperature(model, 1.0).predict(x, batch_size, verbose=0)  # refuses what gives none
+    return with_temperature(model, fit_temperature(logits, y))

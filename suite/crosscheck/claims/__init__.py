@@ -1,0 +1,37 @@
+"""The contract between a study and everything else: claims, checks and their criteria, units, rows."""
+
+from crosscheck.claims.claim import (
+    BACKEND_NAMES,
+    BACKENDS,
+    SCALES,
+    Advice,
+    Check,
+    Claim,
+    Published,
+    PublishedNumber,
+    Study,
+    Theory,
+    Unit,
+    units_by_set,
+)
+from crosscheck.claims.criteria import Criterion, Equal, Exceeds, Identity, Trend
+
+__all__ = [
+    "BACKENDS",
+    "BACKEND_NAMES",
+    "SCALES",
+    "Advice",
+    "Check",
+    "Claim",
+    "Criterion",
+    "Equal",
+    "Exceeds",
+    "Identity",
+    "Published",
+    "PublishedNumber",
+    "Study",
+    "Theory",
+    "Trend",
+    "Unit",
+    "units_by_set",
+]

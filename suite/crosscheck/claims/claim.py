@@ -1,0 +1,180 @@
+"""The contract between a study and everything else: claims, checks, theories, units of work, rows.
+
+Nothing here computes. A study (`studies/<name>.py`) declares these and offers three plain functions;
+`Study` says which. The register is `studies.NAMES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from crosscheck.claims.criteria import Criterion
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+SCALES = ("smoke", "standard", "full")
+BACKENDS = ("tensorflow", "jax", "torch")
+BACKEND_NAMES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What a practitioner wants to know of a claim: the question, the answer, and code to type for it."""
+
+    question: str
+    answer: str
+    code: str
+
+
+@dataclass(frozen=True)
+class PublishedNumber:
+    """A number that others have published, and the id of the check that holds ours against it."""
+
+    of: str
+    value: float
+    check: str
+
+
+@dataclass(frozen=True)
+class Published:
+    """Numbers of others, beside which the report sets ours.
+
+    Attributes:
+        what: the quantity, with its conventions; `by`: whose, on what.
+        differences: by what differs between the protocols: theirs, ours.
+    """
+
+    what: str
+    by: str
+    numbers: tuple[PublishedNumber, ...]
+    differences: dict[str, tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What the chapter asserts.
+
+    Attributes:
+        title: the claim in a few words.
+        statement: the chapter's assertion, in our words.
+        formula: the same in LaTeX, without delimiters.
+        source: section of the chapter and problem numbers.
+        correct: what a correct sentence would be; empty where the chapter's stands.
+        advice: for practitioners; the report puts it, with the study's table, before the claims.
+        published: numbers of others that its checks hold ours against.
+    """
+
+    title: str
+    statement: str
+    formula: str
+    source: str
+    correct: str = ""
+    advice: Advice | None = None
+    published: Published | None = None
+
+
+@dataclass(frozen=True)
+class Check:
+    """One falsifiable statement of a claim, with its criterion and its control, fixed before any run.
+
+    Attributes:
+        id: name within the study; the full id is `<study>/<id>`.
+        statement: what is asserted.
+        criterion: how the rows decide it (`crosscheck.claims.criteria`).
+        theory: the value or law that it is held against, in LaTeX.
+        control: the one factor that is changed so that the same criterion must come out as `fails`.
+        settings: the points at which it is judged, each on an interval of its own; it holds when it
+            holds at every one. A setting that is the name of a data set or backend is left out where that
+            is absent.
+        scope: the check narrows the claim (`scoped`) where it fails, and does not sink it.
+        exact: nothing in it is random: judged without an interval, takes no share of the error rate.
+        scales: those at which it is run. At others it is undecided, says so, and the study's verdict does
+            without it; its share of the error rate stays reserved.
+    """
+
+    id: str
+    statement: str
+    criterion: Criterion
+    theory: str
+    control: str
+    settings: tuple[str, ...] = ("",)
+    scope: bool = False
+    exact: bool = False
+    scales: tuple[str, ...] = SCALES
+
+    @property
+    def kind(self) -> str:
+        return "scope" if self.scope else self.criterion.kind
+
+    @property
+    def intervals(self) -> int:
+        """How many intervals the check draws on the suite's error rate: one a setting, claim and control."""
+        return 0 if self.exact else 2 * len(self.settings)
+
+
+@dataclass(frozen=True)
+class Theory:
+    """A closed form and an independent evaluation of it, compared by the contract test at `points`."""
+
+    name: str
+    closed_form: Callable[..., float]
+    brute_force: Callable[..., float]
+    points: Sequence[tuple[Any, ...]]
+    tolerance: float = 1e-9
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A unit of work: `getattr(study, measure)(seeds=seeds, **setting)` returns its rows.
+
+    `setting` must be JSON (it is hashed). `data` names the data sets that the unit reads. A `pinned` unit
+    belongs to its backend, whichever one the user asks for. `cost` is a rough time in seconds; it only
+    shapes the progress bar and the order of work.
+    """
+
+    study: str
+    measure: str
+    setting: dict[str, Any] = field(default_factory=dict)
+    seeds: tuple[int, ...] = ()
+    data: tuple[str, ...] = ()
+    backend: str = "tensorflow"
+    pinned: bool = False
+    cost: float = 1.0
+
+    def __str__(self) -> str:
+        told = " ".join(f"{key}={value}" for key, value in self.setting.items())
+        seeds = f" seeds {self.seeds[0]}–{self.seeds[-1]}" if self.seeds else ""
+        return f"{self.study}/{self.measure} {told}{seeds}".strip()
+
+
+def units_by_set(
+    study: str,
+    measure: str,
+    sets: Sequence[str],
+    seeds: Callable[[str], tuple[int, ...]],
+    cost: float,
+    **setting: Any,
+) -> list[Unit]:
+    """One unit for each data set: the measuring function is told its `name`, and takes the set's seeds."""
+    return [Unit(study, measure, {"name": name, **setting}, seeds(name), (name,), cost=cost) for name in sets]
+
+
+class Study(Protocol):
+    """What a module in `studies/` offers. Measuring functions are named by its units."""
+
+    CLAIM: Claim
+    CHECKS: tuple[Check, ...]
+    THEORIES: tuple[Theory, ...]
+
+    def units(self, scale: str) -> list[Unit]:
+        """The work to do at a scale."""
+
+    def table(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """The table a lecturer would paste, from saved rows alone."""
+
+    def figure(self, rows: pd.DataFrame) -> Figure:
+        """The claim at a glance, from saved rows alone."""

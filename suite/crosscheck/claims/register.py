@@ -1,0 +1,42 @@
+"""The register of studies: one line each, and nothing else knows their names."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from typing import TYPE_CHECKING, cast
+
+from crosscheck.errors import UsageError
+
+if TYPE_CHECKING:
+    from crosscheck.claims import Study
+
+NAMES = (
+    "surprise",
+    "execution_paths",
+    "saturation",
+    "label_smoothing",
+    "weight_decay",
+    "softmax_competition",
+    "curvature",
+    "surrogate",
+    "mutual_information",
+    "brier_vs_kl",
+    "gaussian_prior",
+    "laplace_prior",
+    "ood_overconfidence",
+    "ood_energy",
+)
+
+
+def load(name: str) -> Study:
+    """The study of this name.
+
+    Raises:
+        UsageError: for a name that is not in the register.
+    """
+    if name not in NAMES:
+        near = difflib.get_close_matches(name, NAMES, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise UsageError(f"There is no study {name!r}.{hint} Studies: {', '.join(NAMES)}.")
+    return cast("Study", importlib.import_module(f"crosscheck.studies.{name}"))

@@ -1,0 +1,1 @@
+"""Builders for TensorFlow Datasets of the sets that its catalogue lacks."""

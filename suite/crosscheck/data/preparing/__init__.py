@@ -1,0 +1,1 @@
+"""How a set that TensorFlow Datasets has prepared is read, packed and kept."""

@@ -1,0 +1,73 @@
+"""`crosscheck doctor`: from a saved model to what the doctor says of it."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import keras
+
+import crosscheck.losses  # noqa: F401 - registers them, for models that use them
+from crosscheck.doctor.examination import examine
+from crosscheck.errors import UsageError
+
+
+def see(file: Path, loss: str | None, modules: Iterable[str], as_json: bool) -> tuple[str, bool]:
+    """What is to be printed, and whether all outputs are sound.
+
+    Raises:
+        UsageError: where the model or its loss cannot be had, or the doctor cannot examine it.
+    """
+    model = loaded(file, modules)
+    try:
+        found = examine(model, named(loss) if loss else None)
+    except UsageError as error:
+        raise UsageError(f"{file}: {error}") from error
+    told = [{"model": str(file), **each.to_dict()} for each in found]
+    text = json.dumps(told, indent=2, ensure_ascii=False) if as_json else "\n".join(map(str, found))
+    return text, all(each.sound for each in found)
+
+
+def loaded(file: Path, modules: Iterable[str]) -> Any:
+    """The model in a .keras file; nothing in it is run that Keras' safe mode does not allow.
+
+    Raises:
+        UsageError: no such file, not a model, or one that needs what has not been imported.
+    """
+    if file.suffix != ".keras":
+        raise UsageError(f"{file} is not a .keras file. Save the model with `model.save('name.keras')`.")
+    if not file.is_file():
+        raise UsageError(f"There is no file {file}.")
+    sys.path.insert(0, str(Path.cwd()))
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except Exception as error:
+            raise UsageError(f"--import {module}: {error}.") from error
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an optimiser that never ran has no state to load: no matter
+            return keras.saving.load_model(file)
+    except Exception as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UsageError(
+            f"{file} cannot be loaded: {first} If it uses classes of your own, register them with "
+            "`keras.saving.register_keras_serializable` and name their module with --import."
+        ) from error
+
+
+def named(loss: str) -> Any:
+    """A loss of Keras by name.
+
+    Raises:
+        UsageError: for a name that Keras does not know.
+    """
+    try:
+        return keras.losses.get(loss)
+    except ValueError as error:
+        raise UsageError(f"Keras has no loss {loss!r}; binary_crossentropy is one.") from error

@@ -1,0 +1,168 @@
+"""What the doctor found, and how it is told."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from crosscheck.paths import breaking_point, lost, symptom
+
+BENIGN = 2.0  # up to this |z| every path keeps its gradient: how it is scaled is read off there
+EVEN = 0.05  # relative spread that a common factor may have at benign logits
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One step on one wrong or undecided example: a logit, its label, and what came of it.
+
+    `gradient` is dL/dz as the step shows it; `expected` is p − y, or NaN where the loss' theory is not known.
+    """
+
+    z: float
+    label: int
+    loss: float
+    gradient: float
+    expected: float
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Whether the gradients of confident errors survive on one output of a model.
+
+    Attributes:
+        output: its name; `loss`, `head`, `policy`, `backend`: what stands there.
+        known: whether the loss is a cross-entropy, so that p − y is what the gradient should be.
+        rivals: logits, all 0, that the first one competes with; 1 for a sigmoid.
+        scale: what all gradients are multiplied by (a mean over outputs, a loss weight).
+        readings: the steps that were taken.
+        limit: |z| from which the gradient is lost; infinite where it never is.
+        symptom, cause, remedy: in a line each; empty where the gradient survives.
+    """
+
+    output: str
+    loss: str
+    head: str
+    policy: str
+    backend: str
+    known: bool
+    rivals: int
+    scale: float
+    readings: tuple[Reading, ...]
+    limit: float
+    symptom: str = ""
+    cause: str = ""
+    remedy: str = ""
+
+    @property
+    def sound(self) -> bool:
+        """Whether the gradient survives at every logit tried; a loss without theory is not judged."""
+        return math.isinf(self.limit) or not self.known
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: what is not a finite number becomes null."""
+        return {**finite(asdict(self)), "sound": self.sound}
+
+    def __str__(self) -> str:
+        return "\n".join(
+            filter(None, [self.title, f"  {self.verdict}", *self.shown, *self.advice, self.note])
+        )
+
+    @property
+    def title(self) -> str:
+        return f"{self.output}: {self.loss} on {self.head}, {self.policy}, {self.backend}"
+
+    @property
+    def verdict(self) -> str:
+        top = max(abs(reading.z) for reading in self.readings)
+        if math.isinf(self.limit):
+            return f"✓ Gradients of confident errors survive up to |z| = {top:g}."
+        if not self.known:
+            return f"• The gradient of a confident error fades from |z| = {self.limit:g} on: {self.symptom}."
+        if self.limit == 0:
+            return f"✗ The gradient is wrong everywhere: {self.symptom}."
+        p = 1 / (1 + self.rivals * math.exp(min(self.limit, 700)))
+        where = f"from |z| = {self.limit:g} on (p = {p:.1g})"
+        return f"✗ The gradient of a confident error is lost {where}: {self.symptom}."
+
+    @property
+    def shown(self) -> list[str]:
+        """A few readings: before, at and beyond the limit; nothing where all is well."""
+        if math.isinf(self.limit):
+            return []
+        one_side = [reading for reading in self.readings if reading.label == self.readings[-1].label]
+        at = next((i for i, r in enumerate(one_side) if abs(r.z) >= self.limit), 0)
+        some = [one_side[i] for i in sorted({max(at - 1, 0), at, len(one_side) - 1})]
+        lines = [
+            f"{r.z:8g}  {r.label:5d}  {r.loss:9.4g}  {r.gradient:10.3g}  {r.expected:10.3g}" for r in some
+        ]
+        return [f"{'':4}{'logit':>8}  label  {'loss':>9}  {'gradient':>10}  {'expected':>10}"] + [
+            f"{'':4}{line}" for line in lines
+        ]
+
+    @property
+    def advice(self) -> list[str]:
+        told = {"why": self.cause, "fix": self.remedy}
+        return [f"  {word}: {text}." for word, text in told.items() if text and not self.sound]
+
+    @property
+    def note(self) -> str:
+        if not self.known:
+            return "  The loss is not a cross-entropy known here: that its gradient fades may be its nature."
+        return f"  All gradients are multiplied by {self.scale:.3g}." if abs(self.scale - 1) > EVEN else ""
+
+
+def finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return value if not isinstance(value, float) or math.isfinite(value) else None
+
+
+def judged(readings: Sequence[Reading], known: bool) -> dict[str, Any]:
+    """Scale, limit and symptom from the readings.
+
+    Of a loss that is known the gradient must be p − y, times one factor for all; of any other it must stay a
+    number, and not fall below a millionth of what it is at benign logits.
+    """
+    z, gradient, expected = (
+        np.array([getattr(each, name) for each in readings]) for name in ("z", "gradient", "expected")
+    )
+    benign = np.abs(z) <= BENIGN
+    if not known:
+        size = np.abs(gradient) / np.max(np.abs(gradient[benign]), initial=1e-300)
+        faded = np.where(np.isfinite(gradient), np.minimum(size / 1e-6, 1), np.nan)
+        return {
+            "scale": 1.0,
+            "limit": breaking_point(z, faded, np.ones_like(z)),
+            "symptom": symptom_of(faded),
+        }
+    with np.errstate(all="ignore"):
+        ratio = gradient[benign] / expected[benign]
+    scale = float(np.median(ratio))
+    if not np.isfinite(scale) or scale == 0 or np.ptp(ratio) > EVEN * abs(scale):
+        return {"scale": 1.0, "limit": 0.0, "symptom": uneven(ratio)}
+    relative = gradient / scale
+    where = lost(relative, expected)
+    return {
+        "scale": scale,
+        "limit": breaking_point(z, relative, expected),
+        "symptom": symptom(relative[where], expected[where]),
+    }
+
+
+def symptom_of(faded: np.ndarray) -> str:
+    return symptom(np.where(faded < 1, 0.0, faded), np.ones_like(faded))
+
+
+def uneven(ratio: np.ndarray) -> str:
+    """How the gradient is wrong already at benign logits."""
+    if np.isnan(ratio).any():
+        return "NaN"
+    if (ratio == 0).all():
+        return "0"
+    return f"{ratio.min():.2g} to {ratio.max():.2g} times what it should be, already at |z| ≤ {BENIGN:g}"

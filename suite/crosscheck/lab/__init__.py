@@ -1,0 +1,1 @@
+"""What measures, for studies alone."""

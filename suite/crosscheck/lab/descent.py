@@ -1,0 +1,101 @@
+"""Gradient descent watched as it goes: what it has reached after how much time, of all replicates as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from crosscheck import losses, metrics
+from crosscheck.models import perceptron
+from crosscheck.replicates import Replicates
+
+
+def crossing_time(
+    x: np.ndarray, bias: np.ndarray, loss: Any, rate: float, steps: int, stride: int
+) -> np.ndarray:
+    """Steps of gradient descent, weights from 0 and bias from −b, until the logit of class 1 reaches 0: [R].
+
+    Args:
+        x: the one example that each replicate learns, [R, D].
+        bias: b > 0, [R].
+        loss: of one binary logit.
+        rate: of the descent.
+        steps: where the search ends; a replicate that has not crossed by then gives NaN.
+        stride: how many steps lie between two looks; what is between is interpolated.
+    """
+    replicas = Replicates(perceptron(x.shape[1], [], 1), range(len(x)))
+    replicas.compile(keras.optimizers.SGD(rate), loss)
+    kernel, _ = replicas.get_weights()
+    replicas.set_weights([np.zeros_like(kernel), -bias[:, None]])
+    again = np.repeat(x[:, None], stride, 1)  # [R, stride, D]: one and the same example
+    logits = [-bias]
+    while logits[-1].min() < 0 and len(logits) * stride <= steps:
+        replicas.fit(again, np.ones((*again.shape[:2], 1), "float32"), batch_size=1, shuffle=False)
+        logits.append(replicas.predict(x[:, None])[:, 0, 0])
+    return first_crossing(np.array(logits)) * stride
+
+
+def first_crossing(logits: np.ndarray) -> np.ndarray:
+    """Where each column of [T, R] first reaches 0, by linear interpolation; NaN where it never does."""
+    after = np.argmax(logits >= 0, axis=0)
+    high, low = (np.take_along_axis(logits, np.maximum(at, 0)[None], 0)[0] for at in (after, after - 1))
+    return np.where(after > 0, after - high / np.where(after > 0, high - low, 1), np.nan)
+
+
+def descend(
+    x: np.ndarray,
+    y: np.ndarray,
+    phases: Sequence[tuple[int, float]],
+    weight_decay: float | None = None,
+    stride: int = 100,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Time [T], mean cross-entropy [T, R] and weight norm [T, R] along full-batch gradient descent.
+
+    Linear, without a bias. The rate grows as the loss flattens; where a finite minimum keeps it curved, the
+    steps come to overshoot.
+
+    Args:
+        x, y: [R, N, D], and labels in {0, 1}, [R, N].
+        phases: (steps, rate) one after the other; time is steps × rate.
+        weight_decay: as Keras' SGD takes it.
+        stride: how many steps lie between two looks.
+    """
+    replicas = Replicates(perceptron(x.shape[2], [], 1, use_bias=False), range(len(x)))
+    optimizer = keras.optimizers.SGD(1.0, weight_decay=weight_decay)
+    replicas.compile(optimizer, losses.binary_crossentropy)
+    many, labels = np.tile(x, (1, stride, 1)), np.tile(y, (1, stride))[..., None].astype("float32")
+    time, loss, norm = [0.0], [], []
+    for steps, rate in phases:
+        optimizer.learning_rate = rate
+        for _ in range(steps // stride):
+            replicas.fit(many, labels, batch_size=x.shape[1], shuffle=False)
+            (w,) = replicas.get_weights()  # [R, D, 1]
+            margins = np.where(y == 1, 1, -1) * (x @ w.astype("float64"))[..., 0]
+            time.append(time[-1] + stride * rate)
+            loss.append(np.logaddexp(0, -margins).mean(1))
+            norm.append(np.linalg.norm(w[..., 0], axis=1))
+    return np.array(time[1:]), np.array(loss), np.array(norm)
+
+
+def log_slope(time: np.ndarray, values: np.ndarray, span: tuple[float, float]) -> np.ndarray:
+    """Least-squares slope of each column of [T, R] against ln t over a span of time: [R]."""
+    within = (time >= span[0]) & (time <= span[1])
+    return np.polyfit(np.log(time[within]), values[within], 1)[0]
+
+
+def hardest_share(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """How the gradient of binary cross-entropy, |p − y|, is spread over examples.
+
+    Args:
+        logits: [R, N], N ≥ 10.
+        labels: in {0, 1}, [N] or [R, N].
+
+    Returns:
+        Share of Σ|p − y| that its largest tenth carries, and fraction of examples below 1e−3: [2, R].
+    """
+    z = logits.astype("float64")
+    size = 1 / (1 + np.exp(np.where(labels == 1, z, -z)))  # |p − y|
+    return np.stack([metrics.hardest_share(size), metrics.quiet_share(size)])

@@ -1,0 +1,1 @@
+"""Classifiers that are taught about outliers, and how well they detect them."""

@@ -1,0 +1,185 @@
+"""A classifier, and copies of it fine-tuned with auxiliary outliers: every arm and seed in one program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+from keras import ops
+
+from crosscheck.losses import (
+    energy,
+    energy_margin,
+    energy_margins,
+    inlier_crossentropy,
+    role_weights,
+    uniform_crossentropy,
+)
+from crosscheck.replicates import Replicates
+
+INSIDE = "in distribution"  # the auxiliary kind that is none: training examples without their labels
+
+
+class Examples(Protocol):
+    """What `data.Roles` offers: in-distribution examples, and auxiliary outliers by kind."""
+
+    @property
+    def x_train(self) -> np.ndarray: ...
+    @property
+    def y_train(self) -> np.ndarray: ...
+    @property
+    def x_validation(self) -> np.ndarray: ...
+    @property
+    def auxiliary(self) -> dict[str, np.ndarray]: ...
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to fine-tune.
+
+    Attributes:
+        auxiliary: kinds of outliers, in equal parts.
+        weight: λ of the energy's margins; `exposure`: that of the cross-entropy to the uniform.
+        swapped: the two margins exchanged; `reversed`: inliers pushed up and outliers down.
+        shuffled: labels of inliers dealt out at random.
+    """
+
+    auxiliary: tuple[str, ...]
+    weight: float = 0.1
+    exposure: float = 0.0
+    swapped: bool = False
+    reversed: bool = False
+    shuffled: bool = False
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Adam's rate, examples a step, epochs; inliers and outliers that a replicate sees, at most."""
+
+    rate: float
+    batch: int
+    epochs: int
+    inliers: int
+    outliers: int
+
+
+def role_loss(
+    y_true: Any, logits: Any, margin_in: Any, margin_out: Any, weight: Any, exposure: Any, turned: Any
+) -> Any:
+    """Cross-entropy of inliers + λ margins on the energy + μ cross-entropy of outliers to the uniform.
+
+    `turned` is 1 where the margins take inliers for outliers and the other way round, else 0.
+    Nats per example, [...]; every argument is one number.
+    """
+    other = 1 - ops.max(y_true, axis=-1, keepdims=True) + ops.zeros_like(y_true)
+    straight, exchanged = (energy_margin(y, logits, margin_in, margin_out) for y in (y_true, other))
+    penalty = (1 - turned) * straight + turned * exchanged
+    exposed = exposure * uniform_crossentropy(y_true, logits)
+    return inlier_crossentropy(y_true, logits) + weight * penalty + exposed
+
+
+def classifiers(build: Callable[[], keras.Model], seeds: Sequence[int], rate: float) -> Replicates:
+    """Classifiers under plain cross-entropy, untrained, one a seed."""
+    replicas = Replicates(build, seeds)
+    replicas.compile(keras.optimizers.Adam(rate), inlier_crossentropy)
+    return replicas
+
+
+def logits_by_kind(replicas: Replicates, sets: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Logits of inputs that all replicates share, [N, D], by kind: float64 [R, N, K]."""
+    ends = np.cumsum([len(x) for x in sets.values()])[:-1]
+    x = np.concatenate(list(sets.values()))
+    logits = replicas.predict(x, batch_size=len(x)).astype("float64")
+    return dict(zip(sets, np.split(logits, ends, axis=1), strict=True))
+
+
+def fine_tuned(
+    build: Callable[[], keras.Model],
+    trained: Replicates,
+    found: Examples,
+    arms: Mapping[str, Arm],
+    schedule: Schedule,
+) -> Replicates:
+    """Copies of the trained classifiers, arm by arm, fine-tuned on inliers and the arm's outliers.
+
+    Margins follow `energy_margins`, from each classifier's own energies of validation examples and of the
+    arm's outliers. All arms of a seed share the order of batches and the inliers.
+
+    Args:
+        build: as the classifiers were built.
+        trained: the classifiers, [S].
+        found: the examples.
+        arms: by name, A of them.
+        schedule: of fine-tuning.
+
+    Returns:
+        A · S replicates.
+    """
+    seeds = trained.seeds
+    replicas = Replicates(build, seeds * len(arms), paired=True)
+    replicas.set_weights([np.concatenate([each] * len(arms)) for each in trained.get_weights()])
+    replicas.compile(
+        keras.optimizers.Adam(schedule.rate),
+        role_loss,
+        loss_arguments=arguments(margins(trained, found, arms), arms, len(seeds)),
+    )
+    sets = (examples(found, arm, schedule, seed) for arm in arms.values() for seed in seeds)
+    x, y = map(np.stack, zip(*sets, strict=True))
+    weights = role_weights(y)
+    replicas.fit(x, y, batch_size=schedule.batch, epochs=schedule.epochs, sample_weight=weights)
+    return replicas
+
+
+def margins(
+    trained: Replicates, found: Examples, arms: Mapping[str, Arm]
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """(m_in, m_out) of every arm, [S] each; exchanged where the arm says so."""
+    kinds = sorted({kind for arm in arms.values() for kind in arm.auxiliary})
+    sets = {"validation": found.x_validation, **{kind: pool(found, kind) for kind in kinds}}
+    known = {kind: ops.convert_to_numpy(energy(z)) for kind, z in logits_by_kind(trained, sets).items()}
+    pairs = []
+    for arm in arms.values():
+        outside = np.concatenate([known[kind] for kind in arm.auxiliary], axis=1)
+        low, high = energy_margins(known["validation"], outside)
+        pairs.append((high, low) if arm.swapped else (low, high))
+    return pairs
+
+
+def arguments(
+    pairs: list[tuple[np.ndarray, np.ndarray]], arms: Mapping[str, Arm], seeds: int
+) -> dict[str, np.ndarray]:
+    """The arguments of `role_loss`, one number a replicate, [A · S] each."""
+    low, high = (np.concatenate(part) for part in zip(*pairs, strict=True))
+    each = list(arms.values())
+    settings = {
+        "weight": np.repeat([arm.weight for arm in each], seeds),
+        "exposure": np.repeat([arm.exposure for arm in each], seeds),
+        "turned": np.repeat([float(arm.reversed) for arm in each], seeds),
+    }
+    given = {"margin_in": low, "margin_out": high, **settings}
+    return {name: value.astype("float32") for name, value in given.items()}
+
+
+def examples(found: Examples, arm: Arm, schedule: Schedule, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """A seed's inliers and the arm's outliers, whose labels are zero: [N, D], [N, K]."""
+    rng = np.random.default_rng(seed)
+    chosen = rng.permutation(len(found.x_train))[: schedule.inliers]
+    labels = found.y_train[chosen]
+    if arm.shuffled:
+        labels = rng.permutation(labels)
+    share = schedule.outliers // len(arm.auxiliary)
+    outside = np.concatenate([drawn(rng, pool(found, kind), share) for kind in arm.auxiliary])
+    y = np.eye(found.y_train.max() + 1, dtype="float32")[labels]
+    return np.concatenate([found.x_train[chosen], outside]), np.pad(y, ((0, len(outside)), (0, 0)))
+
+
+def pool(found: Examples, kind: str) -> np.ndarray:
+    return found.x_train if kind == INSIDE else found.auxiliary[kind]
+
+
+def drawn(rng: np.random.Generator, x: np.ndarray, count: int) -> np.ndarray:
+    """Some rows, each at most once."""
+    return x[rng.permutation(len(x))[:count]]

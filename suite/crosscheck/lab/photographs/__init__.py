@@ -1,0 +1,1 @@
+"""Long trainings of convolutional networks on photographs, which resume after any interruption."""

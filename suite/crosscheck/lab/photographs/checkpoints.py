@@ -1,0 +1,126 @@
+"""Checkpoints of a long training: a file an epoch, whole or not there, and known by its checksum.
+
+A file is named `epoch-<epochs done>-<checksum of its bytes>.npz`. What does not match its name, or does not
+fit the model, is set aside, and the one before it is used. Arrays alone are stored: no pickle is read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import io
+import json
+import os
+import warnings
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from crosscheck._files import write_atomically
+
+ROOT = "CROSSCHECK_CHECKPOINTS"  # environment variable; the worker sets it to a folder of the store
+KEPT = 2  # the last ones: should one be damaged, an epoch is lost and not all
+
+
+@contextlib.contextmanager
+def place(**determines: Any) -> Iterator[Path]:
+    """The folder of a training, by all that determines it besides the code; one process at a time has it.
+
+    Args:
+        determines: whatever JSON can write.
+    """
+    told = json.dumps(determines, sort_keys=True).encode()
+    folder = Path(os.environ.get(ROOT, ".store/checkpoints")) / checksum(told)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("a") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield folder
+
+
+def save(folder: Path, epochs: int, model: keras.Model) -> Path:
+    """Write the state of a compiled model after so many epochs, and drop checkpoints but the last `KEPT`.
+
+    Weights, moving averages, states of random layers, and the optimiser's variables.
+
+    Raises:
+        UsageError: where the folder cannot be written; older checkpoints are then untouched.
+    """
+    packed = io.BytesIO()
+    values = {f"variable {i}": keras.ops.convert_to_numpy(v.value) for i, v in enumerate(state(model))}
+    np.savez(packed, allow_pickle=False, **values)
+    content = packed.getvalue()
+    path = folder / f"epoch-{epochs:05}-{checksum(content)}.npz"
+    write_atomically(path, content)
+    for old in known(folder)[:-KEPT]:
+        old.unlink()
+    return path
+
+
+def restore(folder: Path, model: keras.Model) -> int:
+    """Put the model into the state of the last intact checkpoint; how many epochs that one has done.
+
+    Without one the model is left as it is, and the answer is 0. Every damaged one is renamed to `….damaged`,
+    with a RuntimeWarning.
+    """
+    for path in reversed(known(folder)):
+        try:
+            values = read(path, model)
+        except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as fault:
+            set_aside(path, fault)
+            continue
+        for variable, value in zip(state(model), values, strict=True):
+            variable.assign(value)
+        return int(path.name.split("-")[1])
+    return 0
+
+
+def state(model: keras.Model) -> list[Any]:
+    """All variables that a further step depends on; metrics are none."""
+    optimizer = model.optimizer
+    if not optimizer.built:
+        optimizer.build(model.trainable_variables)
+    ours = [v for layer in model._flatten_layers(include_self=False) for v in layer._trainable_variables]
+    ours += [v for layer in model._flatten_layers(include_self=False) for v in layer._non_trainable_variables]
+    seeds = [
+        generator.state
+        for layer in model._flatten_layers(include_self=False)
+        for generator in layer._seed_generators
+    ]
+    return [*ours, *seeds, *optimizer.variables]
+
+
+def read(path: Path, model: keras.Model) -> list[np.ndarray]:
+    """The values of `state(model)` in a checkpoint.
+
+    Raises:
+        ValueError, KeyError, zipfile.BadZipFile: it is not what its name says, or of another model.
+    """
+    content = path.read_bytes()
+    if path.stem.split("-")[-1] != checksum(content):
+        raise ValueError("does not have the checksum in its name")
+    arrays = dict(np.load(io.BytesIO(content), allow_pickle=False))
+    values = [arrays[f"variable {i}"] for i in range(len(arrays))]
+    if [value.shape for value in values] != [tuple(variable.shape) for variable in state(model)]:
+        raise ValueError("holds another model")
+    return values
+
+
+def set_aside(path: Path, fault: Exception) -> None:
+    aside = path.with_name(path.name + ".damaged")
+    path.replace(aside)
+    told = f"{path.name}: {fault}; the checkpoint before it is used, this one is {aside}"
+    warnings.warn(told, RuntimeWarning, stacklevel=3)
+
+
+def known(folder: Path) -> list[Path]:
+    """Checkpoints in the order of their epochs."""
+    return sorted(folder.glob("epoch-*.npz"))
+
+
+def checksum(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]

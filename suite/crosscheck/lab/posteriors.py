@@ -1,0 +1,101 @@
+"""Posteriors' modes of linear models with priors: trained in Keras, many at once, and by scikit-learn.
+
+Labels y given features x have the likelihood softmax(z)_y, or σ(±z) for two classes, at logits z = Wᵀx + b;
+only the weights W have a prior, unless it is said otherwise.
+
+Source: Advanced Perspectives and Applications; problem 3103388.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import mpmath
+import numpy as np
+from sklearn import linear_model
+
+from crosscheck import autodiff, replicates
+
+STEPS = 500  # of full-batch Adam, at a rate that falls to zero
+DIGITS = 50
+
+
+def trained(
+    x: np.ndarray,
+    y: np.ndarray,
+    loss: Any,
+    l2: Sequence[float] | np.ndarray,
+    outputs: int = 1,
+    sample_weight: np.ndarray | None = None,
+) -> list[np.ndarray]:
+    """Linear models at the least mean loss + λ‖W‖², each with examples and a λ of its own.
+
+    Args:
+        x: features, [R, N, D].
+        y: labels as the loss takes them, [R, N] or [R, N, 1].
+        loss: a function of labels and logits, with a value an example.
+        l2: λ in Keras' sense, [R].
+        outputs: K.
+        sample_weight: [R, N].
+
+    Returns:
+        Kernels [R, D, K] and biases [R, K], float64.
+    """
+
+    def build() -> keras.Model:
+        head = keras.layers.Dense(outputs, kernel_regularizer=keras.regularizers.L2(1.0))
+        return keras.Sequential([keras.Input((x.shape[-1],)), head])
+
+    replicas = replicates.Replicates(build, range(len(x)))
+    rate = keras.optimizers.schedules.CosineDecay(0.1, STEPS)
+    replicas.compile(keras.optimizers.Adam(rate), loss, penalty_scale=np.array(l2))
+    replicas.fit(x, y, batch_size=x.shape[1], epochs=STEPS, shuffle=False, sample_weight=sample_weight)
+    return [each.astype("float64") for each in replicas.get_weights()]
+
+
+def mode(x: np.ndarray, y: np.ndarray, tau: float, bias: bool = True) -> np.ndarray:
+    """scikit-learn's W for the prior N(0, τ²) on each weight, x [N, D] and y [N]: [D], or [D, K]."""
+    model = linear_model.LogisticRegression(C=tau**2, fit_intercept=bias, tol=1e-9, max_iter=10_000)
+    return model.fit(x, y.ravel()).coef_.squeeze().T
+
+
+def mode_of_logits(x: np.ndarray, y: np.ndarray, tau: float) -> np.ndarray:
+    """The logits z = Xw, [N], for the prior N(0, τ²) on each of them; no bias but what is in x [N, D].
+
+    As ‖z‖² = wᵀXᵀXw, that is the prior N(0, τ²(XᵀX)⁻¹) on w. In features X(XᵀX)^−½ it is `mode`'s.
+    """
+    values, vectors = np.linalg.eigh(x.T @ x.astype("float64"))
+    white = x @ vectors / np.sqrt(values)
+    return white @ mode(white, y, tau, bias=False)
+
+
+def distance(found: np.ndarray, true: np.ndarray) -> float:
+    """‖found − true‖ / ‖true‖ over all entries."""
+    return float(np.linalg.norm(found - true) / np.linalg.norm(true))
+
+
+def penalties(prior: keras.Regularizer, n: int, w: np.ndarray) -> dict[str, np.ndarray]:
+    """N times a prior's penalty on the weights [D] and N times its gradient [D], as Keras computes them."""
+    (weights,) = autodiff.tensors(w)
+    found = {"penalty": prior(weights), "gradient": autodiff.gradient(prior)(weights)}
+    return {name: n * autodiff.numbers(each) for name, each in found.items()}
+
+
+def gaussian(w: np.ndarray, tau: float) -> dict[str, np.ndarray]:
+    """−ln N(w; 0, τ²I) without its constant, ½ D ln 2πτ², and its gradient [D], from the density's digits."""
+    with mpmath.workdps(DIGITS):
+        t, each = mpmath.mpf(tau), [mpmath.mpf(one) for one in w]
+        constant = mpmath.log(2 * mpmath.pi * t**2) / 2
+        value = -sum(mpmath.log(mpmath.npdf(one, 0, t)) for one in each) - len(w) * constant
+        return {"penalty": np.array(float(value)), "gradient": np.array([float(one / t**2) for one in each])}
+
+
+def laplace(w: np.ndarray, b: float) -> dict[str, np.ndarray]:
+    """−ln Laplace(w; 0, b) without its constant, D ln 2b, and its gradient sign(w)/b [D]."""
+    with mpmath.workdps(DIGITS):
+        scale = mpmath.mpf(b)
+        logs = [mpmath.log(mpmath.exp(-abs(mpmath.mpf(one)) / scale) / (2 * scale)) for one in w]
+        value = -sum(logs) - len(w) * mpmath.log(2 * scale)
+        return {"penalty": np.array(float(value)), "gradient": np.sign(w) / b}

@@ -1,0 +1,1 @@
+"""The seams to the backends: a few functions each for TensorFlow, JAX and PyTorch."""

@@ -1,0 +1,1 @@
+"""From verdicts, tables and figures to pages. Nothing here trains."""

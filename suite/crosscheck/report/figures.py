@@ -1,0 +1,255 @@
+"""The one place for the look of figures. Preparing numbers is the study's; drawing them alike is here's.
+
+A study draws on `panels`, and need not set anything: `report.records` draws and saves it in `theme()`.
+Points by the thousand are drawn with `rasterized=True`, or the SVG outgrows the repository.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+import numpy as np
+from cycler import cycler
+from matplotlib.colors import LinearSegmentedColormap, LogNorm
+from matplotlib.figure import Figure
+from PIL import Image
+
+from crosscheck._files import write_atomically
+from crosscheck.claims import estimates
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+# Okabe & Ito's colours, told apart by all common kinds of sight; without the yellow, which white swallows.
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6b6b6b")
+THEORY = "#1a1a1a"
+# White text on each reads at 4.5:1, and each stands out from a white and from a near-black page at 3:1.
+VERDICT_COLOURS = {
+    "holds": "#0b7f5b",
+    "scoped": "#2b6cb8",
+    "fails": "#c8371f",
+    "undecided": "#6d7178",
+    "invalid": "#9650b0",
+}
+LEVEL = 0.95  # of the bands in figures; verdicts use the far stricter level of `crosscheck.claims.verdicts`
+WIDTHS = {1: 6.0, 2: 8.0, 3: 10.0}  # inches
+LOOK: Any = {
+    "font.family": "DejaVu Sans",  # comes with Matplotlib: the same letters on every machine
+    "font.size": 9.5,
+    "mathtext.fontset": "dejavusans",
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 8,
+    "axes.labelcolor": "#333333",
+    "axes.edgecolor": "#999999",
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.prop_cycle": cycler(color=PALETTE),
+    "grid.color": "#e4e6ea",
+    "grid.linewidth": 0.7,
+    "xtick.color": "#555555",
+    "ytick.color": "#555555",
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "lines.linewidth": 1.8,
+    "lines.markersize": 4.5,
+    "lines.solid_capstyle": "round",
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "figure.facecolor": "white",
+    "savefig.dpi": 150,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "crosscheck",
+    "path.simplify": True,
+}
+
+
+@contextmanager
+def theme() -> Iterator[None]:
+    """The look, for as long as the block lasts, whatever a user's own matplotlibrc says."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(LOOK)
+        yield
+
+
+def panels(columns: int = 1, rows: int = 1, height: float = 3.2, **shared: Any) -> tuple[Figure, list[Axes]]:
+    """A figure and its axes, row by row. It belongs to nobody else: there is nothing to close.
+
+    Args:
+        columns: at most three, or the letters get too small.
+        rows: number of rows.
+        height: of one row, in inches.
+        shared: `sharex`, `sharey`, `width_ratios`, … as in `Figure.subplots`.
+    """
+    figure = Figure(figsize=(WIDTHS[columns], height * rows), layout="constrained")
+    return figure, list(figure.subplots(rows, columns, squeeze=False, **shared).flat)
+
+
+def mean_with_interval(
+    ax: Axes, x: np.ndarray, values: np.ndarray, label: str = "", level: float = LEVEL, **line: Any
+) -> None:
+    """The mean over seeds along `x` with Student's t band of coverage `level` at each point.
+
+    Args:
+        ax: where to draw.
+        x: [X].
+        values: one row a seed, [S, X]. With a single seed there is no band.
+        label: for the legend.
+        level: coverage at each single x.
+        line: further properties of the line (`color`, `marker`, …).
+    """
+    points = [estimates.mean(column, level) for column in np.asarray(values, dtype=float).T]
+    (drawn,) = ax.plot(x, [p.value for p in points], label=label or None, **line)
+    if len(values) > 1:
+        interval_band(ax, x, [p.lo for p in points], [p.hi for p in points], drawn.get_color())
+
+
+def interval_band(ax: Axes, x: Any, lo: Any, hi: Any, colour: Any) -> None:
+    ax.fill_between(x, lo, hi, color=colour, alpha=0.18, linewidth=0)
+
+
+def curve(ax: Axes, rows: pd.DataFrame, label: str = "", **line: Any) -> None:
+    """`mean_with_interval` from tidy rows: their values by seed, along their `x`."""
+    wide = rows.pivot_table("value", "seed", "x")
+    mean_with_interval(ax, wide.columns.to_numpy(), wide.to_numpy(), label, **line)
+
+
+def intervals(ax: Axes, values: pd.Series, level: float = LEVEL) -> None:
+    """Means over seeds with Student's t intervals, one above the other: a colour a name, a row a case.
+
+    Args:
+        ax: where to draw.
+        values: over an index of a name for the legend, whatever makes up the case, and the seed.
+        level: coverage of each interval.
+    """
+    samples: dict[str, dict[str, list[float]]] = {}
+    for (name, *case, _), value in zip(values.index.tolist(), values, strict=True):
+        samples.setdefault(name, {}).setdefault("\n".join(case), []).append(value)
+    cases = list(dict.fromkeys(case for found in samples.values() for case in found))
+    for i, (name, found) in enumerate(samples.items()):
+        points = [estimates.mean(np.array(each), level) for each in found.values()]
+        place = [cases.index(case) + 0.16 * (i - (len(samples) - 1) / 2) for case in found]
+        reach = [[p.value - p.lo for p in points], [p.hi - p.value for p in points]]
+        ax.errorbar([p.value for p in points], place, xerr=reach, fmt="os^D"[i], label=name)
+    ax.set_yticks(range(len(cases)), cases, fontsize=8)
+    ax.invert_yaxis()
+    ax.legend()
+
+
+def theory_line(ax: Axes, x: Any, y: Any, label: str = "theory", **line: Any) -> None:
+    """Theory looks the same in every figure: dark, dashed, above the data. `y` may be one number."""
+    style: dict[str, Any] = {"color": THEORY, "linestyle": (0, (4, 2.2)), "linewidth": 1.4, "zorder": 5}
+    ax.plot(x, np.broadcast_to(y, np.shape(x)), label=label or None, **{**style, **line})
+
+
+def reliability_diagram(
+    ax: Axes, confidence: np.ndarray, accuracy: np.ndarray, count: np.ndarray, label: str = "", **line: Any
+) -> None:
+    """Accuracy against confidence, bin by bin, beside the diagonal of honest confidence.
+
+    Args:
+        ax: where to draw; drawn on twice, it holds two models.
+        confidence: means of the bins, [bins]; NaN where a bin is empty, which then is not drawn.
+        accuracy: the same.
+        count: of examples; a point's area is its bin's share of them.
+        label: for the legend.
+        line: further properties (`color`, …).
+    """
+    if not ax.lines:
+        theory_line(ax, [0, 1], [0, 1], "honest")
+        ax.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1), aspect="equal")
+    filled = count > 0
+    x, y, share = confidence[filled], accuracy[filled], count[filled] / count.sum()
+    (drawn,) = ax.plot(x, y, label=label or None, **{"linewidth": 1.2, **line})
+    ax.scatter(x, y, s=400 * share, color=drawn.get_color(), alpha=0.5, linewidth=0, zorder=3)
+
+
+# Relative errors from 1e−8 to 1: calm as far as half precision rounds, glowing where a gradient is lost.
+ERRORS = {0: "#f0f5f7", 0.4: "#cfe1e6", 0.65: "#a3c5ce", 0.8: "#f3c26b", 0.9: "#dd6b4d", 1: "#a3182f"}
+NOT_A_NUMBER = "#26102e"
+
+
+def error_map(ax: Axes, x: np.ndarray, y: np.ndarray, errors: np.ndarray) -> Any:
+    """Relative errors as cells between the edges x and y, on one scale wherever they are shown.
+
+    What is not a finite number stands out from all of them.
+    """
+    colours = LinearSegmentedColormap.from_list("errors", list(ERRORS.items())).with_extremes(
+        over=NOT_A_NUMBER
+    )
+    norm = LogNorm(1e-8, 1)
+    shown = np.where(np.isfinite(errors), np.clip(errors, 1e-8, 1), 10)
+    return ax.pcolormesh(
+        x, y, shown, cmap=colours, norm=norm, edgecolor="white", linewidth=0.25, rasterized=True
+    )
+
+
+def matrix(
+    ax: Axes, shade: np.ndarray, texts: list[list[str]], lines: list[str], columns: list[str], limit: float
+) -> None:
+    """A table of texts whose first columns are shaded from red, −limit, over white, 0, to blue, limit.
+
+    Args:
+        ax: where to draw.
+        shade: numbers that decide the colours, [lines, shaded columns].
+        texts: what stands in every cell, [lines][columns].
+        lines, columns: names; blanks become line breaks.
+        limit: the number at which the colour is full.
+    """
+    height, width = shade.shape
+    extent = (-0.5, width - 0.5, height - 0.5, -0.5)
+    ax.imshow(shade, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto", extent=extent)
+    ax.set(xlim=(-0.5, len(columns) - 0.5), ylim=(height - 0.5, -0.5))
+    ax.set_xticks(range(len(columns)), [name.replace(" ", "\n") for name in columns])
+    ax.set_yticks(range(height), [name.replace(" ", "\n") for name in lines])
+    ax.tick_params(labelsize=7)
+    ax.grid(False)
+    for i, line in enumerate(texts):
+        for j, text in enumerate(line):
+            ax.text(j, i, text, ha="center", va="center", fontsize=7.5)
+
+
+def save(figure: Figure, folder: Path) -> None:
+    """Write figure.svg and figure.png, the same bytes whenever the figure is the same."""
+    with theme():
+        write_atomically(folder / "figure.svg", rendered(figure, "svg", {"Date": None, "Creator": None}))
+        write_atomically(folder / "figure.png", rendered(figure, "png", {"Software": None}))
+
+
+def release(figure: Figure) -> None:
+    """Pyplot keeps every figure that it made until it is told otherwise; `panels` never asks it."""
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        pyplot.close(figure)
+
+
+def rendered(figure: Figure, kind: str, metadata: dict[str, None]) -> bytes:
+    stream = io.BytesIO()
+    figure.savefig(stream, format=kind, metadata=metadata)
+    return shortened(stream.getvalue()) if kind == "svg" else in_a_palette(stream)
+
+
+def shortened(svg: bytes) -> bytes:
+    """Paths to a hundredth of a point: Matplotlib writes six decimals, a third of the file."""
+    return re.sub(rb' d="[^"]*"', lambda path: re.sub(rb"(\.\d\d)\d+", rb"\1", path.group()), svg)
+
+
+def in_a_palette(png: io.BytesIO) -> bytes:
+    """In 256 colours of its own, a third of the bytes; a colour bar may show steps, which the SVG has not."""
+    stream = io.BytesIO()
+    picture = Image.open(png)
+    few = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    few.save(stream, format="png", optimize=True, dpi=picture.info.get("dpi", (150, 150)))
+    return stream.getvalue()

@@ -1,0 +1,166 @@
+"""What determines a unit's rows, as one hash, found by reading the sources: nothing heavy is imported.
+
+Of the study only the slice counts that its measuring function reaches, so that a new figure, criterion or
+comment trains nothing anew; of the library every module that the slice
+reaches counts whole, docstrings aside.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib
+import json
+import platform
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from pathlib import Path
+
+from crosscheck import lazy
+from crosscheck.claims.claim import Unit
+from crosscheck.running.provenance import versions
+
+OURS = "crosscheck"
+
+
+def unit_key(unit: Unit) -> str:
+    """The name under which the store keeps a unit's rows.
+
+    Raises:
+        UsageError: if a data set that the unit reads is unknown or not prepared.
+    """
+    from crosscheck import data
+
+    determines = {
+        "study": unit.study,
+        "measure": unit.measure,
+        "setting": unit.setting,
+        "seeds": unit.seeds,
+        "backend": unit.backend,
+        "data": {name: data.identity(name) for name in unit.data},
+        "code": code_hash(unit.study, unit.measure),
+        "versions": versions(unit.backend),
+        "machine": platform.machine(),
+    }
+    return digest(json.dumps(determines, sort_keys=True))[:20]
+
+
+def training_key(unit: Unit) -> str:
+    """What a training of the unit depends on besides its own setting and data: a folder for checkpoints."""
+    code = code_hash(unit.study, unit.measure)
+    return digest(json.dumps([code, unit.backend, versions(unit.backend), platform.machine()]))[:20]
+
+
+@lru_cache
+def code_hash(study: str, measure: str) -> str:
+    """Of the measuring function and of everything of ours that it reaches."""
+    definitions, imports = names_of(f"crosscheck.studies.{study}")
+    parts, modules = [], set()
+    for name in reached(measure, definitions):
+        parts.append(definitions[name])
+        modules |= {imports[used] for used in used_names(definitions[name]) if used in imports}
+    closure = sorted(everything_imported(modules))
+    return digest("".join(sorted(map(dump, parts))) + "".join(map(module_dump, closure)))
+
+
+def reached(start: str, definitions: dict[str, ast.stmt]) -> list[str]:
+    """The top-level names that a definition uses, directly or not, itself included."""
+    found, todo = [], [start]
+    while todo:
+        name = todo.pop()
+        if name in definitions and name not in found:
+            found.append(name)
+            todo += used_names(definitions[name])
+    return found
+
+
+def used_names(node: ast.AST) -> Iterator[str]:
+    return (each.id for each in ast.walk(node) if isinstance(each, ast.Name))
+
+
+def everything_imported(modules: Iterable[str]) -> set[str]:
+    """These modules of ours, and all of ours that they import, wherever in their code."""
+    found: set[str] = set()
+    todo = list(modules)
+    while todo:
+        module = todo.pop()
+        if module not in found and is_ours(module) and origin(module):
+            found.add(module)
+            todo += names_of(module)[1].values()
+    return found
+
+
+@lru_cache
+def names_of(module: str) -> tuple[dict[str, ast.stmt], dict[str, str]]:
+    """A module's top-level definitions by name, and the modules of ours that its imports stand for."""
+    tree = parse(module)
+    definitions = {name: node for node in tree.body for name in defined_by(node)}
+    imports = {
+        alias.asname or alias.name: target
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for alias in node.names
+        if (target := imported(node, alias.name)) and is_ours(target)
+    }
+    return definitions, imports
+
+
+def defined_by(node: ast.stmt) -> list[str]:
+    if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+        return [node.name]
+    if isinstance(node, (ast.Assign, ast.AnnAssign)):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        return [name for target in targets for name in used_names(target)]
+    return []
+
+
+def imported(node: ast.Import | ast.ImportFrom, name: str) -> str:
+    """The module that an imported name stands for, or comes from."""
+    if isinstance(node, ast.Import):
+        return name
+    if node.module == "crosscheck.lazy":
+        return lazy.modules().get(name, "")
+    whole = f"{node.module}.{name}"
+    return whole if is_ours(whole) and origin(whole) else node.module or ""
+
+
+def is_ours(module: str) -> bool:
+    return module.split(".")[0] == OURS
+
+
+@lru_cache
+def origin(module: str) -> Path | None:
+    """The file of one of our modules; None where there is none. Asking Python would import its package."""
+    package, *inner = module.split(".")
+    (root,) = importlib.import_module(package).__path__
+    place = Path(root, *inner)
+    return next((file for file in (place / "__init__.py", place.with_suffix(".py")) if file.is_file()), None)
+
+
+@lru_cache
+def parse(module: str) -> ast.Module:
+    file = origin(module)
+    assert file, module
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+@lru_cache
+def module_dump(module: str) -> str:
+    return module + dump(parse(module))
+
+
+def dump(node: ast.AST) -> str:
+    """The code as text, without docstrings, comments and positions."""
+    return ast.dump(Bare().visit(ast.parse(ast.unparse(node))))
+
+
+class Bare(ast.NodeTransformer):
+    """Drops every expression that is a bare string: docstrings."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        return None if is_text else node
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,84 @@
+"""A stamp says that a request has been met: from which code, versions, data and rows, into which files.
+
+While all of these still match there is nothing to do, and no study need be imported to know it. A stamp that
+does not match costs little: finished units are reused all the same, and only the results are written anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import crosscheck
+from crosscheck._files import write_atomically
+from crosscheck.claims.claim import BACKENDS
+from crosscheck.errors import UsageError
+from crosscheck.running.plan import Request
+from crosscheck.running.provenance import installed, versions
+
+DRAWN_WITH = ("pandas", "matplotlib", "seaborn", "jinja2")
+
+
+def write(request: Request, read: Iterable[str], outputs: Iterable[Path]) -> None:
+    """Stamp a request as met. `read` are the data sets that its units read, or would have read."""
+    stamp = {
+        "inputs": inputs(request),
+        "data": {name: state(name) for name in sorted(read)},
+        "outputs": {str(file.resolve()): checksum(file) for file in outputs},
+    }
+    write_atomically(place(request), json.dumps(stamp, indent=1))
+
+
+def matches(request: Request) -> bool:
+    """Whether the request was met from what is here now, and no file has changed since."""
+    try:
+        stamp = json.loads(place(request).read_text(encoding="utf-8"))
+        return (
+            stamp["inputs"] == inputs(request)
+            and all(checksum(Path(file)) == known for file, known in stamp["outputs"].items())
+            and all(state(name) == known for name, known in stamp["data"].items())
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, UsageError):
+        return False  # missing, broken, or from another version of this module
+
+
+def place(request: Request) -> Path:
+    """Each request has a stamp of its own, so that running one study does not undo the stamp of all."""
+    asked = (
+        *(request.names, str(request.results.resolve()), request.scale, request.backend, request.data),
+        request.seeds,
+    )
+    return request.store / "stamps" / f"{digest(asked)[:16]}.json"
+
+
+def inputs(request: Request) -> str:
+    """One hash of the whole code and of the versions that shape results: stricter than it need be."""
+    drawn_with = [installed(name) for name in DRAWN_WITH]
+    files = sorted((file.name, checksum(file)) for file in package_files())
+    return digest(files, versions(*BACKENDS), drawn_with)
+
+
+def package_files() -> Iterator[Path]:
+    """Every file of the package, the studies behind their link included; what Python has compiled is none."""
+    for folder, _, names in os.walk(Path(crosscheck.__file__).parent, followlinks=True):
+        if not folder.endswith("__pycache__"):
+            yield from (Path(folder, name) for name in names)
+
+
+def state(name: str) -> str:
+    """A data set's identity; empty where it is not prepared, as it may be by the next time."""
+    from crosscheck import data
+
+    return data.identity(name) if data.prepared(name) else ""
+
+
+def digest(*parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def checksum(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()

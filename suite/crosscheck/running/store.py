@@ -1,0 +1,163 @@
+"""The store of raw rows: one Parquet file a unit, whole or not there, and known by its checksum.
+
+A file is named `<key>-<checksum of its bytes>.parquet`, and so carries its own proof. What does not match its
+name, or is not what a unit leaves behind, is set aside, and the unit counts as missing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import io
+import json
+import logging
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crosscheck._files import remedy, write_atomically
+from crosscheck.claims.claim import Unit
+from crosscheck.errors import UsageError
+from crosscheck.running.fingerprint import unit_key
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LABEL = b"crosscheck"  # of our entry in the file's metadata
+TOLD = {"key", "seconds", "nan"}  # with every unit's rows
+logger = logging.getLogger(__name__)
+
+
+class UnwritableError(UsageError):
+    """The store cannot be written: no further unit could be kept either."""
+
+
+def find(store: Path, key: str) -> Path | None:
+    """The intact file of a unit, if there is one; a damaged or foreign one is set aside.
+
+    Raises:
+        UsageError: a file that can neither be read nor set aside.
+    """
+    for path in sorted(store.glob(f"{key}-*.parquet")):
+        try:
+            wrong = fault(path, key)
+            if not wrong:
+                return path
+            set_aside(path, wrong)
+        except FileNotFoundError:  # another run was quicker to set it aside
+            continue
+        except OSError as error:
+            raise UsageError(f"Cannot read {path}: {remedy(error)}.") from error
+    return None
+
+
+def fault(path: Path, key: str) -> str:
+    """What is wrong with a file that bears the name of a unit; empty where nothing is."""
+    content = path.read_bytes() if path.exists() and not path.is_dir() else None
+    if content is None or path.name != file_name(key, content):
+        return "does not match its checksum"
+    try:
+        told = about(io.BytesIO(content))
+    except (ValueError, OSError):  # of Arrow and of JSON
+        return "is no table of rows"
+    return (
+        "" if isinstance(told, dict) and told.keys() >= TOLD and told["key"] == key else "is another unit's"
+    )
+
+
+@contextlib.contextmanager
+def alone(store: Path, key: str) -> Iterator[None]:
+    """Only one process at a time computes a unit; who has waited finds it done.
+
+    The system takes the lock from a process that dies. A file system that knows no locks goes without.
+
+    Raises:
+        UnwritableError: there is no place for the lock.
+    """
+    place = store / "locks" / key
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        stream = place.open("a")
+    except OSError as error:
+        raise UnwritableError(f"Cannot write {place}: {remedy(error)}.") from error
+    with stream:
+        with contextlib.suppress(OSError):
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def file_name(key: str, content: bytes) -> str:
+    return f"{key}-{hashlib.sha256(content).hexdigest()[:16]}.parquet"
+
+
+def set_aside(path: Path, wrong: str) -> None:
+    folder = path.parent / "set-aside"
+    folder.mkdir(exist_ok=True)
+    path.replace(folder / path.name)
+    logger.warning("%s %s: moved to %s, and computed anew.", path.name, wrong, folder)
+
+
+def write(store: Path, key: str, rows: pd.DataFrame, about: dict[str, Any]) -> Path:
+    """Save a unit's rows with what is known about their making.
+
+    Raises:
+        UnwritableError: where the store cannot be written.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    table = pa.Table.from_pandas(rows, preserve_index=False)
+    table = table.replace_schema_metadata({LABEL: json.dumps({"key": key, **about})})
+    content = io.BytesIO()
+    parquet.write_table(table, content)
+    path = store / file_name(key, content.getvalue())
+    try:
+        write_atomically(path, content.getvalue())
+    except UsageError as error:
+        raise UnwritableError(str(error)) from error
+    return path
+
+
+def rows(store: Path, units: Iterable[Unit]) -> tuple[pd.DataFrame, float]:
+    """The rows of those units that are finished, and the seconds they took."""
+    import pandas as pd
+
+    from crosscheck.claims.rows import tidy, typed
+
+    found = [sound(path, key) for key in map(unit_key, units) if (path := find(store, key))]
+    frames = [frame for frame, _ in found]
+    together = typed(pd.concat(frames, ignore_index=True)) if frames else tidy(value=[])
+    return together, sum(about["seconds"] for _, about in found)
+
+
+def sound(path: Path, key: str) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """As `read`, of a file whose checksum is right: if it cannot be read, somebody has forged it."""
+    from crosscheck.claims.rows import typed
+
+    try:
+        rows, told = read(path, key)
+        return typed(rows), told
+    except (ValueError, OSError, KeyError, TypeError) as error:
+        raise UsageError(f"{path} does not hold a unit's rows: {error}. Delete it and run again.") from error
+
+
+def read(path: Path, key: str) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """A unit's rows and what is known about them.
+
+    Raises:
+        ValueError: if the file is that of another unit, or not one of ours.
+    """
+    from pyarrow import parquet
+
+    told = about(path)
+    if told.get("key") != key:
+        raise ValueError(f"{path} holds the unit {told.get('key')!r}, not {key!r}. Delete it and run again.")
+    return parquet.read_table(path).to_pandas(), told
+
+
+def about(path: Path | io.BytesIO) -> dict[str, Any]:
+    """What was written with the rows: the unit, the seconds it took, what was not a finite number."""
+    from pyarrow import parquet
+
+    return json.loads((parquet.read_schema(path).metadata or {}).get(LABEL, b"{}"))

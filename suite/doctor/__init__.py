@@ -1,6 +1,0 @@
-"""Is a compiled model on a broken path? `examine(model)` finds out through the model's own train step."""
-
-from suite.doctor.diagnosis import Diagnosis, Reading
-from suite.doctor.examination import examine
-
-__all__ = ["Diagnosis", "Reading", "examine"]
