@@ -36,7 +36,9 @@ def code(monkeypatch):
         for cached in (fingerprint.names_of, fingerprint.code_hash):
             cached.cache_clear()
         made_up = ast.parse(source)
-        monkeypatch.setattr(fingerprint, "parse", lambda m: made_up if m == "crosscheck.studies.it" else original(m))
+        monkeypatch.setattr(
+            fingerprint, "parse", lambda m: made_up if m == "crosscheck.studies.it" else original(m)
+        )
         return fingerprint.code_hash("it", "measure")
 
     yield of
@@ -63,6 +65,34 @@ def test_what_measuring_reaches_counts(code, old: str, new: str) -> None:
 )
 def test_figures_docstrings_and_comments_do_not(code, old: str, new: str) -> None:
     assert code(SOURCE) == code(SOURCE.replace(old, new))
+
+
+JUDGED = """
+from crosscheck.claims import Check, Equal
+MARGIN = 0.1
+SETTINGS = ("a", "b")
+MEAN = Check("mean", "It is zero.", Equal(MARGIN), "0", control="one is added", settings=SETTINGS)
+def measure(seeds):
+    return MEAN.rows([0.0], seed=seeds, setting="a")
+"""
+
+
+@pytest.mark.parametrize("old", ["MARGIN = 0.1", "It is zero", "Equal(", "one is added"])
+def test_of_a_check_that_makes_its_rows_statement_criterion_and_control_do_not_count(code, old: str) -> None:
+    new = {"Equal(": "Exceeds("}.get(old, old + "5")
+    assert code(JUDGED) == code(JUDGED.replace(old, new))
+
+
+@pytest.mark.parametrize("old", ['"mean"', '"b"', "[0.0]"])
+def test_of_a_check_that_makes_its_rows_id_and_settings_count(code, old: str) -> None:
+    assert code(JUDGED) != code(JUDGED.replace(old, {"[0.0]": "[1.0]"}.get(old, '"other"')))
+
+
+def test_the_code_that_makes_a_checks_rows_counts(code, monkeypatch) -> None:
+    before, dumped = code(JUDGED), fingerprint.module_dump
+    changed = lambda module: dumped(module) + "!" * (module == "crosscheck.claims.rows")  # noqa: E731
+    monkeypatch.setattr(fingerprint, "module_dump", changed)
+    assert code(JUDGED) != before
 
 
 def test_modules_of_ours_are_followed_through_lazy_and_further() -> None:

@@ -12,6 +12,7 @@ from crosscheck.claims.claim import (
     Study,
     Theory,
     Unit,
+    unit,
     units_by_set,
 )
 from crosscheck.claims.criteria import Criterion, Equal, Exceeds, Identity, Trend
@@ -33,5 +34,6 @@ __all__ = [
     "Theory",
     "Trend",
     "Unit",
+    "unit",
     "units_by_set",
 ]

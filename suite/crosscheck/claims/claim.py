@@ -6,7 +6,8 @@ Nothing here computes. A study (`studies/<name>.py`) declares these and offers t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import inspect
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -115,6 +116,25 @@ class Check:
         """How many intervals the check draws on the suite's error rate: one a setting, claim and control."""
         return 0 if self.exact else 2 * len(self.settings)
 
+    def rows(
+        self, claim: Any = None, control: Any = None, reference: Any = 0.0, **columns: Any
+    ) -> pd.DataFrame:
+        """The check's own tidy rows, from scalars and arrays of one common shape; the claim's come first.
+
+        Args:
+            claim, control: the measured values of either arm; one of them may be left out, and then has rows
+                of its own elsewhere.
+            reference: what the values are held against: theory, or the other side of a paired comparison.
+            columns: `setting`, `seed`, `resolution`, `x`, `path`, `quantity`, as in `crosscheck.claims.rows`.
+
+        Raises:
+            ValueError: for a setting that the check does not have, an unknown column, shapes that do not
+                broadcast, rows without seeds where something is random, or an identity without resolution.
+        """
+        from crosscheck.claims import rows
+
+        return rows.of_check(self, claim, control, reference, **columns)
+
 
 @dataclass(frozen=True)
 class Theory:
@@ -149,6 +169,35 @@ class Unit:
         told = " ".join(f"{key}={value}" for key, value in self.setting.items())
         seeds = f" seeds {self.seeds[0]}–{self.seeds[-1]}" if self.seeds else ""
         return f"{self.study}/{self.measure} {told}{seeds}".strip()
+
+
+def unit(
+    measure: Callable[..., pd.DataFrame | Iterable[pd.DataFrame]],
+    seeds: Sequence[int] = (),
+    *,
+    data: str | Sequence[str] = (),
+    backend: str = "tensorflow",
+    pinned: bool = False,
+    cost: float = 1.0,
+    **setting: Any,
+) -> Unit:
+    """The unit of work in which a study's function measures: `measure(seeds=seeds, **setting)`.
+
+    Args:
+        measure: a function of the study's module that returns tidy rows, or yields frames of them.
+        seeds: of the replicates; none where nothing is random.
+        data: the data sets that it reads. A single one, as a string, is told to the function as `name`.
+        backend, pinned, cost: as in `Unit`.
+        setting: further arguments, of JSON's types.
+
+    Raises:
+        TypeError: where the function does not take such arguments.
+    """
+    named, sets = ({"name": data}, (data,)) if isinstance(data, str) else ({}, tuple(data))
+    arguments = {**named, **setting}
+    inspect.signature(measure).bind(seeds=seeds, **arguments)
+    study = measure.__module__.rpartition(".")[2]
+    return Unit(study, measure.__name__, arguments, tuple(seeds), sets, backend, pinned, cost)
 
 
 def units_by_set(

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, cast
 from crosscheck.errors import UsageError
 
 if TYPE_CHECKING:
-    from crosscheck.claims import Study
+    import pandas as pd
+
+    from crosscheck.claims import Study, Unit
 
 NAMES = (
     "surprise",
@@ -27,6 +29,13 @@ NAMES = (
     "ood_overconfidence",
     "ood_energy",
 )
+
+
+def measured(unit: Unit) -> pd.DataFrame:
+    """The rows of a unit, measured here and now."""
+    from crosscheck.claims.rows import gathered
+
+    return gathered(getattr(load(unit.study), unit.measure)(seeds=unit.seeds, **unit.setting))
 
 
 def load(name: str) -> Study:

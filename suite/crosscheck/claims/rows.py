@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+
+if TYPE_CHECKING:
+    from crosscheck.claims.claim import Check
 
 EXACT = -1  # the seed of a row in which nothing is random
 
@@ -45,6 +48,33 @@ def typed(frame: pd.DataFrame) -> pd.DataFrame:
     numbers = ("x", "value", "reference", "resolution")
     kinds = {n: "float64" if n in numbers else "int64" if n == "seed" else "str" for n in COLUMNS}
     return frame[list(COLUMNS)].astype(kinds)
+
+
+def gathered(frames: pd.DataFrame | Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """One frame of what a measuring function returned or yielded, numbered from 0, in the promised types."""
+    together = frames if isinstance(frames, pd.DataFrame) else pd.concat(frames)
+    return typed(together.reset_index(drop=True))
+
+
+def of_check(
+    check: Check, claim: Any = None, control: Any = None, reference: Any = 0.0, **columns: Any
+) -> pd.DataFrame:
+    """The rows of a check's arms; see `Check.rows`, which is how a study calls it."""
+    arms = [(arm, value) for arm, value in (("claim", claim), ("control", control)) if value is not None]
+    if not arms:
+        raise ValueError(f"Check {check.id!r} was given neither the claim's values nor the control's.")
+    frames = [
+        tidy(check=check.id, arm=arm, value=value, reference=reference, **columns) for arm, value in arms
+    ]
+    made = pd.concat(frames) if len(frames) > 1 else frames[0]
+    foreign = sorted(set(made["setting"]) - set(check.settings))
+    if foreign:
+        raise ValueError(f"Check {check.id!r} has no setting {foreign[0]!r}; it has {list(check.settings)}.")
+    if not check.exact and (made["seed"] == EXACT).any():
+        raise ValueError(f"Check {check.id!r} is judged over seeds, but some of its rows have none.")
+    if check.criterion.kind == "identity" and made["resolution"].isna().any():
+        raise ValueError(f"Check {check.id!r} is an identity: its rows need a `resolution`.")
+    return made
 
 
 def both_arms(column: str, claim: Any, control: Any, /, **shared: Any) -> pd.DataFrame:

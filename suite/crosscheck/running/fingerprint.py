@@ -21,6 +21,7 @@ from crosscheck.claims.claim import Unit
 from crosscheck.running.provenance import versions
 
 OURS = "crosscheck"
+CHECKS_ROWS = "crosscheck.claims.rows"  # the module that makes a check's rows; stands for `Check` itself
 
 
 def unit_key(unit: Unit) -> str:
@@ -94,7 +95,7 @@ def everything_imported(modules: Iterable[str]) -> set[str]:
 def names_of(module: str) -> tuple[dict[str, ast.stmt], dict[str, str]]:
     """A module's top-level definitions by name, and the modules of ours that its imports stand for."""
     tree = parse(module)
-    definitions = {name: node for node in tree.body for name in defined_by(node)}
+    definitions = {name: shaping_rows(node) for node in tree.body for name in defined_by(node)}
     imports = {
         alias.asname or alias.name: target
         for node in ast.walk(tree)
@@ -102,7 +103,21 @@ def names_of(module: str) -> tuple[dict[str, ast.stmt], dict[str, str]]:
         for alias in node.names
         if (target := imported(node, alias.name)) and is_ours(target)
     }
-    return definitions, imports
+    return definitions, {**imports, CHECKS_ROWS: CHECKS_ROWS}
+
+
+def shaping_rows(node: ast.stmt) -> ast.stmt:
+    """A definition without what shapes no row: of a check only id, settings and exactness do.
+
+    So a measuring function may have a check make its rows, and a new statement or criterion trains nothing.
+    """
+    if not (isinstance(node, ast.Assign) and isinstance(call := node.value, ast.Call)):
+        return node
+    if not (isinstance(call.func, ast.Name) and call.func.id == "Check"):
+        return node
+    kept = [keyword for keyword in call.keywords if keyword.arg in ("id", "settings", "exact")]
+    made_by = ast.Name(CHECKS_ROWS, ast.Load())
+    return ast.Assign(node.targets, ast.Call(made_by, call.args[:1], kept), lineno=node.lineno)
 
 
 def defined_by(node: ast.stmt) -> list[str]:

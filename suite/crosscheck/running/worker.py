@@ -120,13 +120,10 @@ def failure(unit: Unit, place: Path, error: Exception) -> dict[str, Any]:
 
 
 def compute(unit: Unit, folder: Path, key: str) -> dict[str, Any]:
-    from crosscheck.claims.rows import typed
-
     prepare(unit)
     os.environ["CROSSCHECK_CHECKPOINTS"] = str(folder / "checkpoints" / training_key(unit))
     start = time.perf_counter()
-    measured = getattr(register.load(unit.study), unit.measure)(seeds=unit.seeds, **unit.setting)
-    measured = typed(measured.reset_index(drop=True))
+    measured = register.measured(unit)
     seconds = time.perf_counter() - start
     known = {"unit": str(unit), "seconds": seconds, "nan": not_finite(measured)}
     store.write(folder, key, measured, known)
