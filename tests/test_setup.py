@@ -14,7 +14,8 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-CORE = [Requirement(line) for line in PROJECT["dependencies"]]
+STUDIES = PROJECT["optional-dependencies"]["studies"]
+CORE = [Requirement(line) for line in [*PROJECT["dependencies"], *STUDIES]]
 DEV = [Requirement(line) for line in PROJECT["optional-dependencies"]["dev"]]
 REGISTRIES = [".".join(parts) for parts in (("pypi", "org"), ("pythonhosted", "org"), ("npmjs", "org"))]
 
@@ -50,7 +51,7 @@ def files() -> list[Path]:
 def test_environment_yml_says_the_same_as_pyproject() -> None:
     from_conda, from_pip = conda()
     assert from_conda == [f"python{PROJECT['requires-python']}", "pip"]
-    assert from_pip == [*PROJECT["dependencies"], "-e ."]
+    assert from_pip == [*PROJECT["dependencies"], *STUDIES, "-e ."]
 
 
 @pytest.mark.parametrize("wanted", CORE + DEV, ids=lambda wanted: wanted.name)
