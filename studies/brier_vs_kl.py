@@ -204,7 +204,7 @@ THEORIES = (
 
 def units(scale: str) -> list[Unit]:
     seeds = tuple(range(SEEDS[scale]))
-    by_set = lambda name: tuple(range(IMAGE_SEEDS[scale] * (1 + (name == "digits"))))
+    by_set = lambda name: tuple(range(IMAGE_SEEDS[scale] * (1 + (name == "digits"))))  # noqa: E731
     return [
         Unit("brier_vs_kl", "measure_excess"),
         Unit("brier_vs_kl", "measure_minimisers"),
@@ -236,7 +236,7 @@ def measure_excess(seeds: tuple[int, ...]) -> pd.DataFrame:
 def severity_rows(q: np.ndarray, z: np.ndarray) -> pd.DataFrame:
     far = np.abs(1 / (1 + np.exp(-z)) - q) > 0.01  # nearer, both excesses are too small for their digits
     small, half = -np.log(10.0**DECADES - 1), np.full(len(DECADES), 0.5)
-    ratio = lambda score, q, z: expected.excess(score, q, z) / expected.law("brier", q, z)
+    ratio = lambda score, q, z: expected.excess(score, q, z) / expected.law("brier", q, z)  # noqa: E731
     least = rows.both_arms("value", *(ratio(s, q[far], z[far]).min() for s in SCORES), check="severity")
     along = (ratio(score, half, small) for score in SCORES)
     shared = {"check": "severity_unbounded", "quantity": "ratio", "x": DECADES}

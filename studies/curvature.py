@@ -192,7 +192,7 @@ THEORIES = (
 
 def units(scale: str) -> list[Unit]:
     seeds = tuple(range(SEEDS["digits"][scale]))
-    of = lambda name: tuple(range(SEEDS[name][scale]))
+    of = lambda name: tuple(range(SEEDS[name][scale]))  # noqa: E731
     training = units_by_set("curvature", "train_curvature", SETS, of, cost=40, examples=EXAMPLES[scale])
     return [
         *path_units(scale, backends=("tensorflow",)),

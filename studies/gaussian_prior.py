@@ -134,8 +134,8 @@ CHECKS = (
 
 
 def divergence_by_integration(m: float, s: float, tau: float) -> float:
-    q = lambda z: mpmath.npdf(z, m, s)
-    integrand = lambda z: q(z) * (mpmath.log(q(z)) - mpmath.log(mpmath.npdf(z, 0, tau)))
+    q = lambda z: mpmath.npdf(z, m, s)  # noqa: E731
+    integrand = lambda z: q(z) * (mpmath.log(q(z)) - mpmath.log(mpmath.npdf(z, 0, tau)))  # noqa: E731
     return float(mpmath.quad(integrand, mpmath.linspace(m - 12 * s, m + 12 * s, 9)))
 
 
@@ -239,7 +239,7 @@ def train_logits(seeds: tuple[int, ...]) -> pd.DataFrame:
     """A penalty z²/(2τ²) an example on the logits of features of unequal scales, τ = 1, no N in it."""
     x, y = linear_sets(seeds, max(SIZES), FEATURES)
     x = x * np.geomspace(0.1, 3, FEATURES).astype("float32")
-    loss = lambda y, z: losses.binary_crossentropy(y, z) + keras.ops.square(z[:, 0]) / 2
+    loss = lambda y, z: losses.binary_crossentropy(y, z) + keras.ops.square(z[:, 0]) / 2  # noqa: E731
     kernels, biases = posteriors.trained(x, y, loss, np.zeros(len(seeds)))
     parts = []
     for seed, features, labels, kernel, bias in zip(seeds, x, y, kernels, biases, strict=True):
@@ -280,7 +280,7 @@ def measure_elbo(seeds: tuple[int, ...]) -> pd.DataFrame:
 
 def optimised_rows(tau: float) -> pd.DataFrame:
     """The bound's best m and s beside the chapter's best m, one example."""
-    chapters = lambda m, times: without_keras(m[None])[0] + times * m @ m / (2 * tau**2)
+    chapters = lambda m, times: without_keras(m[None])[0] + times * m @ m / (2 * tau**2)  # noqa: E731
     means = [optimize.minimize(chapters, np.zeros(3), (times,), tol=1e-10).x for times in (1, 2)]
     m, s = variational.best(without_keras, tau, logits=3)
     told = {"best s": s, "left out": variational.excess(crossentropy, m, s), "½ s² tr H": s**2 / 2 * trace(m)}
@@ -306,7 +306,7 @@ def draw_elbo(seeds: tuple[int, ...]) -> pd.DataFrame:
 def train_drawn(seeds: tuple[int, ...]) -> pd.DataFrame:
     """Held-out loss over τ, each seed with weights of its own drawn from N(0, τ₀²I)."""
     pairs = list(itertools.product(TRUE_TAUS, seeds))
-    rng = lambda tau, seed: np.random.default_rng([seed, round(10 * tau)])
+    rng = lambda tau, seed: np.random.default_rng([seed, round(10 * tau)])  # noqa: E731
     sets = [data.logistic(rng(*pair), EXAMPLES + HELD_OUT, DIMENSIONS, pair[0]) for pair in pairs]
     x, y = (np.repeat([each[i][:EXAMPLES] for each in sets], len(OCTAVES), axis=0) for i in (0, 1))
     taus = [tau * 2.0**octave for tau, _ in pairs for octave in OCTAVES]

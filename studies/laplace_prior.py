@@ -120,7 +120,7 @@ def density(w: float, b: float) -> float:
 
 def density_as_a_mixture(w: float, b: float) -> float:
     """The Laplace density as Gaussians whose variance v is exponential with mean 2b², integrated over √v."""
-    variance = lambda r: mpmath.exp(-(r**2) / (2 * b**2)) * r / b**2
+    variance = lambda r: mpmath.exp(-(r**2) / (2 * b**2)) * r / b**2  # noqa: E731
     total = mpmath.quad(lambda r: mpmath.npdf(w, 0, r) * variance(r), [0, b / 4, b, 3 * b, 10 * b, 40 * b])
     return float(-mpmath.log(total))
 

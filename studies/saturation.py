@@ -153,7 +153,7 @@ def gradient(z: float, y: float) -> float:
 
 def gradient_by_differentiation(z: float, y: float) -> float:
     with mpmath.workdps(50):
-        loss = lambda t: y * mpmath.log1p(mpmath.exp(-t)) + (1 - y) * mpmath.log1p(mpmath.exp(t))
+        loss = lambda t: y * mpmath.log1p(mpmath.exp(-t)) + (1 - y) * mpmath.log1p(mpmath.exp(t))  # noqa: E731
         return float(mpmath.diff(loss, z))
 
 
@@ -169,7 +169,7 @@ def squared_recovery_time(b: Any) -> Any:
 
 def flow_time(b: float, power: int) -> float:
     """Time of the flow dz/dt = −dL/dz by quadrature; power 0 is cross-entropy, 1 squared error."""
-    speed = lambda z: mpmath.sigmoid(-z) if not power else 2 * mpmath.sigmoid(z) * mpmath.sigmoid(-z) ** 2
+    speed = lambda z: mpmath.sigmoid(-z) if not power else 2 * mpmath.sigmoid(z) * mpmath.sigmoid(-z) ** 2  # noqa: E731
     return float(mpmath.quad(lambda z: 1 / speed(z), [-b, 0]))
 
 
@@ -185,7 +185,7 @@ THEORIES = (
 
 def units(scale: str) -> list[Unit]:
     seeds, image_seeds = tuple(range(SEEDS[scale])), tuple(range(IMAGE_SEEDS[scale]))
-    of = lambda name: seeds if name == "digits" else image_seeds
+    of = lambda name: seeds if name == "digits" else image_seeds  # noqa: E731
     focus = units_by_set("saturation", "train_focus", SETS, of, cost=15, examples=EXAMPLES[scale])
     return [
         *path_units(scale, ("binary",), ("tensorflow",)),

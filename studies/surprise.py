@@ -278,7 +278,7 @@ def measure_shares(seeds: tuple[int, ...]) -> pd.DataFrame:
     x, y = digits.x_train[:256], digits.y_train[:256]
     untrained = replicates.Replicates(models.perceptron(x.shape[1], [32], 10), [0])
     z = 3 * untrained.predict(x)[0].astype("float64")
-    in_base_2 = lambda y, z: -keras.ops.sum(y * keras.ops.log2(keras.ops.softmax(z)), -1)
+    in_base_2 = lambda y, z: -keras.ops.sum(y * keras.ops.log2(keras.ops.softmax(z)), -1)  # noqa: E731
     hot = np.eye(10)[y]
     natural, size = shares(losses.categorical_crossentropy, hot, z)
     binary, size_2 = shares(in_base_2, hot, z)
@@ -326,7 +326,7 @@ def under_sgd() -> dict[str, tuple[Run, ...]]:
 def under_adam() -> dict[str, tuple[Run, ...]]:
     """The same, with Keras' ε and with one too small to matter."""
     adam = keras.optimizers.Adam
-    exact = lambda rate: adam(rate, epsilon=1e-12)
+    exact = lambda rate: adam(rate, epsilon=1e-12)  # noqa: E731
     made = {"base_adam": adam, "base_adam_epsilon": exact}
     bases = ((ADAM_RATE, 1.0), (ADAM_RATE, LN2), (ADAM_RATE * LN2, LN2))
     return {check: tuple((each, *base, 0.0) for base in bases) for check, each in made.items()}

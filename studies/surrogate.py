@@ -166,7 +166,7 @@ def entropy(q: float) -> float:
 
 def least_expected(q: float) -> float:
     """The expected cross-entropy at its minimum over the logit, by search."""
-    cost = lambda z: q * np.logaddexp(0, -z) + (1 - q) * np.logaddexp(0, z)
+    cost = lambda z: q * np.logaddexp(0, -z) + (1 - q) * np.logaddexp(0, z)  # noqa: E731
     return float(optimize.minimize_scalar(cost, bracket=(-1, 1), tol=1e-12).fun)
 
 
@@ -183,7 +183,7 @@ def bayes_error_by_quadrature(separation: float, prior: float) -> float:
 def hinge_slope_by_minimisation(separation: float) -> float:
     """The same by search over sums at nodes 2e-4 apart."""
     t = np.linspace(-8, 8, 80_001)
-    risk = lambda w: np.exp(-(t**2) / 2) @ np.maximum(0, 1 - w * (t + separation / 2))
+    risk = lambda w: np.exp(-(t**2) / 2) @ np.maximum(0, 1 - w * (t + separation / 2))  # noqa: E731
     return float(optimize.minimize_scalar(risk, bracket=(0.5, 2)).x)
 
 

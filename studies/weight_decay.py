@@ -242,7 +242,7 @@ def forces(replicas, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarr
 def train_trajectories(seeds: tuple[int, ...]) -> pd.DataFrame:
     """How far the penalty's end lies from the decay's, relative to the way from the start."""
     sgd, adam = keras.optimizers.SGD, keras.optimizers.Adam
-    falling = lambda: keras.optimizers.schedules.CosineDecay(SGD_RATE, 100)
+    falling = lambda: keras.optimizers.schedules.CosineDecay(SGD_RATE, 100)  # noqa: E731
     compared = (  # an optimiser; its checks, and how many times 2λ they take for its decay
         (lambda **decay: sgd(SGD_RATE, **decay), {("equivalence", "constant rate"): 1}),
         (lambda **decay: sgd(falling(), **decay), {("equivalence", "falling rate"): 1}),

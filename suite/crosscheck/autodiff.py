@@ -107,6 +107,6 @@ def logit_hessian(loss: Callable[[Any, Any], Any], y_true: np.ndarray, logits: n
     """
     y, z = tensors(y_true, logits)
     slope = gradient(lambda z: loss(y, z))
-    component = lambda i: lambda z: slope(z)[:, i]
+    component = lambda i: lambda z: slope(z)[:, i]  # noqa: E731
     rows = [gradient(component(i))(z) for i in range(z.shape[-1])]
     return numbers(ops.stack(rows, axis=1))

@@ -67,7 +67,7 @@ def law(loss: str, q: np.ndarray, z: np.ndarray) -> np.ndarray:
 
 def minimiser(loss: str, q: float) -> float:
     """argmin_p of the expected loss, searched over the logits within ± `REACH`."""
-    objective = lambda z: expected(loss, np.array([q]), np.array([z]))[0]
+    objective = lambda z: expected(loss, np.array([q]), np.array([z]))[0]  # noqa: E731
     best = optimize.minimize_scalar(
         objective, bounds=(-REACH, REACH), method="bounded", options={"xatol": 1e-8}
     )

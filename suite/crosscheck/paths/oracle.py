@@ -31,10 +31,10 @@ def oracle(loss: str, z: np.ndarray, y: np.ndarray) -> Derivatives:
     [0.6931471805599453, -0.5, 0.25]
     """
     r = RIVALS[loss]
-    wrong = lambda mp, t: mp.log1p(r * mp.exp(-t))
-    right = lambda mp, t: mp.log(r) + mp.log1p(mp.exp(t) / r)
-    p = lambda mp, t: 1 / (1 + r * mp.exp(-t))
-    q = lambda mp, t: 1 / (1 + mp.exp(t) / r)
+    wrong = lambda mp, t: mp.log1p(r * mp.exp(-t))  # noqa: E731
+    right = lambda mp, t: mp.log(r) + mp.log1p(mp.exp(t) / r)  # noqa: E731
+    p = lambda mp, t: 1 / (1 + r * mp.exp(-t))  # noqa: E731
+    q = lambda mp, t: 1 / (1 + mp.exp(t) / r)  # noqa: E731
     return Derivatives(
         at_50_digits(lambda mp, t, y: y * wrong(mp, t) + (1 - y) * right(mp, t), z, y),
         at_50_digits(lambda mp, t, y: (1 - y) * p(mp, t) - y * q(mp, t), z, y),

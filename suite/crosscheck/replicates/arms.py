@@ -50,7 +50,7 @@ def compare(
         loss_arguments={f"weight_{i}": np.repeat(each, len(seeds)) for i, each in enumerate(share)},
     )
     labels = np.concatenate([labels for _, labels in arms.values()])  # [A · S, N, …]
-    repeat = lambda given: np.concatenate([given] * len(arms))
+    repeat = lambda given: np.concatenate([given] * len(arms))  # noqa: E731
     replicas.fit(repeat(x), labels, batch_size=batch_size, epochs=epochs)
     outputs = replicas.predict(repeat(x_test))
     return dict(zip(arms, outputs.reshape(len(arms), len(seeds), *outputs.shape[1:]), strict=True))
