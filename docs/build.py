@@ -1,105 +1,112 @@
-"""`docs/api.md` from the docstrings: `python docs/build.py` writes it, a test holds it to them."""
+"""`docs/api.md` from the docstrings: `python docs/build.py` writes it, a test holds it to them.
+
+Griffe reads the sources and imports nothing. What a module's `__all__` names is public, and is shown.
+"""
 
 from __future__ import annotations
 
-import importlib
-import inspect
-import re
+import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+import griffe
+from griffe import DocstringSectionKind as Kind
+
+ROOT = Path(__file__).parents[1]
 PAGE = Path(__file__).with_name("api.md")
-PUBLIC = {
-    "crosscheck.losses": """BinaryCrossentropy CategoricalCrossentropy SparseCategoricalCrossentropy
-        JointCrossentropy Brier CategoricalBrier EnergyMarginCrossentropy OutlierExposureCrossentropy
-        LogitLoss binary_crossentropy categorical_crossentropy sparse_categorical_crossentropy
-        joint_crossentropy brier categorical_brier zero_one energy energy_margin energy_margin_crossentropy
-        outlier_exposure_crossentropy marginals most_likely""",
-    "crosscheck.regularizers": "GaussianPrior LaplacePrior",
-    "crosscheck.optimizers": "Proximal",
-    "crosscheck.metrics": """ExpectedCalibrationError Reliability BrierScore NegativeLogLikelihood
-        MutualInformationGap expected_calibration_error negative_log_likelihood mutual_information_gap""",
-    "crosscheck.callbacks": "SaturationMonitor CalibrationMonitor",
-    "crosscheck.calibration": "calibrate fit_temperature with_temperature Temperature",
-    "crosscheck.models.chain": "ClassifierChain",
-    "crosscheck.detection": """softmax_score logit_score energy_score entropy_score auroc aupr fpr95""",
-    "crosscheck.replicates": "Replicates History batch_order",
-    "crosscheck.paths": "Path grid oracle",
-    "crosscheck.paths.probing": "probe skipped_steps",
-    "crosscheck.doctor": "examine Diagnosis Reading",
-    "crosscheck.testing": "check_loss parametrize_with_checks",
-}
-SECTION = re.compile(r"(Args|Arguments|Attributes|Returns|Raises|Source|Yields|Example):(.*)")
+MODULES = (
+    "losses",
+    "metrics",
+    "models",
+    "regularizers",
+    "optimizers",
+    "callbacks",
+    "calibration",
+    "detection",
+    "replicates",
+    "paths",
+    "paths.probing",
+    "doctor",
+    "testing",
+    "claims",
+)
+LONG = 80  # characters of a docstring from which a method is shown
 
 
 def page() -> str:
-    parts = [
-        "# API",
+    logging.getLogger("griffe").setLevel(logging.ERROR)  # several names in one entry, as in `x, y: labels`
+    package = griffe.load("crosscheck", search_paths=[ROOT / "suite"], docstring_parser="google")
+    package_parts = [part for name in MODULES for part in module(package[name])]
+    intro = (
         "Built from the docstrings by `python docs/build.py`. Axes: R replicates, N examples, B batch, "
-        "K classes, L labels, D features.",
-    ]
-    for name, names in PUBLIC.items():
-        module = importlib.import_module(name)
-        parts += [f"## `{name}`", summary(module), *(entry(module, each) for each in names.split())]
-    return "\n\n".join(parts) + "\n"
+        "K classes, L labels, D features."
+    )
+    return "\n\n".join(["# API", intro, *package_parts]) + "\n"
 
 
-def summary(module: Any) -> str:
-    return " ".join((inspect.getdoc(module) or "").split("\n\n")[0].split())
+def module(of: griffe.Object) -> Iterator[str]:
+    """A module's first paragraph, then an entry for each public name."""
+    yield f"## `{of.path}`"
+    yield " ".join(of.docstring.value.split("\n\n")[0].split()) if of.docstring else ""
+    for name in of.exports or ():
+        member = of[str(name)]
+        yield from entry(member.final_target if member.is_alias else member, str(name))
 
 
-def entry(module: Any, name: str) -> str:
-    found = getattr(module, name)
-    kind = "class " if inspect.isclass(found) else ""
-    parts = [f"### {kind}`{name}`", f"```python\n{name}{signature(found)}\n```", *told(found)]
-    for method, function in methods(found):
-        parts += [
-            f"#### `{name}.{method}`",
-            f"```python\n{method}{signature(function)}\n```",
-            *told(function),
-        ]
-    return "\n\n".join(parts)
+def entry(of: griffe.Object, name: str) -> Iterator[str]:
+    if of.is_class:
+        yield f"### class `{name}`"
+        yield f"```python\n{name}{signature(of.parameters, None)}\n```"
+        yield from described(of)
+        for method in methods(of):
+            yield f"#### `{name}.{method.name}`"
+            yield f"```python\n{method.signature()}\n```"
+            yield from described(method)
+    elif of.is_function:
+        yield f"### `{name}`"
+        yield f"```python\n{of.signature()}\n```"
+        yield from described(of)
 
 
-def signature(found: Any) -> str:
-    return re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(inspect.signature(found)))  # annotations are text
+def signature(parameters: griffe.Parameters, returns: object) -> str:
+    made = griffe.Function("", parameters=griffe.Parameters(*(p for p in parameters if p.name != "self")))
+    return made.signature()
 
 
-def methods(found: Any) -> Iterator[tuple[str, Any]]:
+def methods(of: griffe.Object) -> Iterator[griffe.Function]:
     """What a class adds of its own and documents at some length."""
-    if inspect.isclass(found):
-        for name, value in vars(found).items():
-            if not name.startswith("_") and inspect.isfunction(value) and len(value.__doc__ or "") > 80:
-                yield name, value
+    for name, member in of.members.items():
+        if not name.startswith("_") and not member.is_alias and member.is_function:
+            if member.docstring and len(member.docstring.value) > LONG:
+                yield member
 
 
-def told(found: Any) -> Iterator[str]:
+def described(of: griffe.Object) -> Iterator[str]:
     """A docstring as Markdown: its sections become lists."""
-    for block in (inspect.getdoc(found) or "").split("\n\n"):
-        first, *rest = block.splitlines()
-        section = SECTION.fullmatch(first)
-        if section and rest:
-            yield f"**{section[1]}**\n\n{items(section[1], rest)}"
-        elif section:
-            yield f"**{section[1]}**: {section[2].strip()}"
-        elif ">>>" in block:
-            yield f"```pycon\n{inspect.cleandoc(block)}\n```"
-        else:
-            yield block
+    for section in of.docstring.parsed if of.docstring else ():
+        heading = f"**{section.title or section.kind.value.title()}**"
+        if section.kind is Kind.text:
+            yield section.value
+        elif section.kind is Kind.examples:
+            yield "\n\n".join(
+                f"```pycon\n{text}\n```" if kind is Kind.examples else text for kind, text in section.value
+            )
+        elif section.kind in (Kind.parameters, Kind.attributes):
+            yield f"{heading}\n\n" + "\n".join(
+                f"- `{item.name}`: {joined(item.description)}" for item in section.value
+            )
+        elif section.kind is Kind.raises:
+            yield f"{heading}\n\n" + "\n".join(
+                f"- `{item.annotation}`: {joined(item.description)}" for item in section.value
+            )
+        elif section.kind in (Kind.returns, Kind.yields):
+            yield f"{heading}\n\n" + " ".join(joined(item.description) for item in section.value)
+        elif section.kind is Kind.admonition:
+            yield f"**{section.title}**: {joined(section.value.description)}"
 
 
-def items(section: str, lines: list[str]) -> str:
-    """Lines that go on are joined to their item; a section without names is text."""
-    joined: list[str] = []
-    for line in inspect.cleandoc("\n".join(lines)).splitlines():
-        if line.startswith(" ") and joined:
-            joined[-1] += " " + line.strip()
-        else:
-            joined.append(line)
-    if section in ("Returns", "Yields", "Source"):
-        return " ".join(joined)
-    return "\n".join(re.sub(r"^([\w, ]+?): ", lambda name: f"- `{name[1]}`: ", line) for line in joined)
+def joined(text: str) -> str:
+    return " ".join(text.split())
 
 
 if __name__ == "__main__":

@@ -1,14 +1,22 @@
-"""The contract that every study keeps, run at the smoke scale through the real runner."""
+"""The contract that every study keeps, run at the smoke scale through the real runner.
+
+Rows are kept in the project's own store, as `crosscheck run --scale smoke` keeps them: a unit's key holds code,
+data, versions and machine, so that what has not changed is not trained again. `pytest -k NAME` runs one study.
+"""
 
 from __future__ import annotations
 
+import functools
 import math
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
 
+import crosscheck.studies
 from crosscheck import data
-from crosscheck.claims import BACKENDS, register, verdicts
+from crosscheck.claims import BACKENDS, Check, Unit, register, verdicts
 from crosscheck.claims.rows import COLUMNS
 from crosscheck.report.figures import theme
 from crosscheck.report.tables import to_markdown
@@ -16,51 +24,48 @@ from crosscheck.running import plan, runner, store
 
 STUDIES = {name: register.load(name) for name in register.NAMES}
 LEVEL = verdicts.interval_level(STUDIES.values())
-
-
+STORE = Path(__file__).parents[1] / ".store"
 ABSENT = [name for name in data.CATALOGUE if not data.prepared(name)]
 ABSENT += [backend for backend in BACKENDS if not plan.is_installed(backend)]
 
 
-def here(check) -> bool:
+def runs_here(check: Check) -> bool:
     """Whether any of its settings can be judged on this machine, at this scale."""
     return "smoke" in check.scales and not set(check.settings) <= set(ABSENT)
 
 
-def prepared_units(name: str):
+CHECKS = [(name, check) for name, study in STUDIES.items() for check in study.CHECKS if runs_here(check)]
+
+
+def prepared_units(name: str) -> list[Unit]:
     return [unit for unit in STUDIES[name].units("smoke") if not {*unit.data, unit.backend} & set(ABSENT)]
 
 
-@pytest.fixture(scope="module")
-def rows(tmp_path_factory: pytest.TempPathFactory):
-    """The rows of every study at the smoke scale, as the store returns them."""
-    folder = tmp_path_factory.mktemp("store")
-    units = {name: prepared_units(name) for name in register.NAMES}
-    outcome = runner.run({str(unit): unit for found in units.values() for unit in found}.values(), folder)
+@functools.cache
+def rows_of(name: str) -> pd.DataFrame:
+    """The rows of a study at the smoke scale, as the store returns them."""
+    units = prepared_units(name)
+    outcome = runner.run(units, STORE, jobs=1)
     assert not outcome.failed and not outcome.nan
-    return {name: store.rows(folder, found)[0] for name, found in units.items()}
+    return store.rows(STORE, units)[0]
 
 
-@pytest.fixture(scope="module")
-def judged(rows):
-    return {
-        name: verdicts.judge_study(STUDIES[name], rows[name], LEVEL, ABSENT, "smoke")["checks"]
-        for name in rows
-    }
+@functools.cache
+def judged(name: str) -> dict[str, Any]:
+    """What the checks of a study came out as, by id."""
+    checks = verdicts.judge_study(STUDIES[name], rows_of(name), LEVEL, ABSENT, "smoke")["checks"]
+    return {check["id"]: check for check in checks}
 
 
-ALL_CHECKS = [(name, check.id) for name, study in STUDIES.items() for check in study.CHECKS if here(check)]
-
-
-@pytest.mark.parametrize(("name", "check"), ALL_CHECKS)
-def test_every_control_fails(judged, name: str, check: str) -> None:
-    (found,) = (each for each in judged[name] if each["id"] == check)
-    assert found["control"]["verdict"] == "fails", found["control"]
+@pytest.mark.parametrize(("name", "check"), CHECKS, ids=[f"{name}-{check.id}" for name, check in CHECKS])
+def test_every_control_fails(name: str, check: Check) -> None:
+    control = judged(name)[check.id]["control"]
+    assert control["verdict"] == "fails", control
 
 
 @pytest.mark.parametrize("name", register.NAMES)
-def test_every_check_and_setting_has_rows_of_both_arms(rows, name: str) -> None:
-    seen = set(zip(*(rows[name][c] for c in ("check", "arm", "setting")), strict=True))
+def test_every_check_and_setting_has_rows_of_both_arms(name: str) -> None:
+    seen = set(zip(*(rows_of(name)[c] for c in ("check", "arm", "setting")), strict=True))
     for check in STUDIES[name].CHECKS:
         for setting in check.settings:
             if setting in ABSENT or "smoke" not in check.scales:
@@ -70,13 +75,14 @@ def test_every_check_and_setting_has_rows_of_both_arms(rows, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", register.NAMES)
-def test_rows_have_the_promised_columns_and_no_stray_checks(rows, name: str) -> None:
-    assert tuple(rows[name].columns) == COLUMNS
-    assert set(rows[name]["arm"]) <= {"claim", "control"}
-    own = {check.id for check in STUDIES[name].CHECKS if here(check)}
+def test_rows_have_the_promised_columns_and_no_stray_checks(name: str) -> None:
+    rows = rows_of(name)
+    assert tuple(rows.columns) == COLUMNS
+    assert set(rows["arm"]) <= {"claim", "control"}
+    own = {check.id for check in STUDIES[name].CHECKS if runs_here(check)}
     others = {unit.study for unit in prepared_units(name)} - {name}
-    known = {check.id for other in others for check in STUDIES[other].CHECKS}
-    assert own <= set(rows[name]["check"]) - {""} <= own | known
+    of_others = {check.id for other in others for check in STUDIES[other].CHECKS}
+    assert own <= set(rows["check"]) - {""} <= own | of_others
 
 
 @pytest.mark.parametrize(
@@ -96,8 +102,8 @@ def test_theory_is_finite_and_agrees_with_brute_force(name: str, theory, point) 
 
 
 @pytest.mark.parametrize("name", register.NAMES)
-def test_table_and_figure_are_made_from_rows_alone(rows, name: str) -> None:
-    study, saved = STUDIES[name], rows[name].copy()
+def test_table_and_figure_are_made_from_rows_alone(name: str) -> None:
+    study, saved = STUDIES[name], rows_of(name).copy()
     table = study.table(saved)
     assert len(table) and not table.isna().to_numpy().all()
     assert to_markdown(table)
@@ -105,7 +111,7 @@ def test_table_and_figure_are_made_from_rows_alone(rows, name: str) -> None:
         figure = study.figure(saved)
     panels = [ax for ax in figure.axes if ax.get_label() != "<colorbar>"]
     assert panels and all(ax.get_title(loc="left") and (ax.has_data() or ax.texts) for ax in panels)
-    assert saved.equals(rows[name]), "drawing must not change the rows"
+    assert saved.equals(rows_of(name)), "drawing must not change the rows"
 
 
 @pytest.mark.parametrize("name", register.NAMES)
@@ -132,5 +138,5 @@ def test_claim_says_everything_a_reader_needs(name: str) -> None:
 
 
 def test_a_study_lives_in_one_file_and_the_register_knows_them_all() -> None:
-    files = {path.stem for path in Path(register.__file__).parent.glob("*.py")} - {"__init__"}
+    files = {path.stem for path in Path(crosscheck.studies.__file__).parent.glob("*.py")} - {"__init__"}
     assert files == set(register.NAMES)
