@@ -18,9 +18,10 @@ READY      := $(VENV)/.ready
 CROSSCHECK := $(BIN)/crosscheck
 OPTIONS     = --scale $(SCALE) --backend $(BACKEND) $(if $(JOBS),--jobs $(JOBS)) \
 	$(addprefix --data ,$(DATA)) $(if $(filter 1,$(GPU)),--gpu)
+PYTEST      = $(BIN)/python -m pytest -n $(or $(JOBS),2) --dist loadgroup --no-loadscope-reorder
 STUDIES    := $(filter-out _%,$(basename $(notdir $(wildcard studies/*.py))))
 
-.PHONY: all setup test report report-pdf verify audit bench data check clean help $(STUDIES)
+.PHONY: all setup test test-all report report-pdf verify audit audit-rates bench data check clean help $(STUDIES)
 .DEFAULT_GOAL := all
 
 all: $(READY)  ## run every study, write results and report
@@ -31,8 +32,17 @@ $(STUDIES): $(READY)
 
 setup: $(READY)  ## only make the environment
 
-test: $(READY)  ## the tests
-	$(BIN)/python -m pytest -n $(or $(JOBS),2) --dist loadfile
+test: $(READY)  ## the tests: studies at the smoke scale, then pytest, then what every backend that is here must pass
+	@$(CROSSCHECK) run --scale smoke --quiet $(if $(JOBS),--jobs $(JOBS)) || test $$? -eq 1  # pytest says what is wrong
+	$(PYTEST)
+	@for backend in jax torch; do \
+	  if $(BIN)/python -c "import importlib.util, sys; sys.exit(not importlib.util.find_spec('$$backend'))"; then \
+	    echo "On $$backend:" && KERAS_BACKEND=$$backend JAX_ENABLE_X64=1 $(PYTEST) -m every_backend || exit 1; \
+	  fi; \
+	done
+
+test-all: PYTEST += -m 'long or not long'
+test-all: test  ## the tests with their long versions
 
 report: $(READY)  ## write the report anew from results/
 	@$(CROSSCHECK) report
@@ -45,6 +55,9 @@ verify: $(READY)  ## run afresh and compare with the committed results
 
 audit: $(READY)  ## check every classification loss that Keras ships: results/audit/
 	@$(CROSSCHECK) audit || test $$? -eq 1
+
+audit-rates: $(READY)  ## how often the audit is wrong: N=400 random losses, half of them broken: results/audit/rates.*
+	@$(BIN)/python -m benchmarks.audit_rates $(or $(N),400)
 
 bench: $(READY)  ## time Replicates against loops, hand-written programs and the limit: results/bench/
 	@$(BIN)/python -m benchmarks
@@ -65,7 +78,7 @@ clean:  ## remove saved rows and caches; results/ and the environment stay
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 14
 	@printf '  STUDY       one study: %s\n' '$(STUDIES)'
-	@printf 'Variables: SCALE=smoke|standard|full BACKEND=tensorflow|jax|torch JOBS=N DATA=… GPU=1 PYTHON=…\n'
+	@printf 'Variables: SCALE=smoke|standard|full BACKEND=tensorflow|jax|torch JOBS=N DATA=… N=… GPU=1 PYTHON=…\n'
 
 $(READY): requirements.txt pyproject.toml
 	@rm -f $@

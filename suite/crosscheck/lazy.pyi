@@ -6,8 +6,11 @@ from scipy import special as special
 from sklearn import linear_model as linear_model
 
 from crosscheck import autodiff as autodiff
+from crosscheck import calibration as calibration
+from crosscheck import callbacks as callbacks
 from crosscheck import data as data
 from crosscheck import detection as detection
+from crosscheck import doctor as doctor
 from crosscheck import information as information
 from crosscheck import losses as losses
 from crosscheck import metrics as metrics

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import traceback
 from typing import TYPE_CHECKING, cast
 
 from crosscheck.errors import UsageError
@@ -42,10 +43,24 @@ def load(name: str) -> Study:
     """The study of this name.
 
     Raises:
-        UsageError: for a name that is not in the register.
+        UsageError: for a name that is not in the register, or a file that cannot be imported.
     """
     if name not in NAMES:
         near = difflib.get_close_matches(name, NAMES, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise UsageError(f"There is no study {name!r}.{hint} Studies: {', '.join(NAMES)}.")
-    return cast("Study", importlib.import_module(f"crosscheck.studies.{name}"))
+    try:
+        return cast("Study", importlib.import_module(f"crosscheck.studies.{name}"))
+    except Exception as error:
+        file = f"studies/{name}.py"
+        raise UsageError(
+            f"{file} cannot be imported: {type(error).__name__}: {error}{line_of(error, file)}."
+        ) from error
+
+
+def line_of(error: Exception, file: str) -> str:
+    """Where in a study's file an error arose."""
+    lines = [
+        frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(file)
+    ]
+    return f" (line {lines[-1]})" if lines else ""

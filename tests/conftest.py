@@ -1,0 +1,46 @@
+"""How the tests are shared between workers: a file at a time, the longest first.
+
+xdist's own order goes by how many tests a file has, so that long files of few tests come last and run alone.
+`pytest --record-seconds` writes down what each file takes (`seconds.json`); the order goes by that.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+RECORD = Path(__file__).with_name("seconds.json")
+UNKNOWN = 60.0  # a file without a record goes early rather than last
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--record-seconds", action="store_true", help="write tests/seconds.json")
+
+
+def group_of(item: pytest.Item) -> str:
+    """The tests that one worker runs together: those of a file, or of a mark `xdist_group` within it."""
+    marker = item.get_closest_marker("xdist_group")
+    return marker.args[0] if marker else item.path.stem
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    seconds = json.loads(RECORD.read_text()) if RECORD.exists() else {}
+    for item in items:
+        if not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(group_of(item)))
+    items.sort(key=lambda item: -seconds.get(group_of(item), UNKNOWN))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if config.getoption("--record-seconds"):
+        groups: dict[str, float] = defaultdict(float)
+        for reports in terminalreporter.stats.values():
+            for report in reports:
+                if isinstance(report, pytest.TestReport):
+                    file, _, group = report.nodeid.partition("@")
+                    groups[group or Path(file.partition("::")[0]).stem] += report.duration
+        ordered = sorted(groups.items(), key=lambda pair: -pair[1])
+        RECORD.write_text(json.dumps({name: round(total, 1) for name, total in ordered}, indent=1) + "\n")
