@@ -28,8 +28,7 @@ def examples(table: str, labels: str) -> tuple[np.ndarray, np.ndarray]:
         labels: the text of Mulan's XML file, which lists the columns that are labels in an order of its own.
 
     Raises:
-        ValueError: the table is no such file, lacks a value or the column of a label, or has a label other
-            than 0 and 1.
+        ValueError: a value is missing or no number, a label has no column, or is neither 0 nor 1.
     """
     label_names = {label.attrib["name"] for label in ElementTree.fromstring(labels).iter(LABEL)}
     columns = columns_of(table)
@@ -46,7 +45,7 @@ def columns_of(table: str) -> dict[str, np.ndarray]:
     """The columns of an ARFF file by name, float64 [N] each.
 
     Raises:
-        ValueError: the file is malformed, or a value is missing or no number.
+        ValueError: a value is missing or no number.
     """
     records, attributes = arff.loadarff(io.StringIO(table))
     columns = {name: records[name].astype(np.float64) for name in attributes.names()}

@@ -3,8 +3,8 @@
 Whatever decides the stored bits stands in this file, so that `recipe` changes with it.
 """
 
-# Do not rename or reword without need: `recipe` names what is packed after this code, docstrings included, and
-# all texts are packed anew where it changes.
+# Rename and reword nothing here without need: `recipe` names what is packed after this code, docstrings
+# included, and where it changes all texts are packed anew.
 
 from __future__ import annotations
 
