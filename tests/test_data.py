@@ -70,10 +70,17 @@ def seconds(function):
     return time.monotonic() - start
 
 
-def run(code, folder):
-    """A fresh interpreter that runs the code on the data folder."""
+def run(code, folder, blocked=()):
+    """A fresh interpreter that runs the code on the data folder; what is blocked is as if not installed."""
+    block = f"sys.modules.update(dict.fromkeys({blocked}))"
     return subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", f"import os, sys; from crosscheck import data; {code}"],
+        [
+            sys.executable,
+            "-W",
+            "error",
+            "-c",
+            f"import os, sys; {block}; from crosscheck import data; {code}",
+        ],
         stdin=subprocess.PIPE,
         env={"PATH": "", "TFDS_DATA_DIR": str(folder), "PYTHONPATH": str(Path(data.__file__).parents[2])},
         stdout=subprocess.PIPE,
@@ -121,7 +128,6 @@ def test_digits_are_stored_and_shuffled_as_tfds_does_it(digits_dir):
 
 # --- without TensorFlow and without TensorFlow Datasets -------------------------------------------
 
-BLOCK = "sys.modules.update(dict.fromkeys({}));"  # importing any of them fails, as if it were not installed
 TFDS = ("tensorflow_datasets", "array_record", "importlib_resources")
 AS_ORDINARY = (
     "import dataclasses; digits = data.CATALOGUE['digits'];"
@@ -131,20 +137,22 @@ AS_ORDINARY = (
 
 def test_a_packed_set_needs_no_tensorflow(digits_dir):
     process = run(
-        f"{BLOCK.format(TFDS)} {AS_ORDINARY}"
+        f"{AS_ORDINARY}"
         "assert data.prepared('digits') and not data.prepared('mnist'); data.identity('digits');"
         "data.load('digits'); print({'tensorflow', 'sklearn'} & {*sys.modules})",
         digits_dir,
+        TFDS,
     )
     assert process.communicate() == ("set()\n", "")
 
 
 def test_the_digits_need_neither_tensorflow_datasets_nor_a_folder(tmp_path):
     process = run(
-        f"{BLOCK.format(TFDS)} data.prepare('digits'); digits = data.load('digits', 3);"
+        "data.prepare('digits'); digits = data.load('digits', 3);"
         "print(data.prepared('digits'), digits.y_train.tolist(), data.identity('digits'));"
         "print({'tensorflow', 'sklearn'} & {*sys.modules}, os.path.exists(data.data_dir()))",
         tmp_path / "absent",
+        TFDS,
     )
     first = data.load("digits").y_train[:3].tolist()
     said = f"True {first} 1.0.0/6ebb3d2fee246a4e\nset() False\n"
@@ -173,9 +181,9 @@ def test_who_wants_a_metric_alone_needs_no_fcntl(tmp_path):
     """As on Windows, where there is none."""
     rooms = "losses, metrics, models, regularizers, optimizers, calibration, detection, information"
     process = run(
-        f"{BLOCK.format(['fcntl'])} from crosscheck import {rooms};"
-        "from crosscheck.data.preparing import packed; print(len(data.load('digits').y_test))",
+        f"from crosscheck import {rooms}; print(len(data.load('digits').y_test))",
         tmp_path,
+        ("fcntl",),
     )
     said, faults = process.communicate()
     assert said == "500\n", faults
