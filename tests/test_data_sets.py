@@ -159,10 +159,10 @@ def test_a_set_without_a_download_says_where_its_files_are(ask, empty_dir):
     assert seconds(refused) < 1
 
 
-def test_asking_what_is_there_needs_no_tensorflow(empty_dir):
+def test_asking_what_is_there_imports_nothing_heavy(empty_dir):
     process = run(
         "print([name for name in data.CATALOGUE if data.prepared(name)],"
-        "{'tensorflow', 'tensorflow_datasets'} & {*sys.modules})",
+        "{'tensorflow', 'tensorflow_datasets', 'scipy', 'sklearn', 'filelock'} & {*sys.modules})",
         empty_dir,
     )
     assert process.communicate() == ("['digits'] set()\n", "")

@@ -42,28 +42,28 @@ class Cast:
         return ((a, t) for a in self.auxiliary for t in self.outliers if family(a) != family(t))
 
 
-IMAGES = ("gaussian noise", "rotated", "inverted")
-MADE = ("uniform noise", "patches shuffled")
+TESTED_ON = ("gaussian noise", "rotated", "inverted")
+TRAINED_ON = ("uniform noise", "patches shuffled")
 CASTS: dict[str, Cast] = {
     "digits": Cast(
         classes=tuple(range(6)),
-        auxiliary=(*MADE, "classes 6, 7"),
+        auxiliary=(*TRAINED_ON, "classes 6, 7"),
         mixed=("patches shuffled", "classes 6, 7"),
-        outliers=("classes 8, 9", *IMAGES),
+        outliers=("classes 8, 9", *TESTED_ON),
         reads=("digits",),
     ),
     "mnist": Cast(
         classes=tuple(range(10)),
-        auxiliary=(*MADE, "fashion_mnist"),
-        mixed=MADE,
-        outliers=("fashion_mnist", *IMAGES),
+        auxiliary=(*TRAINED_ON, "fashion_mnist"),
+        mixed=TRAINED_ON,
+        outliers=("fashion_mnist", *TESTED_ON),
         reads=("mnist", "fashion_mnist"),
     ),
     "fashion_mnist": Cast(
         classes=tuple(range(10)),
-        auxiliary=(*MADE, "mnist"),
-        mixed=MADE,
-        outliers=("mnist", *IMAGES),
+        auxiliary=(*TRAINED_ON, "mnist"),
+        mixed=TRAINED_ON,
+        outliers=("mnist", *TESTED_ON),
         reads=("fashion_mnist", "mnist"),
     ),
     "clinc_oos": Cast(
@@ -96,7 +96,7 @@ class Roles:
 
 
 def family(kind: str) -> str:
-    """What a kind of data is an instance of: its own name, unless `FAMILIES` knows better."""
+    """What a kind of data is an instance of: a family of `FAMILIES`, or else its own name."""
     return FAMILIES.get(kind, kind)
 
 
@@ -142,7 +142,7 @@ def images(name: str, most: int) -> Content:
 
 
 def framed(x: np.ndarray) -> np.ndarray:
-    """[N, 28 · 28] to [N, 16 · 16]."""
+    """Images of 28 × 28 in a black frame, pooled to 16 × 16: [N, 784] to [N, 256]."""
     whole = np.pad(x.reshape(-1, 28, 28, 1), ((0, 0), (2, 2), (2, 2), (0, 0)))
     return pooled(whole, (32, 32, 1))
 
@@ -194,6 +194,7 @@ def reduced(roles: Roles, count: int = 100) -> Roles:
     """
     centre = roles.x_train.mean(0)
     moved = (roles.x_train - centre).astype("float64")
+    # Not scikit-learn's PCA, as in `features.principal_components`: it would move what has been measured.
     variances, directions = np.linalg.eigh(moved.T @ moved / len(moved))  # in rising order
     directions = directions[:, : -count - 1 : -1] / np.sqrt(variances[-count:].mean())
 

@@ -10,10 +10,7 @@ from crosscheck.data.preparing.forms import Inputs, Targets
 
 @dataclass(frozen=True)
 class Entry:
-    """An entry of the catalogue; where to fetch the set from is the TFDS builder's knowledge.
-
-    `builder` names a module that holds a TFDS builder of the set; TFDS's own sets need none.
-    """
+    """An entry of the catalogue; where to fetch the set from is the TFDS builder's knowledge."""
 
     version: str  # of the TFDS builder
     classes: int  # K, or L where an example may have several labels
@@ -27,4 +24,4 @@ class Entry:
     archive: str = ""  # page that offers the original files in a form that TFDS cannot fetch
     splits: tuple[str, str] = ("train", "test")  # TFDS's splits, or parts of them
     side: int = 0  # of images that come in other sizes: their shorter side is brought to it, the rest cut off
-    builder: str = ""
+    builder: str = ""  # the module that holds the TFDS builder; empty for a set of TFDS's own catalogue
