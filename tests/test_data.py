@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-import json
+import select
 import shutil
 import socket
 import subprocess
@@ -17,19 +17,25 @@ import pytest
 from sklearn.datasets import load_digits
 
 from crosscheck import data
+from crosscheck.data import embedded
 from crosscheck.data.preparing import cache, packed, sources
 from crosscheck.errors import UsageError
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 
+# The digits as a set like any other, that TFDS has to prepare.
+ORDINARY = dataclasses.replace(data.CATALOGUE["digits"], origin=None)
+
+
 @pytest.fixture(scope="module")
 def digits_dir(tmp_path_factory):
-    """A data folder in which the digits are prepared and packed; not to be changed."""
+    """A data folder in which TFDS has prepared the digits, packed too; not to be changed."""
     folder = tmp_path_factory.mktemp("digits")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TFDS_DATA_DIR", str(folder))
-        data.load("digits")
+        patch.setitem(data.CATALOGUE, "digits", ORDINARY)
+        data.prepare("digits")
     return folder
 
 
@@ -51,8 +57,7 @@ def empty_dir(tmp_path, monkeypatch):
 
 @pytest.fixture
 def ordinary_digits(monkeypatch):
-    """The digits as if they were a set like any other, that has to be prepared first."""
-    monkeypatch.setitem(data.CATALOGUE, "digits", dataclasses.replace(data.CATALOGUE["digits"], origin=None))
+    monkeypatch.setitem(data.CATALOGUE, "digits", ORDINARY)
 
 
 def packed_folder(folder):
@@ -65,10 +70,18 @@ def seconds(function):
     return time.monotonic() - start
 
 
-def run(code, folder):
-    """A fresh interpreter running the code on the data folder."""
+def run(code, folder, blocked=()):
+    """A fresh interpreter that runs the code on the data folder; what is blocked is as if not installed."""
+    block = f"sys.modules.update(dict.fromkeys({blocked}))"
     return subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", f"import os, sys; from crosscheck import data; {code}"],
+        [
+            sys.executable,
+            "-W",
+            "error",
+            "-c",
+            f"import os, sys; {block}; from crosscheck import data; {code}",
+        ],
+        stdin=subprocess.PIPE,
         env={"PATH": "", "TFDS_DATA_DIR": str(folder), "PYTHONPATH": str(Path(data.__file__).parents[2])},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -79,7 +92,7 @@ def run(code, folder):
 # --- sets -----------------------------------------------------------------------------------------
 
 
-def test_digits_are_those_of_scikit_learn(copy_dir):
+def test_digits_are_those_of_scikit_learn():
     digits, original = data.load("digits"), load_digits()
     ours = np.column_stack(
         [np.concatenate([digits.x_train, digits.x_test]) * 16, [*digits.y_train, *digits.y_test]]
@@ -88,14 +101,14 @@ def test_digits_are_those_of_scikit_learn(copy_dir):
     np.testing.assert_array_equal(ours[np.lexsort(ours.T)], theirs[np.lexsort(theirs.T)])
 
 
-def test_digits_split_is_stratified(copy_dir):
+def test_digits_split_is_stratified():
     digits = data.load("digits")
     assert (len(digits.x_train), len(digits.x_test)) == (1297, 500)
     np.testing.assert_array_equal(np.bincount(digits.y_test), 50)
     assert not {*map(bytes, digits.x_train)} & {*map(bytes, digits.x_test)}
 
 
-def test_digits_are_as_promised(copy_dir):
+def test_digits_are_as_promised():
     digits = data.load("digits")
     assert {a: getattr(digits, a).dtype.name for a in ARRAYS} == {
         a: {"x": "float32", "y": "int32"}[a[0]] for a in ARRAYS
@@ -105,28 +118,103 @@ def test_digits_are_as_promised(copy_dir):
     assert data.identity("digits") == f"{digits.version}/{digits.checksum[:16]}"
 
 
-# --- without TensorFlow ---------------------------------------------------------------------------
+def test_digits_are_stored_and_shuffled_as_tfds_does_it(digits_dir):
+    prepared = sources.arrays("digits", ORDINARY, digits_dir)
+    arrays = embedded.digits_arrays()
+    assert packed.content_checksum(arrays) == packed.content_checksum(prepared)
+    for name in packed.NAMES:
+        np.testing.assert_array_equal(arrays[name], prepared[name])
+
+
+# --- without TensorFlow and without TensorFlow Datasets -------------------------------------------
+
+TFDS = ("tensorflow_datasets", "array_record", "importlib_resources")
+AS_ORDINARY = (
+    "import dataclasses; digits = data.CATALOGUE['digits'];"
+    "data.CATALOGUE['digits'] = dataclasses.replace(digits, origin=None);"
+)
 
 
 def test_a_packed_set_needs_no_tensorflow(digits_dir):
     process = run(
+        f"{AS_ORDINARY}"
         "assert data.prepared('digits') and not data.prepared('mnist'); data.identity('digits');"
-        "data.load('digits'); print({'tensorflow', 'tensorflow_datasets', 'sklearn'} & {*sys.modules})",
+        "data.load('digits'); print({'tensorflow', 'sklearn'} & {*sys.modules})",
         digits_dir,
+        TFDS,
     )
     assert process.communicate() == ("set()\n", "")
 
 
-def test_identity_of_an_embedded_set_needs_no_preparation(digits_dir, empty_dir):
-    before = data.identity("digits")
-    assert not [*empty_dir.iterdir()]
-    manifest = json.loads((packed_folder(digits_dir) / "manifest.json").read_text())
-    assert before == f"1.0.0/{manifest['checksum'][:16]}"
+def test_the_digits_need_neither_tensorflow_datasets_nor_a_folder(tmp_path):
+    process = run(
+        "data.prepare('digits'); digits = data.load('digits', 3);"
+        "print(data.prepared('digits'), digits.y_train.tolist(), data.identity('digits'));"
+        "print({'tensorflow', 'sklearn'} & {*sys.modules}, os.path.exists(data.data_dir()))",
+        tmp_path / "absent",
+        TFDS,
+    )
+    first = data.load("digits").y_train[:3].tolist()
+    said = f"True {first} 1.0.0/6ebb3d2fee246a4e\nset() False\n"
+    assert process.communicate() == (said, "")
 
 
-def test_two_processes_may_prepare_at_once(empty_dir):
-    code = "print(data.load('digits').y_train[:5])"
-    outputs = [process.communicate() for process in [run(code, empty_dir), run(code, empty_dir)]]
+@pytest.mark.parametrize("package", TFDS)
+@pytest.mark.parametrize("ask", ["load", "prepare", "identity"])
+def test_other_sets_name_what_to_install(ask, package, empty_dir, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(UsageError, match=rf"'mnist'.* {package}: pip install 'keras-crosscheck\[studies\]'"):
+        getattr(data, ask)("mnist")
+    assert not data.prepared("mnist")
+
+
+def test_a_set_that_tfds_has_prepared_names_it_where_it_has_to_be_packed(
+    copy_dir, ordinary_digits, monkeypatch
+):
+    shutil.rmtree(copy_dir / "crosscheck")
+    monkeypatch.setitem(sys.modules, "array_record", None)
+    with pytest.raises(UsageError, match=r"'digits' needs array_record: pip install 'keras-crosscheck"):
+        data.load("digits")
+
+
+def test_who_wants_a_metric_alone_needs_no_fcntl(tmp_path):
+    """As on Windows, where there is none."""
+    rooms = "losses, metrics, models, regularizers, optimizers, calibration, detection, information"
+    process = run(
+        f"from crosscheck import {rooms}; print(len(data.load('digits').y_test))",
+        tmp_path,
+        ("fcntl",),
+    )
+    said, faults = process.communicate()
+    assert said == "500\n", faults
+
+
+def test_a_lock_keeps_the_second_waiting(tmp_path):
+    """Two processes on one lock, the first of which dies while it holds it."""
+    code = (
+        "from pathlib import Path; from crosscheck.data.preparing import packed\n"
+        "with packed.lock(Path(os.environ['TFDS_DATA_DIR']) / 'sub' / 'lock'):\n"
+        "    print('held', flush=True); input(); os._exit(1)"
+    )
+    processes = [run(code, tmp_path), run(code, tmp_path)]
+    try:
+        waiting = select.select([process.stdout for process in processes], [], [], 60)[0]
+        first = next(process for process in processes if process.stdout in waiting)
+        (second,) = (process for process in processes if process is not first)
+        assert first.stdout.readline() == "held\n"
+        assert not select.select([second.stdout], [], [], 0.5)[0]
+        first.stdin.write("\n")
+        first.stdin.flush()
+        assert select.select([second.stdout], [], [], 60)[0] and second.stdout.readline() == "held\n"
+    finally:
+        for process in processes:
+            process.communicate("\n" if process.poll() is None else None)
+
+
+def test_two_processes_may_pack_at_once(copy_dir):
+    shutil.rmtree(copy_dir / "crosscheck")
+    code = f"{AS_ORDINARY} print(data.load('digits').y_train[:5])"
+    outputs = [process.communicate() for process in [run(code, copy_dir), run(code, copy_dir)]]
     assert outputs[0][0] == outputs[1][0] != "", outputs
 
 
@@ -190,8 +278,8 @@ def test_a_name_that_never_resolves_is_not_waited_for(monkeypatch):
 def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "file"))
-    with pytest.raises(UsageError, match=r"Cannot prepare data set 'digits' in .*file.*TFDS_DATA_DIR"):
-        data.load("digits")
+    with pytest.raises(UsageError, match=r"Cannot prepare data set 'mnist' in .*file.*TFDS_DATA_DIR"):
+        data.prepare("mnist")
 
 
 # --- original files -------------------------------------------------------------------------------
@@ -246,7 +334,7 @@ def flip_last_byte(path):
 
 
 @pytest.mark.parametrize("name", ["x_train.npy", "y_test.npy", "manifest.json"])
-def test_a_damaged_file_is_set_aside_and_packed_anew(name, copy_dir):
+def test_a_damaged_file_is_set_aside_and_packed_anew(name, copy_dir, ordinary_digits):
     sound = data.load("digits")
     path = packed_folder(copy_dir) / name
     before = path.read_bytes()
@@ -259,12 +347,11 @@ def test_a_damaged_file_is_set_aside_and_packed_anew(name, copy_dir):
     assert path.with_name(f"{name}.damaged").read_bytes() == damaged
 
 
-def test_an_embedded_set_is_generated_anew_whatever_lay_there(copy_dir):
-    sound = data.load("digits")
-    shutil.rmtree(copy_dir / "crosscheck")
+def test_an_embedded_set_is_read_from_its_library_whatever_lies_there(copy_dir):
+    packed_folder(copy_dir).joinpath("manifest.json").write_bytes(b"damaged")
     for path in copy_dir.rglob("*.array_record*"):
         path.write_bytes(b"damaged")
-    assert all(np.array_equal(getattr(data.load("digits"), a), getattr(sound, a)) for a in ARRAYS)
+    assert data.load("digits").checksum == embedded.digits_checksum()
 
 
 @pytest.mark.parametrize("manifest", ["[]", "{}", '{"checksum": 1, "files": {}}', "\xff"])
@@ -293,11 +380,13 @@ def test_a_damaged_set_without_its_source_is_missing(copy_dir, ordinary_digits):
 def test_tfrecord_files_give_the_same_arrays(digits_dir, empty_dir):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sources, "FILE_FORMAT", "tfrecord")
-        sources.prepare("digits", "1.0.0", empty_dir)
+        sources.prepare("digits", ORDINARY, empty_dir)
     assert [*(empty_dir / "digits").rglob("*.tfrecord*")]
-    digits = data.CATALOGUE["digits"]
-    theirs, ours = (sources.arrays("digits", digits, folder) for folder in (empty_dir, digits_dir))
-    assert packed.content_checksum(theirs) == packed.content_checksum(ours)
+    checksums = {
+        packed.content_checksum(sources.arrays("digits", ORDINARY, folder))
+        for folder in (empty_dir, digits_dir)
+    }
+    assert len(checksums) == 1
 
 
 def test_content_checksum_sees_values_types_and_shapes():

@@ -253,18 +253,17 @@ def test_a_broken_manifest_of_a_data_set(tmp_path: Path, data: st.DataObject) ->
 def made_by_tfds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The digits as TFDS prepares them."""
     from crosscheck import data as sets
+    from crosscheck.data.preparing import sources
 
     folder = tmp_path_factory.mktemp("tfds")
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("TFDS_DATA_DIR", str(folder))
-        sets.load("digits")
+    sources.prepare("digits", sets.CATALOGUE["digits"], folder)
     return folder / "digits"
 
 
 @settings(fuzzed, max_examples=max(1, EXAMPLES // 3))
 @given(data=st.data())
 def test_broken_files_of_tfds(tmp_path: Path, made_by_tfds: Path, data: st.DataObject) -> None:
-    """As if the digits were a set like any other; the embedded ones are prepared afresh."""
+    """As if the digits were a set like any other."""
     from crosscheck import data as sets
 
     place = tmp_path / "digits" / "1.0.0"

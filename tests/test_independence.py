@@ -20,7 +20,7 @@ def test_outputs_that_share_nothing_train_as_if_alone() -> None:
     x, y = rng.normal(size=(64, 3)).astype("float32"), rng.integers(0, 2, (64, 2)).astype("float32")
     whole = independence.both_outputs(3, [4], 2)()
     parts = [perceptron(3, [4], width)() for width in (2, 4)]
-    for part, inner in zip(parts, [each for each in whole.layers if each.weights], strict=True):
+    for part, inner in zip(parts, [layer for layer in whole.layers if layer.weights], strict=True):
         part.set_weights(inner.get_weights())
     sums = (
         independence.both_losses,
@@ -46,14 +46,14 @@ def test_side_by_side_puts_the_outputs_in_order() -> None:
 def test_counts_train_as_the_examples_that_they_count() -> None:
     rng = np.random.default_rng(1)
     table = rng.integers(1, 20, (2, 4))  # two features, two labels
-    found = independence.trained_on_counts([3], table[None], RATE, 50)[0]
+    logits = independence.trained_on_counts([3], table[None], RATE, 50)[0]
     place = np.repeat(np.arange(8), table.ravel())
     x, y = np.eye(2, dtype="float32")[place // 4], information.outcomes(2)[place % 4].astype("float32")
     keras.utils.set_random_seed(3)
     model = independence.both_outputs(2, [], 2)()
     model.compile(keras.optimizers.Adam(RATE), independence.both_losses)
     model.fit(x, y, batch_size=len(x), epochs=50, shuffle=False, verbose=0)
-    np.testing.assert_allclose(found, model.predict(np.eye(2, dtype="float32"), verbose=0), atol=1e-4)
+    np.testing.assert_allclose(logits, model.predict(np.eye(2, dtype="float32"), verbose=0), atol=1e-4)
 
 
 def test_the_gap_after_training_is_the_total_correlation() -> None:
@@ -82,9 +82,9 @@ def test_held_out_gaps_are_those_of_what_the_arm_leaves() -> None:
     """Two labels that are one; the features tell it."""
     arms = ("", "mean", "features", "labels")
     gaps, errors = independence.held_out_gaps([0, 1], *examples(), arms, steps=400, rate=0.05)
-    known, mean, features, labels = gaps.mean(1)
+    bare, mean, features, labels = gaps.mean(1)
     assert gaps.shape == errors.shape == (4, 2)
-    assert abs(known) < 0.05 and abs(labels) < 0.1
+    assert abs(bare) < 0.05 and abs(labels) < 0.1
     assert mean == pytest.approx(np.log(2), abs=0.05) == features
 
 
@@ -102,6 +102,6 @@ def test_the_split_is_of_the_seed_whatever_the_arm() -> None:
     assert (alone[1][:, 0] != alone[1][:, 1]).any() and (plain[1][:, 0] == plain[1][:, 1]).all()
 
 
-@pytest.mark.parametrize(("n", "wanted"), [(593, 384), (2417, 1600), (1797, 1152), (192, 128)])
-def test_two_thirds_in_whole_batches_are_trained_on(n: int, wanted: int) -> None:
-    assert independence.examples_to_train(n, 64) == wanted <= 2 * n / 3
+@pytest.mark.parametrize(("n", "trained"), [(593, 384), (2417, 1600), (1797, 1152), (192, 128)])
+def test_two_thirds_in_whole_batches_are_trained_on(n: int, trained: int) -> None:
+    assert independence.examples_to_train(n, 64) == trained <= 2 * n / 3

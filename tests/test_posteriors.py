@@ -28,7 +28,7 @@ def slope_with_bias(x: np.ndarray, y: np.ndarray, w: np.ndarray, b: float, tau: 
 
 def test_models_are_trained_to_where_the_log_posterior_is_flat_each_with_its_own_prior() -> None:
     taus, sets = (0.3, 1.0), [examples(seed) for seed in (0, 1)]
-    x, y = (np.stack(each).astype("float32") for each in zip(*sets, strict=True))
+    x, y = (np.stack(arrays).astype("float32") for arrays in zip(*sets, strict=True))
     l2 = [GaussianPrior(tau, N).l2 for tau in taus]
     kernels, biases = posteriors.trained(x, y[..., None], losses.binary_crossentropy, l2)
     assert kernels.shape == (2, 4, 1) and biases.shape == (2, 1)
@@ -37,7 +37,7 @@ def test_models_are_trained_to_where_the_log_posterior_is_flat_each_with_its_own
 
 
 def test_weighted_examples_count_as_often_as_their_weight() -> None:
-    x, y = (each.astype("float32")[None] for each in examples())
+    x, y = (array.astype("float32")[None] for array in examples())
     first = np.where(np.arange(N) < N // 2, 2, 0)[None].astype("float32")
     l2, loss = [GaussianPrior(TAU, N // 2).l2], losses.binary_crossentropy
     weighted, _ = posteriors.trained(x, y[..., None], loss, l2, sample_weight=first)
@@ -64,8 +64,8 @@ def test_a_prior_on_logits_is_scipy_s_optimum() -> None:
         z = x @ w
         return (np.logaddexp(0, z) - y * z).sum() + z @ z / (2 * TAU**2)
 
-    wanted = x @ optimize.minimize(objective, np.zeros(4), tol=1e-10).x
-    assert posteriors.distance(posteriors.mode_of_logits(x, y, TAU), wanted) < 1e-4
+    mode = x @ optimize.minimize(objective, np.zeros(4), tol=1e-10).x
+    assert posteriors.distance(posteriors.mode_of_logits(x, y, TAU), mode) < 1e-4
 
 
 def test_distance_is_relative_to_the_truth() -> None:
@@ -92,6 +92,6 @@ def test_the_laplace_law_is_scipy_s_density(b: float) -> None:
 
 @pytest.mark.parametrize(("prior", "law"), [(GaussianPrior, "gaussian"), (LaplacePrior, "laplace")])
 def test_n_penalties_are_the_law(prior, law: str) -> None:
-    found, wanted = posteriors.penalties(prior(0.7, 9), 9, W), getattr(posteriors, law)(W, 0.7)
+    by_keras, by_law = posteriors.penalties(prior(0.7, 9), 9, W), getattr(posteriors, law)(W, 0.7)
     for name in ("penalty", "gradient"):
-        np.testing.assert_allclose(found[name], wanted[name], rtol=1e-14)
+        np.testing.assert_allclose(by_keras[name], by_law[name], rtol=1e-14)

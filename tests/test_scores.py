@@ -30,17 +30,17 @@ def shares() -> np.ndarray:
     return q
 
 
-def each(function, *given) -> np.ndarray:
-    return np.array([function(*pair) for pair in zip(*given, strict=True)])
+def by_replicate(function, *arrays) -> np.ndarray:
+    return np.array([function(*pair) for pair in zip(*arrays, strict=True)])
 
 
 def test_scores_of_labels(logits, labels) -> None:
     p = softmax(logits, -1)
-    log_loss = each(lambda y, p: referee.log_loss(y, p, labels=range(K)), labels, p)
-    squared = each(referee.mean_squared_error, np.eye(K)[labels], p) * K
+    log_loss = by_replicate(lambda y, p: referee.log_loss(y, p, labels=range(K)), labels, p)
+    squared = by_replicate(referee.mean_squared_error, np.eye(K)[labels], p) * K
     np.testing.assert_allclose(scores.nll(logits, labels), log_loss, rtol=1e-12)
     np.testing.assert_allclose(scores.brier(logits, labels), squared, rtol=1e-12)
-    accuracy = each(referee.accuracy_score, labels, p.argmax(-1))
+    accuracy = by_replicate(referee.accuracy_score, labels, p.argmax(-1))
     np.testing.assert_array_equal(scores.accuracy(logits, labels), accuracy)
 
 
@@ -48,7 +48,7 @@ def test_divergences_from_shares(logits, shares) -> None:
     p = softmax(logits, -1)
     np.testing.assert_allclose(scores.entropy(shares), stats.entropy(shares, axis=-1).mean(-1))
     np.testing.assert_allclose(scores.kl(logits, shares), stats.entropy(shares, p, axis=-1).mean(-1))
-    squared = each(referee.mean_squared_error, shares, p) * K
+    squared = by_replicate(referee.mean_squared_error, shares, p) * K
     np.testing.assert_allclose(scores.squared_distance(logits, shares), squared)
 
 
@@ -73,9 +73,9 @@ def test_a_confident_error_costs_its_logit() -> None:
 
 
 def test_reports_name_every_score(logits, labels, shares) -> None:
-    found = scores.held_out(logits, labels)
-    assert list(found) == ["accuracy", "NLL", "Brier score", "ECE"]
-    assert all(value.shape == (R,) for value in found.values())
+    report = scores.held_out(logits, labels)
+    assert list(report) == ["accuracy", "NLL", "Brier score", "ECE"]
+    assert all(value.shape == (R,) for value in report.values())
     assert all(value.shape == (R,) for value in scores.from_people(logits, shares).values())
     one = scores.held_out(logits[:1], labels[:1])
-    assert all(one[name] == found[name][:1] for name in found)
+    assert all(one[name] == report[name][:1] for name in report)

@@ -193,34 +193,34 @@ def test_the_worth_of_scores_is_what_samples_show(feature):
     x[:, 0] = feature(x[:, 0])
     score = x @ SLOPES.T + OFFSET  # [n, R]
     p = 1 / (1 + np.exp(-score))
-    found = worth(mixture, SLOPES, OFFSET, feature)
-    np.testing.assert_allclose(found.error, ((score > 0) != y[:, None]).mean(0), atol=0.003)
-    np.testing.assert_allclose(found.distance**2, ((p - eta[:, None]) ** 2).mean(0), atol=0.001)
+    value = worth(mixture, SLOPES, OFFSET, feature)
+    np.testing.assert_allclose(value.error, ((score > 0) != y[:, None]).mean(0), atol=0.003)
+    np.testing.assert_allclose(value.distance**2, ((p - eta[:, None]) ** 2).mean(0), atol=0.001)
     kl = eta[:, None] * np.log(eta[:, None] / p) + (1 - eta[:, None]) * np.log((1 - eta[:, None]) / (1 - p))
-    np.testing.assert_allclose(found.excess, kl.mean(0), atol=0.005)
+    np.testing.assert_allclose(value.excess, kl.mean(0), atol=0.005)
 
 
 def test_the_posterior_itself_is_worth_the_bayes_error():
     mixture = GaussianMixture(2.0, dim=2, prior=0.2)
-    found = worth(mixture, np.array([[2.0, 1e-9]]), np.array([np.log(0.2 / 0.8)]))
-    np.testing.assert_allclose(found.error, mixture.bayes_error(), rtol=1e-3)  # a step between two nodes
-    np.testing.assert_allclose((found.distance, found.excess), 0, atol=1e-7)
+    value = worth(mixture, np.array([[2.0, 1e-9]]), np.array([np.log(0.2 / 0.8)]))
+    np.testing.assert_allclose(value.error, mixture.bayes_error(), rtol=1e-3)  # a step between two nodes
+    np.testing.assert_allclose((value.distance, value.excess), 0, atol=1e-7)
 
 
 @pytest.mark.parametrize("row", range(len(SLOPES)))
 def test_reliability_is_what_samples_show(row):
     mixture, chance = GaussianMixture(1.5, dim=3, prior=0.3), np.array([0.25, 0.35, 0.5])
     slopes, offset = SLOPES[row : row + 1], OFFSET[row : row + 1]
-    (told,), (often,) = reliability(mixture, slopes, offset, chance)
+    (predictions,), (density,) = reliability(mixture, slopes, offset, chance)
     x, y = mixture.sample(np.random.default_rng(1), MANY)
     p = 1 / (1 + np.exp(-(x @ slopes[0] + offset[0])))
     width = 0.01  # of the chance, to either side
     ends = np.sort([reliability(mixture, slopes, offset, chance + d)[0][0] for d in (-width, width)], axis=0)
     for k, (low, high) in enumerate(ends.T):
         near = (p > low) & (p < high)
-        assert low < told[k] < high
+        assert low < predictions[k] < high
         assert abs(y[near].mean() - chance[k]) < 4 * np.sqrt(0.25 / near.sum())
-        assert near.mean() / (2 * width) == pytest.approx(often[k], rel=0.05)
+        assert near.mean() / (2 * width) == pytest.approx(density[k], rel=0.05)
 
 
 @pytest.mark.parametrize("separation", [0.5, 1.0, 3.0])

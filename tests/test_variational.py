@@ -36,8 +36,8 @@ def test_the_grid_has_the_moments_of_the_standard_normal() -> None:
     points, weights = variational.grid(2, 6)
     assert points.shape == (36, 2) and weights.shape == (36,)
     for i, j in ((0, 0), (1, 0), (2, 0), (4, 2), (10, 8), (3, 5)):
-        wanted = stats.norm.moment(i) * stats.norm.moment(j)
-        assert weights @ (points[:, 0] ** i * points[:, 1] ** j) == pytest.approx(wanted, abs=1e-9)
+        moment = stats.norm.moment(i) * stats.norm.moment(j)
+        assert weights @ (points[:, 0] ** i * points[:, 1] ** j) == pytest.approx(moment, abs=1e-9)
 
 
 def test_the_last_axis_of_the_grid_runs_fastest() -> None:
@@ -47,22 +47,22 @@ def test_the_last_axis_of_the_grid_runs_fastest() -> None:
 
 @pytest.mark.parametrize(("m", "s"), [(0.0, 0.1), (-3.0, 1.0), (2.0, 2.0)])
 def test_the_expectation_of_a_logistic_loss_is_scipy_s_integral(m: float, s: float) -> None:
-    found = variational.expectation(lambda z: np.logaddexp(0, z[:, 0]), np.array([m]), s, nodes=60)
-    wanted = integral(lambda z: np.logaddexp(0, z) * stats.norm(m, s).pdf(z), m, s)
-    assert found == pytest.approx(wanted, rel=1e-7)
+    mean = variational.expectation(lambda z: np.logaddexp(0, z[:, 0]), np.array([m]), s, nodes=60)
+    truth = integral(lambda z: np.logaddexp(0, z) * stats.norm(m, s).pdf(z), m, s)
+    assert mean == pytest.approx(truth, rel=1e-7)
 
 
 def test_the_excess_of_a_quadratic_is_half_the_trace_times_the_variance() -> None:
     h = np.array([[2.0, 0.3, 0], [0.3, 1, -0.5], [0, -0.5, 4]])
-    found = variational.excess(lambda z: np.einsum("ni,ij,nj->n", z, h, z) / 2, M, 0.7)
-    assert found == pytest.approx(0.7**2 / 2 * np.trace(h), rel=1e-12)
+    excess = variational.excess(lambda z: np.einsum("ni,ij,nj->n", z, h, z) / 2, M, 0.7)
+    assert excess == pytest.approx(0.7**2 / 2 * np.trace(h), rel=1e-12)
 
 
 def test_the_excess_of_an_exponential() -> None:
     """E exp(aᵀz) = exp(aᵀm + ½ s² ‖a‖²)."""
     a, s = np.array([0.5, -1, 0.2]), 0.9
-    found = variational.excess(lambda z: np.exp(z @ a), M, s)
-    assert found == pytest.approx(np.exp(a @ M) * np.expm1(s**2 * (a @ a) / 2), rel=1e-12)
+    excess = variational.excess(lambda z: np.exp(z @ a), M, s)
+    assert excess == pytest.approx(np.exp(a @ M) * np.expm1(s**2 * (a @ a) / 2), rel=1e-12)
 
 
 @pytest.mark.parametrize(("s", "tau"), [(1.0, 1.0), (0.1, 2.0), (2.0, 0.7)])
@@ -71,8 +71,8 @@ def test_the_divergence_is_scipy_s_integral(s: float, tau: float) -> None:
         q, prior = stats.norm(m, s), stats.norm(0, tau)
         return lambda z: q.pdf(z) * (q.logpdf(z) - prior.logpdf(z))
 
-    wanted = sum(integral(integrand(m), m, s) for m in M)
-    assert variational.divergence(M, s, tau) == pytest.approx(wanted, rel=1e-9)
+    truth = sum(integral(integrand(m), m, s) for m in M)
+    assert variational.divergence(M, s, tau) == pytest.approx(truth, rel=1e-9)
 
 
 def test_at_the_posterior_the_bound_is_the_evidence() -> None:
@@ -86,7 +86,7 @@ def test_elsewhere_it_lacks_the_divergence_from_the_posterior(m: np.ndarray, s: 
 
 
 def test_the_bound_of_a_binary_label_stays_below_its_evidence() -> None:
-    loss = lambda z: np.logaddexp(0, -z[:, 0])  # noqa: E731
+    loss = lambda z: np.logaddexp(0, -z[:, 0])
     evidence = integral(lambda z: stats.norm(0, TAU).pdf(z) / (1 + np.exp(-z)), 0, TAU)
     m, s = variational.best(loss, TAU, 1)
     least = variational.negative_elbo(loss, m, s, TAU)
@@ -103,19 +103,19 @@ def test_the_best_of_a_gaussian_model_is_its_posterior() -> None:
 
 def test_the_logarithms_of_draws_are_scipy_s() -> None:
     noise = np.random.default_rng(0).normal(size=(50, 3))
-    z, found = variational.drawn(M, 0.6, TAU, noise)
+    z, log_ratio = variational.drawn(M, 0.6, TAU, noise)
     np.testing.assert_array_equal(z, M + 0.6 * noise)
-    wanted = stats.norm(M, 0.6).logpdf(z).sum(1) - stats.norm(0, TAU).logpdf(z).sum(1)
-    np.testing.assert_allclose(found, wanted, atol=1e-12)
+    truth = stats.norm(M, 0.6).logpdf(z).sum(1) - stats.norm(0, TAU).logpdf(z).sum(1)
+    np.testing.assert_allclose(log_ratio, truth, atol=1e-12)
 
 
 @pytest.mark.parametrize("loss", [gaussian, softmax])
 def test_draws_and_quadrature_agree(loss) -> None:
     noise = np.random.default_rng(1).normal(size=(100_000, 3))
     z, log_ratio = variational.drawn(M, 0.9, TAU, noise)
-    found = loss(z) + log_ratio
-    error = found.std() / np.sqrt(len(found))
-    assert found.mean() == pytest.approx(variational.negative_elbo(loss, M, 0.9, TAU), abs=5 * error)
+    draws = loss(z) + log_ratio
+    error = draws.std() / np.sqrt(len(draws))
+    assert draws.mean() == pytest.approx(variational.negative_elbo(loss, M, 0.9, TAU), abs=5 * error)
 
 
 @pytest.mark.parametrize(("s", "tau"), [(0.0, 1.0), (1.0, 0.0), (-1.0, 1.0), (np.nan, 1.0)])

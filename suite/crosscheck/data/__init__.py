@@ -1,26 +1,45 @@
-"""Data: real sets by name (`catalogue`), seeded generators whose posterior is known (`synthetic`), outliers
-of many kinds (`outliers`), and who plays which role in their detection (`roles`).
+"""Data: real sets by name, seeded generators whose posterior is known, outliers of many kinds.
 
-`linear` says what linear scores are worth on a generator's data.
+`load` reads a set of the `CATALOGUE`; the digits are always there, `prepare` fetches the others through
+TensorFlow Datasets. `random_splits`, `standardised` and their like take arrays, whoever made them.
 """
 
 from crosscheck.data.catalogue import Dataset, data_dir, identity, load, prepare, prepared
-from crosscheck.data.colour import PHOTOGRAPHS, Photographs, photographs, photographs_read
-from crosscheck.data.entries import CATALOGUE, Entry, lookup
+from crosscheck.data.entries import CATALOGUE, lookup
 from crosscheck.data.features import principal_components, standardised
-from crosscheck.data.linear import hinge_slope, line, reliability, worth
-from crosscheck.data.outliers import FAMILIES, MAKERS, made
-from crosscheck.data.roles import CASTS, Cast, Roles, family, roles
+from crosscheck.data.outliers import (
+    CASTS,
+    FAMILIES,
+    MAKERS,
+    PHOTOGRAPHS,
+    Cast,
+    Photographs,
+    Roles,
+    colour,  # noqa: F401
+    family,
+    make_outliers,
+    photographs,
+    photographs_read,
+    roles,
+)
+from crosscheck.data.preparing.entry import Entry
+from crosscheck.data.preparing.forms import Label, Labels, Numbers, Pixels, Shares, Unlabelled, Words
 from crosscheck.data.splits import Splits, averaged, random_splits
 from crosscheck.data.synthetic import (
     CommonCause,
     GaussianMixture,
+    first_feature_nodes,
+    hinge_slope,
     logistic,
     overlapping,
+    reliability,
     samples,
     separable,
     separator_norm,
+    worth,
 )
+
+line, made = first_feature_nodes, make_outliers  # the old names
 
 __all__ = [
     "CASTS",
@@ -33,19 +52,26 @@ __all__ = [
     "Dataset",
     "Entry",
     "GaussianMixture",
+    "Label",
+    "Labels",
+    "Numbers",
     "Photographs",
+    "Pixels",
     "Roles",
+    "Shares",
     "Splits",
+    "Unlabelled",
+    "Words",
     "averaged",
     "data_dir",
     "family",
+    "first_feature_nodes",
     "hinge_slope",
     "identity",
-    "line",
     "load",
     "logistic",
     "lookup",
-    "made",
+    "make_outliers",
     "overlapping",
     "photographs",
     "photographs_read",

@@ -1,4 +1,4 @@
-"""Every real data set by name: prepared through TensorFlow Datasets, and read back without it."""
+"""Every real data set by name: prepared through TensorFlow Datasets, and read without it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from typing import TypeVar
 import numpy as np
 
 from crosscheck._files import remedy
-from crosscheck.data.builders import bundled
 from crosscheck.data.entries import CATALOGUE, lookup
 from crosscheck.data.preparing import packed, sources
 from crosscheck.errors import UsageError
@@ -51,7 +50,7 @@ def data_dir() -> Path:
 
 
 def prepared(name: str) -> bool:
-    """Whether `load` would find the set, going by files alone; embedded sets are always there.
+    """Whether `load` will find the set, going by files alone; embedded sets are always there.
 
     Raises:
         UsageError: unknown name.
@@ -63,26 +62,33 @@ def prepared(name: str) -> bool:
 def prepare(name: str, source: Path | None = None) -> None:
     """Download a set and prepare it, once; with `source`, from the original files in `source/<name>/`.
 
-    They may also lie in a folder of `source` that several sets share, such as `mulan` (`Entry.folders`).
+    They may also lie in a folder of `source` that several sets share, such as `mulan` (`Entry.folders`). An
+    embedded set needs no preparing.
 
     Raises:
-        UsageError: unknown name, no network, no way to download the set, wrong or missing original files, or
-            no place to write.
+        UsageError: unknown name, no TensorFlow Datasets, no network, no way to download the set, wrong or
+            missing original files, or no place to write.
     """
-    folders = [source / folder for folder in (name, *lookup(name).folders)] if source else []
-    _ensure(name, fetch=True, originals=folders)
+    entry = lookup(name)
+    folders = [source / folder for folder in (name, *entry.folders)] if source else []
+    if not entry.origin:
+        _ensure(name, fetch=True, originals=folders)
 
 
 def load(name: str, most: int | None = None) -> Dataset:
-    """Read a set, or the first `most` examples of each split; packed on first use, as TFDS has prepared it.
+    """Read a set, or the first `most` examples of each split.
 
-    A damaged packed file is set aside and packed anew, with a RuntimeWarning.
+    What TFDS has prepared is packed on first use, and read from there without TFDS; a damaged packed file is
+    set aside and packed anew, with a RuntimeWarning. An embedded set comes from the library that carries it.
 
     Raises:
         UsageError: unknown name, a set that is not prepared, or no place to write.
     """
     entry = lookup(name)
-    checksum, arrays = _packed(name, packed.read)
+    if entry.origin:
+        checksum, arrays = entry.origin.checksum(), entry.origin.arrays()
+    else:
+        checksum, arrays = _packed(name, packed.read)
     content = {
         key: (entry.x if key.startswith("x_") else entry.y).unpack(stored[:most])
         for key, stored in arrays.items()
@@ -93,15 +99,14 @@ def load(name: str, most: int | None = None) -> Dataset:
 def identity(name: str) -> str:
     """Version, a slash and the first 16 hexadecimal digits of the checksum, for hashes and provenance.
 
-    An embedded set has it before anything is prepared, and keeps it; another set is packed for it first.
+    Of an embedded set it is that of the original bytes; another set is packed for it first.
 
     Raises:
         UsageError: unknown name, or a set that is not prepared.
     """
     entry = lookup(name)
-    if entry.origin:
-        return f"{entry.version}/{bundled.checksum(entry.origin)[:16]}"
-    return f"{entry.version}/{_packed(name, packed.read_manifest)['checksum'][:16]}"
+    checksum = entry.origin.checksum() if entry.origin else _packed(name, packed.read_manifest)["checksum"]
+    return f"{entry.version}/{checksum[:16]}"
 
 
 def _folder(name: str) -> Path:
@@ -126,17 +131,16 @@ def _packed(name: str, read: Callable[[Path], T]) -> T:
 
 def _ensure(name: str, fetch: bool = False, originals: Sequence[Path] = ()) -> None:
     """Pack the set unless it is, from TFDS; have TFDS prepare it first where `fetch` allows."""
-    entry, folder = lookup(name), _folder(name)
+    entry, folder = CATALOGUE[name], _folder(name)
     with _alone(name):
         if _sound(folder):
             return
-        if entry.origin or (fetch and not _in_tfds(name) and (originals or not entry.archive)):
-            sources.prepare(name, entry.version, data_dir(), originals, afresh=entry.origin is not None)
+        if fetch and not _in_tfds(name) and (originals or not entry.archive):
+            sources.prepare(name, entry, data_dir(), originals)
         if not _in_tfds(name):
             raise _missing(name)
         arrays = sources.arrays(name, entry, data_dir())
-        checksum = bundled.checksum(entry.origin) if entry.origin else packed.content_checksum(arrays)
-        packed.write(folder, arrays, checksum)
+        packed.write(folder, arrays, packed.content_checksum(arrays))
 
 
 def _sound(folder: Path) -> bool:
@@ -168,9 +172,12 @@ def _alone(name: str) -> Iterator[None]:
 def _missing(name: str) -> UsageError:
     entry = CATALOGUE[name]
     places = " or ".join(f"FOLDER/{folder}" for folder in (name, *entry.folders))
-    remedy = f"Run `crosscheck data {name}` (needs a network), or `crosscheck data {name} --from FOLDER`"
+    command = f"Run `crosscheck data {name}` (needs a network), or `crosscheck data {name} --from FOLDER`"
     if entry.archive:
-        remedy = f"Unpack its archive, from {entry.archive}, and run `crosscheck data {name} --from FOLDER`"
+        command = f"Unpack its archive, from {entry.archive}, and run `crosscheck data {name} --from FOLDER`"
+    absent = sources.absent_packages()
+    first = f"Preparing it needs {', '.join(absent)}: {sources.INSTALL}. " if absent else ""
     return UsageError(
-        f"Data set '{name}' is not prepared in {data_dir()}. {remedy} with the original files in {places}."
+        f"Data set '{name}' is not prepared in {data_dir()}. {first}{command} with the original files in "
+        f"{places}."
     )

@@ -1,24 +1,13 @@
-"""What is known of every real data set before it is there, by name: the one place that lists them."""
+"""The catalogue: what is known of every real data set before it is there, by name."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
-from dataclasses import dataclass
 
-from crosscheck.data.builders import bundled
+from crosscheck.data.embedded import DIGITS
 from crosscheck.data.preparing import words
-from crosscheck.data.preparing.forms import (
-    Inputs,
-    Label,
-    Labels,
-    Numbers,
-    Pixels,
-    Shares,
-    Targets,
-    Unlabelled,
-    Words,
-)
+from crosscheck.data.preparing.entry import Entry
+from crosscheck.data.preparing.forms import Label, Labels, Numbers, Pixels, Shares, Unlabelled, Words
 from crosscheck.errors import UsageError
 
 CIFAR = "https://www.cs.toronto.edu/~kriz/cifar.html"
@@ -32,26 +21,19 @@ EMOTIONS_OF_COMMENTS = (  # in the order of GoEmotions' own numbers
 )
 
 
-@dataclass(frozen=True)
-class Entry:
-    """What is known of a set before it is there; where to fetch it from is the TFDS builder's knowledge."""
-
-    version: str  # of the TFDS builder
-    classes: int  # K, or L where an example may have several labels
-    shape: tuple[int, ...]  # height, width, channels of an image; else D alone
-    x: Inputs
-    y: Targets
-    licence: str
-    origin: Callable[[], bytes] | None = None  # original bytes of a set that needs no download
-    outside: tuple[str, ...] = ()  # TFDS's splits of examples of no class, to train on and to test on
-    folders: tuple[str, ...] = ()  # where original files may lie besides the folder of the set's own name
-    archive: str = ""  # page that offers the original files in a form that TFDS cannot fetch
-    splits: tuple[str, str] = ("train", "test")  # TFDS's splits, or parts of them
-    side: int = 0  # of images that come in other sizes: their shorter side is brought to it, the rest cut off
-
+BUILDERS = "crosscheck.data.builders"  # of what TFDS's own catalogue lacks
 
 CATALOGUE: dict[str, Entry] = {
-    "digits": Entry("1.0.0", 10, (8, 8, 1), Pixels(16), Label(), "CC BY 4.0", bundled.digits),
+    "digits": Entry(
+        "1.0.0",
+        classes=10,
+        shape=(8, 8, 1),
+        x=Pixels(16),
+        y=Label(),
+        licence="CC BY 4.0",
+        origin=DIGITS,
+        builder=f"{BUILDERS}.digits",
+    ),
     "mnist": Entry("3.0.1", 10, (28, 28, 1), Pixels(255), Label(), "commonly stated as CC BY-SA 3.0"),
     "fashion_mnist": Entry("3.0.1", 10, (28, 28, 1), Pixels(255), Label(), "MIT"),
     "fashion_mnist_h": Entry(
@@ -62,6 +44,7 @@ CATALOGUE: dict[str, Entry] = {
         y=Shares(),
         licence="images MIT; counts none stated, their repository GPL-3.0",
         folders=("fashion_mnist",),
+        builder=f"{BUILDERS}.fashion_mnist_h",
     ),
     "clinc_oos": Entry(
         "0.1.0",
@@ -81,13 +64,37 @@ CATALOGUE: dict[str, Entry] = {
         licence="Apache-2.0",
     ),
     "emotions": Entry(
-        "1.0.0", 6, (72,), Numbers(), Labels(), "none stated", folders=("mulan",), archive=MULAN
+        "1.0.0",
+        classes=6,
+        shape=(72,),
+        x=Numbers(),
+        y=Labels(),
+        licence="none stated",
+        folders=("mulan",),
+        archive=MULAN,
+        builder=f"{BUILDERS}.mulan",
     ),
     "yeast": Entry(
-        "1.0.0", 14, (103,), Numbers(), Labels(), "none stated", folders=("mulan",), archive=MULAN
+        "1.0.0",
+        classes=14,
+        shape=(103,),
+        x=Numbers(),
+        y=Labels(),
+        licence="none stated",
+        folders=("mulan",),
+        archive=MULAN,
+        builder=f"{BUILDERS}.mulan",
     ),
     "cifar10_train": Entry(
-        "1.0.0", 10, COLOUR, Pixels(255), Label(), "none stated", folders=("cifar10",), archive=CIFAR
+        "1.0.0",
+        classes=10,
+        shape=COLOUR,
+        x=Pixels(255),
+        y=Label(),
+        licence="none stated",
+        folders=("cifar10",),
+        archive=CIFAR,
+        builder=f"{BUILDERS}.cifar10_train",
     ),
     "cifar10": Entry("3.0.2", 10, COLOUR, Pixels(255), Label(), "none stated"),
     "cifar100": Entry("3.0.2", 100, COLOUR, Pixels(255), Label(), "none stated"),
@@ -119,7 +126,7 @@ def lookup(name: str) -> Entry:
     """The entry of that name.
 
     Raises:
-        UsageError: there is none.
+        UsageError: the catalogue has none of that name.
     """
     if name in CATALOGUE:
         return CATALOGUE[name]

@@ -11,9 +11,9 @@ def standardised(x: np.ndarray) -> np.ndarray:
     Mean and variance are those of all N examples: they give no label away, but whoever must not see held-out
     inputs wants those of the others.
     """
-    x = np.asarray(x, np.float64)
-    spread = x.std(0)
-    return ((x - x.mean(0)) / np.where(spread > 0, spread, 1)).astype(np.float32)
+    from sklearn.preprocessing import StandardScaler
+
+    return StandardScaler().fit_transform(np.asarray(x, np.float64)).astype(np.float32)
 
 
 def principal_components(x: np.ndarray, count: int) -> np.ndarray:
@@ -24,9 +24,11 @@ def principal_components(x: np.ndarray, count: int) -> np.ndarray:
     Raises:
         ValueError: if the features vary in fewer than `count` directions.
     """
+    # scikit-learn's PCA turns some directions round and differs in the last bit, which would move every
+    # number that has been measured on these components.
     z = standardised(x).astype(np.float64)
-    values, vectors = np.linalg.eigh(z.T @ z / len(z))  # in rising order
-    if not 0 < count <= np.sum(values > 1e-9):
+    variances, directions = np.linalg.eigh(z.T @ z / len(z))  # in rising order
+    if not 0 < count <= np.sum(variances > 1e-9):
         raise ValueError(f"{x.shape} features do not vary in {count} directions.")
     leading = slice(-1, -count - 1, -1)
-    return (z @ vectors[:, leading] / np.sqrt(values[leading])).astype(np.float32)
+    return (z @ directions[:, leading] / np.sqrt(variances[leading])).astype(np.float32)

@@ -20,7 +20,7 @@ class Splits(NamedTuple):
 
 
 def random_splits(x: np.ndarray, y: np.ndarray, seeds: Sequence[int], train: int, test: int) -> Splits:
-    """For each seed other examples to train on and others held out.
+    """Draw for each seed the examples to train on and those that are held out.
 
     Features are standardised by the mean and spread, plus `FLOOR`, of the examples to train on.
 
@@ -36,9 +36,9 @@ def random_splits(x: np.ndarray, y: np.ndarray, seeds: Sequence[int], train: int
     if len(x) < train + test:
         raise ValueError(f"{train} + {test} examples were asked for, and there are {len(x)}.")
     order = np.array([np.random.default_rng(seed).permutation(len(x))[: train + test] for seed in seeds])
-    given, held_out = order[:, :train], order[:, train:]
-    mean, spread = x[given].mean(1, keepdims=True), x[given].std(1, keepdims=True) + FLOOR
-    return Splits((x[given] - mean) / spread, y[given], (x[held_out] - mean) / spread, y[held_out])
+    trained, held_out = order[:, :train], order[:, train:]
+    mean, spread = x[trained].mean(1, keepdims=True), x[trained].std(1, keepdims=True) + FLOOR
+    return Splits((x[trained] - mean) / spread, y[trained], (x[held_out] - mean) / spread, y[held_out])
 
 
 def averaged(x: np.ndarray, shape: Sequence[int], side: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Gradient descent watched as it goes: what it has reached after how much time, of all replicates as one."""
+"""Gradient descent watched as it goes: what it reaches after how much time, for many replicates at once."""
 
 from __future__ import annotations
 

@@ -46,18 +46,18 @@ def trained_on_counts(seeds: Sequence[int], counts: np.ndarray, rate: float, ste
         rate, steps: of Adam.
 
     Returns:
-        At each feature, float64 [R, F, L + 2^L].
+        The logits at each feature, float64 [R, F, L + 2^L].
     """
     runs, features, outcomes = counts.shape
     y = information.outcomes(outcomes.bit_length() - 1)
     build = both_outputs(features, [], y.shape[1])
     replicas = Replicates(build, np.resize(seeds, runs).tolist(), paired=True)
     replicas.compile(keras.optimizers.Adam(rate), both_losses)
-    known = np.eye(features, dtype="float32")
-    x, y = np.repeat(known, outcomes, axis=0), np.tile(y, (features, 1))
+    one_hot = np.eye(features, dtype="float32")
+    x, y = np.repeat(one_hot, outcomes, axis=0), np.tile(y, (features, 1))
     weights = counts.reshape(runs, -1) / counts.mean((1, 2))[:, None]
     replicas.fit(x, y, batch_size=len(x), epochs=steps, shuffle=False, sample_weight=weights)
-    return replicas.predict(known).astype("float64")
+    return replicas.predict(one_hot).astype("float64")
 
 
 def log_likelihoods(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -84,7 +84,7 @@ def held_out_gaps(
     steps: int = 500,
     rate: float = 0.01,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Gaps on the held-out third of random splits, one a seed, after training by Adam; all in one program.
+    """Gaps on the held-out third of random splits, one a seed, after training by Adam, all in one program.
 
     Args:
         seeds: S, of splits, initial weights and batches.
@@ -104,14 +104,14 @@ def held_out_gaps(
     epochs = round(steps * batch_size / first)
     replicas.fit(x[:, :first], y[:, :first], batch_size=batch_size, epochs=epochs)
     logits = replicas.predict(x[:, first:]).astype("float64")
-    seen, laws = information.outcome_of(y[:, first:]), np.eye(2**labels)
-    gaps = [gap(z, laws[outcomes]) for z, outcomes in zip(logits, seen, strict=True)]
-    each = np.reshape(gaps, (len(arms), len(seeds), -1))  # [A, S, held out]
-    return each.mean(-1), each.std(-1, ddof=1) / np.sqrt(each.shape[-1])
+    held_out, laws = information.outcome_of(y[:, first:]), np.eye(2**labels)
+    by_run = [gap(z, laws[outcomes]) for z, outcomes in zip(logits, held_out, strict=True)]
+    gaps = np.reshape(by_run, (len(arms), len(seeds), -1))  # [A, S, held out]
+    return gaps.mean(-1), gaps.std(-1, ddof=1) / np.sqrt(gaps.shape[-1])
 
 
 def examples_to_train(n: int, batch_size: int) -> int:
-    """Two thirds, in whole batches; the rest is held out."""
+    """How many of n examples are trained on: two thirds, in whole batches; the rest is held out."""
     return 2 * n // (3 * batch_size) * batch_size
 
 

@@ -30,7 +30,7 @@ def trained(
     outputs: int = 1,
     sample_weight: np.ndarray | None = None,
 ) -> list[np.ndarray]:
-    """Linear models at the least mean loss + λ‖W‖², each with examples and a λ of its own.
+    """Train linear models to the least mean loss + λ‖W‖², each with examples and a λ of its own.
 
     Args:
         x: features, [R, N, D].
@@ -52,7 +52,7 @@ def trained(
     rate = keras.optimizers.schedules.CosineDecay(0.1, STEPS)
     replicas.compile(keras.optimizers.Adam(rate), loss, penalty_scale=np.array(l2))
     replicas.fit(x, y, batch_size=x.shape[1], epochs=STEPS, shuffle=False, sample_weight=sample_weight)
-    return [each.astype("float64") for each in replicas.get_weights()]
+    return [weights.astype("float64") for weights in replicas.get_weights()]
 
 
 def mode(x: np.ndarray, y: np.ndarray, tau: float, bias: bool = True) -> np.ndarray:
@@ -71,31 +71,32 @@ def mode_of_logits(x: np.ndarray, y: np.ndarray, tau: float) -> np.ndarray:
     return white @ mode(white, y, tau, bias=False)
 
 
-def distance(found: np.ndarray, true: np.ndarray) -> float:
-    """‖found − true‖ / ‖true‖ over all entries."""
-    return float(np.linalg.norm(found - true) / np.linalg.norm(true))
+def distance(estimate: np.ndarray, truth: np.ndarray) -> float:
+    """‖estimate − truth‖ / ‖truth‖ over all entries."""
+    return float(np.linalg.norm(estimate - truth) / np.linalg.norm(truth))
 
 
 def penalties(prior: keras.Regularizer, n: int, w: np.ndarray) -> dict[str, np.ndarray]:
     """N times a prior's penalty on the weights [D] and N times its gradient [D], as Keras computes them."""
     (weights,) = autodiff.tensors(w)
-    found = {"penalty": prior(weights), "gradient": autodiff.gradient(prior)(weights)}
-    return {name: n * autodiff.numbers(each) for name, each in found.items()}
+    tensors = {"penalty": prior(weights), "gradient": autodiff.gradient(prior)(weights)}
+    return {name: n * autodiff.numbers(tensor) for name, tensor in tensors.items()}
 
 
 def gaussian(w: np.ndarray, tau: float) -> dict[str, np.ndarray]:
     """−ln N(w; 0, τ²I) without its constant, ½ D ln 2πτ², and its gradient [D], from the density's digits."""
     with mpmath.workdps(DIGITS):
-        t, each = mpmath.mpf(tau), [mpmath.mpf(one) for one in w]
+        t, weights = mpmath.mpf(tau), [mpmath.mpf(weight) for weight in w]
         constant = mpmath.log(2 * mpmath.pi * t**2) / 2
-        value = -sum(mpmath.log(mpmath.npdf(one, 0, t)) for one in each) - len(w) * constant
-        return {"penalty": np.array(float(value)), "gradient": np.array([float(one / t**2) for one in each])}
+        penalty = -sum(mpmath.log(mpmath.npdf(weight, 0, t)) for weight in weights) - len(w) * constant
+        gradient = [float(weight / t**2) for weight in weights]
+        return {"penalty": np.array(float(penalty)), "gradient": np.array(gradient)}
 
 
 def laplace(w: np.ndarray, b: float) -> dict[str, np.ndarray]:
     """−ln Laplace(w; 0, b) without its constant, D ln 2b, and its gradient sign(w)/b [D]."""
     with mpmath.workdps(DIGITS):
         scale = mpmath.mpf(b)
-        logs = [mpmath.log(mpmath.exp(-abs(mpmath.mpf(one)) / scale) / (2 * scale)) for one in w]
-        value = -sum(logs) - len(w) * mpmath.log(2 * scale)
-        return {"penalty": np.array(float(value)), "gradient": np.sign(w) / b}
+        logs = [mpmath.log(mpmath.exp(-abs(mpmath.mpf(weight)) / scale) / (2 * scale)) for weight in w]
+        penalty = -sum(logs) - len(w) * mpmath.log(2 * scale)
+        return {"penalty": np.array(float(penalty)), "gradient": np.sign(w) / b}

@@ -23,7 +23,7 @@ def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
 
 
 def accuracy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """How many of the labels [..., N] have the largest logit."""
+    """The share of the labels [..., N] that have the largest logit."""
     return (np.argmax(logits, -1) == labels).mean(-1)
 
 

@@ -26,8 +26,8 @@ def grid(logits: int, nodes: int = NODES) -> tuple[np.ndarray, np.ndarray]:
     """Gauss and Hermite's points of N(0, I), [nodes^K, K] for K logits, and their weights, which sum to 1."""
     points, weights = np.polynomial.hermite_e.hermegauss(nodes)
     total = np.prod(np.meshgrid(*[weights] * logits, indexing="ij"), axis=0).ravel()
-    each = np.stack(np.meshgrid(*[points] * logits, indexing="ij"), -1).reshape(-1, logits)
-    return each, total / total.sum()
+    places = np.stack(np.meshgrid(*[points] * logits, indexing="ij"), -1).reshape(-1, logits)
+    return places, total / total.sum()
 
 
 def expectation(loss: Loss, m: np.ndarray, s: float, nodes: int = NODES) -> float:
@@ -74,8 +74,8 @@ def drawn(m: np.ndarray, s: float, tau: float, noise: np.ndarray) -> tuple[np.nd
 def best(loss: Loss, tau: float, logits: int) -> tuple[np.ndarray, float]:
     """The m, [K], and the s at which −ELBO is least, for K logits; searched from m = 0 and s = τ/2."""
 
-    def objective(at: np.ndarray) -> float:
-        return negative_elbo(loss, at[:-1], np.exp(at[-1]), tau)
+    def objective(m_and_log_s: np.ndarray) -> float:
+        return negative_elbo(loss, m_and_log_s[:-1], np.exp(m_and_log_s[-1]), tau)
 
-    found = optimize.minimize(objective, [*np.zeros(logits), np.log(tau / 2)], tol=1e-9).x
-    return found[:-1], float(np.exp(found[-1]))
+    least = optimize.minimize(objective, [*np.zeros(logits), np.log(tau / 2)], tol=1e-9).x
+    return least[:-1], float(np.exp(least[-1]))

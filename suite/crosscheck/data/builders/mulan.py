@@ -6,15 +6,52 @@ as a RAR archive, which TFDS cannot unpack: its files have no address, only a na
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
+from xml.etree import ElementTree
 
 import numpy as np
 import tensorflow_datasets as tfds
+from scipy.io import arff
 from tensorflow_datasets.core.download.checksums import UrlInfo
 
-from crosscheck.data.builders import arff
+LABEL = "{http://mulan.sourceforge.net/labels}label"
+
+
+def examples(table: str, labels: str) -> tuple[np.ndarray, np.ndarray]:
+    """Features, float32 [N, D], and labels 0 or 1, uint8 [N, L], both in the order of the ARFF columns.
+
+    Args:
+        table: the text of a dense ARFF file of numbers.
+        labels: the text of Mulan's XML file, which lists the columns that are labels in an order of its own.
+
+    Raises:
+        ValueError: a value is missing or no number, a label has no column, or is neither 0 nor 1.
+    """
+    label_names = {label.attrib["name"] for label in ElementTree.fromstring(labels).iter(LABEL)}
+    columns = columns_of(table)
+    if absent := label_names - set(columns):
+        raise ValueError(f"no columns for the labels {', '.join(sorted(absent))}")
+    x = np.column_stack([column for name, column in columns.items() if name not in label_names])
+    y = np.column_stack([column for name, column in columns.items() if name in label_names])
+    if not np.isin(y, (0, 1)).all():
+        raise ValueError("a label is neither 0 nor 1")
+    return x.astype(np.float32), y.astype(np.uint8)
+
+
+def columns_of(table: str) -> dict[str, np.ndarray]:
+    """The columns of an ARFF file by name, float64 [N] each.
+
+    Raises:
+        ValueError: a value is missing or no number.
+    """
+    records, attributes = arff.loadarff(io.StringIO(table))
+    columns = {name: records[name].astype(np.float64) for name in attributes.names()}
+    if any(np.isnan(column).any() for column in columns.values()):
+        raise ValueError("a value is missing")
+    return columns
 
 
 class Mulan(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]
@@ -58,7 +95,7 @@ class Mulan(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: i
         files = dl_manager.download({ending: self._address(ending) for ending in self.ORIGINALS})
         texts = {ending: Path(file).read_text() for ending, file in files.items()}
         return {
-            split: self._generate_examples(*arff.examples(texts[f"-{split}.arff"], texts[".xml"]))
+            split: self._generate_examples(*examples(texts[f"-{split}.arff"], texts[".xml"]))
             for split in ("train", "test")
         }
 

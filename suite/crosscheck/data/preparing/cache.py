@@ -34,17 +34,17 @@ def seed(builder: DatasetBuilder, folders: Sequence[Path]) -> None:
     Raises:
         UsageError: the cache lacks a file that no folder holds either.
     """
-    wanted = missing(builder)
+    urls = missing(builder)
     paths = [path for folder in folders for path in sorted(folder.glob("*")) if path.is_file()]
-    found = {_key(path): path for path in paths}
-    keys = {url: (builder.url_infos[url].size, builder.url_infos[url].checksum) for url in wanted}
-    absent = [url for url in wanted if keys[url] not in found]
+    path_by_key = {_key(path): path for path in paths}
+    keys = {url: (builder.url_infos[url].size, builder.url_infos[url].checksum) for url in urls}
+    absent = [url for url in urls if keys[url] not in path_by_key]
     if absent:
         files = "; ".join(f"{_name(url)} ({keys[url][0]} bytes, sha256 {keys[url][1]})" for url in absent)
         places = " or ".join(map(str, folders))
         raise UsageError(f"No file in {places} has the size and sha256 of the original of: {files}.")
-    for url in wanted:
-        _lay_out(builder, url, found[keys[url]])
+    for url in urls:
+        _lay_out(builder, url, path_by_key[keys[url]])
 
 
 def require_hosts(name: str, urls: list[str]) -> None:
@@ -100,6 +100,7 @@ def _place(builder: DatasetBuilder, url: str) -> Path:
 
 
 def _key(path: Path) -> tuple[int, str]:
+    """Size and sha256 of a file, by which TFDS's records know it."""
     with path.open("rb") as stream:
         return path.stat().st_size, hashlib.file_digest(stream, "sha256").hexdigest()
 

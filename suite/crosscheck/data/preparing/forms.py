@@ -1,4 +1,4 @@
-"""What inputs and targets look like: how TFDS's examples are stored, and what is given out of the store."""
+"""What inputs and targets look like: how TFDS's examples are stored, and what is read from the store."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Inputs(Protocol):
         """What is stored of each split; what has to be learnt for it, from the first, the training split."""
 
     def unpack(self, stored: np.ndarray) -> np.ndarray:
-        """What is given out: float32 [N, D], in memory."""
+        """The inputs that were stored: float32 [N, D], in memory."""
 
 
 class Targets(Protocol):
@@ -33,7 +33,7 @@ class Targets(Protocol):
         """What is stored."""
 
     def unpack(self, stored: np.ndarray) -> np.ndarray:
-        """What is given out, in memory."""
+        """The targets that were stored, in memory."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ processes that never import TensorFlow.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import io
 import json
@@ -95,15 +94,16 @@ def set_aside(path: Path) -> Path:
 @contextlib.contextmanager
 def lock(path: Path) -> Iterator[None]:
     """Hold an advisory lock on `path`, waiting for it; the system releases it should the process die."""
+    from filelock import FileLock  # costs a tenth of a second, and only who prepares a set needs it
+
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+    with FileLock(path):
         yield
 
 
-def _names(known: Container[str]) -> tuple[str, ...]:
-    """The arrays of a set: both of `OUTSIDE` where one of them is known."""
-    return (*NAMES, *OUTSIDE) if any(name in known for name in OUTSIDE) else NAMES
+def _names(names: Container[str]) -> tuple[str, ...]:
+    """The arrays of a set that has these: both of `OUTSIDE` where one of them is there."""
+    return (*NAMES, *OUTSIDE) if any(name in names for name in OUTSIDE) else NAMES
 
 
 def _array(folder: Path, name: str, expected: str) -> np.ndarray:

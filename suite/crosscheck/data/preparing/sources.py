@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
+import importlib.util
 import logging
 import os
-import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,33 +15,33 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crosscheck.data.preparing import cache, forms, packed
+from crosscheck.data.preparing.entry import Entry
 from crosscheck.errors import UsageError
 
 if TYPE_CHECKING:
     from tensorflow_datasets.core import DatasetBuilder
 
-    from crosscheck.data.entries import Entry
-
+NEEDED = ("tensorflow_datasets", "array_record", "importlib_resources")  # TFDS uses the last undeclared
+INSTALL = "pip install 'keras-crosscheck[studies]'"
 FILE_FORMAT = "array_record"  # for sets prepared here; sets prepared elsewhere are read as they are
 
 
-def prepare(
-    name: str, version: str, folder: Path, originals: Sequence[Path] = (), afresh: bool = False
-) -> None:
+def absent_packages() -> list[str]:
+    """Which of the packages that preparing needs are not installed; none of them is imported."""
+    return [package for package in NEEDED if importlib.util.find_spec(package) is None]
+
+
+def prepare(name: str, entry: Entry, folder: Path, originals: Sequence[Path] = ()) -> None:
     """Download and prepare a set with TFDS in `folder`, from the original files in `originals` where given.
 
     Args:
         originals: folders to look for original files in.
-        afresh: delete what TFDS has prepared of it before.
 
     Raises:
-        UsageError: `originals` lack an original file, or the network does.
+        UsageError: TFDS is not installed, `originals` lack an original file, or the network does.
         OSError: the folder cannot be written, the disk is full, or a download broke off.
     """
-    tfds = _tfds()
-    if afresh:
-        shutil.rmtree(folder / name / version, ignore_errors=True)
-    builder = _builder(name, version, folder)
+    tfds, builder = _tfds(name), _builder(name, entry, folder)
     if originals:
         cache.seed(builder, originals)
     cache.require_hosts(name, cache.missing(builder))
@@ -53,14 +54,15 @@ def arrays(name: str, entry: Entry, folder: Path) -> dict[str, np.ndarray]:
     """A prepared set in TFDS's order, as packed by `entry.x` and `entry.y`, under the names of `packed`.
 
     Raises:
-        UsageError: what TFDS has prepared is damaged.
+        UsageError: TFDS is not installed, or what it has prepared is damaged.
     """
+    _tfds(name)
     with _blamed(name, folder / name / entry.version):
         return _read(name, entry, folder)
 
 
 def _read(name: str, entry: Entry, folder: Path) -> dict[str, np.ndarray]:
-    builder = _builder(name, entry.version, folder)
+    builder = _builder(name, entry, folder)
     splits = [_split(builder, split, entry.side) for split in (*entry.splits, *entry.outside)]
     inputs = zip(("x_train", "x_test", *packed.OUTSIDE), entry.x.pack(*splits), strict=False)
     targets = zip(("y_train", "y_test"), map(entry.y.pack, splits), strict=False)
@@ -69,7 +71,7 @@ def _read(name: str, entry: Entry, folder: Path) -> dict[str, np.ndarray]:
 
 @contextlib.contextmanager
 def _blamed(name: str, prepared: Path) -> Iterator[None]:
-    """Whatever goes wrong inside is the doing of these files."""
+    """Turn whatever goes wrong inside into an error that names these files."""
     try:
         yield
     except (PermissionError, MemoryError):
@@ -84,30 +86,41 @@ def _blamed(name: str, prepared: Path) -> Iterator[None]:
 
 def _split(builder: DatasetBuilder, split: str, side: int) -> list[Mapping[str, Any]]:
     """A split's examples; images are brought to one size one by one: whole, they would not fit in memory."""
-    found: Iterable[Mapping[str, Any]] = _examples(builder, split)
+    examples: Iterable[Mapping[str, Any]] = _examples(builder, split)
     if side:
-        found = ({**example, "image": forms.resized(example["image"], side)} for example in found)
-    return list(found)
+        examples = ({**example, "image": forms.resized(example["image"], side)} for example in examples)
+    return list(examples)
 
 
 def _examples(builder: DatasetBuilder, split: str) -> Iterable[dict[str, Any]]:
     if builder.info.file_format.value == FILE_FORMAT:
         return builder.as_data_source(split=split)
-    return _tfds().as_numpy(builder.as_dataset(split=split))
+    return _tfds(builder.name).as_numpy(builder.as_dataset(split=split))
 
 
-def _builder(name: str, version: str, folder: Path) -> DatasetBuilder:
-    tfds = _tfds()
-    from crosscheck.data.builders import cifar10_train, digits, fashion_mnist_h, mulan  # noqa: F401  # registers what TFDS does not know
+def _builder(name: str, entry: Entry, folder: Path) -> DatasetBuilder:
+    tfds = _tfds(name)
+    if entry.builder:
+        importlib.import_module(entry.builder)  # registers what TFDS does not know
+    return tfds.builder(f"{name}:{entry.version}", data_dir=str(folder))
 
-    return tfds.builder(f"{name}:{version}", data_dir=str(folder))
 
+def _tfds(name: str) -> Any:
+    """TensorFlow Datasets, to prepare or read the set of that name.
 
-def _tfds() -> Any:
+    Raises:
+        UsageError: it is not installed, or a package that it needs for our sets is not.
+    """
+    if absent := absent_packages():
+        raise UsageError(f"Preparing data set '{name}' needs {', '.join(absent)}: {INSTALL}.")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up chatter drowns our messages
     import tensorflow_datasets as tfds
 
-    logging.getLogger("absl").addFilter(lambda record: "OpenCV is not installed" not in record.msg)
+    logging.getLogger("absl").addFilter(_is_no_chatter)
     if not sys.stderr.isatty():
         tfds.disable_progress_bar()
     return tfds
+
+
+def _is_no_chatter(record: logging.LogRecord) -> bool:
+    return "OpenCV is not installed" not in record.msg

@@ -54,13 +54,13 @@ def test_a_slope_is_fitted_within_the_span_alone() -> None:
     np.testing.assert_allclose(descent.log_slope(time, values, (10, 1000)), [-2, 0.5])
 
 
-@pytest.mark.parametrize("each", [False, True])
-def test_the_hardest_share_is_counted_by_hand(each: bool) -> None:
+@pytest.mark.parametrize("own_labels", [False, True])
+def test_the_hardest_share_is_counted_by_hand(own_labels: bool) -> None:
     z = np.array([[0.0] * 5 + [-50.0] + [20.0] * 14])
     y = np.array([1] * 20)
-    share, quiet = descent.hardest_share(np.concatenate([z, -z]), np.stack([y, 1 - y]) if each else y)
+    share, quiet = descent.hardest_share(np.concatenate([z, -z]), np.stack([y, 1 - y]) if own_labels else y)
     np.testing.assert_allclose((share[0], quiet[0]), ((1 + 0.5) / (1 + 5 * 0.5), 0.7), rtol=1e-6)
-    if each:
+    if own_labels:
         np.testing.assert_allclose((share[1], quiet[1]), (share[0], quiet[0]))
 
 

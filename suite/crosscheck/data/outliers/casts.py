@@ -6,14 +6,14 @@ what; `family` says which kinds are too alike to count as two.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from crosscheck.data.catalogue import load
 from crosscheck.data.entries import lookup
-from crosscheck.data.outliers import FAMILIES, made, pooled
+from crosscheck.data.outliers.kinds import FAMILIES, make_outliers, pooled
 
 AUXILIARY, TEST, VALIDATION = 0, 1, 2  # seeds of what is made or drawn at random for each role
 POOL = 1500  # auxiliary outliers of a kind, at most
@@ -42,28 +42,28 @@ class Cast:
         return ((a, t) for a in self.auxiliary for t in self.outliers if family(a) != family(t))
 
 
-IMAGES = ("gaussian noise", "rotated", "inverted")
-MADE = ("uniform noise", "patches shuffled")
+TESTED_ON = ("gaussian noise", "rotated", "inverted")
+TRAINED_ON = ("uniform noise", "patches shuffled")
 CASTS: dict[str, Cast] = {
     "digits": Cast(
         classes=tuple(range(6)),
-        auxiliary=(*MADE, "classes 6, 7"),
+        auxiliary=(*TRAINED_ON, "classes 6, 7"),
         mixed=("patches shuffled", "classes 6, 7"),
-        outliers=("classes 8, 9", *IMAGES),
+        outliers=("classes 8, 9", *TESTED_ON),
         reads=("digits",),
     ),
     "mnist": Cast(
         classes=tuple(range(10)),
-        auxiliary=(*MADE, "fashion_mnist"),
-        mixed=MADE,
-        outliers=("fashion_mnist", *IMAGES),
+        auxiliary=(*TRAINED_ON, "fashion_mnist"),
+        mixed=TRAINED_ON,
+        outliers=("fashion_mnist", *TESTED_ON),
         reads=("mnist", "fashion_mnist"),
     ),
     "fashion_mnist": Cast(
         classes=tuple(range(10)),
-        auxiliary=(*MADE, "mnist"),
-        mixed=MADE,
-        outliers=("mnist", *IMAGES),
+        auxiliary=(*TRAINED_ON, "mnist"),
+        mixed=TRAINED_ON,
+        outliers=("mnist", *TESTED_ON),
         reads=("fashion_mnist", "mnist"),
     ),
     "clinc_oos": Cast(
@@ -96,7 +96,7 @@ class Roles:
 
 
 def family(kind: str) -> str:
-    """What a kind of data is an instance of: its own name, unless `outliers.FAMILIES` knows better."""
+    """What a kind of data is an instance of: a family of `FAMILIES`, or else its own name."""
     return FAMILIES.get(kind, kind)
 
 
@@ -112,22 +112,21 @@ def roles(name: str, most: int) -> Roles:
         UsageError: if a data set is not prepared.
     """
     cast = CASTS[name]
-    given, made_by = (queries, query_kinds) if name == "clinc_oos" else (images, image_kinds)
-    found = {each: given(each, most) for each in cast.reads}
-    x, y, x_test, y_test = found[name]
+    read, outliers_of = (queries, query_kinds) if name == "clinc_oos" else (images, image_kinds)
+    sets = {source: read(source, most) for source in cast.reads}
+    x, y, x_test, y_test = sets[name]
     inside, tested = (np.flatnonzero(np.isin(labels, cast.classes)) for labels in (y, y_test))
     order = np.random.default_rng(VALIDATION).permutation(inside)[:most]
     keep = len(order) - int(HELD_BACK * len(order))
     train, validation, test = order[:keep], order[keep:], tested[:most]
-    auxiliary = {kind: made_by(kind, found, name, train, AUXILIARY)[:POOL] for kind in cast.auxiliary}
-    outliers = {kind: made_by(kind, found, name, test, TEST)[:most] for kind in cast.outliers}
+    auxiliary = {kind: outliers_of(kind, sets, name, train, AUXILIARY)[:POOL] for kind in cast.auxiliary}
+    outliers = {kind: outliers_of(kind, sets, name, test, TEST)[:most] for kind in cast.outliers}
     parts = (x[train], y[train], x[validation], y[validation], x_test[test], y_test[test])
     whole = Roles(cast, *parts, auxiliary, outliers)
     return reduced(whole) if name == "clinc_oos" else whole
 
 
-Content = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-Kinds = Callable[[str, dict[str, Content], str, np.ndarray, int], np.ndarray]
+Content = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # x_train, y_train, x_test, y_test
 
 
 def images(name: str, most: int) -> Content:
@@ -136,60 +135,66 @@ def images(name: str, most: int) -> Content:
     That is a third of the work; TFDS has shuffled them.
     """
     if lookup(name).shape[0] == 8:
-        found = load(name)
-        return found.x_train, found.y_train, found.x_test, found.y_test
-    found = load(name, most)
-    return framed(found.x_train), found.y_train, framed(found.x_test), found.y_test
+        small = load(name)
+        return small.x_train, small.y_train, small.x_test, small.y_test
+    large = load(name, most)
+    return framed(large.x_train), large.y_train, framed(large.x_test), large.y_test
 
 
 def framed(x: np.ndarray) -> np.ndarray:
-    """[N, 28 · 28] to [N, 16 · 16]."""
+    """Images of 28 × 28 in a black frame, pooled to 16 × 16: [N, 784] to [N, 256]."""
     whole = np.pad(x.reshape(-1, 28, 28, 1), ((0, 0), (2, 2), (2, 2), (0, 0)))
     return pooled(whole, (32, 32, 1))
 
 
-def image_kinds(kind: str, found: dict[str, Content], name: str, rows: np.ndarray, role: int) -> np.ndarray:
+def image_kinds(kind: str, sets: dict[str, Content], name: str, rows: np.ndarray, role: int) -> np.ndarray:
     """Outliers of a kind: another set, classes left out, or made from in-distribution images of that role."""
-    x, y, x_test, y_test = found[name]
-    if kind in found:
-        return found[kind][0 if role == AUXILIARY else 2]
+    x, y, x_test, y_test = sets[name]
+    if kind in sets:
+        return sets[kind][0 if role == AUXILIARY else 2]
     if kind.startswith("classes"):
-        chosen = [int(each) for each in kind.removeprefix("classes").split(",")]
-        return np.concatenate([x[np.isin(y, chosen)], x_test[np.isin(y_test, chosen)]])
+        classes = classes_named(kind)
+        return np.concatenate([x[np.isin(y, classes)], x_test[np.isin(y_test, classes)]])
     side = int(np.sqrt(x.shape[1]))
-    return made(kind, role, (x if role == AUXILIARY else x_test)[rows], (side, side, 1))
+    return make_outliers(kind, role, (x if role == AUXILIARY else x_test)[rows], (side, side, 1))
+
+
+def classes_named(kind: str) -> list[int]:
+    """The classes that a kind such as "classes 6, 7" names."""
+    return [int(number) for number in kind.removeprefix("classes").split(",")]
 
 
 def queries(name: str, most: int) -> Content:
     """Bags of words; those of the test split that are out of scope have the label −1."""
-    found = load(name)
-    outside = found.x_outside_test
+    texts = load(name)
+    outside = texts.x_outside_test
     assert outside is not None
-    x_test = np.concatenate([found.x_test, outside])
-    return found.x_train, found.y_train, x_test, np.append(found.y_test, np.full(len(outside), -1))
+    x_test = np.concatenate([texts.x_test, outside])
+    return texts.x_train, texts.y_train, x_test, np.append(texts.y_test, np.full(len(outside), -1))
 
 
-def query_kinds(kind: str, found: dict[str, Content], name: str, rows: np.ndarray, role: int) -> np.ndarray:
+def query_kinds(kind: str, sets: dict[str, Content], name: str, rows: np.ndarray, role: int) -> np.ndarray:
     """Outliers of a kind: out of scope, of other intents, or words drawn one by one."""
-    x, y, x_test, y_test = found[name]
+    x, y, x_test, y_test = sets[name]
     if kind == "out of scope":
         return x_test[y_test == -1]
     if kind == "words at random":
         often = x[rows].mean(0)
         return (np.random.default_rng(role).random((POOL, len(often))) < often).astype("float32")
-    first, last = (int(each) for each in kind.removeprefix("intents").split("–"))
+    first, last = (int(number) for number in kind.removeprefix("intents").split("–"))
     x, y = (x, y) if role == AUXILIARY else (x_test, y_test)
     return x[(first <= y) & (y <= last)]
 
 
-def reduced(found: Roles, count: int = 100) -> Roles:
+def reduced(roles: Roles, count: int = 100) -> Roles:
     """Bags of words on the directions in which the training queries vary most: [N, count] (latent semantics).
 
     Scaled so that a training query's coordinates have the mean square 1; directions come from the training
     queries alone.
     """
-    centre = found.x_train.mean(0)
-    moved = (found.x_train - centre).astype("float64")
+    centre = roles.x_train.mean(0)
+    moved = (roles.x_train - centre).astype("float64")
+    # Not scikit-learn's PCA, as in `features.principal_components`: it would move what has been measured.
     variances, directions = np.linalg.eigh(moved.T @ moved / len(moved))  # in rising order
     directions = directions[:, : -count - 1 : -1] / np.sqrt(variances[-count:].mean())
 
@@ -197,9 +202,9 @@ def reduced(found: Roles, count: int = 100) -> Roles:
         return ((x - centre) @ directions).astype("float32")
 
     return Roles(
-        found.cast,
-        *(on(found.x_train), found.y_train, on(found.x_validation), found.y_validation),
-        *(on(found.x_test), found.y_test),
-        {kind: on(x) for kind, x in found.auxiliary.items()},
-        {kind: on(x) for kind, x in found.outliers.items()},
+        roles.cast,
+        *(on(roles.x_train), roles.y_train, on(roles.x_validation), roles.y_validation),
+        *(on(roles.x_test), roles.y_test),
+        {kind: on(x) for kind, x in roles.auxiliary.items()},
+        {kind: on(x) for kind, x in roles.outliers.items()},
     )

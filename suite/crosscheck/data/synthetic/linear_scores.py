@@ -11,13 +11,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from crosscheck.data.synthetic import GaussianMixture
+from crosscheck.data.synthetic.generators import GaussianMixture
 
-REACH, NODES, ACROSS = (
-    8.0,
-    401,
-    16,
-)  # beyond 8 deviations lies 1e−15; nodes along the first feature, and across
+REACH = 8.0  # standard deviations; what lies beyond has the probability 1e−15
+NODES = 401  # along the first feature
+ACROSS = 16  # nodes along the score, at each of them
 
 
 class Worth(NamedTuple):
@@ -28,7 +26,7 @@ class Worth(NamedTuple):
     excess: np.ndarray
 
 
-def line(mixture: GaussianMixture, nodes: int = NODES) -> tuple[np.ndarray, np.ndarray]:
+def first_feature_nodes(mixture: GaussianMixture, nodes: int = NODES) -> tuple[np.ndarray, np.ndarray]:
     """Nodes along the first feature and their probabilities, [X] each, by the trapezoidal rule."""
     half = mixture.separation / 2
     x = np.linspace(-half - REACH, half + REACH, nodes)
@@ -47,7 +45,9 @@ def worth(
     offset: np.ndarray,
     feature: Callable[[np.ndarray], np.ndarray] = np.positive,
 ) -> Worth:
-    """What predictions p = σ(score) are worth. Given the first feature, the score is normal.
+    """What predictions p = σ(score) are worth on the mixture, by quadrature.
+
+    At each value of the first feature the score is normal.
 
     Args:
         mixture: where the examples come from.
@@ -56,7 +56,7 @@ def worth(
     """
     from scipy import special
 
-    x, weight = line(mixture)
+    x, weight = first_feature_nodes(mixture)
     eta = mixture.posterior(x[:, None])  # [X]
     spread = np.linalg.norm(slopes[:, 1:], axis=1)
     centre = slopes[:, :1] * feature(x) + offset[:, None]  # [R, X]
@@ -65,7 +65,7 @@ def worth(
     score = centre[..., None] + spread[:, None, None] * t  # [R, X, T]
     loss = np.logaddexp(0, -score) + (1 - eta[:, None]) * score
     least = special.entr(eta) + special.entr(1 - eta)
-    mean = lambda values: np.einsum("rxt,x,t->r", values, weight, chance / chance.sum())  # noqa: E731
+    mean = lambda values: np.einsum("rxt,x,t->r", values, weight, chance / chance.sum())
     return Worth(
         (positive * (1 - eta) + (1 - positive) * eta) @ weight,
         np.sqrt(mean((special.expit(score) - eta[:, None]) ** 2)),
@@ -103,5 +103,5 @@ def hinge_slope(separation: float) -> float:
     from scipy import optimize, special
 
     half = separation / 2
-    pull = lambda w: half * special.ndtr(1 / w - half) - normal(1 / w - half)  # noqa: E731
+    pull = lambda w: half * special.ndtr(1 / w - half) - normal(1 / w - half)
     return float(optimize.brentq(pull, 1e-2, 100))

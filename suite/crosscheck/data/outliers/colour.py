@@ -14,9 +14,9 @@ import numpy as np
 
 from crosscheck.data.catalogue import Dataset, load
 from crosscheck.data.entries import CATALOGUE, COLOUR
-from crosscheck.data.outliers import made
+from crosscheck.data.outliers.casts import TEST, Cast, classes_named
+from crosscheck.data.outliers.kinds import make_outliers
 from crosscheck.data.preparing.forms import resized
-from crosscheck.data.roles import TEST, Cast
 
 PHOTOGRAPHS: dict[str, Cast] = {
     "cifar10": Cast(
@@ -65,47 +65,52 @@ def photographs(name: str, kind: str, most: int) -> Photographs:
         ValueError: for a kind that the cast does not test on.
         UsageError: if a data set is not prepared.
     """
-    cast, found = PHOTOGRAPHS[name], load(name)
+    cast, own = PHOTOGRAPHS[name], load(name)
     if kind not in cast.outliers:
         raise ValueError(f"{name} is tested on {', '.join(cast.outliers)}, not on {kind!r}.")
-    inside = [np.isin(y, cast.classes) for y in (found.y_train, found.y_test)]
+    inside = [np.isin(y, cast.classes) for y in (own.y_train, own.y_test)]
     x, x_test = (
-        coloured(part[keep][:most], found.shape)
-        for part, keep in zip((found.x_train, found.x_test), inside, strict=True)
+        coloured(part[keep][:most], own.shape)
+        for part, keep in zip((own.x_train, own.x_test), inside, strict=True)
     )
-    y, y_test = found.y_train[inside[0]][:most], found.y_test[inside[1]][:most]
-    auxiliary = np.concatenate([trained_on(each, found, most) for each in cast.mixed])
-    return Photographs(x, y, x_test, y_test, auxiliary, tested_on(kind, found, x_test, most))
+    y, y_test = own.y_train[inside[0]][:most], own.y_test[inside[1]][:most]
+    auxiliary = np.concatenate([trained_on(source, own, most) for source in cast.mixed])
+    return Photographs(x, y, x_test, y_test, auxiliary, tested_on(kind, own, x_test, most))
 
 
 def photographs_read(name: str, kind: str = "") -> tuple[str, ...]:
     """The data sets that a cast needs: to train; with a kind, to be tested on it too."""
-    wanted = (name, *PHOTOGRAPHS[name].mixed, kind)
-    return tuple(each for each in wanted if each in CATALOGUE)
+    sources = (name, *PHOTOGRAPHS[name].mixed, kind)
+    return tuple(source for source in sources if source in CATALOGUE)
 
 
-def trained_on(kind: str, found: Dataset, most: int) -> np.ndarray:
+def trained_on(kind: str, own: Dataset, most: int) -> np.ndarray:
+    """Auxiliary outliers of a kind, from the cast's own set or another."""
     if kind.startswith("classes"):
-        return coloured(found.x_train[of_classes(kind, found.y_train)][:most], found.shape)
+        return coloured(own.x_train[of_classes(kind, own.y_train)][:most], own.shape)
     other = load(kind)
     return coloured(other.x_train[:most], other.shape)
 
 
-def tested_on(kind: str, found: Dataset, x_test: np.ndarray, most: int) -> np.ndarray:
-    """Classes that are trained on nowhere come from both splits: the held-out one alone has few."""
+def tested_on(kind: str, own: Dataset, x_test: np.ndarray, most: int) -> np.ndarray:
+    """Test outliers of a kind.
+
+    Classes that are trained on nowhere come from both splits: the held-out one alone has few.
+    """
     if kind.startswith("classes"):
-        pairs = ((found.x_test, found.y_test), (found.x_train, found.y_train))
+        pairs = ((own.x_test, own.y_test), (own.x_train, own.y_train))
         both = np.concatenate([x[of_classes(kind, y)] for x, y in pairs])
-        return coloured(both[:most], found.shape)
+        return coloured(both[:most], own.shape)
     if kind in CATALOGUE:
         other = load(kind)
         return coloured(other.x_test[:most], other.shape)
     flat = x_test.reshape(len(x_test), -1).astype("float32") / 255
-    return coloured(made(kind, TEST, flat, COLOUR), COLOUR)
+    return coloured(make_outliers(kind, TEST, flat, COLOUR), COLOUR)
 
 
 def of_classes(kind: str, y: np.ndarray) -> np.ndarray:
-    return np.isin(y, [int(each) for each in kind.removeprefix("classes").split(",")])
+    """Which of the labels y are of the classes that the kind names."""
+    return np.isin(y, classes_named(kind))
 
 
 def coloured(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

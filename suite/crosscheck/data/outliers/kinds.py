@@ -1,7 +1,7 @@
-"""Makers of outliers: noise, and images spoilt in one way each. All are functions of a generator and images.
+"""Kinds of outliers: noise, and images spoilt in one way each, made from images by a random generator.
 
 Images are rows of pixels in [0, 1], float [N, D], with D the product of `shape` (height, width, channels).
-Every maker gives N images of that kind, float32 [N, D], pixels in [0, 1].
+Every maker returns N images of its kind, float32 [N, D], pixels in [0, 1].
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ def uniform_noise(rng: np.random.Generator, x: np.ndarray, shape: tuple[int, ...
 
 def gaussian_noise(rng: np.random.Generator, x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Pixels normal with the mean and standard deviation of all of the images' pixels, cut to [0, 1]."""
-    return limited(rng.normal(x.mean(), x.std(), x.shape))
+    return clipped(rng.normal(x.mean(), x.std(), x.shape))
 
 
 def pixels_shuffled(rng: np.random.Generator, x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """The pixels of each image in a random order of its own."""
-    return limited(rng.permuted(x, axis=1))
+    return clipped(rng.permuted(x, axis=1))
 
 
 def patches_shuffled(rng: np.random.Generator, x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -43,7 +43,7 @@ def patches_shuffled(rng: np.random.Generator, x: np.ndarray, shape: tuple[int, 
     order = rng.permuted(np.tile(np.arange(PATCHES**2), (len(x), 1)), axis=1)
     flat = patches.reshape(len(x), PATCHES**2, -1)
     moved = np.take_along_axis(flat, order[..., None], axis=1).reshape(patches.shape)
-    return limited(moved.swapaxes(2, 3).reshape(x.shape))
+    return clipped(moved.swapaxes(2, 3).reshape(x.shape))
 
 
 def rotated(rng: np.random.Generator, x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -57,28 +57,28 @@ def rotated(rng: np.random.Generator, x: np.ndarray, shape: tuple[int, ...]) -> 
     images = x.reshape(-1, *shape)
     left = rng.random((len(x), 1, 1, 1)) < 0.5
     turned = np.where(left, np.rot90(images, axes=(1, 2)), np.rot90(images, -1, axes=(1, 2)))
-    return limited(turned.reshape(x.shape))
+    return clipped(turned.reshape(x.shape))
 
 
 def mirrored(rng: np.random.Generator, x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Left and right exchanged; nothing is random."""
-    return limited(x.reshape(-1, *shape)[:, :, ::-1].reshape(x.shape))
+    return clipped(x.reshape(-1, *shape)[:, :, ::-1].reshape(x.shape))
 
 
 def inverted(rng: np.random.Generator, x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """1 − x; nothing is random."""
-    return limited(1 - x)
+    return clipped(1 - x)
 
 
 def blurred(rng: np.random.Generator, x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """The mean over 3 × 3 pixels, twice, the edge repeated; nothing is random."""
     images = x.reshape(-1, *shape)
     for _ in range(2):
-        images = box(images)
-    return limited(images.reshape(x.shape))
+        images = box_mean(images)
+    return clipped(images.reshape(x.shape))
 
 
-def box(images: np.ndarray) -> np.ndarray:
+def box_mean(images: np.ndarray) -> np.ndarray:
     """Mean over 3 × 3 pixels: [N, h, w, c]."""
     padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
     height, width = images.shape[1:3]
@@ -99,7 +99,8 @@ def pooled(x: np.ndarray, shape: tuple[int, ...], side: int = 2) -> np.ndarray:
     return blocks.mean((2, 4)).reshape(len(x), -1).astype(np.float32)
 
 
-def limited(x: np.ndarray) -> np.ndarray:
+def clipped(x: np.ndarray) -> np.ndarray:
+    """The pixels cut to [0, 1], float32."""
     return np.clip(x, 0, 1).astype(np.float32)
 
 
@@ -126,6 +127,11 @@ FAMILIES = {
 }
 
 
-def made(kind: str, seed: int, x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Outliers of a kind by name, from images and a seed: float32 [N, D]."""
+def make_outliers(kind: str, seed: int, x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Outliers of a kind by name, from images [N, D] of a shape and a seed: float32 [N, D].
+
+    Raises:
+        KeyError: for a kind that is not among `MAKERS`.
+        ValueError: for a shape that the maker cannot take.
+    """
     return MAKERS[kind](np.random.default_rng([seed, list(MAKERS).index(kind)]), x, shape)
