@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.multioutput import ClassifierChain as SklearnChain
 
 from crosscheck import information, losses
-from crosscheck.models.chain import ClassifierChain
+from crosscheck.models import ClassifierChain
 
 ORDERS = (None, [2, 0, 1])
 

@@ -12,7 +12,7 @@ from sklearn import metrics as referee
 from crosscheck import detection, losses
 from crosscheck.autodiff import logit_gradient
 from crosscheck.replicates import Replicates
-from crosscheck.replicates.additive import adds_up
+from crosscheck.replicates._additive import adds_up
 
 DTYPES = ("float32", "float64")
 K = 5
@@ -215,12 +215,12 @@ def test_the_margin_loss_follows_its_formula(dtype: str) -> None:
 
 def test_its_gradient_is_zero_beyond_the_margins_and_that_of_the_formula_within() -> None:
     y, z = batch("float64")
-    wide = lambda y, z: losses.energy_margin(y, z, 50.0, 60.0)  # noqa: E731
+    wide = lambda y, z: losses.energy_margin(y, z, 50.0, 60.0)
     assert (logit_gradient(wide, y, z)[:6] == 0).all()
     p = np.exp(z) / np.exp(z).sum(-1, keepdims=True)
     e = -np.log(np.exp(z).sum(-1, keepdims=True))
     slope = np.where(y.any(-1, keepdims=True), -2 * np.maximum(e + 6, 0) * p, 2 * np.maximum(-3 - e, 0) * p)
-    near = lambda y, z: losses.energy_margin(y, z, -6.0, -3.0)  # noqa: E731
+    near = lambda y, z: losses.energy_margin(y, z, -6.0, -3.0)
     np.testing.assert_allclose(logit_gradient(near, y, z), slope, atol=1e-12)
 
 
@@ -294,7 +294,7 @@ def test_role_weights_make_two_means_of_one() -> None:
 def test_each_replicate_has_its_own_margins_and_weight() -> None:
     y, _ = batch()
     x = np.random.default_rng(2).normal(size=(10, 3)).astype("float32")
-    build = lambda: keras.Sequential([keras.Input((3,)), keras.layers.Dense(K)])  # noqa: E731
+    build = lambda: keras.Sequential([keras.Input((3,)), keras.layers.Dense(K)])
     own = {"margin_in": [-8.0, -3.0], "margin_out": [-2.0, 1.0], "weight": [0.1, 0.7]}
     together = Replicates(build, (0, 0), paired=True)
     together.compile(

@@ -16,7 +16,7 @@ from scipy import special
 from crosscheck import information, losses
 from crosscheck.autodiff import logit_gradient
 from crosscheck.data import CommonCause
-from crosscheck.replicates.additive import adds_up
+from crosscheck.replicates._additive import adds_up
 
 DTYPES = ("float32", "float64")
 

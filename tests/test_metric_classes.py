@@ -206,9 +206,9 @@ def test_replicates_carry_one_of_each() -> None:
     weight = rng.uniform(0, 2, 70).astype("float32")
     replicas = Replicates(perceptron(4, [], 3), [1, 2])
     watched = [make(from_logits=True) for make in METRICS.values()]
-    replicas.compile(keras.optimizers.SGD(0.1), losses.sparse_categorical_crossentropy, watched)
+    replicas.compile(keras.optimizers.SGD(0.1), losses.sparse_categorical_crossentropy, metrics=watched)
     history = replicas.fit(x, y, 16, 1, validation_data=(x, y, weight)).history
-    seen, logits = replicas.evaluate(x, y, 16, weight), replicas.predict(x)
+    seen, logits = replicas.evaluate(x, y, 16, sample_weight=weight), replicas.predict(x)
     for make in METRICS.values():
         name = make().name
         assert np.isfinite(history[name]).all() and history[name].shape == (1, 2)
@@ -222,7 +222,7 @@ def test_replicates_report_the_information_gap() -> None:
     x, y = rng.normal(size=(40, 3)).astype("float32"), rng.integers(0, 2, (40, 2))
     replicas = Replicates(perceptron(3, [], 6), [1, 2])
     untrained = lambda y, z: keras.ops.sum(0 * z, axis=-1)  # noqa: E731
-    replicas.compile(keras.optimizers.SGD(0.1), untrained, [metrics.MutualInformationGap()])
+    replicas.compile(keras.optimizers.SGD(0.1), untrained, metrics=[metrics.MutualInformationGap()])
     found = replicas.evaluate(x, y, 16)["mutual_information_gap"]
     alone = [value(metrics.MutualInformationGap(), y, z) for z in replicas.predict(x)]
     np.testing.assert_allclose(found, alone, rtol=1e-5)

@@ -12,9 +12,9 @@ from sklearn.metrics import brier_score_loss, log_loss
 
 from crosscheck import metrics
 from crosscheck.metrics import expected_calibration_error
-from crosscheck.metrics.base import beside
-from crosscheck.metrics.brier import TERMS
-from crosscheck.metrics.calibration import log_odds_cells
+from crosscheck.metrics._base import beside
+from crosscheck.metrics._brier import TERMS
+from crosscheck.metrics._calibration import log_odds_cells
 from crosscheck.report import figures
 
 

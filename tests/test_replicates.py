@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from crosscheck import losses
 from crosscheck.models import perceptron
 from crosscheck.replicates import Replicates, batch_order
-from crosscheck.replicates.block import Block
 
 SEEDS = (3, 5, 8)
 OPTIMIZERS = {
@@ -182,7 +181,7 @@ def test_replicate_equals_a_plain_fit_under_mixed_policies(policy, mode):
     for r, seed in enumerate(SEEDS):
         model = plainly_fitted(dense, seed, OPTIMIZERS["momentum"](), x, y, 3, 16)
         assert_same(replicas, r, model, 5e-3)
-    assert bool(replicas.blocks[0].program.scales) == (policy == "mixed_float16")
+    assert bool(replicas.blocks.program.scales) == (policy == "mixed_float16")
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16"], indirect=True)
@@ -191,7 +190,7 @@ def test_a_replicate_that_overflows_skips_steps_and_the_others_do_not(policy):
     large = x.copy()
     large[1] *= 1e4
     calm, wild = (trained(dense, SEEDS, each, y, epochs=1) for each in (x, large))
-    start, scales = Replicates(dense, SEEDS).get_weights(), wild.gathered(Block.others)[0]
+    start, scales = Replicates(dense, SEEDS).get_weights(), wild.blocks.others()[0]
     np.testing.assert_array_equal(wild.get_weights()[0][1], start[0][1])
     assert scales[1] < scales[0] == scales[2]
     for mine, theirs in zip(calm.get_weights(), wild.get_weights(), strict=True):

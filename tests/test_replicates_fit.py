@@ -178,7 +178,7 @@ def test_saved_and_loaded_they_go_on_as_if_nothing_had_been(tmp_path):
 
 def test_an_optimiser_that_couples_is_refused_when_stacked_and_exact_in_a_loop():
     x, y = examples()
-    make = lambda: keras.optimizers.SGD(0.5, global_clipnorm=0.1)  # noqa: E731
+    make = lambda: keras.optimizers.SGD(0.5, global_clipnorm=0.1)
     with pytest.raises(ValueError, match=r"`optimizer`.*global_clipnorm.*loop"):
         compiled(optimizer=make(), mode="stacked")
     replicas = compiled(optimizer=make(), mode="loop")
@@ -315,8 +315,8 @@ def test_repeated_seeds_are_paired_where_that_is_said():
 
 
 def test_batches_are_filled_up_only_where_examples_keep_apart():
-    from crosscheck.replicates.additive import fills_up
-    from crosscheck.replicates.task import Task
+    from crosscheck.replicates._additive import fills_up
+    from crosscheck.replicates._task import Task
     from tests.test_replicates import convolutional, normalised
 
     def active():

@@ -1,4 +1,4 @@
-"""How the gradient of cross-entropy is spread over examples."""
+"""How the gradient of cross-entropy is spread over examples: a few hard ones, many quiet ones."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def gradient_size(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """‖p − y‖₂, the norm of the gradient of an example's cross-entropy with respect to its logits.
+    """Returns ‖p − y‖₂, the norm of the gradient of an example's cross-entropy with respect to its logits.
 
     Args:
         labels: frequencies of K ≥ 2 classes, [..., K]; of two classes of a single logit, [..., 1], of class
@@ -20,7 +20,7 @@ def gradient_size(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 
 
 def hardest_share(size: np.ndarray, parts: int = 10) -> np.ndarray:
-    """The share of the total gradient norm that the hardest N // parts of N examples carry.
+    """Returns the share of the total gradient norm that the hardest N // parts of N examples carry.
 
     Args:
         size: the gradient's norm of each example, [..., N].
@@ -41,5 +41,5 @@ def hardest_share(size: np.ndarray, parts: int = 10) -> np.ndarray:
 
 
 def quiet_share(size: np.ndarray, threshold: float = 1e-3) -> np.ndarray:
-    """The fraction of examples whose gradient's norm lies below the threshold: [..., N] to [...]."""
+    """Returns the fraction of examples whose gradient's norm lies below the threshold: [..., N] to [...]."""
     return (size < threshold).mean(-1)

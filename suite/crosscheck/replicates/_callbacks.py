@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
 
-if TYPE_CHECKING:
-    from crosscheck.replicates.core import Replicates
-
 BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
 SCALAR = (keras.callbacks.ReduceLROnPlateau, keras.callbacks.ModelCheckpoint)
+
+
+class Trained(Protocol):
+    """What callbacks see and change of the replicates they watch.
+
+    Attributes:
+        optimizer: that of all replicates.
+        active: which replicates go on training, [R] of bool.
+    """
+
+    optimizer: keras.Optimizer | None
+    active: np.ndarray
+
+    def __len__(self) -> int: ...
+
+    def member_weights(self, r: int) -> list[np.ndarray]: ...
+
+    def set_member_weights(self, r: int, weights: Sequence[np.ndarray]) -> None: ...
 
 
 class Callbacks:
@@ -24,8 +39,9 @@ class Callbacks:
             inside the compiled program.
     """
 
-    def __init__(self, callbacks: Sequence[keras.callbacks.Callback], replicates: Replicates, epochs: int):
-        self.shared, self.single = [], []
+    def __init__(self, callbacks: Sequence[keras.callbacks.Callback], replicates: Trained, epochs: int):
+        self.shared: list[keras.callbacks.Callback] = []
+        self.single: list[tuple[int, keras.callbacks.Callback, Member]] = []
         for callback in callbacks:
             refuse(callback)
             if isinstance(callback, keras.callbacks.EarlyStopping):
@@ -34,13 +50,14 @@ class Callbacks:
             else:
                 callback.set_model(replicates)
                 self.shared.append(callback)
-        self.watch = bool(callbacks)
+        self.any = bool(callbacks)
         for _, callback, member in self.single:
             callback.set_model(member)
         for callback in [*self.shared, *(callback for _, callback, _ in self.single)]:
             callback.set_params({"epochs": epochs})
 
     def call(self, hook: str, *args: Any, logs: Mapping[str, Any] | None = None) -> None:
+        """Calls a hook, such as "on_epoch_end", of every callback whose replicate has not stopped."""
         for callback in self.shared:
             getattr(callback, hook)(*args, logs)
         for r, callback, member in self.single:
@@ -50,15 +67,15 @@ class Callbacks:
 
 
 class Member:
-    """What a callback of a single model may see and do of replicate r."""
+    """Replicate r as a callback of a single model sees it."""
 
     metrics: Sequence[Any] = ()
 
-    def __init__(self, replicates: Replicates, r: int):
-        self.replicates, self.r, self.started = replicates, r, False
+    def __init__(self, replicates: Trained, r: int):
+        self.replicates, self.r = replicates, r
 
     @property
-    def optimizer(self) -> keras.Optimizer:
+    def optimizer(self) -> keras.Optimizer | None:
         return self.replicates.optimizer
 
     @property
@@ -78,10 +95,11 @@ class Member:
 
 
 def refuse(callback: keras.callbacks.Callback) -> None:
+    """Raises a ValueError for a callback that cannot watch replicates; see `Callbacks`."""
     name = type(callback).__name__
     if isinstance(callback, SCALAR):
         raise ValueError(
-            f"`callbacks`: {name} compares the numbers of one model; here logs hold one a replicate."
+            f"`callbacks`: {name} compares the numbers of one model; the logs of replicates hold one each."
         )
     hooked = [
         hook

@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from crosscheck import losses
-from crosscheck.metrics.base import Examples, MeanMetric, ProbabilityMetric
+from crosscheck.metrics._base import Examples, MeanMetric, ProbabilityMetric
 
 
 def negative_log_likelihood(labels: Any, probabilities: Any, logits: Any = None) -> Any:
@@ -20,7 +20,7 @@ def negative_log_likelihood(labels: Any, probabilities: Any, logits: Any = None)
         logits: [..., K], or None.
 
     Returns:
-        [...]. From probabilities nothing is clipped: what happened at p = 0 costs ∞.
+        [...]. Probabilities are not clipped: a label of probability 0 gives ∞.
     """
     if logits is not None:
         return losses.categorical_crossentropy(labels, logits)
@@ -43,5 +43,6 @@ class NegativeLogLikelihood(ProbabilityMetric, MeanMetric):
     def __init__(self, from_logits: bool = False, name: str = "negative_log_likelihood", dtype: Any = None):
         super().__init__(from_logits=from_logits, name=name, dtype=dtype)
 
-    def accumulate(self, given: Examples) -> None:
-        self.add(negative_log_likelihood(given.labels, given.probabilities, given.logits), given.weight)
+    def accumulate(self, batch: Examples) -> None:
+        values = negative_log_likelihood(batch.labels, batch.probabilities, batch.logits)
+        self.add(values, batch.weight)

@@ -11,14 +11,19 @@ import keras
 import numpy as np
 from keras import ops
 
-from crosscheck.replicates.checks import output_shape
+from crosscheck.replicates._model import output_shape
 
 
 @dataclass(frozen=True)
 class Task:
-    """A model, its loss and its metrics; `arguments` and `penalty_scale` hold one number a replicate.
+    """A model, its loss and its metrics.
 
-    `model` lends its structure alone: every weight is handed in.
+    Attributes:
+        model: gives the structure; every weight is handed in.
+        loss: as in `Replicates.compile`; None where nothing was compiled.
+        metrics: with their variables made.
+        arguments: of the loss, one number a replicate, [R] each.
+        penalty_scale: multiplies the model's penalties, [R].
     """
 
     model: keras.Model
@@ -29,33 +34,36 @@ class Task:
 
     @property
     def names(self) -> list[str]:
-        """What a pass over the data reports."""
+        """The names of what a pass over the data reports."""
         return ["loss", *(metric.name for metric in self.metrics)]
 
-    def objective(self, weights: list[Any], given: Mapping[str, Any], training: bool = True) -> Any:
-        """(what to differentiate, (loss, next state, output)) of one replicate on one batch.
+    def objective(self, weights: list[Any], inputs: Mapping[str, Any], training: bool = True) -> Any:
+        """Returns (what to differentiate, (loss, next state, output)) of one replicate on one batch.
 
-        `given` holds `state`, `x`, `y` and, where there are any, `sample_weight`, `arguments`,
-        `penalty_scale`, `loss_scale` and `fill`, the batch's length over the examples in it that count.
+        Args:
+            weights: the trainable ones.
+            inputs: `state`, `x`, `y` and, where there are any, `sample_weight`, `arguments`, `penalty_scale`,
+                `loss_scale` and `fill`, the batch's length over the examples in it that count.
+            training: whether the model is called in training.
         """
         output, state, penalties = self.called(
-            weights, given["state"], given["x"], training, return_losses=True
+            weights, inputs["state"], inputs["x"], training, return_losses=True
         )
-        loss = self.mean_loss(given["y"], output, given.get("sample_weight"), given.get("arguments", {}))
-        loss = loss * ops.cast(given.get("fill", 1.0), loss.dtype)
+        loss = self.mean_loss(inputs["y"], output, inputs.get("sample_weight"), inputs.get("arguments", {}))
+        loss = loss * ops.cast(inputs.get("fill", 1.0), loss.dtype)
         if penalties:
-            penalty = sum(ops.cast(each, loss.dtype) for each in penalties)
-            loss = loss + penalty * ops.cast(given.get("penalty_scale", 1.0), loss.dtype)
-        return loss * ops.cast(given.get("loss_scale", 1.0), loss.dtype), (loss, state, output)
+            penalty = sum(ops.cast(value, loss.dtype) for value in penalties)
+            loss = loss + penalty * ops.cast(inputs.get("penalty_scale", 1.0), loss.dtype)
+        return loss * ops.cast(inputs.get("loss_scale", 1.0), loss.dtype), (loss, state, output)
 
     def called(self, weights: Any, state: Any, x: Any, training: bool, **options: Any) -> Any:
-        """The model's output and next state; a `call` without `training` does without, as in `fit`."""
+        """Returns the model's output and next state; `training` is for a `call` that takes it, as in `fit`."""
         if "training" in inspect.signature(self.model.call).parameters:
             options["training"] = training
         return self.model.stateless_call(weights, state, x, **options)
 
     def mean_loss(self, y: Any, output: Any, sample_weight: Any, arguments: Mapping[str, Any]) -> Any:
-        """The loss as `compile` and `fit` reduce it: Σ weight · value / number of values."""
+        """Returns the loss as `compile` and `fit` reduce it: Σ weight · value / number of values."""
         if isinstance(self.loss, keras.losses.Loss):
             return mean(self.loss(y, output, sample_weight=sample_weight))
         assert self.loss is not None
@@ -66,26 +74,26 @@ class Task:
             values = values * ops.reshape(ops.cast(sample_weight, values.dtype), shape)
         return mean(values)
 
-    def updated_metrics(self, metrics: list[list[Any]], given: Mapping[str, Any], output: Any) -> Any:
-        """The metrics' variables after they saw one batch of one replicate."""
+    def updated_metrics(self, metrics: list[list[Any]], inputs: Mapping[str, Any], output: Any) -> Any:
+        """Returns the metrics' variables after one batch of one replicate; `inputs` as in `objective`."""
         return [
-            metric.stateless_update_state(list(values), given["y"], output, given.get("sample_weight"))
+            metric.stateless_update_state(list(values), inputs["y"], output, inputs.get("sample_weight"))
             for metric, values in zip(self.metrics, metrics, strict=True)
         ]
 
 
 def mean(values: Any) -> Any:
-    """The mean; a scalar stays untouched, for PyTorch's mean goes by way of float32 in Keras 3.15."""
+    """Returns the mean; a scalar stays untouched, for PyTorch's mean goes by way of float32 in Keras 3.15."""
     return ops.mean(values) if len(values.shape) else values
 
 
 def loss_of(loss: Any) -> Callable[..., Any]:
-    """A loss by name, a loss object or a function."""
+    """Returns the loss that Keras has by this name, or the loss object or function itself."""
     return keras.losses.get(loss) if isinstance(loss, str) else loss
 
 
 def metric_of(metric: Any, model: keras.Model, y: np.ndarray) -> keras.metrics.Metric:
-    """A metric with its variables made; "accuracy" becomes the one that fits the labels, as in Keras."""
+    """Returns a metric with its variables made; "accuracy" is the one that fits the labels, as in Keras."""
     shape = output_shape(model)
     outputs = shape[-1]
     if metric in ("accuracy", "acc"):

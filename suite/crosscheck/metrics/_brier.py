@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from crosscheck.metrics.base import (
+from crosscheck.metrics._base import (
     Examples,
     ProbabilityMetric,
     equal_width,
@@ -39,7 +39,7 @@ class BrierScore(ProbabilityMetric):
 
     Args:
         bins: B, over [0, 1].
-        term: which of the five `result` gives: so each can stand in `compile(metrics=[…])`.
+        term: which of the five `result` returns, so that each can stand in `compile(metrics=[…])`.
         from_logits: whether predictions are logits.
         name, dtype: as in `keras.metrics.Metric`; float32 or float64.
 
@@ -68,13 +68,13 @@ class BrierScore(ProbabilityMetric):
         super().__init__(from_logits=from_logits, name=name or default, dtype=dtype)
         self.counted = False
 
-    def accumulate(self, given: Examples) -> None:
-        first = 1 if given.binary else 0  # the score of a single output is that of its class 1
-        y, p = given.labels[:, first:], given.probabilities[:, first:]  # [n, C]
+    def accumulate(self, batch: Examples) -> None:
+        first = 1 if batch.binary else 0  # the score of a single output is that of its class 1
+        y, p = batch.labels[:, first:], batch.probabilities[:, first:]  # [n, C]
         if not self.counted:
             self.add_sums((p.shape[-1], self.bins), "count", "forecast", "outcome", "outcome_square", "error")
             self.counted = True
-        inside = member_of(p, *equal_width(self.bins)) * given.weight[:, None, None]  # [n, C, bins]
+        inside = member_of(p, *equal_width(self.bins)) * batch.weight[:, None, None]  # [n, C, bins]
         sums = (
             (self.count, ops.ones_like(p)),
             (self.forecast, p),
@@ -86,7 +86,7 @@ class BrierScore(ProbabilityMetric):
             total.assign(total + ops.sum(inside * value[..., None], axis=0))
 
     def terms(self) -> dict[str, Any]:
-        """The five terms as scalar tensors."""
+        """Returns the five terms by name, as scalar tensors."""
         if not self.counted:
             return dict.fromkeys(TERMS, ops.full((), float("nan"), self.dtype))
         count = ops.convert_to_tensor(self.count)  # [C, bins]
@@ -102,7 +102,7 @@ class BrierScore(ProbabilityMetric):
         return dict(zip(TERMS, (score, reliability, resolution, uncertainty, within), strict=True))
 
     def decomposition(self) -> dict[str, float]:
-        """The five terms as numbers, by name."""
+        """Returns the five terms by name, as numbers."""
         return {name: float(ops.convert_to_numpy(value)) for name, value in self.terms().items()}
 
     def result(self) -> Any:

@@ -1,4 +1,4 @@
-"""Small builders. Every model ends in logits: the loss, not the head, knows about probabilities."""
+"""Builders of small models. Every model ends in logits; it is the loss that turns them into probabilities."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 
 def perceptron(
     inputs: int, hidden: Sequence[int], outputs: int, use_bias: bool = True
 ) -> Callable[[], keras.Model]:
-    """A builder of a multilayer perceptron with ReLU between layers; linear where nothing is hidden.
+    """Returns a builder of a multilayer perceptron with ReLU between its layers.
 
-    `use_bias` concerns the last layer.
+    Args:
+        inputs: D, the number of features.
+        hidden: widths of the hidden layers; a linear model where there are none.
+        outputs: K, the number of logits.
+        use_bias: whether the last layer has biases.
     """
 
     def build() -> keras.Model:
@@ -26,42 +29,15 @@ def perceptron(
     return build
 
 
-def distance(
-    one: Sequence[np.ndarray], other: Sequence[np.ndarray], start: Sequence[np.ndarray]
-) -> np.ndarray:
-    """How far apart two trainings of the same replicates end, relative to the way the second went.
+def side_by_side(inputs: int, hidden: Sequence[int], outputs: Sequence[int]) -> Callable[[], keras.Model]:
+    """Returns a builder of one model of several perceptrons that share nothing but the input.
+
+    Their outputs are concatenated. With a loss that is the sum of a loss of each, and an optimiser that acts
+    element by element, each trains as if alone.
 
     Args:
-        one, other, start: stacked weights as `Replicates.get_weights` gives them, [R, …] each.
-
-    Returns:
-        ‖one − other‖ / ‖other − start‖ over all weights of a replicate, [R], without unit.
-    """
-    apart, went = (
-        np.sqrt(sum(((a - b) ** 2).reshape(len(a), -1).sum(1) for a, b in zip(*pair, strict=True)))
-        for pair in ((one, other), (other, start))
-    )
-    return apart / went
-
-
-def stepped(
-    model: keras.Model, optimizer: keras.Optimizer, loss: Any, x: np.ndarray, y: np.ndarray, batch_size: int
-) -> list[np.ndarray]:
-    """How far each weight moves in one epoch of Keras' own steps, in the order given: in the weights' shapes.
-
-    Eagerly: for a few steps, tracing would take longer. The model is left trained.
-    """
-    start = model.get_weights()
-    model.compile(optimizer, loss, run_eagerly=True)
-    for first in range(0, len(x), batch_size):
-        model.train_on_batch(x[first : first + batch_size], y[first : first + batch_size])
-    return [after - before for after, before in zip(model.get_weights(), start, strict=True)]
-
-
-def side_by_side(inputs: int, hidden: Sequence[int], outputs: Sequence[int]) -> Callable[[], keras.Model]:
-    """A builder of perceptrons that share nothing but the input; their outputs stand one after the other.
-
-    With a loss that adds up theirs, and an optimiser that acts element by element, each trains as if alone.
+        inputs, hidden: as in `perceptron`, the same for all.
+        outputs: the number of logits of each.
     """
 
     def build() -> keras.Model:
@@ -73,7 +49,13 @@ def side_by_side(inputs: int, hidden: Sequence[int], outputs: Sequence[int]) -> 
 
 
 def radial(inputs: int, centres: int, outputs: int) -> Callable[[], keras.Model]:
-    """A builder of networks of radial basis functions: far from all centres the logits are the biases."""
+    """Returns a builder of a network of radial basis functions; far from all centres, its logits are its biases.
+
+    Args:
+        inputs: D, the number of features.
+        centres: J, as in `RadialBasis`.
+        outputs: K, the number of logits.
+    """
 
     def build() -> keras.Model:
         layers = [RadialBasis(centres), keras.layers.Dense(outputs)]

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from crosscheck.replicates.core import Replicates
+from crosscheck.replicates._replicates import Replicates
 
 Loss = Callable[[Any, Any], Any]
 
@@ -23,7 +23,7 @@ def compare(
     epochs: int,
     batch_size: int = 64,
 ) -> dict[str, np.ndarray]:
-    """Held-out outputs of models that differ, seed by seed, in their loss and labels alone.
+    """Returns held-out outputs of models that differ, seed by seed, in their loss and labels alone.
 
     In every arm a seed has the same initial weights, examples and batches. All are trained by Adam, at a rate
     that falls to 0 along a cosine.
@@ -32,9 +32,9 @@ def compare(
         build: as in `Replicates`.
         seeds: S of them.
         arms: by name, the loss and the labels [S, N, …], of one shape in all arms. Every loss is computed in
-            every arm, and all but one count 0 times: they must be finite.
+            every arm, and all but one are multiplied by 0: they must be finite.
         x, x_test: [S, N, …] to train on, and [S, M, …] held out.
-        rate: where the learning rate begins.
+        rate: the learning rate at the start.
         epochs, batch_size: as in `Replicates.fit`.
 
     Returns:
@@ -47,10 +47,10 @@ def compare(
     replicas.compile(
         keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(rate, steps)),
         lambda y, z, **weight: sum(weight[f"weight_{i}"] * loss(y, z) for i, loss in enumerate(losses)),
-        loss_arguments={f"weight_{i}": np.repeat(each, len(seeds)) for i, each in enumerate(share)},
+        loss_arguments={f"weight_{i}": np.repeat(weight, len(seeds)) for i, weight in enumerate(share)},
     )
     labels = np.concatenate([labels for _, labels in arms.values()])  # [A · S, N, …]
-    repeat = lambda given: np.concatenate([given] * len(arms))  # noqa: E731
+    repeat = lambda examples: np.concatenate([examples] * len(arms))
     replicas.fit(repeat(x), labels, batch_size=batch_size, epochs=epochs)
     outputs = replicas.predict(repeat(x_test))
     return dict(zip(arms, outputs.reshape(len(arms), len(seeds), *outputs.shape[1:]), strict=True))

@@ -7,11 +7,11 @@ from typing import Any
 import keras
 from keras import ops
 
-from crosscheck.losses.shared import LogitLoss, both_sigmoids, in_shape, mean_over_labels, sides, tensors
+from crosscheck.losses._shared import LogitLoss, both_sigmoids, in_shape, mean_over_labels, sides, tensors
 
 
 def binary_tensors(y_true: Any, label_smoothing: Any, logits: Any) -> tuple[Any, Any]:
-    """Smoothed labels and logits, [..., L]; α, one number an example, serves all its labels."""
+    """Returns smoothed labels and logits, [..., L] both; α of an example holds for all its labels."""
     y, alpha, z = tensors(y_true, label_smoothing, logits)
     alpha = ops.expand_dims(alpha, -1)
     return in_shape(y, z) * (1 - alpha) + alpha / 2, z
@@ -51,8 +51,7 @@ def brier(y_true: Any, logits: Any, label_smoothing: Any = 0.0) -> Any:
     """(σ(z) − y)², the binary Brier score on the scale 0…1, averaged over the last axis.
 
     Its gradient 2 (p − y) p (1 − p) vanishes on both sides, also where the prediction is confidently wrong.
-    Written with σ(z) and σ(−z) apart, it does so only as fast as in theory: where p rounds to 1, the foil of
-    cross-entropy is not dead before its time.
+    It is written with σ(z) and σ(−z) apart, so that it vanishes no faster than in theory where p rounds to 1.
 
     Args:
         y_true, logits, label_smoothing: as in `binary_crossentropy`.

@@ -1,7 +1,7 @@
 """L binary labels as one softmax over their 2^L joint outcomes: the loss, and how to read the outcomes back.
 
-Outcomes are counted in C order, Σ_l y_l 2^(L−1−l): label 0 is the highest bit, as in `data.CommonCause`. For
-two labels the logits are those of (0, 0), (0, 1), (1, 0), (1, 1).
+Outcomes are counted as in `crosscheck.information.outcomes`: for two labels the logits are those of (0, 0),
+(0, 1), (1, 0), (1, 1).
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from crosscheck.losses.categorical import categorical_crossentropy
-from crosscheck.losses.shared import LogitLoss, computed
+from crosscheck import information
+from crosscheck.losses._categorical import categorical_crossentropy
+from crosscheck.losses._shared import LogitLoss, computed
 
 LIMIT = 12  # labels: 4096 outcomes
 
@@ -59,9 +60,13 @@ class JointCrossentropy(LogitLoss):
 
 
 def outcome_probabilities(y: Any) -> Any:
-    """Π_l P(y_l) of every outcome, each label 1 with probability y_l on its own: [..., L] to [..., 2^L].
+    """Returns Π_l P(y_l) for every outcome, where label l is 1 with probability y_l by itself.
 
-    One-hot where all labels are 0 or 1.
+    Args:
+        y: in [0, 1], [..., L].
+
+    Returns:
+        [..., 2^L]; one-hot where all labels are 0 or 1.
     """
     y = ops.convert_to_tensor(y)
     table = ops.ones_like(y[..., :1])
@@ -72,30 +77,30 @@ def outcome_probabilities(y: Any) -> Any:
 
 
 def joint_probabilities(logits: Any) -> Any:
-    """P(y) for every outcome, softmax(z): [..., 2^L]."""
+    """Returns P(y) for every outcome, softmax(z): [..., 2^L] to [..., 2^L]."""
     return ops.softmax(computed(logits), axis=-1)
 
 
 def marginal_logits(logits: Any) -> Any:
-    """ln P(Y_l = 1) − ln P(Y_l = 0) of each label, whatever the others are: [..., 2^L] to [..., L].
+    """Returns ln P(Y_l = 1) − ln P(Y_l = 0) of each label, summed over the others: [..., 2^L] to [..., L].
 
-    What a metric or a threshold for independent logits takes; neither tail is rounded against 1.
+    These are logits for metrics and thresholds of independent labels. Neither tail is rounded against 1.
 
     Raises:
         ValueError: if the number of logits is no power of 2 from 2 to 2^12.
     """
-    z, found = computed(logits), []
+    z, by_label = computed(logits), []
     for _ in range(labels_of(z)):
         off, on = ops.split(z, 2, axis=-1)
-        found.append(ops.logsumexp(on, axis=-1) - ops.logsumexp(off, axis=-1))
-        # The label is summed out, and the next one is the highest bit. (`ops.logaddexp` of Keras 3.15 rounds
+        by_label.append(ops.logsumexp(on, axis=-1) - ops.logsumexp(off, axis=-1))
+        # Summed over this label, the next one is the highest bit. (`ops.logaddexp` of Keras 3.15 rounds
         # float64 to float32 on JAX and PyTorch.)
         z = ops.logsumexp(ops.stack([off, on]), axis=0)
-    return ops.stack(found, axis=-1)
+    return ops.stack(by_label, axis=-1)
 
 
 def marginals(logits: Any) -> Any:
-    """P(Y_l = 1) of each label, whatever the others are: [..., 2^L] to [..., L].
+    """Returns P(Y_l = 1) of each label, summed over the others: [..., 2^L] to [..., L].
 
     Raises:
         ValueError: as `marginal_logits`.
@@ -104,10 +109,10 @@ def marginals(logits: Any) -> Any:
 
 
 def most_likely(logits: Any) -> Any:
-    """The most probable outcome's labels, [..., 2^L] to int32 [..., L]; of equals the first.
+    """Returns the labels of the most probable outcome, [..., 2^L] to int32 [..., L]; of equals the first.
 
-    It gets all labels right most often. Labels judged one by one want `marginals` > ½, which may even make
-    an outcome that never occurs.
+    No other prediction gets all labels right more often. For labels that are judged one by one,
+    `marginals` > ½ is best, although it may give an outcome that never occurs.
 
     Raises:
         ValueError: as `marginal_logits`.
@@ -117,13 +122,16 @@ def most_likely(logits: Any) -> Any:
     ([[1, 1]], [[0.6, 0.5]])
     """
     z = computed(logits)
-    places = ops.arange(labels_of(z) - 1, -1, -1, dtype="int32")
-    outcome = ops.cast(ops.argmax(z, axis=-1), "int32")
-    return ops.bitwise_and(ops.right_shift(ops.expand_dims(outcome, -1), places), 1)
+    table = information.outcomes(labels_of(z)).astype("int32")
+    return ops.take(ops.convert_to_tensor(table), ops.argmax(z, axis=-1), axis=0)
 
 
 def labels_of(z: Any) -> int:
-    """L of 2^L logits."""
+    """Returns L for logits [..., 2^L].
+
+    Raises:
+        ValueError: if their number is no power of 2 from 2 to 2^12.
+    """
     size = int(z.shape[-1])
     labels = within_limit(size.bit_length() - 1)
     if labels < 1 or size != 2**labels:
@@ -132,14 +140,14 @@ def labels_of(z: Any) -> int:
 
 
 def within_limit(labels: int) -> int:
-    """The number of labels, where that many are reasonable.
+    """Returns the number of labels.
 
     Raises:
-        ValueError: for more than `LIMIT`; it names the alternative.
+        ValueError: for more than `LIMIT`; the message names the alternative.
     """
     if labels > LIMIT:
         raise ValueError(
             f"{labels} labels have 2^{labels} joint outcomes; one softmax takes at most {LIMIT} labels. "
-            "A classifier chain needs one output a label: crosscheck.models.chain.ClassifierChain."
+            "A classifier chain needs one output a label: crosscheck.models.ClassifierChain."
         )
     return labels

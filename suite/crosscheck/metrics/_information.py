@@ -1,4 +1,4 @@
-"""What modelling labels jointly gains over modelling them one by one."""
+"""How much surprise labels lose when they are modelled jointly in place of one by one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from crosscheck import losses
-from crosscheck.metrics.base import MeanMetric, replaced, weights
+from crosscheck.metrics._base import MeanMetric, replaced, weights
 
 
 def mutual_information_gap(y_true: Any, binary_logits: Any, joint_logits: Any) -> Any:
@@ -54,7 +54,7 @@ class MutualInformationGap(MeanMetric):
         labels, outputs = y_true.shape[-1], y_pred.shape[-1]
         if outputs != labels + 2**labels:
             raise ValueError(
-                f"{labels} labels want {labels} binary and {2**labels} joint logits side by side, "
+                f"{labels} labels take {labels} binary and {2**labels} joint logits side by side, "
                 f"[..., {labels + 2**labels}]; the predictions are {tuple(y_pred.shape)}."
             )
         weight = weights(y_pred, sample_weight, self.dtype)

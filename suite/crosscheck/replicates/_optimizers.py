@@ -7,7 +7,7 @@ import numpy as np
 
 from crosscheck.optimizers import Proximal
 
-KNOWN = (
+ELEMENTWISE = (
     keras.optimizers.SGD,
     keras.optimizers.RMSprop,
     keras.optimizers.Adam,
@@ -22,13 +22,13 @@ KNOWN = (
 
 
 def refuse_coupling(optimizer: keras.Optimizer) -> None:
-    """Raises ValueError if one replicate's gradient would change another's step."""
-    if isinstance(optimizer, Proximal):  # itself element by element
+    """Raises a ValueError if one replicate's gradient would change another's step."""
+    if isinstance(optimizer, Proximal):  # acts element by element itself
         optimizer = optimizer.optimizer
     norms = [name for name in ("clipnorm", "global_clipnorm") if getattr(optimizer, name, None) is not None]
     if norms:
         reason = f"clips by norm (`{norms[0]}`)"
-    elif type(optimizer) in KNOWN or acts_elementwise(optimizer):
+    elif type(optimizer) in ELEMENTWISE or acts_elementwise(optimizer):
         return
     else:
         reason = f"({type(optimizer).__name__}) does not act element by element"
@@ -39,7 +39,7 @@ def refuse_coupling(optimizer: keras.Optimizer) -> None:
 
 
 def acts_elementwise(optimizer: keras.Optimizer) -> bool:
-    """Whether two steps on two stacked matrices and vectors equal those on each alone."""
+    """Returns whether two steps on two stacked matrices and vectors equal those on each alone."""
     rng = np.random.default_rng(0)
     shapes = ((2, 4, 3), (2, 3))
     start = [rng.normal(size=shape).astype("float32") for shape in shapes]
@@ -49,9 +49,11 @@ def acts_elementwise(optimizer: keras.Optimizer) -> bool:
             gradient[1] *= 100
     together = moved(optimizer, start, steps)
     for r in range(2):
-        alone = moved(optimizer, [each[r] for each in start], [[each[r] for each in step] for step in steps])
-        for first, a, b in zip(start, together, alone, strict=True):
-            if np.abs(a[r] - b).max() > 1e-3 * np.abs(b - first[r]).max():
+        alone = moved(
+            optimizer, [value[r] for value in start], [[value[r] for value in step] for step in steps]
+        )
+        for first, stacked, single in zip(start, together, alone, strict=True):
+            if np.abs(stacked[r] - single).max() > 1e-3 * np.abs(single - first[r]).max():
                 return False
     return True
 
@@ -59,9 +61,10 @@ def acts_elementwise(optimizer: keras.Optimizer) -> bool:
 def moved(
     optimizer: keras.Optimizer, start: list[np.ndarray], steps: list[list[np.ndarray]]
 ) -> list[np.ndarray]:
-    again = type(optimizer).from_config(optimizer.get_config())
+    """Returns where a copy of the optimiser puts variables that begin at `start`, after these gradients."""
+    copy = type(optimizer).from_config(optimizer.get_config())
     variables = [keras.Variable(value) for value in start]
-    again.build(variables)
+    copy.build(variables)
     for gradients in steps:
-        again.apply([keras.ops.convert_to_tensor(each) for each in gradients], variables)
+        copy.apply([keras.ops.convert_to_tensor(gradient) for gradient in gradients], variables)
     return [keras.ops.convert_to_numpy(variable) for variable in variables]

@@ -13,8 +13,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from crosscheck.losses.categorical import categorical_crossentropy
-from crosscheck.losses.shared import LogitLoss, computed, in_shape, mean_over_labels
+from crosscheck.losses._categorical import categorical_crossentropy
+from crosscheck.losses._shared import LogitLoss, computed, in_shape, mean_over_labels
 
 
 def energy(logits: Any, temperature: float = 1.0) -> Any:
@@ -37,7 +37,7 @@ def energy(logits: Any, temperature: float = 1.0) -> Any:
 
 
 def outliers(y_true: Any, logits: Any) -> tuple[Any, Any]:
-    """Which rows are outliers, as bool [...], and the logits as computed with, [..., K]."""
+    """Returns which rows are outliers, as bool [...], and the logits as `computed`, [..., K]."""
     z = computed(logits)
     y = in_shape(ops.convert_to_tensor(y_true, dtype=z.dtype), z)
     return ops.all(ops.equal(y, 0), axis=-1), z
@@ -114,7 +114,7 @@ def outlier_exposure_crossentropy(
 ) -> Any:
     """−ln softmax(z)_y of an inlier; λ times the cross-entropy from the uniform of an outlier.
 
-    It asks for an even softmax on outliers and leaves the energy as free as before.
+    It pulls the softmax of outliers towards 1/K and says nothing of their energy.
 
     Args:
         y_true, logits, label_smoothing: as in `energy_margin_crossentropy`, and so is the reduction.
@@ -197,9 +197,9 @@ class OutlierExposureCrossentropy(WeightedLoss):
 
 
 def require_order(margin_in: Any, margin_out: Any) -> None:
-    """Refuses m_in ≥ m_out, as far as both are known numbers."""
-    known = all(isinstance(margin, (int, float)) for margin in (margin_in, margin_out))
-    if known and not margin_in < margin_out:
+    """Raises a ValueError for m_in ≥ m_out where both are plain numbers, not tensors."""
+    numbers = all(isinstance(margin, (int, float)) for margin in (margin_in, margin_out))
+    if numbers and not margin_in < margin_out:
         raise ValueError(
             f"`margin_in` must be below `margin_out`, not {margin_in} and {margin_out}: inliers are pushed "
             "below the first, outliers above the second. (The text of Liu et al. 2020 has them swapped.)"
@@ -207,7 +207,7 @@ def require_order(margin_in: Any, margin_out: Any) -> None:
 
 
 def role_weights(y_true: np.ndarray) -> np.ndarray:
-    """Sample weights under which the mean over rows is the mean over inliers plus the mean over outliers.
+    """Returns sample weights under which the mean over rows is the mean over inliers plus that over outliers.
 
     N/N_in for inliers and N/N_out for outliers: over a whole set exactly, over a batch wherever it holds both
     in the set's proportion, and in expectation over random batches.

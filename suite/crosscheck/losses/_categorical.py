@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from crosscheck.losses.shared import LogitLoss, computed, in_shape, mean_over_labels, require_shape, tensors
+from crosscheck.losses._shared import LogitLoss, computed, in_shape, mean_over_labels, require_shape, tensors
 
 
 @keras.saving.register_keras_serializable(package="crosscheck")
@@ -32,14 +32,14 @@ def categorical_crossentropy(y_true: Any, logits: Any, label_smoothing: Any = 0.
     Raises:
         ValueError: if labels and logits differ in shape.
     """
-    y, alpha, z = tensors(y_true, label_smoothing, logits)
-    y = in_shape(y, z)
+    z = computed(logits)
+    y = in_shape(ops.convert_to_tensor(y_true, dtype=z.dtype), z)
     if keras.backend.backend() == "torch":  # it differentiates a log-softmax of its own 2 to 4 times faster
         loss = -ops.sum(y * ops.log_softmax(z, axis=-1), axis=-1)
     else:
         shifted, normalizer = parts(z)
         loss = ops.sum(y, axis=-1) * normalizer - ops.sum(y * shifted, axis=-1)
-    return smoothed(loss, z, alpha, label_smoothing)
+    return smoothed(loss, z, label_smoothing)
 
 
 @keras.saving.register_keras_serializable(package="crosscheck")
@@ -66,30 +66,29 @@ def sparse_categorical_crossentropy(y_true: Any, logits: Any, label_smoothing: A
         y = ops.squeeze(y, -1)
     require_shape(y, z, z.shape[:-1])
     label = ops.cast(y, "int32")
-    known = ops.logical_and(ops.logical_and(label >= 0, label < z.shape[-1]), ops.equal(label, y))
-    label = ops.where(known, label, 0)
-    if (
-        keras.backend.backend() == "jax"
-    ):  # Keras' op makes one-hot labels there, which takes half again as long
+    valid = ops.logical_and(ops.logical_and(label >= 0, label < z.shape[-1]), ops.equal(label, y))
+    label = ops.where(valid, label, 0)
+    if keras.backend.backend() == "jax":  # where Keras' op makes one-hot labels: half again as slow
         shifted, normalizer = parts(z)
         true = ops.take_along_axis(shifted, ops.expand_dims(label, -1), axis=-1)
         loss = normalizer - ops.squeeze(true, -1)
     else:
         loss = ops.sparse_categorical_crossentropy(label, z, from_logits=True)
-    loss = smoothed(loss, z, ops.convert_to_tensor(label_smoothing, dtype=z.dtype), label_smoothing)
-    return loss * ops.where(known, ops.ones_like(loss), np.nan)
+    loss = smoothed(loss, z, label_smoothing)
+    return loss * ops.where(valid, ops.ones_like(loss), np.nan)
 
 
 def parts(z: Any) -> tuple[Any, Any]:
-    """z − max z, [..., K], and the logarithm of the sum of its exponentials, [...]."""
+    """Returns z − max z, [..., K], and the logarithm of the sum of its exponentials, [...]."""
     shifted = z - ops.stop_gradient(ops.max(z, axis=-1, keepdims=True))
     return shifted, ops.log(ops.sum(ops.exp(shifted), axis=-1))
 
 
-def smoothed(loss: Any, z: Any, alpha: Any, given: Any) -> Any:
-    """(1 − α) loss + α (ln Σ_k e^(z_k) − mean z); the loss itself where α was given as the number 0."""
-    if isinstance(given, (int, float)) and given == 0:
+def smoothed(loss: Any, z: Any, label_smoothing: Any) -> Any:
+    """Returns (1 − α) loss + α (ln Σ_k e^(z_k) − mean z), and the loss itself where α is the number 0."""
+    if isinstance(label_smoothing, (int, float)) and label_smoothing == 0:
         return loss
+    alpha = ops.convert_to_tensor(label_smoothing, dtype=z.dtype)
     shifted, normalizer = parts(z)
     return (1 - alpha) * loss + alpha * (normalizer - mean_over_labels(shifted))
 
@@ -121,8 +120,8 @@ def categorical_brier(y_true: Any, logits: Any, label_smoothing: Any = 0.0) -> A
 def zero_one(y_true: Any, logits: Any) -> Any:
     """The 0-1 loss: 1 where another class has a larger logit than the true one, ½ at a tie, else 0.
 
-    Its gradient is 0 everywhere, on every backend, for it is written with `sign`. That of `argmax` is none at
-    all, with which Keras refuses to train on TensorFlow.
+    It is written with `sign`, so that its gradient is 0 everywhere and on every backend. `argmax` would have
+    no gradient at all, and Keras on TensorFlow would refuse to train.
 
     Args:
         y_true: integer labels, [...] or [..., 1].

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from crosscheck.metrics.base import (
+from crosscheck.metrics._base import (
     Examples,
     ProbabilityMetric,
     equal_width,
@@ -42,7 +42,16 @@ def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray, bi
 
 
 def calibration_gap(confidence: np.ndarray, correct: np.ndarray, bins: int = 15) -> np.ndarray:
-    """The same from the confidences and from how right each prediction was, 0 to 1: [..., N] to [...]."""
+    """Returns the expected calibration error of N confidences: Σ_b (n_b / N) |accuracy_b − confidence_b|.
+
+    Args:
+        confidence: in [0, 1], [..., N].
+        correct: how far each prediction came true, 0 to 1, [..., N].
+        bins: number of equal-width bins B, over [0, 1].
+
+    Returns:
+        [...], between 0 and 1.
+    """
     gap = correct - confidence  # [..., N]
     with np.errstate(invalid="ignore"):  # NaN falls into some bin, and shows there
         member = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
@@ -65,26 +74,30 @@ class Reliability:
     accuracy: np.ndarray
 
 
-# --- what is binned: confidence and how far it came true, [n, C] each -----------------------------------
+# --- what is binned: confidence, and how far it came true, [n, C] each -----------------------------------
 
 
-def top_label(given: Examples) -> tuple[Any, Any]:
-    """The most probable class: of several, the first."""
-    p, places = given.probabilities, ops.arange(given.probabilities.shape[-1])
+def top_label(batch: Examples) -> tuple[Any, Any]:
+    """Returns those of the most probable class, [n, 1]; of several, the first."""
+    p, places = batch.probabilities, ops.arange(batch.probabilities.shape[-1])
     top = ops.cast(ops.expand_dims(ops.argmax(p, axis=-1), -1) == ops.cast(places, "int32"), p.dtype)
-    return ops.sum(top * p, axis=-1, keepdims=True), ops.sum(top * given.labels, axis=-1, keepdims=True)
+    return ops.sum(top * p, axis=-1, keepdims=True), ops.sum(top * batch.labels, axis=-1, keepdims=True)
 
 
-def class_wise(given: Examples) -> tuple[Any, Any]:
-    """Every class against the rest."""
-    return given.probabilities, given.labels
+def class_wise(batch: Examples) -> tuple[Any, Any]:
+    """Returns those of every class against the rest, [n, K]."""
+    return batch.probabilities, batch.labels
 
 
-def positive_class(given: Examples) -> tuple[Any, Any]:
-    """Class 1 of two."""
-    if given.probabilities.shape[-1] != 2:
-        raise ValueError(f'"positive_class" is one of two, not of {given.probabilities.shape[-1]} classes.')
-    return given.probabilities[:, 1:], given.labels[:, 1:]
+def positive_class(batch: Examples) -> tuple[Any, Any]:
+    """Returns those of class 1 of two, [n, 1].
+
+    Raises:
+        ValueError: for another number of classes.
+    """
+    if batch.probabilities.shape[-1] != 2:
+        raise ValueError(f'"positive_class" is one of two, not of {batch.probabilities.shape[-1]} classes.')
+    return batch.probabilities[:, 1:], batch.labels[:, 1:]
 
 
 KINDS = {"top_label": top_label, "class_wise": class_wise, "positive_class": positive_class}
@@ -162,15 +175,15 @@ class ExpectedCalibrationError(ProbabilityMetric):
             self.start(1)
 
     def start(self, classes: int) -> None:
-        """Makes the sums; how many classes there are, only the first batch says."""
+        """Makes the sums; where there is one for each class, the first batch tells how many."""
         self.add_sums((classes, len(self.edges[0])), "count", "confidence", "accuracy")
         self.classes = classes
 
-    def accumulate(self, given: Examples) -> None:
-        confidence, accuracy = KINDS[self.kind](given)  # [n, C]
+    def accumulate(self, batch: Examples) -> None:
+        confidence, accuracy = KINDS[self.kind](batch)  # [n, C]
         if self.classes is None:
             self.start(confidence.shape[-1])
-        inside = member_of(confidence, *self.edges) * given.weight[:, None, None]  # [n, C, cells]
+        inside = member_of(confidence, *self.edges) * batch.weight[:, None, None]  # [n, C, cells]
         sums = (
             (self.count, ops.ones_like(confidence)),
             (self.confidence, confidence),
@@ -180,12 +193,12 @@ class ExpectedCalibrationError(ProbabilityMetric):
             total.assign(total + ops.sum(inside * value[..., None], axis=0))
 
     def binned(self) -> list[Any]:
-        """Counts and sums of confidence and of accuracy, bin by bin: [C, bins] each."""
-        sums = [ops.convert_to_tensor(each) for each in (self.count, self.confidence, self.accuracy)]
+        """Returns counts and sums of confidence and of accuracy, bin by bin: [C, bins] each."""
+        sums = [ops.convert_to_tensor(total) for total in (self.count, self.confidence, self.accuracy)]
         if self.scheme == "equal_width":
             return sums
         share = shares(sums[0], self.bins)
-        return [ops.sum(share * ops.expand_dims(each, -1), axis=1) for each in sums]
+        return [ops.sum(share * ops.expand_dims(total, -1), axis=1) for total in sums]
 
     def result(self) -> Any:
         if self.classes is None:
@@ -195,17 +208,18 @@ class ExpectedCalibrationError(ProbabilityMetric):
         return ops.sum(error) / self.classes
 
     def reliability(self) -> Reliability:
-        """The bins so far, for a reliability diagram.
+        """Returns the bins so far, for a reliability diagram.
 
         Raises:
             ValueError: before the first example.
         """
         if self.classes is None:
             raise ValueError("There are no bins before the first example.")
-        count, *sums = (ops.convert_to_numpy(each) for each in self.binned())
+        count, *sums = (ops.convert_to_numpy(total) for total in self.binned())
         with np.errstate(invalid="ignore"):
             means = [total / count for total in sums]
-        return Reliability(*(each if self.kind == "class_wise" else each[0] for each in (count, *means)))
+        by_class = self.kind == "class_wise"
+        return Reliability(*(values if by_class else values[0] for values in (count, *means)))
 
     def get_config(self) -> dict[str, Any]:
         own = {"bins": self.bins, "scheme": self.scheme, "kind": self.kind, "norm": self.norm}
@@ -213,13 +227,13 @@ class ExpectedCalibrationError(ProbabilityMetric):
 
 
 def log_odds_cells() -> tuple[list[float], list[float]]:
-    """Lower and upper edges of `CELLS` cells of probability, equal in log-odds; the outer ones are open."""
+    """Returns lower and upper edges of `CELLS` cells, equal in log-odds; the outer ones are open."""
     inner = 1 / (1 + np.exp(-np.linspace(-FAR, FAR, CELLS + 1)[1:-1]))
     return [float("-inf"), *inner.tolist()], [*inner.tolist(), float("inf")]
 
 
 def shares(count: Any, bins: int) -> Any:
-    """The part of each cell that each of B bins of equal mass takes: [C, cells] to [C, cells, B]."""
+    """Returns the part of each cell that each of B bins of equal mass takes: [C, cells] to [C, cells, B]."""
     upper = ops.cumsum(count, axis=-1)
     total = upper[:, -1:, None]
     upper, lower = ops.expand_dims(upper, -1), ops.expand_dims(upper - count, -1)

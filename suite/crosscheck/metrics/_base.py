@@ -1,5 +1,4 @@
-"""What the metrics share: labels as frequencies, predictions as probabilities, weights, and the Keras
-classes.
+"""What the metrics share: labels as frequencies, predictions as probabilities, weights, Keras classes.
 
 A single output is taken as two classes, so that everything below these functions is about K ≥ 2 columns.
 """
@@ -12,7 +11,8 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
-from keras.src.backend import get_keras_mask  # has no public name; on JAX no attribute holds the mask
+
+from crosscheck._keras import mask_of
 
 TOLERANCE = 0.01  # of a distribution's sum and entries: bfloat16 rounds to 0.4 %
 
@@ -37,9 +37,9 @@ class Examples:
 
 
 def examples(y_true: Any, y_pred: Any, sample_weight: Any, dtype: str, from_logits: bool) -> Examples:
-    """Labels, predictions, weights and Keras' mask of a batch, in a dtype and with one leading axis.
+    """Returns a batch's labels, predictions and weights, times Keras' mask, as `Examples` of this dtype.
 
-    Examples of weight 0 get the same harmless values, lest what is masked, NaN included, shows.
+    Examples of weight 0 get fixed values in place of their own, so that a NaN that is masked does not spread.
 
     Raises:
         ValueError: if the shapes do not fit.
@@ -51,13 +51,13 @@ def examples(y_true: Any, y_pred: Any, sample_weight: Any, dtype: str, from_logi
     logits = replaced(columns(prediction), counted) if from_logits else None
     p = replaced(probabilities(prediction, from_logits), counted)
     k = p.shape[-1]
-    labels, p = (ops.reshape(each, (-1, k)) for each in (labels, p))
+    labels, p = (ops.reshape(values, (-1, k)) for values in (labels, p))
     logits = None if logits is None else ops.reshape(logits, (-1, k))
     return Examples(labels, p, logits, ops.reshape(weight, (-1,)), binary=prediction.shape[-1] == 1)
 
 
 def frequencies(y_true: Any, prediction: Any) -> Any:
-    """Labels as frequencies [..., K] beside predictions [..., K]; K = 2 beside a single output.
+    """Returns the labels as frequencies [..., K] for predictions [..., K]; K = 2 for a single output.
 
     Raises:
         ValueError: if their shapes do not fit.
@@ -78,9 +78,9 @@ def frequencies(y_true: Any, prediction: Any) -> Any:
 
 
 def beside(y: np.ndarray, replicates: int, n: int) -> np.ndarray:
-    """Labels [N, …] of all replicates, or [R, N, …] with each its own, as [R, N, …].
+    """Returns labels [R, N, …], from such labels or from [N, …] that all replicates share.
 
-    Where R = N both fit two axes, and the labels count as shared.
+    Where R = N, labels of two axes fit both ways and count as shared.
 
     Raises:
         ValueError: if neither fits.
@@ -92,18 +92,19 @@ def beside(y: np.ndarray, replicates: int, n: int) -> np.ndarray:
     return np.broadcast_to(y, (replicates, *y.shape))
 
 
-def fits(shape: Any, wanted: Any) -> bool:
-    sizes = zip(shape, wanted, strict=False)
-    return len(shape) == len(wanted) and all(a == b or a is None or b is None for a, b in sizes)
+def fits(shape: Any, other: Any) -> bool:
+    """Returns whether two shapes are the same, as far as both are known."""
+    sizes = zip(shape, other, strict=False)
+    return len(shape) == len(other) and all(a == b or a is None or b is None for a, b in sizes)
 
 
 def columns(logits: Any) -> Any:
-    """Logits of K ≥ 2 classes; of a single one, z, those of two, (0, z)."""
+    """Returns logits of K ≥ 2 classes; a single logit z becomes (0, z)."""
     return ops.concatenate([ops.zeros_like(logits), logits], -1) if logits.shape[-1] == 1 else logits
 
 
 def probabilities(prediction: Any, from_logits: bool) -> Any:
-    """[..., K], K ≥ 2; NaN where the prediction is none."""
+    """Returns probabilities [..., K], K ≥ 2; NaN where the prediction is no distribution."""
     if from_logits:
         return ops.softmax(columns(prediction), axis=-1)
     single = prediction.shape[-1] == 1
@@ -111,32 +112,32 @@ def probabilities(prediction: Any, from_logits: bool) -> Any:
 
 
 def distribution(p: Any) -> Any:
-    """p where its last axis holds a distribution, to `TOLERANCE`; elsewhere NaN."""
+    """Returns p where its last axis holds a distribution, to `TOLERANCE`, and NaN elsewhere."""
     inside = ops.logical_and(p >= -TOLERANCE, p <= 1 + TOLERANCE)
     whole = ops.abs(ops.sum(p, axis=-1, keepdims=True) - 1) <= TOLERANCE
-    fine = ops.logical_and(ops.all(inside, axis=-1, keepdims=True), whole)
-    return ops.where(fine, p, ops.full_like(p, float("nan")))
+    valid = ops.logical_and(ops.all(inside, axis=-1, keepdims=True), whole)
+    return ops.where(valid, p, ops.full_like(p, float("nan")))
 
 
 def weights(y_pred: Any, sample_weight: Any, dtype: str) -> Any:
-    """One weight an example, [...] beside predictions [..., K]: sample weight times mask, or 1."""
+    """Returns one weight an example, [...] for predictions [..., K]: sample weight times mask, or 1."""
     shape = ops.shape(y_pred)[:-1]
     total = ops.ones(shape, dtype)
-    for given in (sample_weight, get_keras_mask(y_pred)):
-        if given is not None:
-            total = total * aligned(ops.cast(given, dtype), len(shape))
+    for factor in (sample_weight, mask_of(y_pred)):
+        if factor is not None:
+            total = total * aligned(ops.cast(factor, dtype), len(shape))
     return total
 
 
 def aligned(weight: Any, rank: int) -> Any:
-    """A weight [B], [B, 1] or [B, T] as one that broadcasts against examples [B, …]."""
+    """Returns a weight [B], [B, 1] or [B, T] in a shape that broadcasts against examples [B, …]."""
     if len(weight.shape) > rank and weight.shape[-1] == 1:
         weight = ops.squeeze(weight, -1)
     return ops.reshape(weight, (*ops.shape(weight), *[1] * (rank - len(weight.shape))))
 
 
 def replaced(values: Any, counted: Any) -> Any:
-    """Equal frequencies, or equal logits, in place of what does not count."""
+    """Returns the values, with equal frequencies (or logits) in place of those that do not count."""
     return ops.where(counted, values, ops.ones_like(values) / values.shape[-1])
 
 
@@ -157,12 +158,13 @@ class StreamingMetric(keras.metrics.Metric):
             raise ValueError(f"`dtype` must be float32 or float64, for it holds sums; not {self.dtype}.")
 
     def add_sums(self, shape: tuple[int, ...], *names: str) -> None:
+        """Adds variables of zeros, each an attribute of its name."""
         for name in names:
             setattr(self, name, self.add_variable(shape, "zeros", dtype=self.dtype, name=name))
 
 
 class ProbabilityMetric(StreamingMetric):
-    """A metric of predicted distributions; a subclass says how it counts `Examples`.
+    """A metric of predicted distributions. A subclass defines `accumulate`, which adds a batch to its sums.
 
     Args:
         from_logits: whether predictions are logits.
@@ -176,7 +178,8 @@ class ProbabilityMetric(StreamingMetric):
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         self.accumulate(examples(y_true, y_pred, sample_weight, self.dtype, self.from_logits))
 
-    def accumulate(self, given: Examples) -> None:
+    def accumulate(self, batch: Examples) -> None:
+        """Adds a batch to the sums."""
         raise NotImplementedError
 
     def get_config(self) -> dict[str, Any]:
@@ -194,6 +197,7 @@ class MeanMetric(StreamingMetric):
         self.add_sums((), "total", "weight")
 
     def add(self, values: Any, weight: Any) -> None:
+        """Adds values and their weights, [n] each."""
         self.total.assign(self.total + ops.sum(values * weight))
         self.weight.assign(self.weight + ops.sum(weight))
 
@@ -202,30 +206,32 @@ class MeanMetric(StreamingMetric):
 
 
 def member_of(values: Any, low: Any, high: Any) -> Any:
-    """1 where low < value ≤ high, else 0: [..., bins] in the values' dtype."""
+    """Returns 1 where low < value ≤ high, else 0: [...] to [..., bins] in the values' dtype."""
     values = ops.expand_dims(values, -1)
-    low, high = (ops.convert_to_tensor(each, dtype=values.dtype) for each in (low, high))
+    low, high = (ops.convert_to_tensor(edges, dtype=values.dtype) for edges in (low, high))
     return ops.cast(ops.logical_and(values > low, values <= high), values.dtype)
 
 
 def equal_width(bins: int) -> Any:
-    """Lower and upper edges of (b/B, (b+1)/B]; the outer bins take whatever lies beyond."""
+    """Returns lower and upper edges of B bins (b/B, (b+1)/B]; the outer ones reach to −∞ and ∞."""
     edges = [b / bins for b in range(bins + 1)]
     return [float("-inf"), *edges[1:-1]], [*edges[1:-1], float("inf")]
 
 
 def per_count(total: Any, count: Any) -> Any:
-    """total / count, and 0 where nothing was counted."""
+    """Returns total / count, and 0 where nothing was counted."""
     return total / ops.where(count > 0, count, ops.ones_like(count))
 
 
 def positive(name: str, number: int) -> int:
+    """Returns the argument `name` as an int, or raises a ValueError: it must be whole and at least 1."""
     if int(number) != number or number < 1:
         raise ValueError(f"`{name}` must be a whole number of at least 1, not {number}.")
     return int(number)
 
 
-def one_of(name: str, given: str, known: Any) -> str:
-    if given not in known:
-        raise ValueError(f"`{name}` must be one of {', '.join(known)}, not {given!r}.")
-    return given
+def one_of(name: str, choice: str, choices: Any) -> str:
+    """Returns the argument `name`; raises a ValueError unless it is one of the choices."""
+    if choice not in choices:
+        raise ValueError(f"`{name}` must be one of {', '.join(choices)}, not {choice!r}.")
+    return choice

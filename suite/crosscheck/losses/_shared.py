@@ -1,4 +1,4 @@
-"""What the losses share: dtypes and shapes, sigmoids that do not cancel, and the Keras class."""
+"""What the losses share: dtypes, shapes, sigmoids without cancellation, and their Keras class."""
 
 from __future__ import annotations
 
@@ -10,22 +10,21 @@ from keras import ops
 
 
 def computed(logits: Any) -> Any:
-    """Logits in the dtype of the computation: float64 stays, everything else becomes float32."""
+    """Returns the logits in the dtype of the computation: float64 stays, everything else becomes float32."""
     logits = ops.convert_to_tensor(logits)
-    return (
-        logits if keras.backend.standardize_dtype(logits.dtype) == "float64" else ops.cast(logits, "float32")
-    )
+    wide = keras.backend.standardize_dtype(logits.dtype) == "float64"
+    return logits if wide else ops.cast(logits, "float32")
 
 
 def tensors(y_true: Any, label_smoothing: Any, logits: Any) -> tuple[Any, Any, Any]:
-    """Labels, α and logits in the dtype of the computation; α is never rounded on its way to float64."""
+    """Returns labels, α and logits in the dtype of the computation, α without rounding it to float32 first."""
     z = computed(logits)
-    y, alpha = (ops.convert_to_tensor(given, dtype=z.dtype) for given in (y_true, label_smoothing))
+    y, alpha = (ops.convert_to_tensor(value, dtype=z.dtype) for value in (y_true, label_smoothing))
     return y, alpha, z
 
 
 def in_shape(y: Any, z: Any) -> Any:
-    """Labels in the logits' shape; beside one logit an example, [..., 1], the labels may be [...].
+    """Returns the labels in the logits' shape; for logits [..., 1] the labels may come as [...].
 
     Raises:
         ValueError: for any other difference of the shapes, as far as they are known.
@@ -36,31 +35,35 @@ def in_shape(y: Any, z: Any) -> Any:
     return y
 
 
-def require_shape(y: Any, z: Any, wanted: Any) -> None:
-    """Raises a ValueError unless the labels have the wanted shape, as far as both are known."""
-    sizes = list(zip(y.shape, wanted, strict=False))
-    if len(y.shape) != len(wanted) or any(a != b for a, b in sizes if a is not None and b is not None):
+def require_shape(y: Any, z: Any, shape: Any) -> None:
+    """Raises a ValueError unless the labels y have this shape, as far as both are known."""
+    sizes = list(zip(y.shape, shape, strict=False))
+    if len(y.shape) != len(shape) or any(a != b for a, b in sizes if a is not None and b is not None):
         raise ValueError(f"Labels {tuple(y.shape)} and logits {tuple(z.shape)} differ in shape.")
 
 
 def mean_over_labels(losses: Any) -> Any:
-    """[..., L] to [...]; `ops.mean` would round float64 to float32 on JAX and PyTorch (Keras 3.15)."""
+    """Returns the mean over the last axis, [..., L] to [...].
+
+    `ops.mean` would round float64 to float32 on JAX and PyTorch (Keras 3.15).
+    """
     return ops.sum(losses, axis=-1) / ops.cast(ops.shape(losses)[-1], losses.dtype)
 
 
 def sides(z: Any) -> tuple[Any, Any]:
-    """Whether z < 0, and −1 or 1 for it: unlike sign(z) never 0, so that autodiff of |z| = side · z is ±1.
+    """Returns whether z < 0, and the side s = −1 where it is, 1 elsewhere.
 
-    What is made of them is not left to `ops.softplus`, which PyTorch cuts off at z = 20 in every dtype.
+    Unlike sign(z), s is never 0, so that the derivative of |z| = s z is ±1 everywhere. The losses are written
+    with them in place of `ops.softplus`, which PyTorch cuts off at z = 20 in every dtype.
     """
     negative = z < 0
     return negative, ops.where(negative, -ops.ones_like(z), ops.ones_like(z))
 
 
 def both_sigmoids(z: Any) -> tuple[Any, Any]:
-    """σ(z) and σ(−z) from e^(−|z|).
+    """Returns σ(z) and σ(−z), both computed from e^(−|z|).
 
-    Autodiff of `ops.sigmoid` takes p (1 − p) of the rounded p, which is 0 once p rounds to 1.
+    The derivative that a backend takes of `ops.sigmoid` is p (1 − p) of the rounded p: 0 once p rounds to 1.
     """
     negative, side = sides(z)
     small = ops.exp(-side * z)
@@ -72,7 +75,7 @@ def both_sigmoids(z: Any) -> tuple[Any, Any]:
 
 
 class LogitLoss(keras.losses.Loss):
-    """A Keras loss around a pure function of labels, logits and α; `function` is what a subclass fixes.
+    """A Keras loss around a pure function of labels, logits and α. A subclass sets `function`.
 
     Args:
         label_smoothing: Keras' α, in [0, 1].
