@@ -332,6 +332,8 @@ def test_blocks_change_nothing(mode):
     tight.compile(keras.optimizers.SGD(0.1), losses.sparse_categorical_crossentropy)
     tight.fit(x, y, 16, 3)
     assert tight.plan.size == 1 and tight.plan.parked and not whole.plan.parked
+    values = [value for block in tight.blocks.blocks for value in block.state]
+    assert all(isinstance(value, np.ndarray) for value in values), "off the device"
     assert tight.predict(x).shape == (3, 50, 4)
     for mine, theirs in zip(whole.get_weights(), tight.get_weights(), strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-6)

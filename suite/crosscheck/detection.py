@@ -118,7 +118,7 @@ def auroc(inside: np.ndarray, outside: np.ndarray) -> np.ndarray:
 
 
 def aupr(inside: np.ndarray, outside: np.ndarray, positive: str) -> np.ndarray:
-    """Returns the average precision Σ_t (R_t − R_(t−1)) P_t over distinct scores as thresholds t, surest first.
+    """Returns the average precision Σ_t (R_t − R_(t−1)) P_t over distinct scores t, the surest first.
 
     Nothing is interpolated; equal scores enter together. Constant scores give the positive class' share.
     That share moves the whole curve, so that numbers compare only where it is the same.

@@ -17,7 +17,7 @@ def computed(logits: Any) -> Any:
 
 
 def tensors(y_true: Any, label_smoothing: Any, logits: Any) -> tuple[Any, Any, Any]:
-    """Returns labels, α and logits in the dtype of the computation, α without rounding it to float32 first."""
+    """Returns labels, α and logits in the dtype of the computation, α without a detour by float32."""
     z = computed(logits)
     y, alpha = (ops.convert_to_tensor(value, dtype=z.dtype) for value in (y_true, label_smoothing))
     return y, alpha, z

@@ -49,7 +49,9 @@ def side_by_side(inputs: int, hidden: Sequence[int], outputs: Sequence[int]) -> 
 
 
 def radial(inputs: int, centres: int, outputs: int) -> Callable[[], keras.Model]:
-    """Returns a builder of a network of radial basis functions; far from all centres, its logits are its biases.
+    """Returns a builder of a network of radial basis functions.
+
+    Far from all centres its logits are its biases.
 
     Args:
         inputs: D, the number of features.

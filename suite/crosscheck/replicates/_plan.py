@@ -73,7 +73,7 @@ def make_plan(
 
 
 def block_size(count: int, workers: int, size: int) -> int:
-    """Returns the replicates of `size` bytes that make a block: one for each worker, which its cache holds."""
+    """Returns the replicates of `size` bytes in a block: one block for each worker, small enough to cache."""
     shared = max(-(-count // workers), LEAST // size)
     most = min(count, shared, max(4, MOST // size))
     rounds = -(-count // (most * workers)) if most < count else 1

@@ -166,7 +166,7 @@ class Program:
             variable.assign(ops.where(keep, variable.value, old))
 
     def unscaled(self, gradients: Any, active: Any) -> tuple[Any, Any]:
-        """Returns gradients without the loss scale, and which replicates may move, [size]; updates the scales.
+        """Returns gradients without the loss scale, and who may move, [size]; updates the scales.
 
         As in `keras.optimizers.LossScaleOptimizer`, with a scale for each replicate.
         """

@@ -146,8 +146,8 @@ class Replicates:
             epochs: passes over the data.
             verbose: 1 prints how the replicates are run, and shows progress with the mean loss.
             callbacks: Keras callbacks, called at epochs with logs of [R] arrays; what they put into the logs
-                is in the history. A `keras.callbacks.EarlyStopping` stops each replicate by itself: its weights
-                stay from then on, also in later calls.
+                is in the history. A `keras.callbacks.EarlyStopping` stops each replicate by itself: its
+                weights stay from then on, also in later calls.
             validation_data: `(x, y)` or `(x, y, sample_weight)`, evaluated after each epoch.
             shuffle: whether each replicate takes the examples in its `batch_order`, or as they stand.
             sample_weight: [N] or [R, N].

@@ -57,7 +57,7 @@ class Task:
         return loss * ops.cast(inputs.get("loss_scale", 1.0), loss.dtype), (loss, state, output)
 
     def called(self, weights: Any, state: Any, x: Any, training: bool, **options: Any) -> Any:
-        """Returns the model's output and next state; `training` is for a `call` that takes it, as in `fit`."""
+        """Returns the model's output and next state; `training` only for a `call` that takes it."""
         if "training" in inspect.signature(self.model.call).parameters:
             options["training"] = training
         return self.model.stateless_call(weights, state, x, **options)
