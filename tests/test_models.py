@@ -21,7 +21,7 @@ def test_steps_are_those_of_gradient_descent() -> None:
     model = models.perceptron(3, [], 2)()
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(8, 3)).astype("float32"), rng.integers(2, size=8)
-    kernel, bias = (each.astype("float64") for each in model.get_weights())
+    kernel, bias = (weights.astype("float64") for weights in model.get_weights())
     start = kernel.copy()
     for half in (slice(4), slice(4, None)):
         p = np.exp(x[half] @ kernel + bias)

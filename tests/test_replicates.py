@@ -189,7 +189,7 @@ def test_a_replicate_that_overflows_skips_steps_and_the_others_do_not(policy):
     x, y = (np.stack(part) for part in zip(*(examples(seed=s) for s in SEEDS), strict=True))
     large = x.copy()
     large[1] *= 1e4
-    calm, wild = (trained(dense, SEEDS, each, y, epochs=1) for each in (x, large))
+    calm, wild = (trained(dense, SEEDS, inputs, y, epochs=1) for inputs in (x, large))
     start, scales = Replicates(dense, SEEDS).get_weights(), wild.blocks.others()[0]
     np.testing.assert_array_equal(wild.get_weights()[0][1], start[0][1])
     assert scales[1] < scales[0] == scales[2]
@@ -284,7 +284,7 @@ def test_replicates_do_not_touch_one_another():
     x, y = (np.stack(part) for part in zip(*(examples(seed=s) for s in SEEDS), strict=True))
     poisoned = x.copy()
     poisoned[1] = np.nan
-    clean, sick = (trained(dense, SEEDS, each, y) for each in (x, poisoned))
+    clean, sick = (trained(dense, SEEDS, inputs, y) for inputs in (x, poisoned))
     assert np.isnan(sick.get_weights()[0][1]).all()
     for mine, theirs in zip(clean.get_weights(), sick.get_weights(), strict=True):
         np.testing.assert_array_equal(mine[[0, 2]], theirs[[0, 2]])

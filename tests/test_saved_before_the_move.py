@@ -7,6 +7,8 @@ Importing our packages is enough: Keras finds classes under the names that they 
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import keras
@@ -65,6 +67,34 @@ def test_replicates() -> None:
     np.testing.assert_allclose(replicas.predict(X), then["predict"], rtol=1e-4, atol=1e-6)
     replicas.fit(X, np.array(then["y"], "int32"), batch_size=3, epochs=1)
     np.testing.assert_allclose(replicas.predict(X), then["an epoch on"], rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from crosscheck.doctor.command import loaded; loaded(file, ())",
+        "import keras; from crosscheck import calibration, losses, metrics, models, optimizers, regularizers; "
+        "keras.models.load_model(file)",
+    ],
+)
+def test_in_a_new_process_the_doctor_and_the_imports_named_in_the_docs_load_it(code: str) -> None:
+    file = FOLDER / "whole.keras"
+    ran = subprocess.run(
+        [sys.executable, "-c", f"from pathlib import Path; file = Path({str(file)!r}); {code}"],
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stderr[-2000:]
+
+
+def test_what_is_not_imported_is_named() -> None:
+    code = (
+        "from crosscheck.replicates import Replicates\n"
+        f"try: Replicates.load({str(FOLDER / 'two.replicates')!r})\n"
+        "except ValueError as error: print(error)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "RadialBasis" in ran.stdout and "crosscheck.models" in ran.stdout, ran.stdout + ran.stderr[-2000:]
 
 
 @pytest.mark.parametrize("name", NUMBERS["objects"])

@@ -18,7 +18,7 @@ from crosscheck._files import write_atomically
 from crosscheck.replicates._task import Task
 
 FORMAT = "crosscheck replicates 1"
-CLASSES = "crosscheck.losses, crosscheck.metrics, crosscheck.models, crosscheck.calibration"
+OURS = "crosscheck.calibration, losses, metrics, models, optimizers and regularizers"
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def unknown_class(error: Exception) -> ValueError:
     """Returns what to tell the user where Keras could not locate a class."""
     return ValueError(
         f"{str(error).strip().splitlines()[0]} Import the module that registers the class first; ours are in "
-        f"{CLASSES}."
+        f"{OURS}."
     )
 
 
