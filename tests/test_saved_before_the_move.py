@@ -73,11 +73,11 @@ def test_replicates() -> None:
     "code",
     [
         "from crosscheck.doctor.command import loaded; loaded(file, ())",
-        "import keras; from crosscheck import calibration, losses, metrics, models, optimizers, regularizers; "
-        "keras.models.load_model(file)",
+        "from crosscheck import calibration, losses, metrics, models, optimizers, regularizers; "
+        "import keras; keras.models.load_model(file)",
     ],
 )
-def test_in_a_new_process_the_doctor_and_the_imports_named_in_the_docs_load_it(code: str) -> None:
+def test_in_a_new_process_the_doctor_loads_it_and_so_does_keras_after_our_imports(code: str) -> None:
     file = FOLDER / "whole.keras"
     ran = subprocess.run(
         [sys.executable, "-c", f"from pathlib import Path; file = Path({str(file)!r}); {code}"],
