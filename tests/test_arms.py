@@ -28,9 +28,9 @@ def alone(loss, labels) -> np.ndarray:
 
 
 def test_each_arm_is_what_it_would_be_alone() -> None:
-    found = compare(models.perceptron(6, [5], 3), SEEDS, ARMS, X, X_TEST, RATE, EPOCHS, batch_size=16)
-    assert list(found) == list(ARMS)
+    actual = compare(models.perceptron(6, [5], 3), SEEDS, ARMS, X, X_TEST, RATE, EPOCHS, batch_size=16)
+    assert list(actual) == list(ARMS)
     for name, (loss, labels) in ARMS.items():
-        np.testing.assert_allclose(found[name], alone(loss, labels), rtol=1e-4, atol=1e-5)
-    assert np.abs(found["ce"] - found["brier"]).max() > 1e-3
-    assert np.abs(found["ce"] - found["ce, others"]).max() > 1e-3
+        np.testing.assert_allclose(actual[name], alone(loss, labels), rtol=1e-4, atol=1e-5)
+    assert np.abs(actual["ce"] - actual["brier"]).max() > 1e-3
+    assert np.abs(actual["ce"] - actual["ce, others"]).max() > 1e-3

@@ -143,7 +143,7 @@ def trained(outputs: int = 3, activation: str | None = None):
 def test_a_calibrated_model_decides_alike_and_is_likelier(outputs: int, tmp_path) -> None:
     model, x, y = trained(outputs)
     calibrated = calibrate(model, x, y)
-    before, after = (each.predict(x, verbose=0) for each in (model, calibrated))
+    before, after = (scaled.predict(x, verbose=0) for scaled in (model, calibrated))
     np.testing.assert_array_equal(decided(before), decided(after))
     called = keras.ops.convert_to_numpy(calibrated(x))
     np.testing.assert_allclose(called, after, rtol=1e-5, atol=1e-6)
@@ -184,8 +184,8 @@ def test_models_of_models_and_without_a_graph() -> None:
     model, x, _ = trained()
     nested = keras.Sequential([keras.Input((4,)), model])
     subclassed = Subclassed()
-    for each in (nested, subclassed):
-        before, after = each.predict(x, verbose=0), with_temperature(each, 2.0).predict(x, verbose=0)
+    for wrapped in (nested, subclassed):
+        before, after = wrapped.predict(x, verbose=0), with_temperature(wrapped, 2.0).predict(x, verbose=0)
         np.testing.assert_allclose(after, before / 2, rtol=1e-6)
     by_name = {name: keras.Input((4,), name=name) for name in "ab"}
     merged = keras.Model(by_name, keras.layers.Dense(3)(keras.layers.Add()(list(by_name.values()))))
@@ -233,8 +233,8 @@ def test_replicates_are_calibrated_member_by_member() -> None:
     y = np.where(rng.random(150) < 0.3, rng.integers(0, 3, 150), x[:, :3].argmax(1))
     replicas = Replicates(perceptron(4, [], 3), [1, 2])
     replicas.set_weights([np.stack([3 * np.eye(4, 3), 9 * np.eye(4, 3)]), np.zeros((2, 3))])
-    found = fit_temperature(replicas.predict(x), y)
-    assert found[1] == pytest.approx(3 * found[0], rel=1e-5)
+    actual = fit_temperature(replicas.predict(x), y)
+    assert actual[1] == pytest.approx(3 * actual[0], rel=1e-5)
     for r in range(2):
-        calibrated = with_temperature(replicas.member(r), found[r])
-        np.testing.assert_allclose(calibrated.predict(x, verbose=0), x[:, :3] * 3 / found[0], rtol=1e-4)
+        calibrated = with_temperature(replicas.member(r), actual[r])
+        np.testing.assert_allclose(calibrated.predict(x, verbose=0), x[:, :3] * 3 / actual[0], rtol=1e-4)

@@ -75,8 +75,8 @@ def test_history_holds_what_the_formulas_give(outputs: int) -> None:
         on_epoch_end=lambda epoch, logs: weights.append(model.get_weights())
     )
     history = model.fit(x, y, epochs=2, verbose=0, callbacks=[*monitors(x, y), keep]).history
-    for epoch, each in enumerate(weights):
-        model.set_weights(each)
+    for epoch, values in enumerate(weights):
+        model.set_weights(values)
         expected = by_hand(model.predict(x, verbose=0), y)
         assert {name: history[name][epoch] for name in expected} == pytest.approx(expected, abs=1e-5)
         assert all(type(history[name][epoch]) is float for name in expected)
@@ -192,7 +192,7 @@ def test_replicates_log_one_number_each(outputs: int, mode: str, tmp_path) -> No
         assert {name: history[name][1, r] for name in expected} == pytest.approx(expected, abs=1e-5)
     with (tmp_path / "log.csv").open() as file:
         lines = list(csv.DictReader(file))
-    written = [float(each) for each in lines[1]["calibration_ece"].strip('"[]').split(",")]
+    written = [float(number) for number in lines[1]["calibration_ece"].strip('"[]').split(",")]
     np.testing.assert_allclose(written, history["calibration_ece"][1])
 
 

@@ -10,18 +10,18 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.multioutput import ClassifierChain as SklearnChain
 
 from crosscheck import information, losses
-from crosscheck.models.chain import ClassifierChain
+from crosscheck.models import ClassifierChain
 
 ORDERS = (None, [2, 0, 1])
 
 
 def chain(order=None, labels: int = 3, features=None, seed: int = 0, **kwargs) -> ClassifierChain:
     """A chain on two features, with weights drawn at random."""
-    made = ClassifierChain(labels, features, order, **kwargs)
-    made.build([(None, 2), (None, labels)])
+    chain = ClassifierChain(labels, features, order, **kwargs)
+    chain.build([(None, 2), (None, labels)])
     rng = np.random.default_rng(seed)
-    made.set_weights([rng.normal(size=weight.shape) for weight in made.weights])
-    return made
+    chain.set_weights([rng.normal(size=weight.shape) for weight in chain.weights])
+    return chain
 
 
 def examples(n: int = 5, labels: int = 3) -> tuple[np.ndarray, np.ndarray]:
@@ -36,19 +36,19 @@ def numpy(tensor) -> np.ndarray:
 def by_hand(model: ClassifierChain, x: np.ndarray, y: np.ndarray) -> float:
     """ln P(y | x) of one example, factor by factor along the chain."""
     kernel, bias = (numpy(weight) for weight in model.head.weights)
-    coupling, total, known = numpy(model.coupling), 0.0, []
+    coupling, total, decided = numpy(model.coupling), 0.0, []
     for label in model.order:
-        z = float(x @ kernel[:, label] + bias[label] + sum(coupling[k, label] * y[k] for k in known))
+        z = float(x @ kernel[:, label] + bias[label] + sum(coupling[k, label] * y[k] for k in decided))
         total -= np.logaddexp(0, -z if y[label] else z)
-        known.append(label)
+        decided.append(label)
     return total
 
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_the_log_probability_is_the_sum_over_the_factors(order) -> None:
     model, (x, y) = chain(order), examples()
-    wanted = [by_hand(model, *pair) for pair in zip(x, y, strict=True)]
-    np.testing.assert_allclose(numpy(model.log_probability(x, y)), wanted, rtol=1e-5)
+    expected = [by_hand(model, *pair) for pair in zip(x, y, strict=True)]
+    np.testing.assert_allclose(numpy(model.log_probability(x, y)), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -64,16 +64,16 @@ def test_the_outcomes_are_a_law_and_agree_with_the_log_probability(order) -> Non
 def test_the_marginals_are_those_of_the_joint_table() -> None:
     model, (x, _) = chain([2, 0, 1]), examples()
     joint = numpy(model.joint_probabilities(x)).reshape(-1, 2, 2, 2)
-    wanted = np.stack([joint[:, 1].sum((1, 2)), joint[:, :, 1].sum((1, 2)), joint[..., 1].sum((1, 2))], -1)
-    np.testing.assert_allclose(numpy(model.marginals(x)), wanted, rtol=1e-5)
+    expected = np.stack([joint[:, 1].sum((1, 2)), joint[:, :, 1].sum((1, 2)), joint[..., 1].sum((1, 2))], -1)
+    np.testing.assert_allclose(numpy(model.marginals(x)), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_the_loss_of_independent_labels_on_its_logits_is_the_chains_loss(order) -> None:
     model, (x, y) = chain(order), examples()
     model.compile("sgd", losses.BinaryCrossentropy())
-    found = model.evaluate([x, y], y, verbose=0)
-    assert found == pytest.approx(-numpy(model.log_probability(x, y)).mean() / 3, rel=1e-5)
+    actual = model.evaluate([x, y], y, verbose=0)
+    assert actual == pytest.approx(-numpy(model.log_probability(x, y)).mean() / 3, rel=1e-5)
 
 
 def test_a_logit_does_not_see_its_own_label_or_a_later_one() -> None:
@@ -100,8 +100,8 @@ def test_samples_have_the_joint_law() -> None:
 @pytest.mark.parametrize("order", ORDERS)
 def test_greedy_decides_each_label_given_those_before(order) -> None:
     model, (x, _) = chain(order), examples(50)
-    found = numpy(model.greedy(x))
-    np.testing.assert_array_equal(found, numpy(model([x, found])) > 0)
+    actual = numpy(model.greedy(x))
+    np.testing.assert_array_equal(actual, numpy(model([x, actual])) > 0)
 
 
 def take_steps(model, count, x, y, **weight) -> None:
@@ -164,9 +164,9 @@ def test_dropout_in_the_features_acts_in_training_alone() -> None:
 def test_half_precision_is_read_out_in_float32() -> None:
     model, (x, y) = chain(dtype="mixed_bfloat16"), examples()
     assert keras.backend.standardize_dtype(model([x, y]).dtype) == "bfloat16"
-    found = model.log_probability(x, y)
-    assert keras.backend.standardize_dtype(found.dtype) == "float32"
-    np.testing.assert_allclose(numpy(found), numpy(chain().log_probability(x, y)), rtol=0.05, atol=0.05)
+    actual = model.log_probability(x, y)
+    assert keras.backend.standardize_dtype(actual.dtype) == "float32"
+    np.testing.assert_allclose(numpy(actual), numpy(chain().log_probability(x, y)), rtol=0.05, atol=0.05)
 
 
 def test_many_labels_are_no_matter_but_for_the_whole_table() -> None:

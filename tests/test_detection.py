@@ -12,7 +12,7 @@ from sklearn import metrics as referee
 from crosscheck import detection, losses
 from crosscheck.autodiff import logit_gradient
 from crosscheck.replicates import Replicates
-from crosscheck.replicates.additive import adds_up
+from crosscheck.replicates._additive import adds_up
 
 DTYPES = ("float32", "float64")
 K = 5
@@ -25,14 +25,14 @@ def numpy(tensor) -> np.ndarray:
 def in_digits(score: str, z: np.ndarray) -> float:
     """A score from its definition, at 400 digits: 1 − p must not round either."""
     with mpmath.workdps(400):
-        z = [mpmath.mpf(float(each)) for each in z]
+        z = [mpmath.mpf(float(logit)) for logit in z]
         total = mpmath.fsum(map(mpmath.exp, z))
-        p = [mpmath.exp(each) / total for each in z]
+        p = [mpmath.exp(logit) / total for logit in z]
         values = {
             "softmax": lambda: mpmath.log(1 - max(p)),
             "logit": lambda: -max(z),
             "energy": lambda: -mpmath.log(total),
-            "entropy": lambda: -mpmath.fsum(each * mpmath.log(each) for each in p),
+            "entropy": lambda: -mpmath.fsum(probability * mpmath.log(probability) for probability in p),
         }
         return float(values[score]())
 
@@ -50,22 +50,22 @@ def spread_logits(dtype: str) -> np.ndarray:
 @pytest.mark.parametrize("score", detection.SCORES)
 def test_scores_follow_their_definition_however_sure_the_prediction(score: str, dtype: str) -> None:
     z = spread_logits(dtype)
-    wanted = np.array([in_digits(score, row) for row in z])
-    found = numpy(detection.SCORES[score](z))
-    assert str(found.dtype) == dtype
+    expected = np.array([in_digits(score, row) for row in z])
+    actual = numpy(detection.SCORES[score](z))
+    assert str(actual.dtype) == dtype
     # An exponential of a number of size d is off by d units in the last place.
     units = 4 + np.ptp(z, axis=-1).astype(float)
-    error = units * np.finfo(dtype).eps * np.abs(wanted)
+    error = units * np.finfo(dtype).eps * np.abs(expected)
     if score in ("softmax", "energy"):  # a difference, a logarithm of logits
         error += 4 * np.finfo(dtype).eps * np.maximum(1, np.abs(z).max(-1))
-    assert (np.abs(found - wanted) <= error + np.finfo(dtype).tiny).all()
+    assert (np.abs(actual - expected) <= error + np.finfo(dtype).tiny).all()
 
 
 @pytest.mark.parametrize("score", detection.SCORES)
 def test_scores_are_larger_where_the_logits_say_less(score: str) -> None:
     sure = np.linspace(60, 0, 20)[:, None] * np.eye(1, K)
-    found = numpy(detection.SCORES[score](sure.astype("float32")))
-    assert (np.diff(found) > 0).all()
+    actual = numpy(detection.SCORES[score](sure.astype("float32")))
+    assert (np.diff(actual) > 0).all()
 
 
 def test_the_softmax_score_tells_apart_what_the_probability_no_longer_does() -> None:
@@ -167,9 +167,9 @@ def test_conventions_must_be_named() -> None:
 def test_replicates_are_judged_one_by_one() -> None:
     rng = np.random.default_rng(0)
     inside, outside = rng.normal(size=(2, 3, 40)), rng.normal(1, size=(2, 3, 50))
-    found = detection.fpr95(inside, outside, "in")
-    assert found.shape == (2, 3)
-    assert found[1, 2] == detection.fpr95(inside[1, 2], outside[1, 2], "in")
+    actual = detection.fpr95(inside, outside, "in")
+    assert actual.shape == (2, 3)
+    assert actual[1, 2] == detection.fpr95(inside[1, 2], outside[1, 2], "in")
 
 
 # --- losses -----------------------------------------------------------------------------------------
@@ -193,51 +193,51 @@ def plainly(y, z, low: float, high: float, weight: float) -> np.ndarray:
     return np.array(values)
 
 
-def assert_close(found, wanted, dtype: str = "float32") -> None:
+def assert_close(actual, expected, dtype: str = "float32") -> None:
     eps = np.finfo(dtype).eps
-    np.testing.assert_allclose(numpy(found), wanted, rtol=100 * eps, atol=100 * eps)
+    np.testing.assert_allclose(numpy(actual), expected, rtol=100 * eps, atol=100 * eps)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_cross_entropy_is_minus_the_logit_minus_the_energy(dtype: str) -> None:
     y, z = batch(dtype)
     y, z = y[:6], z[:6]
-    wanted = -(y * z).sum(-1) - numpy(losses.energy(z))
-    assert_close(losses.categorical_crossentropy(y, z), wanted, dtype)
+    expected = -(y * z).sum(-1) - numpy(losses.energy(z))
+    assert_close(losses.categorical_crossentropy(y, z), expected, dtype)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_the_margin_loss_follows_its_formula(dtype: str) -> None:
     y, z = batch(dtype)
-    found = losses.energy_margin_crossentropy(y, z, -6.0, -3.0, 0.3)
-    assert_close(found, plainly(y, z, -6, -3, 0.3), dtype)
+    actual = losses.energy_margin_crossentropy(y, z, -6.0, -3.0, 0.3)
+    assert_close(actual, plainly(y, z, -6, -3, 0.3), dtype)
 
 
 def test_its_gradient_is_zero_beyond_the_margins_and_that_of_the_formula_within() -> None:
     y, z = batch("float64")
-    wide = lambda y, z: losses.energy_margin(y, z, 50.0, 60.0)  # noqa: E731
+    wide = lambda y, z: losses.energy_margin(y, z, 50.0, 60.0)
     assert (logit_gradient(wide, y, z)[:6] == 0).all()
     p = np.exp(z) / np.exp(z).sum(-1, keepdims=True)
     e = -np.log(np.exp(z).sum(-1, keepdims=True))
     slope = np.where(y.any(-1, keepdims=True), -2 * np.maximum(e + 6, 0) * p, 2 * np.maximum(-3 - e, 0) * p)
-    near = lambda y, z: losses.energy_margin(y, z, -6.0, -3.0)  # noqa: E731
+    near = lambda y, z: losses.energy_margin(y, z, -6.0, -3.0)
     np.testing.assert_allclose(logit_gradient(near, y, z), slope, atol=1e-12)
 
 
 @pytest.mark.parametrize("alpha", (0.0, 0.2))
 def test_outliers_know_no_smoothing_and_inliers_no_exposure(alpha: float) -> None:
     y, z = batch()
-    found = numpy(losses.outlier_exposure_crossentropy(y, z, 0.5, alpha))
-    assert_close(found[:6], numpy(losses.categorical_crossentropy(y[:6], z[:6], alpha)))
+    actual = numpy(losses.outlier_exposure_crossentropy(y, z, 0.5, alpha))
+    assert_close(actual[:6], numpy(losses.categorical_crossentropy(y[:6], z[:6], alpha)))
     even = np.full((4, K), 1 / K, "float32")
-    assert_close(found[6:], 0.5 * numpy(losses.categorical_crossentropy(even, z[6:])))
+    assert_close(actual[6:], 0.5 * numpy(losses.categorical_crossentropy(even, z[6:])))
 
 
 def test_a_weight_of_zero_leaves_cross_entropy() -> None:
     y, z = batch()
-    wanted = numpy(losses.categorical_crossentropy(y, z))
-    assert_close(losses.energy_margin_crossentropy(y, z, -6.0, -3.0, 0.0), wanted)
-    assert_close(losses.outlier_exposure_crossentropy(y, z, 0.0), wanted)
+    expected = numpy(losses.categorical_crossentropy(y, z))
+    assert_close(losses.energy_margin_crossentropy(y, z, -6.0, -3.0, 0.0), expected)
+    assert_close(losses.outlier_exposure_crossentropy(y, z, 0.0), expected)
 
 
 def test_margins_in_the_wrong_order_are_refused() -> None:
@@ -294,7 +294,7 @@ def test_role_weights_make_two_means_of_one() -> None:
 def test_each_replicate_has_its_own_margins_and_weight() -> None:
     y, _ = batch()
     x = np.random.default_rng(2).normal(size=(10, 3)).astype("float32")
-    build = lambda: keras.Sequential([keras.Input((3,)), keras.layers.Dense(K)])  # noqa: E731
+    build = lambda: keras.Sequential([keras.Input((3,)), keras.layers.Dense(K)])
     own = {"margin_in": [-8.0, -3.0], "margin_out": [-2.0, 1.0], "weight": [0.1, 0.7]}
     together = Replicates(build, (0, 0), paired=True)
     together.compile(

@@ -41,8 +41,8 @@ def value(loss: Callable, y: np.ndarray, z: np.ndarray) -> np.ndarray:
 @given(logits(), st.integers(0, 9), st.floats(-50, 50, width=32))
 def test_a_constant_added_to_all_logits_changes_nothing(z: np.ndarray, seed: int, shift: float) -> None:
     y = labels(z, seed)
-    for each in (value, logit_gradient):
-        before, after = (each(losses.categorical_crossentropy, y, logit) for logit in (z, z + shift))
+    for measure in (value, logit_gradient):
+        before, after = (measure(losses.categorical_crossentropy, y, logit) for logit in (z, z + shift))
         np.testing.assert_allclose(after, before, rtol=1e-12, atol=1e-12)
 
 
@@ -171,8 +171,8 @@ def test_derivatives_keep_the_dtype_of_the_logits() -> None:
 def test_labels_need_not_sum_to_one(z: np.ndarray, total: float) -> None:
     y = total * labels(z, 5)
     p = np.exp(z - z.max()) / np.exp(z - z.max()).sum()
-    found = value(losses.categorical_crossentropy, y, z)[0]
-    np.testing.assert_allclose(found, -np.sum(y * np.log(p)), atol=1e-11)
+    actual = value(losses.categorical_crossentropy, y, z)[0]
+    np.testing.assert_allclose(actual, -np.sum(y * np.log(p)), atol=1e-11)
     slope = logit_gradient(losses.categorical_crossentropy, y, z)
     np.testing.assert_allclose(slope, total * p - y, atol=1e-13)
 
@@ -181,9 +181,9 @@ def test_float64_stays_float64_on_every_backend() -> None:
     """Where `ops.mean` rounds to float32 (JAX, PyTorch), and `ops.softplus` is cut off at 20 (PyTorch)."""
     z = np.array([[-25.5], [-1 / 3], [0.0], [1 / 3], [22.25], [30.5]])
     y = np.zeros_like(z)
-    wanted = np.log1p(np.exp(-np.abs(z))) + np.maximum(z, 0)
-    found = value(losses.binary_crossentropy, y, z)
-    np.testing.assert_allclose(found, wanted[:, 0], rtol=1e-15)
+    expected = np.log1p(np.exp(-np.abs(z))) + np.maximum(z, 0)
+    actual = value(losses.binary_crossentropy, y, z)
+    np.testing.assert_allclose(actual, expected[:, 0], rtol=1e-15)
     slope = logit_gradient(losses.binary_crossentropy, y, z)
     np.testing.assert_allclose(slope, 1 / (1 + np.exp(-z)), rtol=1e-15)
 
@@ -202,7 +202,7 @@ def test_an_impossible_label_makes_its_example_nan_and_no_other(label: float, al
     y, z = rng.integers(0, 5, 4), rng.normal(size=(4, 5))
     one = np.where(np.arange(len(y)) == 1, label, y)
     loss = lambda y, z: losses.sparse_categorical_crossentropy(y, z, alpha)  # noqa: E731
-    for each in (value, logit_gradient):
-        found = each(loss, one, z)
-        assert np.isnan(found[1]).all()
-        np.testing.assert_array_equal(np.delete(found, 1, 0), np.delete(each(loss, y, z), 1, 0))
+    for measure in (value, logit_gradient):
+        actual = measure(loss, one, z)
+        assert np.isnan(actual[1]).all()
+        np.testing.assert_array_equal(np.delete(actual, 1, 0), np.delete(measure(loss, y, z), 1, 0))

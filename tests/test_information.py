@@ -35,11 +35,11 @@ def test_outcomes_are_in_the_order_of_the_common_cause() -> None:
 
 def test_counts_keep_the_leading_axes() -> None:
     y = np.random.default_rng(0).integers(0, 2, (4, 50, 3))
-    found = information.counts(y)
-    assert found.shape == (4, 8)
-    np.testing.assert_array_equal(found.sum(-1), 50)
-    wanted = [(y[2] == bits).all(-1).sum() for bits in information.outcomes(3)]
-    np.testing.assert_array_equal(found[2], wanted)
+    actual = information.counts(y)
+    assert actual.shape == (4, 8)
+    np.testing.assert_array_equal(actual.sum(-1), 50)
+    expected = [(y[2] == bits).all(-1).sum() for bits in information.outcomes(3)]
+    np.testing.assert_array_equal(actual[2], expected)
 
 
 @settings(deadline=None, max_examples=50)
@@ -48,8 +48,8 @@ def test_total_correlation_is_the_divergence_from_the_product_of_the_marginals(p
     product = 1.0
     for axis in range(p.ndim):
         product = np.multiply.outer(product, information.marginal(p, axis))
-    wanted = stats.entropy(p.ravel(), np.ravel(product))
-    assert information.total_correlation(p) == pytest.approx(wanted, abs=1e-12)
+    expected = stats.entropy(p.ravel(), np.ravel(product))
+    assert information.total_correlation(p) == pytest.approx(expected, abs=1e-12)
 
 
 def test_total_correlation_of_the_common_cause() -> None:
@@ -72,9 +72,9 @@ def test_the_empirical_bias_is_that_of_the_degrees_of_freedom() -> None:
     """2N times the total correlation of independent labels is χ² with 2^L − 1 − L degrees of freedom."""
     n, labels = 400, 3
     y = np.random.default_rng(0).integers(0, 2, (2000, n, labels))
-    found = 2 * n * np.array([information.empirical_total_correlation(each) for each in y])
+    actual = 2 * n * np.array([information.empirical_total_correlation(labels) for labels in y])
     freedom = 2**labels - 1 - labels
-    assert found.mean() == pytest.approx(freedom, abs=5 * np.sqrt(2 * freedom / len(y)))
+    assert actual.mean() == pytest.approx(freedom, abs=5 * np.sqrt(2 * freedom / len(y)))
 
 
 @pytest.mark.parametrize("y", ([[0.5, 1]], [[2, 0]], [[-1, 1]]))
@@ -90,15 +90,15 @@ def test_no_examples_are_refused() -> None:
 
 def test_a_first_label_shuffled_keeps_both_sides_frequencies() -> None:
     counts = np.array([30, 10, 0, 5, 2, 8, 25, 20])
-    found = np.stack([information.first_shuffled(np.random.default_rng(s), counts) for s in range(4000)])
+    actual = np.stack([information.first_shuffled(np.random.default_rng(s), counts) for s in range(4000)])
     np.testing.assert_array_equal(
-        found.reshape(-1, 2, 4).sum(1), np.tile(counts.reshape(2, 4).sum(0), (4000, 1))
+        actual.reshape(-1, 2, 4).sum(1), np.tile(counts.reshape(2, 4).sum(0), (4000, 1))
     )
     np.testing.assert_array_equal(
-        found.reshape(-1, 2, 4).sum(2), np.tile(counts.reshape(2, 4).sum(1), (4000, 1))
+        actual.reshape(-1, 2, 4).sum(2), np.tile(counts.reshape(2, 4).sum(1), (4000, 1))
     )
     mean = information.first_apart(counts / 100, counts / 100) * 100
-    np.testing.assert_allclose(found.mean(0), mean, atol=5 * found.std(0).max() / np.sqrt(4000))
+    np.testing.assert_allclose(actual.mean(0), mean, atol=5 * actual.std(0).max() / np.sqrt(4000))
 
 
 def test_a_first_label_set_apart_shares_nothing() -> None:

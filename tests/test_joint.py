@@ -16,7 +16,7 @@ from scipy import special
 from crosscheck import information, losses
 from crosscheck.autodiff import logit_gradient
 from crosscheck.data import CommonCause
-from crosscheck.replicates.additive import adds_up
+from crosscheck.replicates._additive import adds_up
 
 DTYPES = ("float32", "float64")
 
@@ -52,9 +52,9 @@ drawn = st.integers(1, 4).flatmap(
 def test_it_is_the_softmax_loss_of_the_outcome(dtype, alpha) -> None:
     y, z = example(20, scale=10)
     sparse = losses.sparse_categorical_crossentropy(place(y), z.astype(dtype), alpha)
-    found = losses.joint_crossentropy(y, z.astype(dtype), alpha)
-    np.testing.assert_array_equal(numpy(found), numpy(sparse))
-    assert keras.backend.standardize_dtype(found.dtype) == dtype
+    actual = losses.joint_crossentropy(y, z.astype(dtype), alpha)
+    np.testing.assert_array_equal(numpy(actual), numpy(sparse))
+    assert keras.backend.standardize_dtype(actual.dtype) == dtype
 
 
 @settings(deadline=None, max_examples=50)
@@ -62,19 +62,19 @@ def test_it_is_the_softmax_loss_of_the_outcome(dtype, alpha) -> None:
 def test_it_is_minus_the_logarithm_of_the_outcomes_probability(pair) -> None:
     y, z = pair
     with mpmath.workdps(50):
-        total = mpmath.fsum(mpmath.exp(each) for each in z)
-        wanted = float(mpmath.log(total) - z[place(np.array([y]))[0]])
-    found = float(losses.joint_crossentropy(np.array([y], float), np.array([z]))[0])
-    assert found == pytest.approx(wanted, rel=1e-12, abs=1e-12)
+        total = mpmath.fsum(mpmath.exp(logit) for logit in z)
+        expected = float(mpmath.log(total) - z[place(np.array([y]))[0]])
+    actual = float(losses.joint_crossentropy(np.array([y], float), np.array([z]))[0])
+    assert actual == pytest.approx(expected, rel=1e-12, abs=1e-12)
 
 
 @settings(deadline=None, max_examples=25)
 @given(drawn)
 def test_its_gradient_is_p_minus_the_outcome(pair) -> None:
     y, z = np.array([pair[0]], float), np.array([pair[1]])
-    wanted = special.softmax(z, axis=-1)
-    wanted[0, place(y)[0]] -= 1
-    np.testing.assert_allclose(logit_gradient(losses.joint_crossentropy, y, z), wanted, atol=1e-13)
+    expected = special.softmax(z, axis=-1)
+    expected[0, place(y)[0]] -= 1
+    np.testing.assert_allclose(logit_gradient(losses.joint_crossentropy, y, z), expected, atol=1e-13)
 
 
 @settings(deadline=None, max_examples=25)
@@ -101,8 +101,8 @@ def test_labels_between_0_and_1_are_labels_drawn_independently() -> None:
     soft = np.array([[0.2, 1.0, 0.7]], "float32")
     outcomes = information.outcomes(3)
     chance = np.prod(np.where(outcomes, soft, 1 - soft), axis=-1)
-    each = numpy(losses.joint_crossentropy(outcomes, np.repeat(z, 8, axis=0)))
-    np.testing.assert_allclose(numpy(losses.joint_crossentropy(soft, z)), [chance @ each], rtol=1e-6)
+    values = numpy(losses.joint_crossentropy(outcomes, np.repeat(z, 8, axis=0)))
+    np.testing.assert_allclose(numpy(losses.joint_crossentropy(soft, z)), [chance @ values], rtol=1e-6)
     np.testing.assert_allclose(numpy(losses.outcome_probabilities(soft))[0], chance, rtol=1e-6)
 
 
@@ -115,8 +115,8 @@ def test_smoothing_smooths_each_label_as_the_binary_loss_does() -> None:
         numpy(losses.marginals(np.log(target))), y * (1 - alpha) + alpha / 2, rtol=1e-5
     )
     _, z = example(8)
-    wanted = losses.categorical_crossentropy(target, z)
-    np.testing.assert_allclose(numpy(losses.joint_crossentropy(y, z, alpha)), numpy(wanted), rtol=1e-5)
+    expected = losses.categorical_crossentropy(target, z)
+    np.testing.assert_allclose(numpy(losses.joint_crossentropy(y, z, alpha)), numpy(expected), rtol=1e-5)
 
 
 def test_a_tensor_of_smoothing_gives_each_example_its_own() -> None:
@@ -138,10 +138,10 @@ def test_the_largest_logits_stay_finite() -> None:
 
 def test_one_value_an_example() -> None:
     y, z = example(6)
-    each = numpy(losses.joint_crossentropy(y, z))
-    assert each.shape == (6,)
+    values = numpy(losses.joint_crossentropy(y, z))
+    assert values.shape == (6,)
     folded = losses.joint_crossentropy(y.reshape(2, 3, 3), z.reshape(2, 3, 8))
-    np.testing.assert_array_equal(np.ravel(numpy(folded)), each)
+    np.testing.assert_array_equal(np.ravel(numpy(folded)), values)
 
 
 @pytest.mark.parametrize(
@@ -179,10 +179,10 @@ def test_a_number_of_logits_that_is_no_power_of_2_is_refused(read, size) -> None
 def test_half_precision_logits_are_computed_in_float32(dtype) -> None:
     y, z = example()
     half = ops.cast(z, dtype)
-    for found in (losses.joint_crossentropy(y, half), losses.marginals(half)):
-        assert keras.backend.standardize_dtype(found.dtype) == "float32"
-    wanted = losses.joint_crossentropy(y, ops.cast(half, "float32"))
-    np.testing.assert_array_equal(numpy(losses.joint_crossentropy(y, half)), numpy(wanted))
+    for actual in (losses.joint_crossentropy(y, half), losses.marginals(half)):
+        assert keras.backend.standardize_dtype(actual.dtype) == "float32"
+    expected = losses.joint_crossentropy(y, ops.cast(half, "float32"))
+    np.testing.assert_array_equal(numpy(losses.joint_crossentropy(y, half)), numpy(expected))
 
 
 # --- reading the outcomes back ----------------------------------------------------------------------
@@ -193,8 +193,8 @@ def test_half_precision_logits_are_computed_in_float32(dtype) -> None:
 def test_marginals_are_sums_over_the_outcomes(pair) -> None:
     z = np.array([pair[1]])
     labels = len(pair[0])
-    wanted = special.softmax(z, axis=-1) @ information.outcomes(labels)
-    np.testing.assert_allclose(numpy(losses.marginals(z)), wanted, rtol=1e-11)
+    expected = special.softmax(z, axis=-1) @ information.outcomes(labels)
+    np.testing.assert_allclose(numpy(losses.marginals(z)), expected, rtol=1e-11)
     np.testing.assert_allclose(numpy(losses.joint_probabilities(z)), special.softmax(z, axis=-1), rtol=1e-12)
 
 
@@ -235,12 +235,12 @@ def test_every_outcome_is_read_back() -> None:
 
 def test_the_class_reduces_and_weights_as_keras_does() -> None:
     y, z = example()
-    each, weights = numpy(losses.joint_crossentropy(y, z, 0.1)), np.array([0.5, 0.0, 2.0, 1.0], "float32")
+    values, weights = numpy(losses.joint_crossentropy(y, z, 0.1)), np.array([0.5, 0.0, 2.0, 1.0], "float32")
     expected = {
-        "sum_over_batch_size": np.sum(each * weights) / 4,
-        "sum": np.sum(each * weights),
-        "mean_with_sample_weight": np.sum(each * weights) / weights.sum(),
-        None: each * weights,
+        "sum_over_batch_size": np.sum(values * weights) / 4,
+        "sum": np.sum(values * weights),
+        "mean_with_sample_weight": np.sum(values * weights) / weights.sum(),
+        None: values * weights,
     }
     for reduction, value in expected.items():
         loss = losses.JointCrossentropy(label_smoothing=0.1, reduction=reduction)
@@ -251,22 +251,22 @@ def test_masked_examples_do_not_count() -> None:
     y, z = example()
     masked = ops.convert_to_tensor(z)
     keras.src.backend.set_keras_mask(masked, ops.convert_to_tensor([True, False, True, False]))
-    found = float(losses.JointCrossentropy()(y, masked))
-    assert found == pytest.approx(numpy(losses.joint_crossentropy(y, z))[::2].mean(), rel=1e-6)
+    actual = float(losses.JointCrossentropy()(y, masked))
+    assert actual == pytest.approx(numpy(losses.joint_crossentropy(y, z))[::2].mean(), rel=1e-6)
 
 
 def test_integer_labels_will_do() -> None:
     y, z = example()
-    found = losses.JointCrossentropy()(y.astype("int32"), z)
-    np.testing.assert_array_equal(numpy(found), numpy(losses.JointCrossentropy()(y, z)))
+    actual = losses.JointCrossentropy()(y.astype("int32"), z)
+    np.testing.assert_array_equal(numpy(actual), numpy(losses.JointCrossentropy()(y, z)))
 
 
 def test_configuration_survives_the_round_trip() -> None:
     loss = losses.JointCrossentropy(label_smoothing=0.2, reduction="sum", name="mine", dtype="float64")
     again = keras.losses.deserialize(keras.losses.serialize(loss))
     assert type(again) is losses.JointCrossentropy
-    wanted = {"label_smoothing": 0.2, "reduction": "sum", "name": "mine", "dtype": "float64"}
-    assert again.get_config() == loss.get_config() == wanted
+    expected = {"label_smoothing": 0.2, "reduction": "sum", "name": "mine", "dtype": "float64"}
+    assert again.get_config() == loss.get_config() == expected
 
 
 def test_a_compiled_model_trains_and_is_saved_with_it(tmp_path) -> None:

@@ -59,11 +59,11 @@ def exact(name: str) -> tuple[Callable[..., mpmath.mpf], Callable[..., mpmath.mp
     return cost, error
 
 
-def assert_relative(found: np.ndarray, wanted: np.ndarray, dtype: str, ulps: float = ULPS) -> None:
+def assert_relative(actual: np.ndarray, expected: np.ndarray, dtype: str, ulps: float = ULPS) -> None:
     """A few units in the last place of each number's own size, down to the smallest normal number."""
     info = np.finfo(dtype)
     np.testing.assert_array_less(
-        np.abs(np.asarray(found, float) - wanted), ulps * info.eps * np.abs(wanted) + 2 * info.tiny
+        np.abs(np.asarray(actual, float) - expected), ulps * info.eps * np.abs(expected) + 2 * info.tiny
     )
 
 
@@ -88,8 +88,8 @@ def test_hard_labels_are_exact_relative_to_their_own_size_in_both_tails(name, la
     # Squares and products of three factors gather more roundings.
     ulps = 2 * ULPS if name == "brier" else ULPS
     assert_relative(BINARY[name](y[:, None], z[:, None]), in_digits(value, y, z), dtype, ulps)
-    found = logit_gradient(BINARY[name], y[:, None], z[:, None])[:, 0]
-    assert_relative(found, in_digits(slope, y, z), dtype, ulps)
+    actual = logit_gradient(BINARY[name], y[:, None], z[:, None])[:, 0]
+    assert_relative(actual, in_digits(slope, y, z), dtype, ulps)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -99,10 +99,10 @@ def test_soft_labels_are_exact_against_1(name, label, dtype):
     z, y = LOGITS.astype(dtype), np.full(len(LOGITS), label, dtype)
     value, slope = exact(name)
     eps = np.finfo(dtype).eps
-    found = BINARY[name](y[:, None], z[:, None])
-    np.testing.assert_allclose(found, in_digits(value, y, z), rtol=ULPS * eps, atol=4 * eps)
-    found = logit_gradient(BINARY[name], y[:, None], z[:, None])[:, 0]
-    np.testing.assert_allclose(found, in_digits(slope, y, z), rtol=0, atol=4 * eps)
+    actual = BINARY[name](y[:, None], z[:, None])
+    np.testing.assert_allclose(actual, in_digits(value, y, z), rtol=ULPS * eps, atol=4 * eps)
+    actual = logit_gradient(BINARY[name], y[:, None], z[:, None])[:, 0]
+    np.testing.assert_allclose(actual, in_digits(slope, y, z), rtol=0, atol=4 * eps)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -130,9 +130,9 @@ def test_categorical_in_the_right_tail_keeps_the_other_classes_and_rounds_the_tr
 ):
     z, y = np.array([[lead, 0, 0]], dtype), np.array([0] if name == "sparse" else [[1, 0, 0]])
     other = 1 / (np.exp(float(lead)) + 2)
-    found = logit_gradient(FUNCTIONS[name], y, z)[0]
-    assert_relative(found[1:], np.array([other, other]), dtype, ULPS + lead)
-    assert abs(found[0] + 2 * other) <= 4 * np.finfo(dtype).eps
+    actual = logit_gradient(FUNCTIONS[name], y, z)[0]
+    assert_relative(actual[1:], np.array([other, other]), dtype, ULPS + lead)
+    assert abs(actual[0] + 2 * other) <= 4 * np.finfo(dtype).eps
     value = FUNCTIONS[name](y, z)[0]
     assert abs(float(value) - np.log1p(2 * np.exp(-float(lead)))) <= 4 * np.finfo(dtype).eps
 
@@ -152,10 +152,10 @@ def test_categorical_with_soft_labels_is_exact_against_its_terms(scale, dtype):
             for t, row, s in triples
         ]
     step, spread = np.finfo(dtype).eps, np.ptp(z, axis=-1)
-    found = np.abs(losses.categorical_crossentropy(y, z) - value)
-    np.testing.assert_array_less(found, 4 * step * (1 + spread))
-    found = np.abs(logit_gradient(losses.categorical_crossentropy, y, z) - slope)
-    np.testing.assert_array_less(found.max(-1), 8 * step * (1 + np.minimum(spread, 30)))
+    actual = np.abs(losses.categorical_crossentropy(y, z) - value)
+    np.testing.assert_array_less(actual, 4 * step * (1 + spread))
+    actual = np.abs(logit_gradient(losses.categorical_crossentropy, y, z) - slope)
+    np.testing.assert_array_less(actual.max(-1), 8 * step * (1 + np.minimum(spread, 30)))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -343,9 +343,9 @@ def test_shapes_that_do_not_match_are_refused(name, y, z):
 def test_half_precision_logits_are_computed_in_float32(name, dtype):
     y, z = example(name)
     half = tf.cast(z, dtype)
-    found = FUNCTIONS[name](y, half)
-    assert found.dtype == tf.float32
-    np.testing.assert_array_equal(found, FUNCTIONS[name](y, tf.cast(half, "float32")))
+    actual = FUNCTIONS[name](y, half)
+    assert actual.dtype == tf.float32
+    np.testing.assert_array_equal(actual, FUNCTIONS[name](y, tf.cast(half, "float32")))
 
 
 # --- the Keras classes ------------------------------------------------------------------------------
@@ -354,13 +354,13 @@ def test_half_precision_logits_are_computed_in_float32(name, dtype):
 @pytest.mark.parametrize("name", CLASSES)
 def test_classes_reduce_and_weight_as_keras_does(name):
     y, z = example(name)
-    each = FUNCTIONS[name](y, z, 0.1)
+    values = FUNCTIONS[name](y, z, 0.1)
     weights = np.array([0.5, 0.0, 2.0, 1.0], "float32")
     expected = {
-        "sum_over_batch_size": np.sum(each * weights) / 4,
-        "sum": np.sum(each * weights),
-        "mean_with_sample_weight": np.sum(each * weights) / weights.sum(),
-        None: each * weights,
+        "sum_over_batch_size": np.sum(values * weights) / 4,
+        "sum": np.sum(values * weights),
+        "mean_with_sample_weight": np.sum(values * weights) / weights.sum(),
+        None: values * weights,
     }
     for reduction, value in expected.items():
         loss = CLASSES[name](label_smoothing=0.1, reduction=reduction)
@@ -391,8 +391,8 @@ def test_classes_agree_with_the_built_ins_on_logits(name, builtin):
 @pytest.mark.parametrize("name", CLASSES)
 def test_a_float64_loss_computes_in_float64(name):
     y, z = example(name)
-    found = CLASSES[name](dtype="float64", reduction=None)(y, z.astype("float64"))
-    np.testing.assert_array_equal(found, FUNCTIONS[name](y, z.astype("float64")))
+    actual = CLASSES[name](dtype="float64", reduction=None)(y, z.astype("float64"))
+    np.testing.assert_array_equal(actual, FUNCTIONS[name](y, z.astype("float64")))
 
 
 @pytest.mark.parametrize("name", CLASSES)

@@ -89,16 +89,16 @@ def test_labels_may_be_integers_a_column_or_one_hot(name: str) -> None:
 @pytest.mark.parametrize("name", METRICS)
 def test_logits_are_their_softmax(name: str) -> None:
     p, y = predictions(17)
-    found = value(METRICS[name](from_logits=True, dtype="float64"), y, np.log(p) - 7)
-    assert found == pytest.approx(value(METRICS[name](dtype="float64"), y, p), abs=1e-9)
+    actual = value(METRICS[name](from_logits=True, dtype="float64"), y, np.log(p) - 7)
+    assert actual == pytest.approx(value(METRICS[name](dtype="float64"), y, p), abs=1e-9)
 
 
 def test_a_single_output_is_two_classes() -> None:
     p, y = binary_predictions(6)
     two = np.stack([1 - p, p], -1)
     for make in (METRICS[name] for name in METRICS if not name.startswith("brier")):
-        found = value(make(dtype="float64"), y, p[:, None])
-        assert found == pytest.approx(value(make(dtype="float64"), y, two), rel=1e-9)
+        actual = value(make(dtype="float64"), y, p[:, None])
+        assert actual == pytest.approx(value(make(dtype="float64"), y, two), rel=1e-9)
     top = metrics.ExpectedCalibrationError(dtype="float64")
     assert value(top, y, p[:, None]) == pytest.approx(plainly(two, y, 15), rel=1e-9)
 
@@ -194,10 +194,10 @@ def test_a_mask_of_the_model_reaches_them() -> None:
     model = keras.Sequential([keras.Input((3, 2)), keras.layers.Masking(), keras.layers.Dense(4)])
     watched = [metrics.NegativeLogLikelihood(from_logits=True)]
     model.compile("sgd", losses.SparseCategoricalCrossentropy(), metrics=watched)
-    found = model.evaluate(x, y, batch_size=8, verbose=0, return_dict=True)["negative_log_likelihood"]
+    actual = model.evaluate(x, y, batch_size=8, verbose=0, return_dict=True)["negative_log_likelihood"]
     kept = (x != 0).any(-1)
     alone = metrics.NegativeLogLikelihood(from_logits=True)
-    assert found == pytest.approx(value(alone, y[kept], model.predict(x, verbose=0)[kept]), rel=1e-5)
+    assert actual == pytest.approx(value(alone, y[kept], model.predict(x, verbose=0)[kept]), rel=1e-5)
 
 
 def test_replicates_carry_one_of_each() -> None:
@@ -206,9 +206,9 @@ def test_replicates_carry_one_of_each() -> None:
     weight = rng.uniform(0, 2, 70).astype("float32")
     replicas = Replicates(perceptron(4, [], 3), [1, 2])
     watched = [make(from_logits=True) for make in METRICS.values()]
-    replicas.compile(keras.optimizers.SGD(0.1), losses.sparse_categorical_crossentropy, watched)
+    replicas.compile(keras.optimizers.SGD(0.1), losses.sparse_categorical_crossentropy, metrics=watched)
     history = replicas.fit(x, y, 16, 1, validation_data=(x, y, weight)).history
-    seen, logits = replicas.evaluate(x, y, 16, weight), replicas.predict(x)
+    seen, logits = replicas.evaluate(x, y, 16, sample_weight=weight), replicas.predict(x)
     for make in METRICS.values():
         name = make().name
         assert np.isfinite(history[name]).all() and history[name].shape == (1, 2)
@@ -222,7 +222,7 @@ def test_replicates_report_the_information_gap() -> None:
     x, y = rng.normal(size=(40, 3)).astype("float32"), rng.integers(0, 2, (40, 2))
     replicas = Replicates(perceptron(3, [], 6), [1, 2])
     untrained = lambda y, z: keras.ops.sum(0 * z, axis=-1)  # noqa: E731
-    replicas.compile(keras.optimizers.SGD(0.1), untrained, [metrics.MutualInformationGap()])
-    found = replicas.evaluate(x, y, 16)["mutual_information_gap"]
+    replicas.compile(keras.optimizers.SGD(0.1), untrained, metrics=[metrics.MutualInformationGap()])
+    actual = replicas.evaluate(x, y, 16)["mutual_information_gap"]
     alone = [value(metrics.MutualInformationGap(), y, z) for z in replicas.predict(x)]
-    np.testing.assert_allclose(found, alone, rtol=1e-5)
+    np.testing.assert_allclose(actual, alone, rtol=1e-5)

@@ -12,9 +12,9 @@ from sklearn.metrics import brier_score_loss, log_loss
 
 from crosscheck import metrics
 from crosscheck.metrics import expected_calibration_error
-from crosscheck.metrics.base import beside
-from crosscheck.metrics.brier import TERMS
-from crosscheck.metrics.calibration import log_odds_cells
+from crosscheck.metrics._base import beside
+from crosscheck.metrics._brier import TERMS
+from crosscheck.metrics._calibration import log_odds_cells
 from crosscheck.report import figures
 
 
@@ -62,7 +62,7 @@ def test_it_follows_its_definition(bins: int) -> None:
 
 def test_replicates_are_taken_one_by_one() -> None:
     p, y = np.stack([predictions(seed)[0] for seed in range(3)]), predictions(0)[1]
-    expected = [plainly(each, y, 15) for each in p]
+    expected = [plainly(probabilities, y, 15) for probabilities in p]
     np.testing.assert_allclose(expected_calibration_error(p, y), expected)
 
 
@@ -172,10 +172,10 @@ def test_norms_by_hand() -> None:
     """One example at 0.9 that is right, three at 0.6 of which one is right: gaps 0.1 and 0.6 − 1/3."""
     p = np.array([[0.1, 0.9], [0.4, 0.6], [0.4, 0.6], [0.6, 0.4]])
     y, gaps, parts = np.array([1, 1, 0, 1]), np.array([0.1, 0.6 - 1 / 3]), np.array([1, 3]) / 4
-    expected = {"l1": parts @ gaps, "l2": np.sqrt(parts @ gaps**2), "max": gaps.max()}
-    for norm, wanted in expected.items():
+    by_norm = {"l1": parts @ gaps, "l2": np.sqrt(parts @ gaps**2), "max": gaps.max()}
+    for norm, expected in by_norm.items():
         metric = metrics.ExpectedCalibrationError(10, norm=norm, dtype="float64")
-        assert value(metric, y, p) == pytest.approx(wanted, rel=1e-12)
+        assert value(metric, y, p) == pytest.approx(expected, rel=1e-12)
 
 
 def test_zero_one_and_edges_have_their_bins() -> None:
@@ -190,12 +190,12 @@ def test_zero_one_and_edges_have_their_bins() -> None:
 
 def test_the_brier_score_is_scikit_learns() -> None:
     p, y = binary_predictions(7)
-    found = value(metrics.BrierScore(dtype="float64"), y, p[:, None])
-    assert found == pytest.approx(brier_score_loss(y, p), rel=1e-12)
+    actual = value(metrics.BrierScore(dtype="float64"), y, p[:, None])
+    assert actual == pytest.approx(brier_score_loss(y, p), rel=1e-12)
     p, y = predictions(7)
-    found = value(metrics.BrierScore(dtype="float64"), y, p)
+    actual = value(metrics.BrierScore(dtype="float64"), y, p)
     expected = brier_score_loss(y, p, scale_by_half=False, labels=range(5))
-    assert found == pytest.approx(expected, rel=1e-12)
+    assert actual == pytest.approx(expected, rel=1e-12)
 
 
 def test_the_terms_of_the_brier_score_by_hand() -> None:
@@ -215,10 +215,10 @@ def test_the_terms_of_the_brier_score_by_hand() -> None:
                 terms["within"] += part * (f.var() - 2 * np.cov(f, o, bias=True)[0, 1])
     metric = metrics.BrierScore(bins, dtype="float64")
     metric.update_state(y, p)
-    found = metric.decomposition()
-    assert found == pytest.approx(terms, rel=1e-10)
-    identity = found["reliability"] - found["resolution"] + found["uncertainty"] + found["within"]
-    assert identity == pytest.approx(found["score"], rel=1e-14)
+    actual = metric.decomposition()
+    assert actual == pytest.approx(terms, rel=1e-10)
+    identity = actual["reliability"] - actual["resolution"] + actual["uncertainty"] + actual["within"]
+    assert identity == pytest.approx(actual["score"], rel=1e-14)
     for term in TERMS:
         alone = metrics.BrierScore(bins, term, dtype="float64")
         assert value(alone, y, p) == pytest.approx(terms[term], rel=1e-10)
@@ -229,9 +229,9 @@ def test_forecasts_of_their_own_bin_leave_nothing_within() -> None:
     p, y = rng.choice([0.05, 0.35, 0.75], (48, 1)), rng.integers(0, 2, 48)
     metric = metrics.BrierScore(10, dtype="float64")
     metric.update_state(y, p)
-    found = metric.decomposition()
-    assert found["within"] == pytest.approx(0, abs=1e-14) and found["resolution"] > 1e-6
-    assert found["score"] == pytest.approx(brier_score_loss(y, p[:, 0]), rel=1e-12)
+    actual = metric.decomposition()
+    assert actual["within"] == pytest.approx(0, abs=1e-14) and actual["resolution"] > 1e-6
+    assert actual["score"] == pytest.approx(brier_score_loss(y, p[:, 0]), rel=1e-12)
 
 
 def test_the_likelihood_is_scikit_learns() -> None:
@@ -274,8 +274,8 @@ def test_true_predictions_give_the_mutual_information() -> None:
     y = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
     marginals = np.outer(law.sum(1), law.sum(0))
     heads = np.concatenate([np.zeros((4, 2)), np.tile(np.log(law.ravel()), (4, 1))], 1)
-    found = value(metrics.MutualInformationGap(dtype="float64"), y, heads, law.ravel())
-    assert found == pytest.approx(np.sum(law * np.log(law / marginals)), rel=1e-12)
+    actual = value(metrics.MutualInformationGap(dtype="float64"), y, heads, law.ravel())
+    assert actual == pytest.approx(np.sum(law * np.log(law / marginals)), rel=1e-12)
 
 
 def test_the_information_gap_wants_hard_labels_and_both_heads() -> None:

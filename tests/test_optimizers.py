@@ -75,7 +75,7 @@ def fitted(optimizer, x, y, steps=STEPS, build=None):
     keras.utils.set_random_seed(1)
     model = (build or linear())()
     model.compile(optimizer, losses.binary_crossentropy)
-    repeated = (np.tile(each, (steps, 1)) for each in (x, y))
+    repeated = (np.tile(array, (steps, 1)) for array in (x, y))
     model.fit(*repeated, batch_size=len(x), shuffle=False, verbose=0)
     return model
 
@@ -113,9 +113,9 @@ def test_around_plain_sgd_it_is_ista_step_by_step():
         after = np.sign(moved) * np.maximum(np.abs(moved) - rate * l1, 0)
         crossings += (after * w < 0).sum()
         zeros, stays, w = zeros + (after == 0).sum(), stays + ((after == 0) & (w == 0)).sum(), after
-        found = keras.ops.convert_to_numpy(variable)
-        np.testing.assert_allclose(found, w, rtol=1e-5, atol=2e-5)
-        np.testing.assert_array_equal(found == 0, w == 0)
+        actual = keras.ops.convert_to_numpy(variable)
+        np.testing.assert_allclose(actual, w, rtol=1e-5, atol=2e-5)
+        np.testing.assert_array_equal(actual == 0, w == 0)
     assert min(crossings, zeros, stays) > 30
 
 
@@ -126,9 +126,9 @@ def test_every_optimiser_ends_at_the_closed_form_of_a_quadratic(name):
     l1 = 0.15
     true = np.sign(c) * np.maximum(np.abs(c) - l1 / a, 0)
     assert (true == 0).sum() == 4
-    found = descended(Proximal(OPTIMIZERS[name](), l1), lambda w: a * (w - c), 1 - c, STEPS)
-    np.testing.assert_allclose(found, true, atol=1e-3)
-    np.testing.assert_array_equal(found == 0, true == 0)
+    actual = descended(Proximal(OPTIMIZERS[name](), l1), lambda w: a * (w - c), 1 - c, STEPS)
+    np.testing.assert_allclose(actual, true, atol=1e-3)
+    np.testing.assert_array_equal(actual == 0, true == 0)
 
 
 @pytest.mark.parametrize("name", ["momentum", "adam"])
@@ -171,10 +171,10 @@ def test_without_strength_it_is_the_wrapped_optimiser():
 def test_fit_finds_scikit_learns_solution(name):
     x, y = examples()
     true = solved(x, y, L1)
-    found = kernel(fitted(Proximal(OPTIMIZERS[name](), L1), x, y))
+    actual = kernel(fitted(Proximal(OPTIMIZERS[name](), L1), x, y))
     assert 0 < (true == 0).sum() < D
-    np.testing.assert_allclose(found, true, atol=1e-4)
-    np.testing.assert_array_equal(found == 0, true == 0)
+    np.testing.assert_allclose(actual, true, atol=1e-4)
+    np.testing.assert_array_equal(actual == 0, true == 0)
 
 
 @pytest.mark.parametrize("mode", ["stacked", "loop"])
@@ -185,10 +185,10 @@ def test_replicates_find_it_each_at_its_own_strength(name, mode):
     replicas = Replicates(linear(), range(5), mode=mode)
     replicas.compile(Proximal(OPTIMIZERS[name](), 1.0), losses.binary_crossentropy, penalty_scale=strengths)
     replicas.fit(x, y, batch_size=N, epochs=STEPS, shuffle=False)
-    for l1, found in zip(strengths, replicas.get_weights()[0][..., 0], strict=True):
+    for l1, actual in zip(strengths, replicas.get_weights()[0][..., 0], strict=True):
         true = solved(x, y, l1)
-        np.testing.assert_allclose(found, true, atol=1e-4)
-        np.testing.assert_array_equal(found == 0, true == 0)
+        np.testing.assert_allclose(actual, true, atol=1e-4)
+        np.testing.assert_array_equal(actual == 0, true == 0)
 
 
 @pytest.mark.parametrize("name", ["sgd", "adam"])
@@ -221,9 +221,9 @@ def test_a_wrapped_optimiser_that_couples_replicates_is_refused():
 def test_accumulated_gradients_of_equal_batches_find_the_solution_too():
     x, y = examples()
     optimizer = Proximal(keras.optimizers.SGD(1.0, gradient_accumulation_steps=2), L1)
-    found = kernel(fitted(optimizer, x, y, 2 * STEPS))
-    np.testing.assert_allclose(found, solved(x, y, L1), atol=1e-4)
-    np.testing.assert_array_equal(found == 0, solved(x, y, L1) == 0)
+    actual = kernel(fitted(optimizer, x, y, 2 * STEPS))
+    np.testing.assert_allclose(actual, solved(x, y, L1), atol=1e-4)
+    np.testing.assert_array_equal(actual == 0, solved(x, y, L1) == 0)
 
 
 def test_a_loss_scale_leaves_the_strength_as_it_is():
@@ -241,9 +241,9 @@ def test_embeddings_become_zero_too():
     table.compile(Proximal(keras.optimizers.SGD(0.5), 0.1, only="embeddings"), "mse")
     c = np.array([[1.0], [0.1], [-0.05], [-2.0]], "float32")
     table.fit(np.arange(4), c, batch_size=4, epochs=100, verbose=0)
-    found = keras.ops.convert_to_numpy(table.trainable_variables[0])
-    np.testing.assert_allclose(found, np.sign(c) * np.maximum(np.abs(c) - 0.1 * 2, 0), atol=1e-3)
-    np.testing.assert_array_equal(found[1:3], 0)
+    actual = keras.ops.convert_to_numpy(table.trainable_variables[0])
+    np.testing.assert_allclose(actual, np.sign(c) * np.maximum(np.abs(c) - 0.1 * 2, 0), atol=1e-3)
+    np.testing.assert_array_equal(actual[1:3], 0)
 
 
 # --- which variables --------------------------------------------------------------------------------
@@ -324,8 +324,8 @@ def test_a_saved_model_goes_on_where_it_stopped(tmp_path):
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras")
     assert int(again.optimizer.iterations) == 20
-    for each in (model, again):
-        each.fit(x, y, batch_size=N, epochs=20, shuffle=False, verbose=0)
+    for run in (model, again):
+        run.fit(x, y, batch_size=N, epochs=20, shuffle=False, verbose=0)
     np.testing.assert_array_equal(kernel(again), kernel(model))
     assert (kernel(model) == 0).any()
 
@@ -339,6 +339,6 @@ def test_saved_replicates_go_on_where_they_stopped(tmp_path):
     replicas.fit(x, y, batch_size=N, epochs=20)
     replicas.save(tmp_path / "replicates")
     again = Replicates.load(tmp_path / "replicates")
-    for each in (replicas, again):
-        each.fit(x, y, batch_size=N, epochs=20)
+    for run in (replicas, again):
+        run.fit(x, y, batch_size=N, epochs=20)
     np.testing.assert_array_equal(again.get_weights()[0], replicas.get_weights()[0])

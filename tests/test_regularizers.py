@@ -46,13 +46,13 @@ def test_a_summed_loss_takes_the_batch_s_share_of_the_whole(name, batch_size, sh
 @pytest.mark.parametrize("reduction", ["sum_over_batch_size", "sum"])
 def test_over_an_epoch_of_minibatches_the_steps_add_up_to_the_log_posterior(name, reduction):
     """Σ over steps of (loss + penalty), rescaled as the loss is, equals Σ_n ℓ_n − ln prior."""
-    each, w, size = np.random.default_rng(1).exponential(size=N), weights(), 8
+    values, w, size = np.random.default_rng(1).exponential(size=N), weights(), 8
     prior = PRIORS[name](reduction=reduction, batch_size=size)
-    batches = each.reshape(-1, size)
+    batches = values.reshape(-1, size)
     losses = batches.mean(1) * size if reduction == "sum" else batches.mean(1)
     unit = 1 if reduction == "sum" else size
     total = unit * (losses + penalty(prior, w)).sum()
-    assert total == pytest.approx(each.sum() + N * penalty(PRIORS[name](), w), rel=1e-12)
+    assert total == pytest.approx(values.sum() + N * penalty(PRIORS[name](), w), rel=1e-12)
 
 
 def test_the_coefficient_is_the_one_that_keras_own_regularizers_take():
@@ -67,8 +67,8 @@ def test_the_coefficient_is_the_one_that_keras_own_regularizers_take():
 @pytest.mark.parametrize("name", PRIORS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_penalty_keeps_the_weights_dtype(name, dtype):
-    found = PRIORS[name]()(*autodiff.tensors(weights(dtype)))
-    assert keras.backend.standardize_dtype(found.dtype) == dtype
+    actual = PRIORS[name]()(*autodiff.tensors(weights(dtype)))
+    assert keras.backend.standardize_dtype(actual.dtype) == dtype
 
 
 @pytest.mark.parametrize("name", PRIORS)
@@ -87,7 +87,7 @@ def test_a_layer_that_has_one_is_saved_and_loaded_with_it(name, tmp_path):
     model = keras.Sequential([keras.Input((3,)), layer])
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras")
-    (before,), (after,) = (map(keras.ops.convert_to_numpy, each.losses) for each in (model, again))
+    (before,), (after,) = (map(keras.ops.convert_to_numpy, copy.losses) for copy in (model, again))
     assert after == before > 0
 
 

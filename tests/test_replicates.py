@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from crosscheck import losses
 from crosscheck.models import perceptron
 from crosscheck.replicates import Replicates, batch_order
-from crosscheck.replicates.block import Block
 
 SEEDS = (3, 5, 8)
 OPTIMIZERS = {
@@ -182,7 +181,7 @@ def test_replicate_equals_a_plain_fit_under_mixed_policies(policy, mode):
     for r, seed in enumerate(SEEDS):
         model = plainly_fitted(dense, seed, OPTIMIZERS["momentum"](), x, y, 3, 16)
         assert_same(replicas, r, model, 5e-3)
-    assert bool(replicas.blocks[0].program.scales) == (policy == "mixed_float16")
+    assert bool(replicas.blocks.program.scales) == (policy == "mixed_float16")
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16"], indirect=True)
@@ -190,8 +189,8 @@ def test_a_replicate_that_overflows_skips_steps_and_the_others_do_not(policy):
     x, y = (np.stack(part) for part in zip(*(examples(seed=s) for s in SEEDS), strict=True))
     large = x.copy()
     large[1] *= 1e4
-    calm, wild = (trained(dense, SEEDS, each, y, epochs=1) for each in (x, large))
-    start, scales = Replicates(dense, SEEDS).get_weights(), wild.gathered(Block.others)[0]
+    calm, wild = (trained(dense, SEEDS, inputs, y, epochs=1) for inputs in (x, large))
+    start, scales = Replicates(dense, SEEDS).get_weights(), wild.blocks.others()[0]
     np.testing.assert_array_equal(wild.get_weights()[0][1], start[0][1])
     assert scales[1] < scales[0] == scales[2]
     for mine, theirs in zip(calm.get_weights(), wild.get_weights(), strict=True):
@@ -285,7 +284,7 @@ def test_replicates_do_not_touch_one_another():
     x, y = (np.stack(part) for part in zip(*(examples(seed=s) for s in SEEDS), strict=True))
     poisoned = x.copy()
     poisoned[1] = np.nan
-    clean, sick = (trained(dense, SEEDS, each, y) for each in (x, poisoned))
+    clean, sick = (trained(dense, SEEDS, inputs, y) for inputs in (x, poisoned))
     assert np.isnan(sick.get_weights()[0][1]).all()
     for mine, theirs in zip(clean.get_weights(), sick.get_weights(), strict=True):
         np.testing.assert_array_equal(mine[[0, 2]], theirs[[0, 2]])
@@ -333,6 +332,8 @@ def test_blocks_change_nothing(mode):
     tight.compile(keras.optimizers.SGD(0.1), losses.sparse_categorical_crossentropy)
     tight.fit(x, y, 16, 3)
     assert tight.plan.size == 1 and tight.plan.parked and not whole.plan.parked
+    values = [value for block in tight.blocks.blocks for value in block.state]
+    assert all(isinstance(value, np.ndarray) for value in values), "off the device"
     assert tight.predict(x).shape == (3, 50, 4)
     for mine, theirs in zip(whole.get_weights(), tight.get_weights(), strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-6)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import functools
+import inspect
+from types import SimpleNamespace
 
 import keras
 import numpy as np
+import psutil
 import pytest
 
 from crosscheck import losses
-from crosscheck.replicates import Replicates, batch_order
+from crosscheck.replicates import Replicates, backends, batch_order
+from crosscheck.replicates._plan import make_plan
 from tests.test_replicates import SEEDS, assert_same, dense, examples, penalised, trained
 
 
@@ -178,7 +182,7 @@ def test_saved_and_loaded_they_go_on_as_if_nothing_had_been(tmp_path):
 
 def test_an_optimiser_that_couples_is_refused_when_stacked_and_exact_in_a_loop():
     x, y = examples()
-    make = lambda: keras.optimizers.SGD(0.5, global_clipnorm=0.1)  # noqa: E731
+    make = lambda: keras.optimizers.SGD(0.5, global_clipnorm=0.1)
     with pytest.raises(ValueError, match=r"`optimizer`.*global_clipnorm.*loop"):
         compiled(optimizer=make(), mode="stacked")
     replicas = compiled(optimizer=make(), mode="loop")
@@ -235,6 +239,24 @@ def test_convolutions_run_in_a_loop_on_a_cpu_unless_told():
     if keras.backend.backend() != "torch":
         assert Replicates(convolutional, SEEDS, mode="stacked").plan.mode == "stacked"
     assert Replicates(dense, SEEDS).plan.mode == "stacked"
+
+
+def test_a_plan_goes_by_the_memory_that_is_available_not_by_what_is_free(monkeypatch):
+    """Files that were read fill memory that is theirs only until somebody needs it."""
+    if keras.backend.backend() != "tensorflow" or backends.current().device() != "cpu":
+        pytest.skip("an accelerator has memory of its own")
+    model = dense()
+    memory = SimpleNamespace(total=2**34, free=2**10, available=2**32)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
+    plans = [make_plan(model, 1000, "auto", 16, limit) for limit in (None, 2**31, 2**9)]
+    assert plans[0] == plans[1] != plans[2] and plans[2].parked
+
+
+@pytest.mark.parametrize("method", ["compile", "fit", "evaluate", "predict"])
+def test_arguments_by_position_are_keras_own(method):
+    ours, theirs = (inspect.signature(getattr(kind, method)).parameters for kind in (Replicates, keras.Model))
+    positional = [name for name, p in ours.items() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    assert positional == list(theirs)[: len(positional)]
 
 
 def test_initialising_many_builds_one_model():
@@ -315,8 +337,8 @@ def test_repeated_seeds_are_paired_where_that_is_said():
 
 
 def test_batches_are_filled_up_only_where_examples_keep_apart():
-    from crosscheck.replicates.additive import fills_up
-    from crosscheck.replicates.task import Task
+    from crosscheck.replicates._additive import fills_up
+    from crosscheck.replicates._task import Task
     from tests.test_replicates import convolutional, normalised
 
     def active():

@@ -9,28 +9,42 @@ import keras
 import numpy as np
 from keras import ops
 
+__all__ = [
+    "derivatives",
+    "differentiated",
+    "gradient",
+    "logit_gradient",
+    "logit_hessian",
+    "numbers",
+    "tensors",
+]
+
 Function = Callable[[Any], Any]
 Functions = Callable[[Any], tuple[Any, ...]]
 
 
 def gradient(function: Function) -> Function:
-    """z ↦ ∂ Σ function(z) / ∂z, of tensors; can be nested, and compiled by the backend.
+    """Returns z ↦ ∂ Σ function(z) / ∂z, of tensors; it can be nested, and compiled by the backend.
 
-    Where the function treats examples apart, that is each example's own gradient. What does not depend on z
-    has a gradient of 0.
+    Where the function treats examples apart, it is each example's own gradient. A function that does not
+    depend on z has a gradient of 0.
     """
     both = differentiated(lambda z: (function(z),))
     return lambda z: both(z)[0]
 
 
 def derivatives(function: Function) -> Callable[[Any], tuple[Any, Any, Any]]:
-    """z ↦ (function(z), its gradient, the gradient of that), in one pass; of each example, as `gradient`."""
+    """Returns z ↦ (function(z), its gradient, the gradient of that), computed in one pass; see `gradient`."""
     twice = differentiated(differentiated(lambda z: (function(z),)))
     return lambda z: twice(z)[::-1]
 
 
 def differentiated(function: Functions) -> Functions:
-    """z ↦ (∂ Σ first / ∂z, first, …) for a function z ↦ (first, …): what it gives is computed once."""
+    """Returns z ↦ (∂ Σ first / ∂z, first, …) for a function z ↦ (first, …), which is called once.
+
+    Raises:
+        NotImplementedError: on another backend than TensorFlow, JAX and PyTorch.
+    """
     backend = keras.backend.backend()
     if backend == "tensorflow":
         return with_tape(function)
@@ -62,8 +76,8 @@ def with_jax(function: Functions) -> Functions:
         return ops.sum(first), (first, *others)
 
     def slope(z: Any) -> tuple[Any, ...]:
-        found, told = jax.grad(total, has_aux=True)(z)
-        return found, *told
+        derivative, values = jax.grad(total, has_aux=True)(z)
+        return derivative, *values
 
     return slope
 
@@ -74,39 +88,39 @@ def with_torch(function: Functions) -> Functions:
     def slope(z: Any) -> tuple[Any, ...]:
         z = z if z.requires_grad else z.detach().requires_grad_()
         first, *others = function(z)
-        found = None
+        derivative = None
         if first.requires_grad:
-            (found,) = torch.autograd.grad(first.sum(), z, create_graph=True, allow_unused=True)
-        return torch.zeros_like(z) if found is None else found, first, *others
+            (derivative,) = torch.autograd.grad(first.sum(), z, create_graph=True, allow_unused=True)
+        return torch.zeros_like(z) if derivative is None else derivative, first, *others
 
     return slope
 
 
 def numbers(tensor: Any) -> np.ndarray:
-    """A tensor's values; half precision, which NumPy may not know, as float32."""
+    """Returns a tensor's values as an array; half precision, which NumPy may not know, as float32."""
     if keras.backend.standardize_dtype(tensor.dtype) in ("bfloat16", "float16"):
         tensor = ops.cast(tensor, "float32")
     return ops.convert_to_numpy(tensor)
 
 
 def tensors(*arrays: np.ndarray) -> list[Any]:
-    """In the dtypes that they have; left alone, Keras would make float32 of float64 on PyTorch."""
-    return [ops.convert_to_tensor(each, dtype=np.asarray(each).dtype.name) for each in arrays]
+    """Returns the arrays as tensors of their own dtypes; Keras on PyTorch would make float32 of float64."""
+    return [ops.convert_to_tensor(array, dtype=np.asarray(array).dtype.name) for array in arrays]
 
 
 def logit_gradient(loss: Callable[[Any, Any], Any], y_true: np.ndarray, logits: np.ndarray) -> np.ndarray:
-    """∂ loss(y_true, logits) / ∂ logits, in their shape and dtype; the loss gives a value per example."""
+    """Returns ∂ loss(y_true, logits) / ∂ logits, in their shape and dtype, for a loss per example."""
     y, z = tensors(y_true, logits)
     return numbers(gradient(lambda z: loss(y, z))(z))
 
 
 def logit_hessian(loss: Callable[[Any, Any], Any], y_true: np.ndarray, logits: np.ndarray) -> np.ndarray:
-    """H[n, i, j] = ∂² loss_n / ∂z_ni ∂z_nj for logits [N, K], in their dtype: [N, K, K].
+    """Returns H[n, i, j] = ∂² loss_n / ∂z_ni ∂z_nj for logits [N, K], in their dtype: [N, K, K].
 
-    Each row is the gradient of a component of the gradient, so that nothing of its symmetry is put in.
+    Each row is the gradient of a component of the gradient, so that symmetry is not assumed.
     """
     y, z = tensors(y_true, logits)
     slope = gradient(lambda z: loss(y, z))
-    component = lambda i: lambda z: slope(z)[:, i]  # noqa: E731
+    component = lambda i: lambda z: slope(z)[:, i]
     rows = [gradient(component(i))(z) for i in range(z.shape[-1])]
     return numbers(ops.stack(rows, axis=1))

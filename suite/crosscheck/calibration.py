@@ -1,10 +1,12 @@
-"""Temperature scaling: one number, fitted on held-out logits, that makes confidence honest and moves no
-decision.
+"""Temperature scaling: logits divided by one number, fitted on held-out examples.
 
-calibrated = calibrate(model, x_held_out, y_held_out)  # a Keras model of scaled logits
+It brings confidence closer to how often the model is right, and changes no decision. For one model, and for
+replicates::
 
-temperatures = fit_temperature(replicas.predict(x_held_out), y_held_out)  # [R]
-calibrated = with_temperature(replicas.member(7), temperatures[7])
+    calibrated = calibrate(model, x_held_out, y_held_out)  # a Keras model of scaled logits
+
+    temperatures = fit_temperature(replicas.predict(x_held_out), y_held_out)  # [R]
+    calibrated = with_temperature(replicas.member(7), temperatures[7])
 """
 
 from __future__ import annotations
@@ -17,7 +19,10 @@ from keras import ops
 from scipy import optimize, special
 
 from crosscheck import losses
-from crosscheck.metrics.base import beside, frequencies
+from crosscheck._keras import layer_behind
+from crosscheck.metrics import beside, frequencies
+
+__all__ = ["Temperature", "calibrate", "fit_temperature", "with_temperature"]
 
 REMEDY = (
     "Temperature scaling wants logits: build the model without an activation in its head and train it with "
@@ -27,7 +32,7 @@ REMEDY = (
 
 
 def fit_temperature(logits: Any, labels: Any) -> Any:
-    """The T > 0 at which softmax(z/T), or σ(z/T), gives the labels the greatest likelihood.
+    """Returns the T > 0 at which softmax(z/T), or σ(z/T), gives the labels the greatest likelihood.
 
     The negative log-likelihood is convex in β = 1/T. Its slope Σ_n (E_β[z] − z_y), with E_β the mean over
     classes under softmax(βz), is found zero by Brent's method, in float64.
@@ -44,7 +49,7 @@ def fit_temperature(logits: Any, labels: Any) -> Any:
     Raises:
         ValueError: if logits are not finite, are probabilities or all alike; if labels do not fit or hold one
             class only; and where no T > 0 is best: with every example right T → 0 is better and better, with
-            logits that point away from the labels T → ∞ is. Names the replicate.
+            logits that point away from the labels T → ∞ is. The message names the replicate.
 
     Source: Guo et al. 2017, section 4.2.
 
@@ -58,17 +63,17 @@ def fit_temperature(logits: Any, labels: Any) -> Any:
     if z.ndim != 3:
         raise ValueError(f"`logits` must be [N, K] or [R, N, K], not {list(z.shape)}.")
     y = beside(np.asarray(labels), *z.shape[:2])
-    found = []
+    temperatures = []
     for r in range(len(z)):
         try:
-            found.append(temperature_of(z[r], frequencies_of(y[r], z[r])))
+            temperatures.append(temperature_of(z[r], frequencies_of(y[r], z[r])))
         except ValueError as error:
             raise ValueError(f"Replicate {r}: {error}") from None
-    return np.array(found)
+    return np.array(temperatures)
 
 
 def frequencies_of(labels: Any, z: np.ndarray) -> np.ndarray:
-    """Labels as frequencies of K ≥ 2 classes, [N, K].
+    """Returns labels as frequencies of K ≥ 2 classes, [N, K].
 
     Raises:
         ValueError: where a label is no class, or all are one.
@@ -77,12 +82,14 @@ def frequencies_of(labels: Any, z: np.ndarray) -> np.ndarray:
     if np.isnan(y).any():
         raise ValueError(f"`labels` must be classes of the {y.shape[-1]}, or frequencies of them.")
     if (y.mean(0) == 1).any():
-        raise ValueError(f"`labels` hold one class only, {int(y.mean(0).argmax())}: they tell of no other.")
+        raise ValueError(
+            f"`labels` hold one class only, {int(y.mean(0).argmax())}: hold out examples of others, too."
+        )
     return y
 
 
 def temperature_of(z: np.ndarray, y: np.ndarray) -> float:
-    """T of one model's logits [N, K] or [N, 1] and frequencies [N, K]; errors as of `fit_temperature`."""
+    """Returns T of one model's logits [N, K] or [N, 1] and frequencies [N, K]; see `fit_temperature`."""
     check_logits(z)
     z = np.concatenate([np.zeros_like(z), z], -1) if z.shape[-1] == 1 else z
     z = z - z.max(-1, keepdims=True)
@@ -107,6 +114,7 @@ def temperature_of(z: np.ndarray, y: np.ndarray) -> float:
 
 
 def check_logits(z: np.ndarray) -> None:
+    """Raises a ValueError for logits that are not finite, or look like probabilities."""
     if not np.isfinite(z).all():
         raise ValueError(f"`logits` must be finite; {int((~np.isfinite(z)).sum())} of them are not.")
     inside = (z >= 0).all() and (z <= 1).all()
@@ -116,11 +124,11 @@ def check_logits(z: np.ndarray) -> None:
 
 @keras.saving.register_keras_serializable(package="crosscheck")
 class Temperature(keras.layers.Layer):
-    """z / T. Half-precision logits become float32, lest rounding makes ties of what was decided.
+    """Divides logits by T. Those in half precision become float32, for rounding could make ties of decisions.
 
     Args:
         temperature: T > 0.
-        kwargs: of `keras.layers.Layer`.
+        kwargs: as in `keras.layers.Layer`.
 
     Raises:
         ValueError: for a T that is no positive number.
@@ -140,10 +148,10 @@ class Temperature(keras.layers.Layer):
 
 
 def with_temperature(model: keras.Model, temperature: float) -> keras.Model:
-    """A model that gives the model's logits divided by T; they share their weights. It is not compiled.
+    """Returns a model that gives the model's logits divided by T, with the same weights; it is not compiled.
 
     Raises:
-        ValueError: if the model has several outputs or ends in probabilities; says what to do.
+        ValueError: if the model has several outputs or ends in probabilities; the message says what to do.
     """
     outputs = getattr(model, "outputs", None)
     if outputs is None:  # a subclassed model has no graph to go on from
@@ -158,18 +166,25 @@ def with_temperature(model: keras.Model, temperature: float) -> keras.Model:
 
 
 def last_layer(model: keras.Model) -> keras.Layer:
-    """The layer that makes the model's output, also where it is itself a model."""
-    last = model.outputs[0]._keras_history.operation
+    """Returns the layer that makes the model's output; where that is a model, the last one within it."""
+    last = layer_behind(model.outputs[0])
     return last_layer(last) if getattr(last, "outputs", None) and isinstance(last, keras.Model) else last
 
 
 def gives_probabilities(layer: keras.Layer) -> bool:
-    known = (keras.activations.sigmoid, keras.activations.softmax)
-    return isinstance(layer, keras.layers.Softmax) or getattr(layer, "activation", None) in known
+    """Returns whether the layer ends in a sigmoid or a softmax."""
+    activations = (keras.activations.sigmoid, keras.activations.softmax)
+    return isinstance(layer, keras.layers.Softmax) or getattr(layer, "activation", None) in activations
 
 
 def calibrate(model: keras.Model, x: Any, y: Any, batch_size: int = 1024) -> keras.Model:
-    """The model with the temperature that suits held-out examples best; see `fit_temperature` for labels.
+    """Returns the model with the temperature that fits held-out examples best.
+
+    Args:
+        model: a Keras model that gives logits.
+        x: held-out examples, as for `predict`.
+        y: their labels, as in `fit_temperature`.
+        batch_size: examples a prediction.
 
     Raises:
         ValueError: as of `fit_temperature` and `with_temperature`.

@@ -1,9 +1,9 @@
-"""Callbacks that watch a model on examples of your choice, and put what they see into Keras' own logs.
+"""Callbacks that measure a model on examples of your choice, and put the numbers into Keras' own logs.
 
-They come before the callbacks that read logs (`CSVLogger`, `TensorBoard`, `EarlyStopping`,
-`ModelCheckpoint`): Keras calls callbacks in the order given, and hands each what those before it made of the
-logs. `History` comes last by itself. For `EarlyStopping` name the `mode`, "min" or "max", which Keras cannot
-guess.
+List them before the callbacks that read logs (`CSVLogger`, `TensorBoard`, `EarlyStopping`,
+`ModelCheckpoint`): Keras calls callbacks in their order, and each sees what those before it have put into the
+logs. Keras puts `History` last by itself. `EarlyStopping` needs its `mode`, "min" or "max", for Keras cannot
+guess it from these names.
 
 They work in `keras.Model.fit`, where logs hold numbers, and in `Replicates.fit`, where they hold one a
 replicate, [R], and NaN for those that have stopped.
@@ -17,22 +17,34 @@ import keras
 import numpy as np
 from keras import ops
 
-from crosscheck.metrics.base import beside, columns, frequencies, probabilities
-from crosscheck.metrics.calibration import calibration_gap
-from crosscheck.metrics.likelihood import negative_log_likelihood
-from crosscheck.metrics.saturation import gradient_size, hardest_share, quiet_share
+from crosscheck.metrics import (
+    beside,
+    calibration_gap,
+    columns,
+    frequencies,
+    gradient_size,
+    hardest_share,
+    negative_log_likelihood,
+    probabilities,
+    quiet_share,
+)
+
+__all__ = ["CalibrationMonitor", "Monitor", "SaturationMonitor"]
 
 
 class Monitor(keras.callbacks.Callback):
-    """Predicts the same examples at the end of each epoch; a subclass says what is read off the predictions.
+    """Predicts the same examples at the end of each epoch. A subclass defines `numbers`, which are logged.
 
     Args:
-        x: [N, …] as for `predict`; held-out examples, if calibration is to mean anything.
+        x: [N, …] as for `predict`. Calibration wants examples that the model is not trained on.
         y: labels: of a single output [N] or [N, 1], of K classes integers [N] or frequencies [N, K]. With
             `Replicates` also [R, N, …], each replicate's own.
         from_logits: whether the model gives logits. Logits taken for probabilities show as NaN.
-        prefix: of the names in the logs. With "val_" TensorBoard puts them beside the validation's.
-        batch_size: of predictions.
+        prefix: put before each name in the logs. With "val_" TensorBoard shows them beside the validation's.
+        batch_size: examples a prediction.
+
+    Raises:
+        ValueError: at the end of an epoch, if a name is in the logs already.
     """
 
     def __init__(self, x: Any, y: Any, from_logits: bool, prefix: str, batch_size: int):
@@ -43,17 +55,18 @@ class Monitor(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if logs is None:
             return
-        found = {self.prefix + name: value for name, value in self.numbers(*self.predicted()).items()}
-        if clash := sorted(found.keys() & logs.keys()):
+        numbers = {self.prefix + name: value for name, value in self.numbers(*self.predicted()).items()}
+        if clash := sorted(numbers.keys() & logs.keys()):
             raise ValueError(f"The logs have {', '.join(clash)} already: give the monitor another `prefix`.")
-        alone = isinstance(self.model, keras.Model)
-        moving = True if alone else self.model.active
-        logs |= {name: float(v) if alone else np.where(moving, v, np.nan) for name, v in found.items()}
+        if isinstance(self.model, keras.Model):
+            logs |= {name: float(value) for name, value in numbers.items()}
+        else:
+            logs |= {name: np.where(self.model.active, value, np.nan) for name, value in numbers.items()}
 
     def predicted(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Labels and probabilities, [..., N, K], K ≥ 2, and the surprise −ln p at each label, [..., N].
+        """Returns labels and probabilities, [..., N, K], and the surprise −ln p at each label, [..., N].
 
-        The leading axis is that of replicates, where there are any.
+        K is 1 for a single output, and holds class 1. With `Replicates` the leading axis is R.
         """
         if isinstance(self.model, keras.Model):
             output, y = self.model.predict(self.x, self.batch_size, verbose=0), self.y
@@ -63,20 +76,21 @@ class Monitor(keras.callbacks.Callback):
         labels, p = frequencies(y, output), probabilities(ops.convert_to_tensor(output), self.from_logits)
         logits = columns(ops.convert_to_tensor(output)) if self.from_logits else None
         surprise = negative_log_likelihood(labels, p, logits)
-        y, p, surprise = (ops.convert_to_numpy(each).astype("float64") for each in (labels, p, surprise))
-        first = output.shape[-1] == 1  # of a single output, class 1 alone
+        y, p, surprise = (ops.convert_to_numpy(tensor).astype("float64") for tensor in (labels, p, surprise))
+        first = int(output.shape[-1] == 1)
         return y[..., first:], p[..., first:], surprise
 
     def numbers(self, y: np.ndarray, p: np.ndarray, surprise: np.ndarray) -> dict[str, np.ndarray]:
-        """What is logged, by name: a number, or one a replicate."""
+        """Returns what is logged, by name: a number, or one a replicate; arguments as of `predicted`."""
         raise NotImplementedError
 
 
 class SaturationMonitor(Monitor):
-    """How cross-entropy's gradient concentrates on few examples; see `crosscheck.metrics.saturation`.
+    """Logs how cross-entropy's gradient concentrates on few examples.
 
-    Logs, with the prefix: `quiet`, the fraction of examples whose gradient ‖p − y‖ with respect to the logits
-    is under 0.001; and `hardest_share`, the share of the sum of these norms that the largest tenth carries.
+    The names, after the prefix: `quiet`, the fraction of examples whose gradient ‖p − y‖ with respect to the
+    logits is under 0.001 (`metrics.quiet_share`); and `hardest_share`, the share of the sum of these norms
+    that the largest tenth carries (`metrics.hardest_share`).
 
     Args:
         x, y, from_logits, prefix, batch_size: as in `Monitor`.
@@ -96,15 +110,15 @@ class SaturationMonitor(Monitor):
 
 
 class CalibrationMonitor(Monitor):
-    """How honest the model's confidence is.
+    """Logs how well the model's confidence agrees with how often it is right.
 
-    Logs, with the prefix: `ece`, the expected calibration error of the top label; `brier` (0…1 of a single
-    output, 0…2 of K classes); `nll`, in nats; `confidence`, the mean probability of the top label;
+    The names, after the prefix: `ece`, the expected calibration error of the top label; `brier` (0…1 of a
+    single output, 0…2 of K classes); `nll`, in nats; `confidence`, the mean probability of the top label;
     `accuracy`.
 
     Args:
         x, y, from_logits, prefix, batch_size: as in `Monitor`.
-        bins: of the calibration error, of equal width.
+        bins: the number of equal-width bins of the calibration error.
 
     Raises:
         ValueError: at the end of an epoch, if a name is in the logs already.
@@ -125,9 +139,9 @@ class CalibrationMonitor(Monitor):
     def numbers(self, y: np.ndarray, p: np.ndarray, surprise: np.ndarray) -> dict[str, np.ndarray]:
         squared = np.square(p - y).sum(-1)
         if y.shape[-1] == 1:
-            y, p = (np.concatenate([1 - each, each], -1) for each in (y, p))
+            y, p = (np.concatenate([1 - positive, positive], -1) for positive in (y, p))
         top = p.argmax(-1)[..., None]
-        confidence, correct = (np.take_along_axis(each, top, -1)[..., 0] for each in (p, y))
+        confidence, correct = (np.take_along_axis(values, top, -1)[..., 0] for values in (p, y))
         return {
             "ece": calibration_gap(confidence, correct, self.bins),
             "brier": squared.mean(-1),

@@ -1,7 +1,7 @@
 """Detecting outliers: scores of logits, and how well a score separates inliers from outliers.
 
-Every score is larger the more an input looks out of distribution (OOD). Two conventions are about for what is
-the positive class; `positive` is "in" or "out", and no number is given without it.
+Every score is larger the more an input looks out of distribution (OOD). Papers differ in which class is the
+positive one, so that `aupr` and `fpr95` must be told: `positive` is "in" or "out".
 """
 
 from __future__ import annotations
@@ -12,8 +12,18 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from crosscheck.losses.energy import energy
-from crosscheck.losses.shared import computed
+from crosscheck.losses import computed, energy
+
+__all__ = [
+    "aupr",
+    "auroc",
+    "energy_score",
+    "entropy_score",
+    "fpr95",
+    "logit_score",
+    "separation",
+    "softmax_score",
+]
 
 RECALL = 0.95  # of FPR95
 
@@ -78,7 +88,7 @@ SCORES: dict[str, Callable[[Any], Any]] = {
 
 
 def scored(score: str, logits: np.ndarray) -> np.ndarray:
-    """A score by name, in float64: [..., K] to [...]."""
+    """Returns the score of this name, computed in float64: logits [..., K] to [...]."""
     return ops.convert_to_numpy(SCORES[score](ops.convert_to_tensor(logits, dtype="float64")))
 
 
@@ -86,9 +96,10 @@ def scored(score: str, logits: np.ndarray) -> np.ndarray:
 
 
 def auroc(inside: np.ndarray, outside: np.ndarray) -> np.ndarray:
-    """Probability that an outlier scores above an inlier, ties counting half.
+    """Returns the probability that an outlier scores above an inlier, ties counting half.
 
-    The same whichever class is called positive, as long as the score points to it. Constant scores give ½.
+    It is the same whichever class is called positive, as long as the score points to it. Constant scores give
+    ½.
 
     Args:
         inside: scores of inliers, larger = more out of distribution, [..., N]; ±∞ will do.
@@ -103,18 +114,18 @@ def auroc(inside: np.ndarray, outside: np.ndarray) -> np.ndarray:
     >>> float(auroc(np.array([0, 1, 2, 3]), np.array([3, 4])))  # one tie in eight pairs
     0.9375
     """
-    return each(_auroc, inside, outside)
+    return over_last_axes(_auroc, inside, outside)
 
 
 def aupr(inside: np.ndarray, outside: np.ndarray, positive: str) -> np.ndarray:
-    """Average precision Σ_t (R_t − R_(t−1)) P_t over the distinct scores as thresholds t, from the surest on.
+    """Returns the average precision Σ_t (R_t − R_(t−1)) P_t over distinct scores t, the surest first.
 
-    No interpolation; equal scores enter together. Constant scores give the share of the positive class: that
-    share moves the whole curve, so a number is comparable only where it is the same.
+    Nothing is interpolated; equal scores enter together. Constant scores give the positive class' share.
+    That share moves the whole curve, so that numbers compare only where it is the same.
 
     Args:
         inside, outside: as in `auroc`.
-        positive: the class to be found, "in" or "out".
+        positive: the class to be detected, "in" or "out".
 
     Returns:
         [...], in (0, 1].
@@ -122,11 +133,11 @@ def aupr(inside: np.ndarray, outside: np.ndarray, positive: str) -> np.ndarray:
     Raises:
         ValueError: for any other `positive`, and as `auroc`.
     """
-    return each(_average_precision, *towards(positive, inside, outside))
+    return over_last_axes(_average_precision, *towards(positive, inside, outside))
 
 
 def fpr95(inside: np.ndarray, outside: np.ndarray, positive: str, recall: float = RECALL) -> np.ndarray:
-    """False positive rate at the first threshold at which the recall is at least 95 %.
+    """Returns the false positive rate at the first threshold at which the recall is at least 95 %.
 
     positive="in": of the outliers, the share that is let in where 95 % of the inliers are (the convention of
     Liu et al. 2020). positive="out": of the inliers, the share that is turned away where 95 % of the outliers
@@ -151,26 +162,38 @@ def fpr95(inside: np.ndarray, outside: np.ndarray, positive: str, recall: float 
     if not 0 < recall <= 1:
         raise ValueError(f"`recall` must lie in (0, 1], not {recall}.")
     negatives, positives = towards(positive, inside, outside)
-    return each(lambda n, p: _false_positive_rate(n, p, recall), negatives, positives)
+    return over_last_axes(lambda n, p: _false_positive_rate(n, p, recall), negatives, positives)
 
 
 def separation(inside: np.ndarray, outside: np.ndarray) -> dict[str, np.ndarray]:
-    """All of the above by name, the positive class last where there is one: [...] each."""
-    found = {"AUROC": auroc(inside, outside)}
+    """Returns AUROC, AUPR and FPR95 by name, both positive classes where it matters: "AUPR in", [...] each.
+
+    Args:
+        inside, outside: as in `auroc`.
+
+    Raises:
+        ValueError: as `auroc`.
+    """
+    measures = {"AUROC": auroc(inside, outside)}
     for name, measure in (("AUPR", aupr), ("FPR95", fpr95)):
-        found |= {f"{name} {positive}": measure(inside, outside, positive) for positive in ("in", "out")}
-    return found
+        measures |= {f"{name} {positive}": measure(inside, outside, positive) for positive in ("in", "out")}
+    return measures
 
 
 def separations(score: str, logits: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
-    """`separation` of every kind of outliers from "in" by a score by name: logits by kind, [..., N, K]."""
+    """Returns `separation` by kind of outliers, for the score of this name.
+
+    Args:
+        score: a key of `SCORES`.
+        logits: by kind, [..., N, K] each; those of the inliers are "in".
+    """
     scores = {kind: scored(score, z) for kind, z in logits.items()}
     inside = scores.pop("in")
     return {kind: separation(inside, outside) for kind, outside in scores.items()}
 
 
 def towards(positive: str, inside: np.ndarray, outside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(negatives, positives), scored so that larger = more positive."""
+    """Returns (negatives, positives), scored so that larger = more positive."""
     if positive not in ("in", "out"):
         raise ValueError(f"`positive` must be 'in' or 'out', not {positive!r}.")
     if positive == "out":
@@ -178,10 +201,14 @@ def towards(positive: str, inside: np.ndarray, outside: np.ndarray) -> tuple[np.
     return -np.asarray(outside), -np.asarray(inside)
 
 
-def each(
+def over_last_axes(
     function: Callable[[np.ndarray, np.ndarray], float], first: np.ndarray, second: np.ndarray
 ) -> np.ndarray:
-    """`function` of the last axes, over all that stand before, which broadcast: [...]."""
+    """Returns `function` of the last axes for every index of the axes before, which broadcast: [...].
+
+    Raises:
+        ValueError: if a score is NaN, or there is none.
+    """
     first, second = np.asarray(first, "float64"), np.asarray(second, "float64")
     if np.isnan(first).any() or np.isnan(second).any() or not (first.size and second.size):
         raise ValueError("Scores must be numbers, at least one of inliers and one of outliers.")
@@ -199,8 +226,8 @@ def _auroc(negatives: np.ndarray, positives: np.ndarray) -> float:
 def _average_precision(negatives: np.ndarray, positives: np.ndarray) -> float:
     thresholds = np.unique(positives)  # elsewhere the recall does not move
     hits, alarms = (len(part) - np.searchsorted(np.sort(part), thresholds) for part in (positives, negatives))
-    found = -np.diff(hits, append=0)  # at each threshold
-    return float(found @ (hits / (hits + alarms)) / len(positives))
+    gained = -np.diff(hits, append=0)  # at each threshold
+    return float(gained @ (hits / (hits + alarms)) / len(positives))
 
 
 def _false_positive_rate(negatives: np.ndarray, positives: np.ndarray, recall: float) -> float:

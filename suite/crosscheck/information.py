@@ -1,21 +1,34 @@
 """Information in labels: entropy and total correlation, of tables of probabilities and of labels themselves.
 
-Everything is in nats, with 0 ln 0 = 0. Outcomes of L binary labels are counted in C order, label 0 the
-highest bit, as in `data.CommonCause` and in `losses.joint_crossentropy`.
+Everything is in nats, with 0 ln 0 = 0. The outcomes of L binary labels are counted in C order: y is number
+Σ_l y_l 2^(L−1−l), so that label 0 is the highest bit. `losses.joint_crossentropy`, `models.ClassifierChain`
+and `data.CommonCause` count them so.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+__all__ = [
+    "counts",
+    "empirical_total_correlation",
+    "entropy",
+    "first_apart",
+    "first_shuffled",
+    "marginal",
+    "outcome_of",
+    "outcomes",
+    "total_correlation",
+]
+
 
 def outcomes(labels: int) -> np.ndarray:
-    """All outcomes of L binary labels in order: [2^L, L], integers 0 and 1."""
+    """Returns all outcomes of L binary labels in order: [2^L, L], integers 0 and 1."""
     return (np.arange(2**labels)[:, None] >> np.arange(labels)[::-1]) & 1
 
 
 def outcome_of(y: np.ndarray) -> np.ndarray:
-    """The place of each outcome y, [..., L] of 0 and 1, in the order of `outcomes`: [...].
+    """Returns the place of each outcome y in the order of `outcomes`: [..., L] of 0 and 1 to [...].
 
     Raises:
         ValueError: for labels that are neither 0 nor 1.
@@ -27,25 +40,31 @@ def outcome_of(y: np.ndarray) -> np.ndarray:
 
 
 def counts(y: np.ndarray) -> np.ndarray:
-    """How often each outcome occurs among N examples: y [..., N, L] to [..., 2^L]."""
+    """Returns how often each outcome occurs among N examples: y [..., N, L] to [..., 2^L].
+
+    Raises:
+        ValueError: for labels that are neither 0 nor 1.
+    """
     place = outcome_of(y)  # [..., N]
     size = 2 ** np.shape(y)[-1]
     return np.apply_along_axis(np.bincount, -1, place, minlength=size)
 
 
 def entropy(p: np.ndarray) -> float:
-    """H = −Σ p ln p of a table of probabilities, whatever its shape; it must sum to 1."""
+    """Returns H = −Σ p ln p of a table of probabilities that sum to 1, of any shape."""
     p = np.asarray(p, float)
     return float(-np.sum(p * np.log(np.where(p > 0, p, 1))))
 
 
 def marginal(p: np.ndarray, axis: int) -> np.ndarray:
-    """The probabilities of one variable, from a joint table with one axis a variable."""
+    """Returns the probabilities of one variable, from a joint table with one axis a variable."""
     return np.sum(p, axis=tuple(other for other in range(np.ndim(p)) if other != axis))
 
 
 def total_correlation(p: np.ndarray) -> float:
-    """Σ_l H(Y_l) − H(Y_1 … Y_L) of a joint table with one axis a variable; of two, their mutual information.
+    """Returns Σ_l H(Y_l) − H(Y_1 … Y_L) of a joint table with one axis a variable.
+
+    Of two variables it is their mutual information.
 
     Source: Watanabe 1960.
     """
@@ -53,9 +72,9 @@ def total_correlation(p: np.ndarray) -> float:
 
 
 def empirical_total_correlation(y: np.ndarray) -> float:
-    """The total correlation of N examples' own frequencies, y [N, L] of 0 and 1.
+    """Returns the total correlation of N examples' own frequencies, y [N, L] of 0 and 1.
 
-    Of N examples drawn from a law it overstates the law's by about (2^L − 1 − L)/(2N).
+    For N examples drawn from a law, it exceeds the law's by about (2^L − 1 − L)/(2N).
 
     Raises:
         ValueError: for labels that are neither 0 nor 1, or no examples.
@@ -66,14 +85,22 @@ def empirical_total_correlation(y: np.ndarray) -> float:
 
 
 def first_shuffled(rng: np.random.Generator, counts: np.ndarray) -> np.ndarray:
-    """Counts of outcomes, [2^L], after the first label is shuffled among the examples."""
+    """Returns counts of outcomes, [2^L], after the first label is shuffled among the examples."""
     table = counts.reshape(2, -1)
     on = rng.multivariate_hypergeometric(table.sum(0), table[1].sum())
     return np.concatenate([table.sum(0) - on, on])
 
 
 def first_apart(p: np.ndarray, law: np.ndarray) -> np.ndarray:
-    """Laws of outcomes, [..., 2^L], with the first label independent of all else, as `law`, [2^L], has it."""
+    """Returns laws of outcomes with the first label made independent of the others.
+
+    Args:
+        p: laws, [..., 2^L], from which the law of the other labels is taken.
+        law: [2^L], from which that of the first label is taken.
+
+    Returns:
+        [..., 2^L].
+    """
     p = np.reshape(p, (*np.shape(p)[:-1], 2, -1))
     first = np.reshape(law, (2, -1)).sum(1)
     apart = first[:, None] * p.sum(-2, keepdims=True)

@@ -1,4 +1,4 @@
-"""`Proximal`: any Keras optimiser, made to give weights that are exactly zero under an L1 penalty."""
+"""`Proximal`: a wrapper under which any Keras optimiser gives weights that are exactly zero."""
 
 from __future__ import annotations
 
@@ -9,22 +9,26 @@ from typing import Any
 import keras
 from keras import ops
 
+from crosscheck._keras import share_iterations, trained_variables
+
+__all__ = ["Proximal"]
+
 
 def soft_threshold(w: Any, threshold: Any) -> Any:
-    """S(w, t) = sign(w) max(|w| − t, 0): the proximal step of t‖w‖₁, element by element; t ≥ 0."""
+    """Returns S(w, t) = sign(w) max(|w| − t, 0), the proximal step of t‖w‖₁, element by element; t ≥ 0."""
     return ops.sign(w) * ops.maximum(ops.absolute(w) - threshold, 0)
 
 
 def direction(w: Any, gradient: Any, l1: Any) -> Any:
-    """ξ ∈ {−1, 0, 1}: the side of zero on which w is, or to which it would move from zero.
+    """Returns ξ ∈ {−1, 0, 1}: the side of zero on which w is, or to which it would move from zero.
 
-    From zero it moves only where the loss pulls harder than the penalty holds: −sign S(g, λ).
+    From zero it moves where |g| exceeds λ, and then to −sign S(g, λ).
     """
     return ops.where(w == 0, -ops.sign(soft_threshold(gradient, l1)), ops.sign(w))
 
 
 def penalised_gradient(w: Any, gradient: Any, l1: Any) -> Any:
-    """The shortest subgradient of loss + λ‖w‖₁: g + λ sign(w), and S(g, λ) where w = 0.
+    """Returns the shortest subgradient of loss + λ‖w‖₁: g + λ sign(w), and S(g, λ) where w = 0.
 
     It is 0 exactly at the optimum: g = −λ sign(w) where w ≠ 0, |g| ≤ λ where w = 0.
     """
@@ -32,12 +36,12 @@ def penalised_gradient(w: Any, gradient: Any, l1: Any) -> Any:
 
 
 def proximal(w: Any, moved: Any, gradient: Any, l1: Any) -> Any:
-    """Where the proximal step puts weights that the optimiser moved along the penalised gradient.
+    """Returns where the proximal step puts weights that the optimiser moved along the penalised gradient.
 
     With Δ = moved − w, the penalised gradient d and its share s of the penalty (d = g + λs, |s| ≤ 1), the
-    step is S(w + Δ + ts, t) for the threshold t = λ |Δ/d|. Of it remains: a weight that stays on its side of
+    step is S(w + Δ + ts, t) for the threshold t = λ |Δ/d|. This comes to: a weight that stays on its side of
     zero, or leaves zero, stays where the optimiser put it; one that crosses zero becomes S(moved, 2t).
-    Where d = 0, t is as large as may be: a zero stays zero, whatever momentum is left.
+    Where d = 0, t may be taken as large as one likes, so that a zero stays zero, whatever momentum is left.
     """
     slope = penalised_gradient(w, gradient, l1)
     still = slope == 0
@@ -56,7 +60,7 @@ class Proximal(keras.optimizers.Optimizer):
     (`penalised_gradient`); what it moves across zero is put through the soft threshold
     S(w, t) = sign(w) max(|w| − t, 0) (`proximal`). The threshold is λ times the step that the optimiser took
     per unit of gradient, coordinate by coordinate, measured and not assumed: schedules, bias corrections and
-    per-weight scales need no mention.
+    per-weight scales are contained in it.
 
     - For plain `SGD` that is learning_rate · λ, and the whole step is S(w − ηg, ηλ): exactly ISTA.
     - For momentum, Adam and any optimiser that rests where its gradient vanishes, the points where it rests
@@ -100,10 +104,10 @@ class Proximal(keras.optimizers.Optimizer):
         super().__init__(learning_rate=lambda: optimizer.learning_rate, name=name)
         self.optimizer, self.l1, self.only = optimizer, l1, only
         self.scale: Any = None
-        self._iterations = optimizer._iterations  # one count for both
+        share_iterations(self, optimizer)
 
     def concerns(self, variable: Any) -> bool:
-        """Whether the penalty is on this variable."""
+        """Returns whether the penalty is on this variable."""
         return self.only in variable.path if isinstance(self.only, str) else bool(self.only(variable))
 
     def build(self, variables: Sequence[Any]) -> None:
@@ -114,7 +118,7 @@ class Proximal(keras.optimizers.Optimizer):
         super().build(variables)
 
     def apply(self, grads: Sequence[Any], trainable_variables: Sequence[Any] | None = None) -> None:
-        variables = self._trainable_variables if trainable_variables is None else list(trainable_variables)
+        variables = list(trained_variables(self) if trainable_variables is None else trainable_variables)
         if not self.built:
             self.build(variables)
         grads = list(grads)
@@ -131,7 +135,7 @@ class Proximal(keras.optimizers.Optimizer):
             variables[i].assign(proximal(w, moved, gradient, self.strength(w)))
 
     def strength(self, w: Any) -> Any:
-        """λ in the gradients' own scale, in the shape of w: one number, or one a replicate."""
+        """Returns λ in the gradients' scale, to broadcast against w: one number, or one a replicate."""
         l1 = ops.convert_to_tensor(self.l1 * (self.optimizer.loss_scale_factor or 1.0), dtype=w.dtype)
         if self.scale is None:
             return l1
@@ -140,7 +144,7 @@ class Proximal(keras.optimizers.Optimizer):
 
     @contextmanager
     def scaled(self, scale: Any) -> Iterator[None]:
-        """Within, λ is multiplied by `scale`: a scalar, or a vector [R] along the weights' leading axis."""
+        """Multiplies λ within the context by a scalar, or by a vector [R] along the weights' leading axis."""
         self.scale = scale
         try:
             yield
@@ -178,11 +182,13 @@ class Proximal(keras.optimizers.Optimizer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Proximal:
-        again = keras.saving.deserialize_keras_object
-        own = {name: again(config[name], custom_objects=custom_objects) for name in ("optimizer", "only")}
-        return cls(**{**config, **own})
+        deserialize = keras.saving.deserialize_keras_object
+        parts = {
+            part: deserialize(config[part], custom_objects=custom_objects) for part in ("optimizer", "only")
+        }
+        return cls(**{**config, **parts})
 
 
 def dense(gradient: Any) -> Any:
-    """An embedding's gradient comes as slices on TensorFlow; their sum is the gradient."""
+    """Returns a gradient as one tensor: that of an embedding comes as slices on TensorFlow, to be summed."""
     return ops.convert_to_tensor(gradient)

@@ -16,20 +16,22 @@ from typing import Any
 import keras
 from keras import ops
 
+__all__ = ["GaussianPrior", "LaplacePrior", "Prior"]
+
 REDUCTIONS = ("sum_over_batch_size", "sum")
 
 
 class Prior(keras.regularizers.Regularizer):
-    """What both priors share: how many examples the loss of a step stands for.
+    """What both priors share: the number of examples that the loss of a step stands for.
 
     Args:
         n: N, the number of training examples.
-        reduction: how the loss is reduced: "sum_over_batch_size" is Keras' own mean; "sum" adds up a step's
-            examples.
-        batch_size: examples a step, which counts for "sum" alone; all N where None.
+        reduction: how the loss is reduced: "sum_over_batch_size", Keras' default, is the mean; "sum" adds up
+            a step's examples.
+        batch_size: examples a step, used for "sum" alone; all N where None.
 
     Raises:
-        ValueError: if n or batch_size is below 1, or the reduction is another.
+        ValueError: if n or batch_size is below 1, or the reduction is neither of the two.
     """
 
     def __init__(self, n: int, reduction: str, batch_size: int | None):
@@ -43,7 +45,7 @@ class Prior(keras.regularizers.Regularizer):
 
     @property
     def share(self) -> float:
-        """What a step's loss is of Σ_n ℓ_n, on average: 1/N of it if averaged, B/N if summed."""
+        """The share of Σ_n ℓ_n that a step's loss is on average: 1/N of it if averaged, B/N if summed."""
         return (self.batch_size or self.n) / self.n if self.reduction == "sum" else 1 / self.n
 
     def get_config(self) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from typing import Any
 
 import keras
 
-import crosscheck.losses  # noqa: F401 - registers them, for models that use them
+# Imported for what they register with Keras: a saved model may hold any of it.
+from crosscheck import calibration, losses, metrics, models, optimizers, regularizers  # noqa: F401
 from crosscheck.doctor.examination import examine
 from crosscheck.errors import UsageError
 

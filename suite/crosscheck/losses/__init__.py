@@ -1,16 +1,19 @@
-"""Cross-entropy on logits: pure functions, and thin Keras classes around them.
+"""Cross-entropy on logits: pure functions, and Keras classes around them.
 
-There is no `from_logits` argument: the logits are what keeps the gradient alive, so ours take nothing else.
-Every function gives one value per example and reduces nothing. Half-precision logits are computed in float32.
+No loss has a `from_logits` argument: all take logits, whose gradient no activation in between can lose. Every
+function returns one value per example and reduces nothing. Half-precision logits are computed in float32.
 
-Keras' convention for `label_smoothing` α: y ← y (1 − α) + α/K, with K = 2 for binary labels; α is one number,
-or a tensor that broadcasts against the examples [...].
+`label_smoothing` is Keras' α: y ← y (1 − α) + α/K, with K = 2 for binary labels. It is one number, or a
+tensor that broadcasts against the examples [...].
 
 Labels and logits never broadcast against each other, which would pair every label with every logit.
+
+Keras finds these losses in a saved model once this package is imported.
 """
 
-from crosscheck.losses.binary import BinaryCrossentropy, Brier, binary_crossentropy, binary_tensors, brier
-from crosscheck.losses.categorical import (
+from crosscheck.losses._binary import BinaryCrossentropy, Brier, binary_crossentropy, brier
+from crosscheck.losses._binary import binary_tensors as binary_tensors
+from crosscheck.losses._categorical import (
     CategoricalBrier,
     CategoricalCrossentropy,
     SparseCategoricalCrossentropy,
@@ -19,37 +22,33 @@ from crosscheck.losses.categorical import (
     sparse_categorical_crossentropy,
     zero_one,
 )
-from crosscheck.losses.energy import (
+from crosscheck.losses._energy import (
     EnergyMarginCrossentropy,
     OutlierExposureCrossentropy,
     energy,
     energy_margin,
     energy_margin_crossentropy,
     energy_margins,
-    inlier_crossentropy,
     outlier_exposure_crossentropy,
     role_weights,
-    uniform_crossentropy,
 )
-from crosscheck.losses.joint import (
+from crosscheck.losses._energy import inlier_crossentropy as inlier_crossentropy
+from crosscheck.losses._energy import uniform_crossentropy as uniform_crossentropy
+from crosscheck.losses._joint import (
     JointCrossentropy,
     joint_crossentropy,
     joint_probabilities,
     marginal_logits,
     marginals,
     most_likely,
-    outcome_probabilities,
 )
-from crosscheck.losses.shared import (
-    LogitLoss,
-    both_sigmoids,
-    computed,
-    in_shape,
-    mean_over_labels,
-    sides,
-    tensors,
-)
+from crosscheck.losses._joint import outcome_probabilities as outcome_probabilities
+from crosscheck.losses._joint import within_limit as within_limit
+from crosscheck.losses._shared import LogitLoss
+from crosscheck.losses._shared import computed as computed
+from crosscheck.losses._shared import mean_over_labels as mean_over_labels
 
+# The names imported `as` themselves serve other rooms of this project; the ones below are for everybody.
 __all__ = [
     "BinaryCrossentropy",
     "Brier",
@@ -61,30 +60,20 @@ __all__ = [
     "OutlierExposureCrossentropy",
     "SparseCategoricalCrossentropy",
     "binary_crossentropy",
-    "binary_tensors",
-    "both_sigmoids",
     "brier",
     "categorical_brier",
     "categorical_crossentropy",
-    "computed",
     "energy",
     "energy_margin",
     "energy_margin_crossentropy",
     "energy_margins",
-    "in_shape",
-    "inlier_crossentropy",
     "joint_crossentropy",
     "joint_probabilities",
     "marginal_logits",
     "marginals",
-    "mean_over_labels",
     "most_likely",
-    "outcome_probabilities",
     "outlier_exposure_crossentropy",
     "role_weights",
-    "sides",
     "sparse_categorical_crossentropy",
-    "tensors",
-    "uniform_crossentropy",
     "zero_one",
 ]

@@ -1,4 +1,4 @@
-"""A classifier chain: L dependent binary labels at one output each, where 2^L joint outcomes are too many."""
+"""A classifier chain: dependent binary labels with one output each, where 2^L outcomes are too many."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import numpy as np
 from keras import ops
 
 from crosscheck import information
-from crosscheck.losses import binary_crossentropy, computed
-from crosscheck.losses.joint import within_limit
+from crosscheck.losses import binary_crossentropy, computed, within_limit
 
 
 @keras.saving.register_keras_serializable(package="crosscheck")
@@ -78,46 +77,45 @@ class ClassifierChain(keras.Model):
         return self.from_features(x) + self.from_labels(y)
 
     def from_features(self, x: Any) -> Any:
-        """The part of the logits that the features give, [N, L]."""
+        """Returns the part of the logits that the features give, [N, L]."""
         x = ops.convert_to_tensor(x)
         return self.head(x if self.features is None else self.features(x))
 
     def from_labels(self, y: Any) -> Any:
-        """The part that the labels before give, [..., L]."""
+        """Returns the part of the logits that the labels before give: y [..., L] to [..., L]."""
         rank = np.argsort(self.order)
         before = ops.convert_to_tensor(rank[:, None] < rank[None, :], dtype=self.coupling.dtype)
-        known = ops.cast(y, self.coupling.dtype)
-        given = ops.sum(ops.expand_dims(known, -1) * (self.coupling * before), axis=-2)
-        return ops.cast(given, self.compute_dtype)
+        labels = ops.expand_dims(ops.cast(y, self.coupling.dtype), -1)
+        return ops.cast(ops.sum(labels * (self.coupling * before), axis=-2), self.compute_dtype)
 
     def log_probability(self, x: Any, y: Any) -> Any:
-        """ln P(y | x) in nats, exact: [N]."""
+        """Returns ln P(y | x) in nats, without approximation: [N]."""
         return log_likelihood(self([x, y]), y)
 
     def sample(self, x: Any, seed: int | keras.random.SeedGenerator | None = None) -> Any:
-        """One draw of all labels for each example, from the joint law: int32 [N, L]."""
+        """Returns one draw of all labels for each example, from their joint law: int32 [N, L]."""
         generator = seed if isinstance(seed, keras.random.SeedGenerator) else keras.random.SeedGenerator(seed)
         return self.decoded(x, lambda p: keras.random.uniform(ops.shape(p), seed=generator) < p)
 
     def greedy(self, x: Any) -> Any:
-        """Each label the likelier one given those decided before it: int32 [N, L].
+        """Returns, label by label, the likelier value given those decided before: int32 [N, L].
 
-        It need not be the most probable outcome; where L is small, `joint_probabilities` has that.
+        This need not be the most probable outcome; where L is small, `joint_probabilities` tells that one.
         """
         return self.decoded(x, lambda p: p > 0.5)
 
     def decoded(self, x: Any, decide: Any) -> Any:
-        """The labels, decided along the chain: `decide` takes P(y_l = 1 | x, those decided), [N]."""
+        """Returns labels decided along the chain; `decide` takes P(y_l = 1 | x, labels so far), [N]."""
         alone = self.from_features(x)
         y = ops.zeros_like(alone)
         for label in self.order:
             p = ops.sigmoid(computed(alone + self.from_labels(y))[:, label])
-            here = ops.one_hot(label, self.labels, dtype=y.dtype)
-            y = y + ops.expand_dims(ops.cast(decide(p), y.dtype), -1) * here
+            column = ops.one_hot(label, self.labels, dtype=y.dtype)
+            y = y + ops.expand_dims(ops.cast(decide(p), y.dtype), -1) * column
         return ops.cast(y, "int32")
 
     def joint_probabilities(self, x: Any) -> Any:
-        """P(y | x) of every outcome, counted as in `crosscheck.losses.joint`: [N, 2^L].
+        """Returns P(y | x) of every outcome, counted as in `crosscheck.information.outcomes`: [N, 2^L].
 
         Raises:
             ValueError: for more than 12 labels.
@@ -127,10 +125,10 @@ class ClassifierChain(keras.Model):
         return ops.exp(log_likelihood(logits, ops.broadcast_to(outcomes, ops.shape(logits))))
 
     def marginals(self, x: Any) -> Any:
-        """P(Y_l = 1 | x) of each label, whatever the others are, by going through all outcomes: [N, L].
+        """Returns P(Y_l = 1 | x) of each label, summed over all outcomes of the others: [N, L].
 
         Raises:
-            ValueError: for more than 12 labels; the mean of many `sample`s estimates them.
+            ValueError: for more than 12 labels, where the mean of many `sample`s estimates them.
         """
         joint = ops.expand_dims(self.joint_probabilities(x), -1)
         return ops.sum(joint * ops.cast(information.outcomes(self.labels), joint.dtype), axis=1)
@@ -147,5 +145,5 @@ class ClassifierChain(keras.Model):
 
 
 def log_likelihood(logits: Any, y: Any) -> Any:
-    """Σ_l ln P(y_l), from logits and labels [..., L]: [...]."""
+    """Returns Σ_l ln P(y_l), from logits and labels [..., L]: [...]."""
     return -y.shape[-1] * binary_crossentropy(y, logits)

@@ -1,9 +1,8 @@
-"""The TensorFlow seam: `vectorized_map`, `while_loop`, XLA."""
+"""TensorFlow: `vectorized_map`, `while_loop`, XLA; what each function is to do says `Backend`."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -11,56 +10,53 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from crosscheck.replicates.plan import has_convolutions
+from crosscheck._keras import (
+    backend_variable,
+    layers_of,
+    places_by_id,
+    set_backend_variable,
+    tensorflow_id,
+)
+from crosscheck.replicates._machine import cores
+from crosscheck.replicates._model import has_convolutions
 
 Variables = Sequence[keras.Variable]
 
 
 def vectorize(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """`function` of one replicate's tensors, for all replicates along the leading axis."""
-    return lambda given: tf.vectorized_map(function, given)
+    return lambda mapped: tf.vectorized_map(function, mapped)
 
 
 def value_and_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
-    """(gradients with respect to the first argument, auxiliary value) of (scalar, auxiliary value).
-
-    The tape stays inside `vectorize`: differentiating *through* `vectorized_map` under XLA reads the
+    """The tape stays inside `vectorize`: differentiating *through* `vectorized_map` under XLA reads the
     variables as constants at compile time (TensorFlow 2.21), which recompiles at every call and loses
     updates.
     """
 
-    def both(weights: list[Any], given: Any) -> Any:
+    def both(weights: list[Any], inputs: Any) -> Any:
         with tf.GradientTape() as tape:
             tape.watch(weights)
-            value, auxiliary = function(weights, given)
+            value, auxiliary = function(weights, inputs)
         gradients = tape.gradient(value, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        return [tf.convert_to_tensor(each) for each in gradients], auxiliary  # embeddings give slices
+        return [tf.convert_to_tensor(gradient) for gradient in gradients], auxiliary  # embeddings give slices
 
     return both
 
 
 def repeat(count: int, body: Callable[[Any, Any], Any], carry: Any, variables: Variables) -> Any:
-    """`carry = body(i, carry)` for i = 0 … count − 1, inside the program.
-
-    Written out, for AutoGraph does not see `for` loops on every Python that TensorFlow supports.
-    """
+    """Written out, for AutoGraph does not see `for` loops on every Python that TensorFlow supports."""
     start = (tf.constant(0), carry)
     return tf.while_loop(lambda i, _: i < count, lambda i, carry: (i + 1, body(i, carry)), start)[1]
 
 
 def hold(value: Any, dtype: str) -> tf.Variable:
-    """A value that programs may change in place."""
     return tf.Variable(value, dtype=dtype, trainable=False)
 
 
 def compiled(
     function: Callable[..., Any], variables: Variables, optimizer: Any, jit_compile: bool
 ) -> Callable[..., Any]:
-    """`function(tensors, fixed)` as one program of (state, tensors, fixed), which gives (next state, result).
-
-    `state` holds what stands in for `variables`; `fixed` is hashable and part of the program. Every block
-    of replicates hands in its own state, and all share the one program.
-    """
+    """The state is changed in place; every block of replicates hands in its own to the one program."""
 
     def program(state: list[tf.Variable], tensors: Any, fixed: Any) -> Any:
         with standing_in(state, variables, optimizer):
@@ -72,28 +68,25 @@ def compiled(
 
 @contextlib.contextmanager
 def standing_in(state: list[tf.Variable], variables: Variables, optimizer: Any) -> Iterator[None]:
-    """While the program is traced, `variables` are those handed in; the optimiser knows them by their ids."""
-    own = [variable._value for variable in variables]
-    moves = getattr(optimizer, "optimizer", optimizer)  # the one that `Proximal` wraps
-    places = getattr(moves, "_trainable_variables_indices", {})
-    known = dict(places)
+    """Puts the state in the place of `variables` while the program is traced; the optimiser goes by ids."""
+    originals = [backend_variable(variable) for variable in variables]
+    places = places_by_id(getattr(optimizer, "optimizer", optimizer))  # of the one that `Proximal` wraps
+    places_before = dict(places)
     try:
-        for variable, mine, other in zip(variables, own, state, strict=True):
-            variable._value = other
-            if mine._unique_id in known:
-                places[other._unique_id] = known[mine._unique_id]
+        for variable, original, other in zip(variables, originals, state, strict=True):
+            set_backend_variable(variable, other)
+            if tensorflow_id(original) in places_before:
+                places[tensorflow_id(other)] = places_before[tensorflow_id(original)]
         yield
     finally:
-        for variable, mine in zip(variables, own, strict=True):
-            variable._value = mine
-        if known:
+        for variable, original in zip(variables, originals, strict=True):
+            set_backend_variable(variable, original)
+        if places_before:
             places.clear()
-            places.update(known)
+            places.update(places_before)
 
 
-def each_draw(function: Callable[[Any], list[Any]], seeds: np.ndarray) -> list[np.ndarray]:
-    """`function` of each row of seeds [R, V], which gives a list of values: the values stacked, [R, …]."""
-
+def map_seeds(function: Callable[[Any], list[Any]], seeds: np.ndarray) -> list[np.ndarray]:
     @tf.function(autograph=False)
     def run(seeds: Any) -> list[Any]:
         specs = [tf.TensorSpec(value.shape, value.dtype) for value in function(seeds[0])]
@@ -102,21 +95,19 @@ def each_draw(function: Callable[[Any], list[Any]], seeds: np.ndarray) -> list[n
     return [value.numpy() for value in run(tf.constant(seeds))]
 
 
-def widest() -> str:
-    """The widest float the backend computes in."""
+def widest_float() -> str:
     return "float64"
 
 
-def unstackable(layer: keras.Layer) -> str | None:
-    """Why replicates of this layer cannot run as one program; None where they can."""
+def why_unstackable(layer: keras.Layer) -> str | None:
     if isinstance(layer, keras.layers.RNN):
         return "`tf.vectorized_map` cannot carry a recurrence that runs as a loop of its own under XLA"
     return None
 
 
 def compiles(model: keras.Model) -> bool:
-    """Whether XLA pays: not for recurrences, nor for convolutions on a CPU, six times slower."""
-    recurrent = any(isinstance(layer, keras.layers.RNN) for layer in model._flatten_layers())
+    """XLA does not pay for recurrences, nor for convolutions on a CPU, which are six times slower with it."""
+    recurrent = any(isinstance(layer, keras.layers.RNN) for layer in layers_of(model))
     return not recurrent and not (device() == "cpu" and has_convolutions(model))
 
 
@@ -125,7 +116,7 @@ def device() -> str:
 
 
 def free_memory() -> int | None:
-    """Bytes left on the GPU that TensorFlow would use; None without one."""
+    """TensorFlow tells it only where its own limit is set."""
     if device() == "cpu":
         return None
     limit = tf.config.get_logical_device_configuration(tf.config.list_physical_devices("GPU")[0])
@@ -135,5 +126,5 @@ def free_memory() -> int | None:
 
 
 def workers() -> int:
-    """Blocks that run at once: the runtime works on a core's worth of a program of small steps."""
-    return len(os.sched_getaffinity(0)) if device() == "cpu" else 1
+    """The runtime fills one core with a program of small steps."""
+    return cores() if device() == "cpu" else 1

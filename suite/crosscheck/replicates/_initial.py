@@ -1,0 +1,125 @@
+"""Initial weights of R replicates from one built model.
+
+Keras draws the seed of an initialiser, or of a dropout, from Python's generator while the layer is built. One
+model built under a known seed therefore tells which draw belongs to which variable. For every other seed that
+draw is repeated and the variable initialised, without building a model.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+
+from crosscheck._keras import layers_of, seed_generators_of
+from crosscheck.replicates.backends import current
+
+DRAWS = 10_000  # more than any model that fits here makes while it is built
+
+
+def stacked_weights(
+    build: Callable[[], keras.Model], seeds: Sequence[int]
+) -> tuple[keras.Model, list[np.ndarray]]:
+    """Returns a model, and the initial values of its `model.variables`, stacked: [R, *shape] each.
+
+    Replicate r has the values that `build()` gives after `keras.utils.set_random_seed(seeds[r])`.
+    """
+    model = build_under(build, seeds[0])
+    first = seed_draws(seeds[0], DRAWS)
+    all_sources = [source_of(variable, model, first) for variable in model.variables]
+    sources = [source for source in all_sources if source]
+    if len(sources) < len(all_sources):
+        members = [build_under(build, seed) for seed in seeds]
+        return model, [np.stack(values) for values in zip(*map(values_of, members), strict=True)]
+    count = 1 + max((source.position or 0 for source in sources), default=0)
+    return model, stacked(model.variables, sources, np.array([seed_draws(seed, count) for seed in seeds]))
+
+
+def stacked(variables: Sequence[Any], sources: Sequence[Source], draws: np.ndarray) -> list[np.ndarray]:
+    """Returns the variables' values under each row of the draws [R, count]: [R, *shape] each."""
+    drawn = [(v, source) for v, source in zip(variables, sources, strict=True) if source.initializer]
+
+    def one(seeds: Any) -> list[Any]:
+        return [
+            reseeded(source.initializer, seeds[i])(variable.shape, variable.dtype)
+            for i, (variable, source) in enumerate(drawn)
+        ]
+
+    seeds = draws[:, [source.position or 0 for _, source in drawn]]
+    seeds = seeds.astype(keras.random.SeedGenerator(0).state.dtype)
+    kernels = iter(current().map_seeds(one, seeds) if drawn else ())
+    values = []
+    for variable, source in zip(variables, sources, strict=True):
+        built = keras.ops.convert_to_numpy(variable.value)
+        value = np.broadcast_to(built, (len(draws), *built.shape))
+        if source.initializer:
+            value = next(kernels)
+        elif source.position is not None:  # (seed, calls so far) of a random layer
+            value = value.copy()
+            value[:, 0] = draws[:, source.position]
+        values.append(value)
+    return values
+
+
+def build_under(build: Callable[[], keras.Model], seed: int) -> keras.Model:
+    """Returns `build()` after `keras.utils.set_random_seed(seed)`."""
+    keras.utils.set_random_seed(seed)
+    return build()
+
+
+def values_of(model: keras.Model) -> list[np.ndarray]:
+    """Returns the values of `model.variables`."""
+    return [keras.ops.convert_to_numpy(variable.value) for variable in model.variables]
+
+
+def seed_draws(seed: int, count: int) -> list[int]:
+    """Returns the first seeds that Keras' `make_default_seed` hands out after `set_random_seed(seed)`."""
+    generator = random.Random(seed)
+    return [generator.randint(1, int(1e9)) for _ in range(count)]
+
+
+class Source(NamedTuple):
+    """Where an initial value comes from.
+
+    Attributes:
+        position: of the draw; None for a value that is the same under every seed.
+        initializer: which makes the value from the draw; None where the draw itself is the value.
+    """
+
+    position: int | None = None
+    initializer: keras.Initializer | None = None
+
+
+def source_of(variable: Any, model: keras.Model, draws: list[int]) -> Source | None:
+    """Returns how a variable's initial value follows from the draws under a seed; None if it is not clear."""
+    for layer in layers_of(model):
+        for generator in seed_generators_of(layer):
+            if generator.state is variable:
+                first = int(keras.ops.convert_to_numpy(variable.value)[0])
+                return Source(draws.index(first)) if first in draws else Source()
+        for name, initializer in vars(layer).items():
+            owned = getattr(layer, name.removesuffix("_initializer"), None)
+            if name.endswith("_initializer") and owned is variable:
+                seed = getattr(initializer, "seed", None)
+                return Source(draws.index(seed), initializer) if seed in draws else Source()
+    return None
+
+
+def reseeded(initializer: keras.Initializer, seed: Any) -> keras.Initializer:
+    """Returns the initialiser with another seed, which may be a tensor."""
+    copy = type(initializer).from_config({**initializer.get_config(), "seed": 0})
+    copy.seed = Drawn(seed)
+    return copy
+
+
+class Drawn(keras.random.SeedGenerator):
+    """Hands out a seed that may be a tensor, as Keras hands out the integer seed of an initialiser."""
+
+    def __init__(self, seed: Any):
+        self.state = keras.ops.stack([keras.ops.convert_to_tensor(seed), keras.ops.zeros((), seed.dtype)])
+
+    def next(self, ordered: bool = True) -> Any:
+        return self.state

@@ -1,0 +1,46 @@
+"""What replicates ask of a Keras model: whether it will do, its shapes, and what its layers are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from crosscheck._keras import layers_of
+
+
+def require_built(model: Any) -> None:
+    """Raises a ValueError for anything but a built Keras model of one input and one output."""
+    if not isinstance(model, keras.Model) or not model.built:
+        raise ValueError(
+            f"`build` must return a built Keras model, not {type(model).__name__}: give it an input shape."
+        )
+    shapes = (input_shape(model), output_shape(model))
+    if not all(isinstance(shape, tuple) and not isinstance(shape[-1], tuple) for shape in shapes):
+        raise ValueError("`build` must return a model of one input and one output.")
+
+
+def input_shape(model: keras.Model) -> Any:
+    """Returns (None, …); a subclassed model tells it only by what it was built with."""
+    if hasattr(model, "input_shape"):
+        return model.input_shape
+    return next(iter(model.get_build_config().values()))
+
+
+def output_shape(model: keras.Model) -> Any:
+    """Returns (None, …)."""
+    if hasattr(model, "output_shape"):
+        return model.output_shape
+    spec = model.compute_output_spec(keras.KerasTensor(input_shape(model)))
+    return getattr(spec, "shape", [spec])
+
+
+def has_convolutions(model: keras.Model) -> bool:
+    """Returns whether a layer of the model is a convolution, by the name of a class that it inherits."""
+    kinds = [base.__name__ for layer in layers_of(model) for base in type(layer).__mro__]
+    return any("Conv" in kind for kind in kinds)
+
+
+def computes_in_float16(model: keras.Model) -> bool:
+    """Returns whether a layer of the model computes in float16, so that its loss wants a scale."""
+    return any(layer.compute_dtype == "float16" for layer in layers_of(model))

@@ -1,0 +1,143 @@
+"""Replicates in one file: a zip of the model (`.keras`), the stacked arrays (`.npz`) and the rest (JSON)."""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from crosscheck._files import write_atomically
+from crosscheck.replicates._task import Task
+
+FORMAT = "crosscheck replicates 1"
+OURS = "crosscheck.calibration, losses, metrics, models, optimizers and regularizers"
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What a file holds.
+
+    Attributes:
+        settings: what JSON can hold: seeds, mode, epochs so far, what was compiled.
+        weights: of all replicates, [R, …] each.
+        others: the optimiser's state of all replicates, [R, …] each.
+        active: which replicates go on training, [R] of bool.
+        model: the content of a `.keras` file.
+    """
+
+    settings: dict[str, Any]
+    weights: Sequence[np.ndarray]
+    others: Sequence[np.ndarray]
+    active: np.ndarray
+    model: bytes
+
+    def build(self) -> keras.Model:
+        """Returns the model.
+
+        Raises:
+            ValueError: if Keras does not know a class in it.
+        """
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                file = Path(folder) / "model.keras"
+                file.write_bytes(self.model)
+                return keras.models.load_model(file)
+        except TypeError as error:
+            raise unknown_class(error) from error
+
+
+def unknown_class(error: Exception) -> ValueError:
+    """Returns what to tell the user where Keras could not locate a class."""
+    return ValueError(
+        f"{str(error).strip().splitlines()[0]} Import the module that registers the class first; ours are in "
+        f"{OURS}."
+    )
+
+
+def write(path: Path, saved: Saved) -> None:
+    """Writes a file, whole or not at all."""
+    arrays = {f"weight {i}": value for i, value in enumerate(saved.weights)}
+    arrays |= {f"other {i}": value for i, value in enumerate(saved.others)}
+    packed = io.BytesIO()
+    np.savez(packed, allow_pickle=False, active=saved.active, **arrays)
+    archived = io.BytesIO()
+    with zipfile.ZipFile(archived, "w") as archive:
+        archive.writestr("replicates.json", json.dumps({"format": FORMAT, **saved.settings}))
+        archive.writestr("arrays.npz", packed.getvalue())
+        archive.writestr("model.keras", saved.model)
+    write_atomically(path, archived.getvalue())
+
+
+def read(path: Path) -> Saved:
+    """Returns what `write` wrote.
+
+    Raises:
+        ValueError: if the file is none of these.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            settings = json.loads(archive.read("replicates.json"))
+            arrays = dict(np.load(io.BytesIO(archive.read("arrays.npz")), allow_pickle=False))
+            model = archive.read("model.keras")
+    except (zipfile.BadZipFile, KeyError, ValueError) as error:
+        raise ValueError(f"{path} was not written by `Replicates.save`: {error}") from error
+    if settings.get("format") != FORMAT:
+        raise ValueError(f"{path} has the format {settings.get('format')!r}; this version reads {FORMAT!r}.")
+    return Saved(settings, numbered(arrays, "weight"), numbered(arrays, "other"), arrays["active"], model)
+
+
+def numbered(arrays: dict[str, np.ndarray], kind: str) -> list[np.ndarray]:
+    """Returns the arrays "weight 0", "weight 1", … in their order."""
+    return [arrays[f"{kind} {i}"] for i in range(sum(name.startswith(kind) for name in arrays))]
+
+
+def model_file(model: keras.Model) -> bytes:
+    """Returns the content of the model's `.keras` file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.keras"
+        model.save(path)
+        return path.read_bytes()
+
+
+def compile_config(
+    optimizer: keras.Optimizer, task: Task, metrics: Sequence[Any], jit_compile: bool | str
+) -> dict[str, Any]:
+    """Returns the arguments of `Replicates.compile` as JSON can hold them."""
+    serialize = keras.saving.serialize_keras_object
+    scale = task.penalty_scale
+    return {
+        "optimizer": serialize(optimizer),
+        "loss": serialize(task.loss),
+        "metrics": [metric if isinstance(metric, str) else serialize(metric) for metric in metrics],
+        "loss_arguments": {name: value.tolist() for name, value in task.arguments.items()},
+        "penalty_scale": None if scale is None else scale.tolist(),
+        "jit_compile": jit_compile,
+    }
+
+
+def compile_arguments(config: dict[str, Any]) -> dict[str, Any]:
+    """Returns the arguments of `Replicates.compile` that `compile_config` was given.
+
+    Raises:
+        ValueError: if Keras does not know a class among them.
+    """
+    deserialize = keras.saving.deserialize_keras_object
+    try:
+        return {
+            "optimizer": deserialize(config["optimizer"]),
+            "loss": deserialize(config["loss"]),
+            "metrics": [m if isinstance(m, str) else deserialize(m) for m in config["metrics"]],
+            "loss_arguments": {name: np.array(value) for name, value in config["loss_arguments"].items()},
+            "penalty_scale": config["penalty_scale"],
+            "jit_compile": config["jit_compile"],
+        }
+    except TypeError as error:
+        raise unknown_class(error) from error

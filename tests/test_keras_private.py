@@ -1,0 +1,159 @@
+"""What Keras keeps private is touched in `_keras.py` alone; what that file gives is what Keras does."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from crosscheck import _keras
+
+ROOM = Path(_keras.__file__).parent
+NOT_OF_KERAS = {
+    "os._exit",  # Python's public way to end a process without its clean-up
+    "saving._",  # a module of ours
+}
+# Rooms that are yet to take the functions of `_keras.py`; each line goes as its room follows.
+STILL = {
+    "audit/checks/use/examples.py",
+    "audit/probe.py",
+    "doctor/examination.py",
+    "doctor/head.py",
+    "lab/photographs/checkpoints.py",
+    "paths/probing.py",
+}
+
+
+def private_uses(tree: ast.AST) -> Iterator[str]:
+    """Names with a single underscore that are taken from anything but `self` and `cls`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and is_private(node.attr):
+            if not (isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")):
+                yield ast.unparse(node)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            name = node.args[1] if len(node.args) > 1 else None
+            reads = node.func.id in ("getattr", "setattr", "hasattr") and isinstance(name, ast.Constant)
+            if reads and is_private(name.value):
+                yield ast.unparse(node)
+        elif isinstance(node, ast.ImportFrom | ast.Import):
+            modules = [getattr(node, "module", None) or "", *(alias.name for alias in node.names)]
+            yield from (name for name in modules if name.startswith("keras.src"))
+
+
+def is_private(name: object) -> bool:
+    return isinstance(name, str) and name.startswith("_") and not name.startswith("__")
+
+
+@pytest.mark.parametrize("file", sorted(ROOM.rglob("*.py")), ids=lambda file: str(file.relative_to(ROOM)))
+def test_nothing_private_is_touched(file: Path) -> None:
+    name = str(file.relative_to(ROOM))
+    if name == "_keras.py" or name.startswith("studies/"):
+        return
+    uses = set(private_uses(ast.parse(file.read_text(encoding="utf-8")))) - NOT_OF_KERAS
+    assert bool(uses) == (name in STILL), f"{name}: {uses}; put it into _keras.py, with its reason"
+
+
+@pytest.mark.parametrize(
+    "code", ["a._b", "a.b._c()", "getattr(a, '_b', 1)", "from keras.src import x", "import keras.src.backend"]
+)
+def test_the_search_sees(code: str) -> None:
+    assert list(private_uses(ast.parse(code)))
+
+
+@pytest.mark.parametrize(
+    "code", ["self._b", "a.__class__", "getattr(a, 'b')", "from keras import x", "_a = 1"]
+)
+def test_the_search_lets_pass(code: str) -> None:
+    assert not list(private_uses(ast.parse(code)))
+
+
+@pytest.fixture(scope="module")
+def nested() -> keras.Model:
+    """A model in a model: dropout and a dense layer within, one dense layer without."""
+    inner = keras.Sequential(
+        [keras.Input((3,)), keras.layers.Dropout(0.5, name="drop"), keras.layers.Dense(2, name="deep")]
+    )
+    x = keras.Input((3,), name="x")
+    return keras.Model({"x": x}, keras.layers.Dense(1, name="last")(inner(x)))
+
+
+def test_layers_of_a_model_within_a_model(nested: keras.Model) -> None:
+    names = {layer.name for layer in _keras.layers_within(nested)}
+    assert {"drop", "deep", "last"} <= names and nested.name not in names
+    assert set(_keras.layers_of(nested)) == {nested, *_keras.layers_within(nested)}
+    by_name = {layer.name: layer for layer in _keras.layers_within(nested)}
+    assert not _keras.holds_layers(by_name["deep"]) and _keras.holds_layers(nested)
+
+
+def test_the_way_back_from_an_output(nested: keras.Model) -> None:
+    last = _keras.layer_behind(nested.outputs[0])
+    assert last.name == "last"
+    (before,) = _keras.inputs_behind(nested.outputs[0])
+    assert isinstance(_keras.layer_behind(before), keras.Sequential)
+    assert _keras.has_output(last) and not _keras.has_output(keras.layers.Dense(1))
+    assert set(_keras.input_specs(nested)) == {"x"}
+
+
+def test_what_comes_with_keras() -> None:
+    assert _keras.is_of_keras(keras.layers.Dense) and _keras.is_of_keras(keras.losses.mean_squared_error)
+    assert not _keras.is_of_keras(Path)
+
+
+def test_variables_and_seeds_of_a_layer_are_its_own(nested: keras.Model) -> None:
+    normal = keras.layers.BatchNormalization()
+    normal.build((None, 3))
+    names = [variable.name for variable in _keras.variables_of(normal)]
+    assert names == ["gamma", "beta", "moving_mean", "moving_variance"]
+    assert _keras.variables_of(nested) == []
+    by_name = {layer.name: layer for layer in _keras.layers_within(nested)}
+    assert len(_keras.seed_generators_of(by_name["drop"])) == 1
+    assert not _keras.seed_generators_of(by_name["deep"])
+
+
+def test_a_variable_takes_another_s_value_and_path_without_a_copy() -> None:
+    one, other = (keras.Variable(np.full(2, value, "float32")) for value in (1.0, 2.0))
+    own = _keras.backend_variable(one)
+    _keras.set_backend_variable(one, _keras.backend_variable(other))
+    other.assign([3.0, 3.0])
+    if keras.backend.backend() == "tensorflow":
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(one), [3.0, 3.0])
+        assert _keras.tensorflow_id(own) != _keras.tensorflow_id(_keras.backend_variable(other))
+    _keras.set_backend_variable(one, own)
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(one), [1.0, 1.0])
+    _keras.set_path(one, "a/kernel")
+    assert one.path == "a/kernel"
+
+
+def test_what_an_optimiser_keeps() -> None:
+    variables = [keras.Variable(np.zeros(2, "float32")) for _ in range(2)]
+    first, second = keras.optimizers.SGD(), keras.optimizers.SGD()
+    _keras.share_iterations(second, first)
+    first.build(variables)
+    assert _keras.trained_variables(first) == variables
+    assert sorted(_keras.places_by_id(first).values()) == [0, 1]
+    first.iterations.assign_add(1)
+    assert int(second.iterations) == 1
+
+
+def test_a_loss_is_told_what_to_compute_in() -> None:
+    loss = keras.losses.MeanSquaredError()
+    _keras.compute_in(loss, "float64")
+    assert loss.dtype == "float64"
+
+
+def test_xla_is_switched_by_hand() -> None:
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse", jit_compile=False)
+    _keras.set_jit_compile(model, True)
+    assert model.jit_compile is True
+
+
+def test_masks_come_back() -> None:
+    tensor = keras.ops.zeros((2, 3))
+    assert _keras.mask_of(tensor) is None
+    _keras.set_mask(tensor, keras.ops.convert_to_tensor([True, False]))
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(_keras.mask_of(tensor)), [True, False])
