@@ -14,19 +14,7 @@ import mpmath
 import numpy as np
 
 from crosscheck.claims import Check, Claim, Equal, Exceeds, Identity, Theory, Unit, unit
-from crosscheck.lazy import (
-    autodiff,
-    data,
-    descent,
-    figures,
-    keras,
-    losses,
-    models,
-    paths,
-    pd,
-    replicates,
-    rows,
-)
+from crosscheck.lazy import concentration, data, descent, figures, keras, losses, paths, pd, pointwise, rows
 from crosscheck.studies.execution_paths import draw_errors, path_units, wrong_side
 
 CLAIM = Claim(
@@ -82,16 +70,12 @@ def measure_identity(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     labels, exact = [f"gradient y={label:g}" for label in y], paths.oracle("binary", z, y).gradient
     for dtype in DTYPES:
         keras_own = keras.losses.BinaryCrossentropy(from_logits=True, reduction=None, dtype=dtype)
-        cross_entropies = [slopes(loss, z, y, dtype) for loss in (losses.binary_crossentropy, keras_own)]
-        squared = slopes(losses.brier, z, y, dtype)
+        cross_entropies = [
+            pointwise.slopes(loss, z, y, dtype) for loss in (losses.binary_crossentropy, keras_own)
+        ]
+        squared = pointwise.slopes(losses.brier, z, y, dtype)
         place = {"setting": dtype, "quantity": labels, "x": z, "resolution": np.finfo(dtype).eps}
         yield GRADIENT.rows(cross_entropies, squared, exact, **place)
-
-
-def slopes(loss, z: np.ndarray, y: np.ndarray, dtype: str) -> np.ndarray:
-    """dL/dz at each of z [N] with labels y [N], computed in `dtype`: [N], float64."""
-    labels, logits = (column[:, None].astype(dtype) for column in (y, z))
-    return autodiff.logit_gradient(loss, labels, logits)[:, 0].astype("float64")
 
 
 def draw_gradient(ax, rows: pd.DataFrame) -> None:
@@ -155,19 +139,13 @@ HARD = Check(
 
 def measure_tails(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     """The gradient of our loss and of squared error far out on the easy and on the hard side (y = 1)."""
-    size = np.array([gradient(-z, 0.0) for z in EASY_LOGITS])
+    size = lambda loss, z, dtype: np.abs(pointwise.slopes(loss, z, 1.0, dtype))
+    entropy, squared = losses.binary_crossentropy, losses.brier
+    exact = np.array([gradient(-z, 0.0) for z in EASY_LOGITS])
     for dtype in DTYPES:
-        entropy, squared = sizes(EASY_LOGITS, dtype)
-        resolution = np.finfo(dtype).eps * size
-        yield EASY.rows(entropy, squared, size, setting=dtype, x=EASY_LOGITS, resolution=resolution)
-    entropy, squared = sizes(HARD_LOGITS, "float32")
-    yield HARD.rows(entropy.min(), squared.min())
-
-
-def sizes(z: np.ndarray, dtype: str) -> list[np.ndarray]:
-    """|dL/dz| of cross-entropy and of squared error at logits z [N] of examples with y = 1: [N] each."""
-    pair = (losses.binary_crossentropy, losses.brier)
-    return [np.abs(slopes(loss, z, np.ones_like(z), dtype)) for loss in pair]
+        place = {"setting": dtype, "x": EASY_LOGITS, "resolution": np.finfo(dtype).eps * exact}
+        yield EASY.rows(size(entropy, EASY_LOGITS, dtype), size(squared, EASY_LOGITS, dtype), exact, **place)
+    yield HARD.rows(size(entropy, HARD_LOGITS, "float32").min(), size(squared, HARD_LOGITS, "float32").min())
 
 
 # --- focus: does the gradient come to concentrate on few examples? ---
@@ -194,22 +172,11 @@ def train_focus(seeds: tuple[int, ...], name: str, examples: int) -> Iterator[pd
     parity = images.y_train % 2
     shuffled = np.stack([np.random.default_rng(seed).permutation(parity) for seed in seeds])
     for arm, labels in (("claim", parity), ("control", shuffled)):
-        share, quiet = concentration(seeds, images.x_train, labels)
+        share, quiet = concentration.epoch_by_epoch(seeds, images.x_train, labels, EPOCHS)  # [E + 1, R]
         yield FOCUS.rows(**{arm: share[-1]}, reference=share[0], setting=name, seed=seeds)
         shown = {"arm": arm, "setting": name, "x": np.arange(EPOCHS + 1)[:, None], "seed": seeds}
         yield rows.tidy(quantity=SHARE, value=share, **shown)
         yield rows.tidy(quantity=QUIET, value=quiet, **shown)
-
-
-def concentration(seeds: tuple[int, ...], x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """The hardest tenth's share of Σ|p − y|, and the fraction of quiet examples: [2, EPOCHS + 1, R]."""
-    replicas = replicates.Replicates(models.perceptron(x.shape[-1], [64], 1), seeds)
-    replicas.compile(keras.optimizers.Adam(1e-3), losses.binary_crossentropy)
-    history = [descent.hardest_share(replicas.predict(x)[..., 0], y)]
-    for _ in range(EPOCHS):
-        replicas.fit(x, y[..., None].astype("float32"), batch_size=64)
-        history.append(descent.hardest_share(replicas.predict(x)[..., 0], y))
-    return np.stack(history, axis=1)
 
 
 def draw_focus(ax, rows: pd.DataFrame) -> None:
@@ -339,39 +306,37 @@ def train_slowdown(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     time, loss, norm = descent.descend(x, y, PHASES)
     _, stuck, _ = descent.descend(x, np.where(flips, 1 - y, y), PHASES)
     _, _, bounded = descent.descend(x, y, PHASES, weight_decay=1e-3)
+    growth, bounded = norm / separator, bounded / separator
 
     slope = lambda series, span: descent.log_slope(time, series, span)
-    fall, growth = (np.log(loss), np.log(stuck)), (norm / separator, bounded / separator)
-    yield SLOWDOWN.rows(*(slope(series, LATE) for series in fall), -1.0, seed=seeds)
-    yield SLOWDOWN_EARLY.rows(*(slope(series, EARLY) for series in fall), -1.0, seed=seeds)
-    yield SLOWDOWN_NORM.rows(*(slope(series, LATE) for series in growth), 1.0, seed=seeds)
+    falls = np.log(loss), np.log(stuck)
+    yield SLOWDOWN.rows(slope(falls[0], LATE), slope(falls[1], LATE), -1.0, seed=seeds)
+    yield SLOWDOWN_EARLY.rows(slope(falls[0], EARLY), slope(falls[1], EARLY), -1.0, seed=seeds)
+    yield SLOWDOWN_NORM.rows(slope(growth, LATE), slope(bounded, LATE), 1.0, seed=seeds)
     looks = np.unique(np.geomspace(1, len(time), 40).astype(int)) - 1
-    for quantity, pair in (("loss", (loss, stuck)), ("norm", growth)):
-        for arm, series in zip(("claim", "control"), pair, strict=True):
+    for quantity, *arms in (("loss", loss, stuck), ("norm", growth, bounded)):
+        for arm, series in zip(("claim", "control"), arms, strict=True):
             shown = {"x": time[looks, None], "seed": seeds, "value": series[looks]}
             yield rows.tidy(quantity=quantity, arm=arm, **shown)
 
 
 def draw_loss(ax, rows: pd.DataFrame) -> None:
-    draw_slowdown(ax, rows, "loss", "a tenth flipped")
-    t = np.geomspace(*LATE, 10)
-    figures.theory_line(ax, t, 4 / t, "slope −1")
+    draw_slowdown(ax, rows, "loss", "a tenth flipped", lambda t: 4 / t, "slope −1")
     ax.set(title="Training loss", ylabel="mean loss", yscale="log")
-    ax.legend()
 
 
 def draw_norm(ax, rows: pd.DataFrame) -> None:
-    draw_slowdown(ax, rows, "norm", "weight decay")
-    t = np.geomspace(*LATE, 10)
-    figures.theory_line(ax, t, np.log(t) - 1, "slope 1")
+    draw_slowdown(ax, rows, "norm", "weight decay", lambda t: np.log(t) - 1, "slope 1")
     ax.set(title="Weight norm", ylabel="‖w‖ / ‖ŵ‖")
-    ax.legend()
 
 
-def draw_slowdown(ax, rows: pd.DataFrame, quantity: str, control: str) -> None:
+def draw_slowdown(ax, rows: pd.DataFrame, quantity: str, control: str, law, slope: str) -> None:
     for arm, label in (("claim", "separable"), ("control", control)):
         figures.curve(ax, rows[(rows["quantity"] == quantity) & (rows["arm"] == arm)], label)
+    t = np.geomspace(*LATE, 10)
+    figures.theory_line(ax, t, law(t), slope)
     ax.set(xlabel="time t = steps × rate", xscale="log")
+    ax.legend()
 
 
 # --- the study: its checks, theories and units, its table and its figure ---
@@ -392,14 +357,13 @@ THEORIES = (GRADIENT_LAW, *RECOVERY_LAWS)
 
 
 def units(scale: str) -> list[Unit]:
-    seeds, image_seeds = range(SEEDS[scale]), range(IMAGE_SEEDS[scale])
-    focus_seeds = {name: seeds if name == "digits" else image_seeds for name in SETS}
-    size = {"examples": EXAMPLES[scale]}
+    seeds, few, size = range(SEEDS[scale]), range(IMAGE_SEEDS[scale]), EXAMPLES[scale]
+    seeds_of = {name: seeds if name == "digits" else few for name in SETS}
     return [
         *path_units(scale, ("binary",), ("tensorflow",)),
         unit(measure_identity),
         unit(measure_tails),
-        *(unit(train_focus, focus_seeds[name], data=name, cost=15, **size) for name in SETS),
+        *(unit(train_focus, seeds_of[name], data=name, cost=15, examples=size) for name in SETS),
         unit(train_recovery, seeds, data=("digits",), cost=20),
         unit(train_slowdown, seeds, cost=20),
     ]
