@@ -119,9 +119,8 @@ def optimum_rows() -> Iterator[pd.DataFrame]:
         theory = [binary_optimum(alpha) if k == 2 else categorical_optimum(alpha, k) for alpha in alphas]
         gaps, doubled = ([stationary_gap(times * alpha, k) for alpha in alphas] for times in (1, 2))
         p = 1 - alphas + alphas / k  # an error in the gradient moves its root by that over d²L/dg², p(1 − p)
-        yield check.rows(
-            gaps, doubled, theory, setting=setting, x=alphas, resolution=eps * (1 / (p * (1 - p)))
-        )
+        resolution = eps * (1 / (p * (1 - p)))
+        yield check.rows(gaps, doubled, theory, setting=setting, x=alphas, resolution=resolution)
 
 
 def stationary_gap(alpha: float, k: int) -> float:
@@ -150,10 +149,8 @@ def convention_rows() -> Iterator[pd.DataFrame]:
     one = np.linspace(-8, 8, 33, dtype="float32")[:, None]
     several = np.random.default_rng(0).normal(scale=4, size=(33, 5)).astype("float32")
     one_hot = np.eye(5, dtype="float32")[np.arange(33) % 5]
-    sigmoid, softmax = (
-        1 / (1 + np.exp(-one.astype("float64"))),
-        special.softmax(several.astype("float64"), -1),
-    )
+    sigmoid = 1 / (1 + np.exp(-one.astype("float64")))
+    softmax = special.softmax(several.astype("float64"), -1)
     for setting, keras_loss, k, z, y, p in (
         ("binary", keras.losses.BinaryCrossentropy, 2, one, np.ones_like(one), sigmoid),
         ("categorical", keras.losses.CategoricalCrossentropy, 5, several, one_hot, softmax),

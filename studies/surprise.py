@@ -18,6 +18,7 @@ from crosscheck.claims import Check, Claim, Equal, Identity, Theory, Unit, unit
 from crosscheck.lazy import (
     autodiff,
     data,
+    distances,
     figures,
     keras,
     losses,
@@ -346,7 +347,7 @@ def draw_bases(ax, rows: pd.DataFrame) -> None:
         "SGD, penalty": (BASE_PENALTY, ""),
         "penalty / ln 2": (BASE_PENALTY_DIVIDED, ""),
     }
-    trajectories.draw_distances(ax, rows, places, "as claimed", "control")
+    distances.draw_distances(ax, rows, places, "as claimed", "control")
     ax.set(title="Base 2 against base e")
     ax.legend(loc=(0.5, 0.27))
 

@@ -14,6 +14,7 @@ import numpy as np
 from crosscheck.claims import Check, Claim, Equal, Exceeds, Theory, Trend, Unit, unit
 from crosscheck.lazy import (
     data,
+    distances,
     figures,
     keras,
     losses,
@@ -325,7 +326,7 @@ def draw_distances(ax, rows: pd.DataFrame) -> None:
         "momentum, /(1 − μ)": (EQUIVALENCE_MOMENTUM_SUMMED, ""),
         "Adam, AdamW": (EQUIVALENCE_ADAM, ""),
     }
-    trajectories.draw_distances(ax, rows, places, "weight_decay = 2λ", "weight_decay = λ")
+    distances.draw_distances(ax, rows, places, "weight_decay = 2λ", "weight_decay = λ")
     ax.set(title="L2(λ) against decay")
     ax.legend(loc="lower right")
 

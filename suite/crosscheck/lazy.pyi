@@ -19,6 +19,7 @@ from crosscheck import replicates as replicates
 from crosscheck.claims import rows as rows
 from crosscheck.lab import concentration as concentration
 from crosscheck.lab import descent as descent
+from crosscheck.lab import distances as distances
 from crosscheck.lab import expected as expected
 from crosscheck.lab import independence as independence
 from crosscheck.lab import pointwise as pointwise
