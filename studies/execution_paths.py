@@ -290,7 +290,7 @@ def path_units(
     """The paths of these losses on these backends; other studies judge their own claims on them."""
     policies = POLICIES if scale != "smoke" else ("float32", "mixed_float16")
     return [
-        Unit(  # not `unit`, which keeps the backend to itself: this function is told it too
+        Unit(  # not `unit`: the function takes the backend as an argument, too
             "execution_paths",
             "measure_paths",
             {"loss": loss, "backend": backend, "policy": policy, "quick": scale == "smoke"},
