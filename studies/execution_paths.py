@@ -2,19 +2,21 @@
 
 The same cross-entropy is reached in every way that Keras offers: backend, eager, compiled or trained, dtype
 policy, head, probabilities or logits, class, focal class, function or op. Expect: exact from logits; from
-probabilities, on most paths, no gradient at all beyond |z| = 16. Costs a minute and a half on two cores, and
-two minutes more where JAX is installed. Other studies judge their own claims on the rows measured here.
+probabilities, on most paths, no gradient at all beyond |z| = 16. It costs a minute and a half on two cores,
+and two minutes more where JAX is installed. Run it with `crosscheck run execution_paths`. Other studies judge
+their own claims on the rows measured here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import mpmath
 import numpy as np
 
 from crosscheck.claims import BACKEND_NAMES, BACKENDS, Advice, Check, Claim, Identity, Theory, Unit
-from crosscheck.lazy import figures, keras, paths, pd, probing, rows
+from crosscheck.lazy import figures, keras, paths, pd, probing
 
 CLAIM = Claim(
     title="One loss, many paths: whether the gradient arrives depends on the code that runs",
@@ -47,57 +49,66 @@ LOGITS = np.array([0, 1, 2, 5, 10, 15, 20, 30, 40, 60, 88, 100, 1000, 9984.0])  
 TRAINED = np.array([0, 5, 10, 15, 20, 100, 9984.0])  # a step of training is an example each
 QUICK = {"tensorflow": ("graph", "fit graph"), "jax": ("xla",), "torch": ("eager", "fit eager")}
 
-CHECKS = (
-    Check(
-        "ours",
-        "This package's losses, on logits up to ±9984: value, gradient and curvature on every path.",
-        Identity(ulps=4),
-        r"-\ln p_y,\; p - y,\; p\,(1 - p)",
-        control="squared error in place of cross-entropy",
-        settings=("tensorflow", "jax"),
-        exact=True,
-    ),
-    Check(
-        "ours_torch",
-        "The same on PyTorch, where Keras computes a Dense layer of a float64 policy in float32.",
-        Identity(ulps=4),
-        r"-\ln p_y,\; p - y,\; p\,(1 - p)",
-        control="squared error in place of cross-entropy",
-        settings=("torch",),
-        scope=True,
-        exact=True,
-    ),
-    Check(
-        "value_paths",
-        "Keras' own losses, on every path: the value is −ln p.",
-        Identity(ulps=4),
-        r"-\ln p_y",
-        control="squared error through the same head",
-        settings=BACKENDS,
-        exact=True,
-    ),
-    Check(
-        "gradient_paths",
-        "Keras' own losses, on every path: the gradient is p − y.",
-        Identity(ulps=4),
-        r"p - y",
-        control="squared error through the same head",
-        settings=BACKENDS,
-        exact=True,
-    ),
-    Check(
-        "curvature_paths",
-        "Keras' own losses, on every path but those of `train_on_batch`: the second derivative is p (1 − p).",
-        Identity(ulps=4),
-        r"p\,(1 - p)",
-        control="squared error through the same head",
-        settings=BACKENDS,
-        exact=True,
-    ),
+
+# --- the checks: this package's losses, and Keras' own ---
+
+OURS = Check(
+    "ours",
+    "This package's losses, on logits up to ±9984: value, gradient and curvature on every path.",
+    Identity(ulps=4),
+    r"-\ln p_y,\; p - y,\; p\,(1 - p)",
+    control="squared error in place of cross-entropy",
+    settings=("tensorflow", "jax"),
+    exact=True,
 )
+OURS_TORCH = Check(
+    "ours_torch",
+    "The same on PyTorch, where Keras computes a Dense layer of a float64 policy in float32.",
+    Identity(ulps=4),
+    r"-\ln p_y,\; p - y,\; p\,(1 - p)",
+    control="squared error in place of cross-entropy",
+    settings=("torch",),
+    scope=True,
+    exact=True,
+)
+VALUE_PATHS = Check(
+    "value_paths",
+    "Keras' own losses, on every path: the value is −ln p.",
+    Identity(ulps=4),
+    r"-\ln p_y",
+    control="squared error through the same head",
+    settings=BACKENDS,
+    exact=True,
+)
+GRADIENT_PATHS = Check(
+    "gradient_paths",
+    "Keras' own losses, on every path: the gradient is p − y.",
+    Identity(ulps=4),
+    r"p - y",
+    control="squared error through the same head",
+    settings=BACKENDS,
+    exact=True,
+)
+CURVATURE_PATHS = Check(
+    "curvature_paths",
+    "Keras' own losses, on every path but those of `train_on_batch`: the second derivative is p (1 − p).",
+    Identity(ulps=4),
+    r"p\,(1 - p)",
+    control="squared error through the same head",
+    settings=BACKENDS,
+    exact=True,
+)
+BY_QUANTITY = {"value": VALUE_PATHS, "gradient": GRADIENT_PATHS, "curvature": CURVATURE_PATHS}
 
 
-# --- theory -----------------------------------------------------------------------------------------
+def check_of(path: paths.Path, quantity: str) -> Check:
+    """The check that judges a quantity on a path."""
+    if path.implementation == "ours":
+        return OURS_TORCH if path.backend == "torch" else OURS
+    return BY_QUANTITY[quantity]
+
+
+# --- the law: what every path should give ---
 
 
 def cross_entropy(loss: str, z: Any, y: float) -> Any:
@@ -118,81 +129,51 @@ def by_differentiation(order: int, loss: str, z: float, y: float) -> float:
 POINTS = [
     (order, loss, z, y) for order in (0, 1, 2) for loss in LOSSES for z, y in ((-30, 1), (0, 0.3), (5, 0))
 ]
-THEORIES = (Theory("oracle", oracle, by_differentiation, POINTS),)
+ORACLE = Theory("oracle", oracle, by_differentiation, POINTS)
 
 
-# --- experiment -------------------------------------------------------------------------------------
+# --- the measurement: value, gradient and curvature on every path ---
 
 
-def units(scale: str) -> list[Unit]:
-    return path_units(scale)
-
-
-def path_units(
-    scale: str, kinds: tuple[str, ...] = LOSSES, backends: tuple[str, ...] = BACKENDS
-) -> list[Unit]:
-    """The paths of these losses on these backends; other studies judge their own claims on them."""
-    policies = POLICIES if scale != "smoke" else ("float32", "mixed_float16")
-    return [
-        Unit(
-            "execution_paths",
-            "measure_paths",
-            {"loss": loss, "backend": backend, "policy": policy, "quick": scale == "smoke"},
-            backend=backend,
-            pinned=True,
-            cost=4 if backend == "torch" else 15,
-        )
-        for backend in backends
-        for loss in kinds
-        for policy in policies
-    ]
-
-
-def measure_paths(seeds: tuple[int, ...], loss: str, backend: str, policy: str, quick: bool) -> pd.DataFrame:
+def measure_paths(
+    seeds: tuple[int, ...], loss: str, backend: str, policy: str, quick: bool
+) -> Iterator[pd.DataFrame]:
     """Value, gradient and curvature on every path of one loss, backend and dtype policy."""
     modes = QUICK[backend] if quick else paths.MODES[backend]
     by_mode = {mode: paths.grid((loss,), backend, (mode,), (policy,), probing.device()) for mode in modes}
-    parts = []
-    for together in by_mode.values():
-        points = probes(together[0])
-        found, true = probing.probe_together(together, *points), paths.oracle(loss, *points)
-        parts += [rows_of(path, "claim", told, true) for path, told in zip(together, found, strict=True)]
+    for alike in by_mode.values():
+        z, y = probes(alike[0])
+        exact = paths.oracle(loss, z, y)
+        for path, derivatives in zip(alike, probing.probe_together(alike, z, y), strict=True):
+            yield from path_rows(path, "claim", derivatives, exact)
     # A foil takes no notice of the implementation: once a head will do for all of Keras'.
-    first = [path for path in by_mode[QUICK[backend][0]] if path.implementation in ("keras class", "ours")]
-    points = probes(first[0])
-    true = paths.oracle(loss, *points)
-    parts += [rows_of(path, "control", probing.probe(path, *points, foil(path)), true) for path in first]
-    return pd.concat(parts)
+    foiled = [path for path in by_mode[QUICK[backend][0]] if path.implementation in ("keras class", "ours")]
+    z, y = probes(foiled[0])
+    exact = paths.oracle(loss, z, y)
+    for path in foiled:
+        yield from path_rows(path, "control", probing.probe(path, z, y, foil(path)), exact)
 
 
-def rows_of(path: paths.Path, arm: str, found: paths.Derivatives, wanted: paths.Derivatives) -> pd.DataFrame:
+def path_rows(
+    path: paths.Path, arm: str, derivatives: paths.Derivatives, exact: paths.Derivatives
+) -> Iterator[pd.DataFrame]:
     """One row a logit, label and quantity; a step of training tells no second derivative."""
     z, y = probes(path)
-    quantities = ("value", "gradient") if path.trains else ("value", "gradient", "curvature")
-    return pd.concat(
-        rows.tidy(
-            check=check_of(path, quantity),
-            arm=arm,
+    quantities = ("value", "gradient") if path.trains else tuple(BY_QUANTITY)
+    for quantity, measured, true in zip(quantities, derivatives, exact, strict=False):
+        yield check_of(path, quantity).rows(
+            **{arm: measured},
+            reference=true,
             setting=path.backend,
             path=str(path),
             quantity=[f"{quantity} y={label:g}" for label in y],
             x=z,
-            value=measured,
-            reference=true,
             resolution=resolution(path, quantity, true),
         )
-        for quantity, measured, true in zip(quantities, found, wanted, strict=False)
-    )
-
-
-def check_of(path: paths.Path, quantity: str) -> str:
-    if path.implementation == "ours":
-        return "ours_torch" if path.backend == "torch" else "ours"
-    return f"{quantity}_paths"
 
 
 def probes(path: paths.Path) -> tuple[np.ndarray, np.ndarray]:
-    """Both labels at ±z; through `train_on_batch`, one call an example, the wrong side alone."""
+    """Logits and labels: both labels at ±z; through `train_on_batch`, one call an example, the wrong side."""
     if path.trains:
         return -TRAINED, np.ones_like(TRAINED)
     z = np.concatenate([-LOGITS[::-1], LOGITS[1:]])
@@ -206,8 +187,8 @@ def resolution(path: paths.Path, quantity: str, true: np.ndarray) -> np.ndarray:
     """
     if quantity != "value":
         return np.full_like(true, path.ulp)
-    unit = max(path.ulp, paths.ULP["float32"]) if path.trains else path.ulp
-    return unit * np.maximum(1, np.abs(true))
+    ulp = max(path.ulp, paths.ULP["float32"]) if path.trains else path.ulp
+    return ulp * np.maximum(1, np.abs(true))
 
 
 def foil(path: paths.Path):
@@ -223,7 +204,7 @@ def foil(path: paths.Path):
     return squared_error
 
 
-# --- table and figure -------------------------------------------------------------------------------
+# --- the rows read: examples that are wrong or undecided, and where their gradient ends ---
 
 OUTPUTS = {
     "dense": "Dense(activation)",
@@ -238,12 +219,89 @@ ALIKE = dict.fromkeys(("keras function", "keras ops"), "keras function, op")  # 
 
 
 def wrong_side(rows: pd.DataFrame, quantity: str = "gradient") -> pd.DataFrame:
-    """Gradients of examples that are wrong or undecided, with their path taken apart and |z|."""
+    """The claim's rows of examples that are wrong or undecided, with their path taken apart and |z|."""
     y = rows["quantity"].map({f"{quantity} y=0": 0, f"{quantity} y=1": 1})
     chosen = rows[(rows["arm"] == "claim") & ((y == 1) & (rows["x"] <= 0) | (y == 0) & (rows["x"] >= 0))]
     parts = chosen["path"].str.split("/", expand=True).set_axis(PARTS, axis=1)
     parts["implementation"] = parts["implementation"].replace(ALIKE)
     return chosen.join(parts).assign(size=chosen["x"].abs())
+
+
+def breakage(wrong: pd.DataFrame) -> str:
+    """From which |z| on these rows have lost the gradient, and to what."""
+    z, measured, true = (wrong[column].to_numpy() for column in ("x", "value", "reference"))
+    limit = paths.breaking_point(z, measured, true)
+    return "✓" if np.isinf(limit) else f"|z| ≥ {limit:g}: {paths.symptom(measured, true)}"
+
+
+def explained(names: np.ndarray, cells: np.ndarray) -> tuple[str, str]:
+    """Cause and remedy on the first of these paths that has any, where a gradient is lost at all."""
+    ways = [paths.Path(*name.split("/")) for name in names]
+    reasons = [(paths.cause(path), paths.remedy(path)) for path in ways]
+    return next((reason for reason in reasons if reason[0] and (cells != "✓").any()), ("", ""))
+
+
+def draw_errors(ax, wrong: pd.DataFrame):
+    """One row a head and loss, in the worst mode; one block a policy, in which |z| grows to the right."""
+    way = wrong["head"].map(OUTPUTS) + ", " + wrong["implementation"].str.removeprefix("keras ")
+    off = ((wrong["value"] - wrong["reference"]) / wrong["reference"]).abs().fillna(np.inf)
+    cells = wrong.assign(way=way, off=off)
+    worst = cells.pivot_table("off", "way", ["policy", "size"], "max", sort=False)
+    policies = list(dict.fromkeys(worst.columns.get_level_values("policy")))
+    width = len(LOGITS)
+    for i, policy in enumerate(policies):
+        left = i * (width + 1)
+        errors = worst[policy].sort_index(axis=1).to_numpy()
+        edges = np.arange(left, left + width + 1), np.arange(len(worst) + 1)
+        image = figures.error_map(ax, *edges, errors)
+        for line, line_errors in enumerate(errors):
+            label_break(ax, left, line, line_errors)
+    ax.set_xticks([i * (width + 1) + width / 2 for i in range(len(policies))])
+    ax.set_xticklabels([policy.removeprefix("mixed_") for policy in policies])
+    ax.set_yticks(np.arange(len(worst)) + 0.5, worst.index)
+    ax.set_ylim(len(worst), 0)
+    ax.tick_params(length=0, labelsize=7.5)
+    ax.grid(visible=False)
+    ax.spines[:].set_visible(False)
+    return image
+
+
+def label_break(ax, left: int, line: int, errors: np.ndarray) -> None:
+    """The |z| from which the gradient is lost, on the cells that have lost it."""
+    lost = np.flatnonzero(errors > paths.LOST)
+    if len(lost):
+        middle, text = (lost[0] + len(errors)) / 2, f"{LOGITS[lost[0]]:g} on"
+        ax.text(left + middle, line + 0.55, text, color="white", fontsize=6, ha="center", va="center")
+
+
+# --- the study: its checks, theories and units, its table and its figure ---
+
+CHECKS = (OURS, OURS_TORCH, VALUE_PATHS, GRADIENT_PATHS, CURVATURE_PATHS)
+THEORIES = (ORACLE,)
+
+
+def units(scale: str) -> list[Unit]:
+    return path_units(scale)
+
+
+def path_units(
+    scale: str, kinds: tuple[str, ...] = LOSSES, backends: tuple[str, ...] = BACKENDS
+) -> list[Unit]:
+    """The paths of these losses on these backends; other studies judge their own claims on them."""
+    policies = POLICIES if scale != "smoke" else ("float32", "mixed_float16")
+    return [
+        Unit(  # not `unit`: the function takes the backend as an argument, too
+            "execution_paths",
+            "measure_paths",
+            {"loss": loss, "backend": backend, "policy": policy, "quick": scale == "smoke"},
+            backend=backend,
+            pinned=True,
+            cost=4 if backend == "torch" else 15,
+        )
+        for backend in backends
+        for loss in kinds
+        for policy in policies
+    ]
 
 
 def table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -257,28 +315,15 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
     wide = cells.unstack("policy", sort=False)
     policies = list(wide.columns)
     wide = wide.reset_index()
-    first = wrong.groupby(WAY, sort=False)["path"].unique()
+    names = wrong.groupby(WAY, sort=False)["path"].unique()
     most = value[value["value"] < np.inf].groupby([*WAY, "path"], sort=False)["value"].max()
     wide["Loss ends at"] = most.groupby(level=WAY, sort=False).min().to_numpy().round(3)
-    told = [explained(found, line) for found, line in zip(first, wide[policies].to_numpy(), strict=True)]
+    reasons = [explained(*line) for line in zip(names, wide[policies].to_numpy(), strict=True)]
     wide.insert(0, "Backend", wide.pop("backend").map(BACKEND_NAMES))
     wide.insert(1, "Output", wide.pop("head").map(OUTPUTS))
     wide.insert(2, "Loss", wide.pop("implementation"))
-    wide[["Why", "Remedy"]] = told
+    wide[["Why", "Remedy"]] = reasons
     return wide.rename_axis(None, axis=1)
-
-
-def breakage(wrong: pd.DataFrame) -> str:
-    z, found, true = (wrong[column].to_numpy() for column in ("x", "value", "reference"))
-    limit = paths.breaking_point(z, found, true)
-    return "✓" if np.isinf(limit) else f"|z| ≥ {limit:g}: {paths.symptom(found, true)}"
-
-
-def explained(found: np.ndarray, cells: np.ndarray) -> tuple[str, str]:
-    """Cause and remedy on the first of these paths that has any, where a gradient is lost at all."""
-    told = [paths.Path(*path.split("/")) for path in found]
-    reasons = [(paths.cause(path), paths.remedy(path)) for path in told]
-    return next((r for r in reasons if r[0] and (cells != "✓").any()), ("", ""))
 
 
 def figure(rows: pd.DataFrame):
@@ -286,55 +331,14 @@ def figure(rows: pd.DataFrame):
     wrong = wrong_side(rows)
     kinds, backends = (list(dict.fromkeys(wrong[name])) for name in ("loss", "backend"))
     canvas, axes = figures.panels(len(backends), len(kinds), height=3.4, sharey="row")
-    cells = iter(axes)
+    panels = iter(axes)
     for kind in kinds:
         for backend in backends:
-            ax, part = next(cells), wrong[(wrong["loss"] == kind) & (wrong["backend"] == backend)]
-            shown = draw_errors(ax, part)
+            ax = next(panels)
+            image = draw_errors(ax, wrong[(wrong["loss"] == kind) & (wrong["backend"] == backend)])
             ax.set_title(f"{BACKEND_NAMES[backend]}, {kind}")
-    bar = canvas.colorbar(shown, ax=axes, location="bottom", shrink=0.6, aspect=50, extend="max")
+    bar = canvas.colorbar(image, ax=axes, location="bottom", shrink=0.6, aspect=50, extend="max")
     bar.set_label("relative error of the gradient; darkest: not a finite number")
-    told = ", ".join(f"{z:g}" for z in LOGITS)
-    canvas.supxlabel(f"a confident error's |z| in each block: {told}", fontsize=8.5)
+    sizes = ", ".join(f"{z:g}" for z in LOGITS)
+    canvas.supxlabel(f"a confident error's |z| in each block: {sizes}", fontsize=8.5)
     return canvas
-
-
-def draw_errors(ax, part: pd.DataFrame):
-    """One row a head and loss, in the worst mode; one block a policy, in which |z| grows to the right."""
-    short = part["implementation"].str.removeprefix("keras ")
-    part = part.assign(way=part["head"].map(OUTPUTS) + ", " + short)
-    off = ((part["value"] - part["reference"]) / part["reference"]).abs().fillna(np.inf)
-    worst = part.assign(off=off).pivot_table("off", "way", ["policy", "size"], "max", sort=False)
-    policies = list(dict.fromkeys(worst.columns.get_level_values("policy")))
-    wide = len(LOGITS)
-    for i, policy in enumerate(policies):
-        left = i * (wide + 1)
-        grid = worst[policy].sort_index(axis=1).to_numpy()
-        edges = np.arange(left, left + wide + 1), np.arange(len(worst) + 1)
-        shown = figures.error_map(ax, *edges, grid)
-        for row, line in enumerate(grid):
-            label_break(ax, left, row, line)
-    ax.set_xticks([i * (wide + 1) + wide / 2 for i in range(len(policies))])
-    ax.set_xticklabels([policy.removeprefix("mixed_") for policy in policies])
-    ax.set_yticks(np.arange(len(worst)) + 0.5, worst.index)
-    ax.set_ylim(len(worst), 0)
-    ax.tick_params(length=0, labelsize=7.5)
-    ax.grid(visible=False)
-    ax.spines[:].set_visible(False)
-    return shown
-
-
-def label_break(ax, left: int, row: int, line: np.ndarray) -> None:
-    """The |z| from which the gradient is lost, on the cells that have lost it."""
-    gone = np.flatnonzero(line > paths.LOST)
-    if len(gone):
-        middle = (gone[0] + len(line)) / 2
-        ax.text(
-            left + middle,
-            row + 0.55,
-            f"{LOGITS[gone[0]]:g} on",
-            color="white",
-            fontsize=6,
-            ha="center",
-            va="center",
-        )

@@ -1,31 +1,20 @@
 """Gradient saturation: dL/dz = p − y, so easy examples fall silent and confident errors do not.
 
 Expect: the identity holds wherever the code keeps the logits; several stock paths lose the gradient of
-confidently wrong examples altogether. Costs a minute at the standard scale on two cores, beside the paths of
-`execution_paths`.
+confidently wrong examples altogether. It costs a minute at the standard scale on two cores, beside the paths
+of `execution_paths`. Run it with `crosscheck run saturation`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import mpmath
 import numpy as np
 
-from crosscheck.claims import Check, Claim, Equal, Exceeds, Identity, Theory, Unit, units_by_set
-from crosscheck.lazy import (
-    autodiff,
-    data,
-    descent,
-    figures,
-    keras,
-    losses,
-    models,
-    paths,
-    pd,
-    replicates,
-    rows,
-)
+from crosscheck.claims import Check, Claim, Equal, Exceeds, Identity, Theory, Unit, unit
+from crosscheck.lazy import concentration, data, descent, figures, keras, losses, paths, pd, pointwise, rows
 from crosscheck.studies.execution_paths import draw_errors, path_units, wrong_side
 
 CLAIM = Claim(
@@ -40,111 +29,23 @@ CLAIM = Claim(
 )
 
 SEEDS = {"smoke": 8, "standard": 32, "full": 128}
-IMAGE_SEEDS = {"smoke": 8, "standard": 8, "full": 64}  # MNIST-sized sets cost more a seed
-SETS = ("digits", "mnist", "fashion_mnist")
 DTYPES = ("float64", "float32")
+
+
+# --- gradient: is it p − y? ---
 
 LOGITS = np.array([0, 1e-3, 1, 2, 5, 10, 15, 20, 30, 40, 60, 88, 100, 1e3, 1e4])
 SOFT_LABELS = (0.0, 0.1, 0.3, 0.5, 0.7, 1.0)
-EASY = np.array([1, 2, 5, 10, 20, 40, 60, 80.0])  # e^−80 is still a normal float32
-HARD = np.array([5, 10, 20, 40, 100, 1000.0])
-EXAMPLES = {"smoke": 1_000, "standard": 5_000, "full": 60_000}  # of a training set, at most
-EPOCHS = 15
-BIASES = (2.0, 4.0, 6.0)
-RATE = 0.004  # small enough for gradient descent to follow its flow; ‖x‖² of a digit is 10 to 20
-STEPS, STRIDE = 12_000, 20  # where the search for the crossing ends, and how often it looks
-# Descent runs 20,000 steps at rate 1, then as many at rate 100, when the loss is flat enough to bear it. What
-# the theory speaks of is time, steps × rate; the slopes are fitted over these spans of it.
-PHASES = ((20_000, 1.0), (20_000, 100.0))
-EARLY, LATE = (1e3, 2e4), (1e5, 2e6)
 
-CHECKS = (
-    Check(
-        "gradient",
-        "Autodiff gives p − y for |z| up to 10,000 and y from 0 to 1: ours and Keras' on logits.",
-        Identity(ulps=4),
-        r"p - y",
-        control="squared error through the same sigmoid, judged as if it were cross-entropy",
-        settings=DTYPES,
-        exact=True,
-    ),
-    Check(
-        "gradient_paths",
-        "The same with Keras' own losses, on every execution path: head, entry, mode, dtype policy.",
-        Identity(ulps=4),
-        r"p - y",
-        control="squared error through the same head, judged as if it were cross-entropy",
-        settings=("tensorflow",),
-        scope=True,
-        exact=True,
-    ),
-    Check(
-        "easy",
-        "On easy examples the gradient decays as e^(−|z|), to the last digit of the dtype.",
-        Identity(ulps=4),
-        r"|p - y| = \frac{1}{1 + e^{|z|}}",
-        control="squared error through a sigmoid, whose gradient decays twice as fast",
-        settings=DTYPES,
-        exact=True,
-    ),
-    Check(
-        "hard",
-        "A confidently wrong example (|z| from 5 to 1000) keeps a gradient of magnitude at least 0.99.",
-        Exceeds(margin=0.99),
-        r"|p - y| \to 1",
-        control="squared error through a sigmoid, 2|p − y| p (1 − p)",
-        exact=True,
-    ),
-    Check(
-        "focus",
-        "In training, the hardest tenth's share of the total gradient norm grows by at least 0.1.",
-        Exceeds(margin=0.1),
-        r"\frac{\sum_{\text{hardest tenth}} |p - y|}{\sum |p - y|}",
-        control="the same training on shuffled labels",
-        settings=SETS,
-    ),
-    Check(
-        "recovery",
-        "From a confidently wrong bias −b, cross-entropy needs a number of steps linear in b until p = ½.",
-        Equal(margin=0.05),
-        r"\ln T,\quad T = \frac{b + 1 - e^{-b}}{\eta\,(1 + \lVert x\rVert^2)}",
-        control="squared error through a sigmoid, judged by the linear law",
-        settings=tuple(f"b = {b:g}" for b in BIASES),
-    ),
-    Check(
-        "recovery_squared",
-        "Squared error through a sigmoid needs a number of steps exponential in b.",
-        Equal(margin=0.05),
-        r"\ln T,\; T = \frac{e^b + 3b + \frac52 - 3e^{-b} - \frac12 e^{-2b}}{2\eta\,(1 + \lVert x\rVert^2)}",
-        control="cross-entropy, judged by the exponential law",
-        settings=tuple(f"b = {b:g}" for b in BIASES),
-    ),
-    Check(
-        "slowdown",
-        "On separable data the loss falls like 1/t: late in training its slope on logarithmic axes is −1.",
-        Equal(margin=0.05),
-        r"\frac{d \ln \mathcal{L}}{d \ln t} = -1",
-        control="a tenth of the labels flipped: a finite minimum, which the late, large steps overshoot",
-    ),
-    Check(
-        "slowdown_early",
-        "The slope is −1 already from time 1,000 to 20,000 (steps × learning rate).",
-        Equal(margin=0.05),
-        r"\frac{d \ln \mathcal{L}}{d \ln t} = -1",
-        control="a tenth of the labels flipped: a finite minimum, which the late, large steps overshoot",
-        scope=True,
-    ),
-    Check(
-        "slowdown_norm",
-        "Late in training the weights grow like ln t, at the rate of the hard-margin separator's norm.",
-        Equal(margin=0.1),
-        r"\frac{1}{\lVert\hat w\rVert}\frac{d \lVert w\rVert}{d \ln t} = 1",
-        control="the same points with weight decay, which bounds the weights",
-    ),
+GRADIENT = Check(
+    "gradient",
+    "Autodiff gives p − y for |z| up to 10,000 and y from 0 to 1: ours and Keras' on logits.",
+    Identity(ulps=4),
+    r"p - y",
+    control="squared error through the same sigmoid, judged as if it were cross-entropy",
+    settings=DTYPES,
+    exact=True,
 )
-
-
-# --- theory -----------------------------------------------------------------------------------------
 
 
 def gradient(z: float, y: float) -> float:
@@ -153,177 +54,28 @@ def gradient(z: float, y: float) -> float:
 
 def gradient_by_differentiation(z: float, y: float) -> float:
     with mpmath.workdps(50):
-        loss = lambda t: y * mpmath.log1p(mpmath.exp(-t)) + (1 - y) * mpmath.log1p(mpmath.exp(t))  # noqa: E731
+        loss = lambda t: y * mpmath.log1p(mpmath.exp(-t)) + (1 - y) * mpmath.log1p(mpmath.exp(t))
         return float(mpmath.diff(loss, z))
 
 
-def recovery_time(b: Any) -> Any:
-    """∫ dz / σ(−z) from −b to 0: gradient flow of cross-entropy on one example of class 1."""
-    return b + 1 - np.exp(-b)
-
-
-def squared_recovery_time(b: Any) -> Any:
-    """∫ dz / (2 σ(z) σ(−z)²) from −b to 0: the same for squared error through a sigmoid."""
-    return (np.exp(b) + 3 * b + 2.5 - 3 * np.exp(-b) - 0.5 * np.exp(-2 * b)) / 2
-
-
-def flow_time(b: float, power: int) -> float:
-    """Time of the flow dz/dt = −dL/dz by quadrature; power 0 is cross-entropy, 1 squared error."""
-    speed = lambda z: mpmath.sigmoid(-z) if not power else 2 * mpmath.sigmoid(z) * mpmath.sigmoid(-z) ** 2  # noqa: E731
-    return float(mpmath.quad(lambda z: 1 / speed(z), [-b, 0]))
-
-
-THEORIES = (
-    Theory("gradient", gradient, gradient_by_differentiation, [(-40, 1), (-2, 0), (0, 1), (3, 0.3), (30, 0)]),
-    Theory("recovery", recovery_time, lambda b: flow_time(b, 0), [(b,) for b in BIASES]),
-    Theory("recovery_squared", squared_recovery_time, lambda b: flow_time(b, 1), [(b,) for b in BIASES]),
+GRADIENT_LAW = Theory(
+    "gradient", gradient, gradient_by_differentiation, [(-40, 1), (-2, 0), (0, 1), (3, 0.3), (30, 0)]
 )
 
 
-# --- experiments ------------------------------------------------------------------------------------
-
-
-def units(scale: str) -> list[Unit]:
-    seeds, image_seeds = tuple(range(SEEDS[scale])), tuple(range(IMAGE_SEEDS[scale]))
-    of = lambda name: seeds if name == "digits" else image_seeds  # noqa: E731
-    focus = units_by_set("saturation", "train_focus", SETS, of, cost=15, examples=EXAMPLES[scale])
-    return [
-        *path_units(scale, ("binary",), ("tensorflow",)),
-        Unit("saturation", "measure_identity"),
-        Unit("saturation", "measure_tails"),
-        *focus,
-        Unit("saturation", "train_recovery", {}, seeds, ("digits",), cost=20),
-        Unit("saturation", "train_slowdown", {}, seeds, cost=20),
-    ]
-
-
-def measure_identity(seeds: tuple[int, ...]) -> pd.DataFrame:
-    """dL/dz on bare logits; squared error is the control."""
-    own = keras.losses.BinaryCrossentropy
-    y, z = (each.ravel() for each in np.meshgrid(SOFT_LABELS, np.concatenate([-LOGITS[::-1], LOGITS[1:]])))
-    labels, true = [f"gradient y={label:g}" for label in y], paths.oracle("binary", z, y).gradient
-    parts = []
+def measure_identity(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
+    """dL/dz on bare logits: of our loss, of Keras' own, and of squared error for the control."""
+    z_grid = np.concatenate([-LOGITS[::-1], LOGITS[1:]])
+    y, z = (axis.ravel() for axis in np.meshgrid(SOFT_LABELS, z_grid))
+    labels, exact = [f"gradient y={label:g}" for label in y], paths.oracle("binary", z, y).gradient
     for dtype in DTYPES:
-        keras_own = own(from_logits=True, reduction=None, dtype=dtype)
-        shared = {"check": "gradient", "setting": dtype, "quantity": labels, "x": z, "reference": true}
-        some = (("claim", losses.binary_crossentropy), ("claim", keras_own), ("control", losses.brier))
-        for arm, loss in some:
-            found, eps = slopes(loss, z, y, dtype), np.finfo(dtype).eps
-            parts.append(rows.tidy(arm=arm, value=found, resolution=eps, **shared))
-    return pd.concat(parts)
-
-
-def slopes(loss, z: np.ndarray, y: np.ndarray, dtype: str) -> np.ndarray:
-    """dL/dz at each of z [N] with labels y [N], in a dtype: [N], float64."""
-    pair = (each[:, None].astype(dtype) for each in (y, z))
-    return autodiff.logit_gradient(loss, *pair)[:, 0].astype("float64")
-
-
-def measure_tails(seeds: tuple[int, ...]) -> pd.DataFrame:
-    """The gradient of our loss and of squared error far out on the easy and on the hard side (y = 1)."""
-    size = np.array([gradient(-z, 0.0) for z in EASY])
-    parts, law = [], {"check": "easy", "x": EASY, "reference": size}
-    for arm, loss in (("claim", losses.binary_crossentropy), ("control", losses.brier)):
-        for dtype in DTYPES:
-            found = np.abs(slopes(loss, EASY, np.ones_like(EASY), dtype))
-            told = {"value": found, "resolution": np.finfo(dtype).eps * size}
-            parts.append(rows.tidy(arm=arm, setting=dtype, **told, **law))
-        hard = slopes(loss, -HARD, np.ones_like(HARD), "float32")
-        parts.append(rows.tidy(check="hard", arm=arm, value=np.abs(hard).min()))
-    return pd.concat(parts)
-
-
-def train_focus(seeds: tuple[int, ...], name: str, examples: int) -> pd.DataFrame:
-    """Odd class numbers against even ones: the gradient's concentration before and after each epoch."""
-    given = data.load(name, examples)
-    x, y = given.x_train, given.y_train % 2
-    shuffled = np.stack([np.random.default_rng(seed).permutation(y) for seed in seeds])
-    return pd.concat(
-        [focus_rows(seeds, name, "claim", x, y), focus_rows(seeds, name, "control", x, shuffled)]
-    )
-
-
-def focus_rows(seeds: tuple[int, ...], name: str, arm: str, x: np.ndarray, y: np.ndarray) -> pd.DataFrame:
-    replicas = replicates.Replicates(models.perceptron(x.shape[-1], [64], 1), seeds)
-    replicas.compile(keras.optimizers.Adam(1e-3), losses.binary_crossentropy)
-    size = [descent.hardest_share(replicas.predict(x)[..., 0], y)]
-    for _ in range(EPOCHS):
-        replicas.fit(x, y[..., None].astype("float32"), batch_size=64)
-        size.append(descent.hardest_share(replicas.predict(x)[..., 0], y))
-    share, quiet = np.array(size).transpose(1, 0, 2)  # [EPOCHS + 1, R] each
-    shown = {"arm": arm, "setting": name, "x": np.arange(EPOCHS + 1)[:, None], "seed": seeds}
-    judged = {"check": "focus", "value": share[-1], "reference": share[0]}
-    focus = rows.tidy(arm=arm, setting=name, seed=seeds, **judged)
-    told = (("hardest tenth's share", share), ("gradient under 0.001", quiet))
-    return pd.concat([focus, *(rows.tidy(quantity=name, value=value, **shown) for name, value in told)])
-
-
-def train_recovery(seeds: tuple[int, ...]) -> pd.DataFrame:
-    """One digit of class 1, weights 0, bias −b, plain gradient descent: steps until p = ½."""
-    digits = data.load("digits").x_train
-    images = np.stack([np.random.default_rng(seed).choice(digits) for seed in seeds])  # [S, D]
-    x, bias = np.repeat(images, len(BIASES), 0), np.tile(BIASES, len(seeds))  # [R, D], [R]
-    scale = RATE * (1 + (x**2).sum(1, dtype="float64"))
-    linear, exponential = recovery_time(bias) / scale, squared_recovery_time(bias) / scale
-    watched: dict[str, Any] = {"rate": RATE, "steps": STEPS, "stride": STRIDE}
-    time = descent.crossing_time(x, bias, losses.binary_crossentropy, **watched)
-    squared = descent.crossing_time(x, bias, losses.brier, **watched)
-    shared = {"setting": [f"b = {b:g}" for b in bias], "x": bias, "seed": np.repeat(seeds, len(BIASES))}
-    laws = (("recovery", linear, (time, squared)), ("recovery_squared", exponential, (squared, time)))
-    return pd.concat(
-        rows.tidy(check=check, arm=arm, value=np.log(measured), reference=np.log(theory), **shared)
-        for check, theory, both in laws
-        for arm, measured in zip(("claim", "control"), both, strict=True)
-    )
-
-
-def train_slowdown(seeds: tuple[int, ...]) -> pd.DataFrame:
-    """Gradient descent on 32 points in the plane: separable, not separable, and with weight decay."""
-    sets = [data.separable(np.random.default_rng(seed), 32, margin=0.3) for seed in seeds]
-    x, y = (np.stack(part) for part in zip(*sets, strict=True))  # [S, 32, 2], [S, 32]
-    flips = np.stack([np.random.default_rng(seed).permutation(32) < 3 for seed in seeds])
-    separator = np.array([data.separator_norm(*pair) for pair in zip(x, y, strict=True)])
-    time, loss, norm = descent.descend(x, y, PHASES)
-    _, stuck, _ = descent.descend(x, np.where(flips, 1 - y, y), PHASES)
-    _, _, bounded = descent.descend(x, y, PHASES, weight_decay=1e-3)
-    parts = []
-    for arm, losses_seen, norms in (("claim", loss, norm), ("control", stuck, bounded)):
-        fall, growth = np.log(losses_seen), norms / separator
-        shared, some = {"arm": arm, "seed": seeds}, np.unique(np.geomspace(1, len(time), 40).astype(int)) - 1
-        for check, series, span, law in (
-            ("slowdown", fall, LATE, -1.0),
-            ("slowdown_early", fall, EARLY, -1.0),
-            ("slowdown_norm", growth, LATE, 1.0),
-        ):
-            fitted = descent.log_slope(time, series, span)
-            parts.append(rows.tidy(check=check, value=fitted, reference=law, **shared))
-        for quantity, series in (("loss", losses_seen), ("norm", growth)):
-            parts.append(rows.tidy(quantity=quantity, x=time[some, None], value=series[some], **shared))
-    return pd.concat(parts)
-
-
-# --- table and figure -------------------------------------------------------------------------------
-
-
-def table(rows: pd.DataFrame) -> pd.DataFrame:
-    """Where the gradient comes from before and after training: mean over seeds."""
-    told = rows[rows["quantity"].isin(("hardest tenth's share", "gradient under 0.001"))]
-    ends = told[told["x"].isin((0, EPOCHS))]
-    when = ends["x"].map({0: "before", EPOCHS: "after"})
-    wide = ends.assign(column=ends["quantity"] + ", " + when).pivot_table(
-        "value", ["setting", "arm"], "column", sort=False
-    )
-    named = wide.rename(index={"claim": "true", "control": "shuffled"}, level="arm").reset_index()
-    return named.rename(columns={"setting": "Data", "arm": "Labels"}).rename_axis(None, axis=1)
-
-
-def figure(rows: pd.DataFrame):
-    """Gradient, paths, focus, recovery, slowdown."""
-    canvas, axes = figures.panels(3, 2, width_ratios=(1, 1.25, 1))
-    draw = (draw_gradient, draw_paths, draw_focus, draw_recovery, draw_loss, draw_norm)
-    for panel, ax in zip(draw, axes, strict=True):
-        panel(ax, rows)
-    return canvas
+        keras_own = keras.losses.BinaryCrossentropy(from_logits=True, reduction=None, dtype=dtype)
+        cross_entropies = [
+            pointwise.slopes(loss, z, y, dtype) for loss in (losses.binary_crossentropy, keras_own)
+        ]
+        squared = pointwise.slopes(losses.brier, z, y, dtype)
+        place = {"setting": dtype, "quantity": labels, "x": z, "resolution": np.finfo(dtype).eps}
+        yield GRADIENT.rows(cross_entropies, squared, exact, **place)
 
 
 def draw_gradient(ax, rows: pd.DataFrame) -> None:
@@ -342,15 +94,95 @@ def draw_gradient(ax, rows: pd.DataFrame) -> None:
     ax.legend(loc="upper right", fontsize=7.5, handlelength=1.2)
 
 
+# --- paths: is it p − y on every execution path? (measured in `execution_paths`) ---
+
+GRADIENT_PATHS = Check(
+    "gradient_paths",
+    "The same with Keras' own losses, on every execution path: head, entry, mode, dtype policy.",
+    Identity(ulps=4),
+    r"p - y",
+    control="squared error through the same head, judged as if it were cross-entropy",
+    settings=("tensorflow",),
+    scope=True,
+    exact=True,
+)
+
+
 def draw_paths(ax, rows: pd.DataFrame) -> None:
     draw_errors(ax, wrong_side(rows))
     ax.set(title="Its error on Keras' paths", xlabel="|z| from 0 to 9984 in each")
 
 
+# --- tails: does it vanish on easy examples, and stay on hard ones? ---
+
+EASY_LOGITS = np.array([1, 2, 5, 10, 20, 40, 60, 80.0])  # e^−80 is still a normal float32
+HARD_LOGITS = -np.array([5, 10, 20, 40, 100, 1000.0])
+
+EASY = Check(
+    "easy",
+    "On easy examples the gradient decays as e^(−|z|), to the last digit of the dtype.",
+    Identity(ulps=4),
+    r"|p - y| = \frac{1}{1 + e^{|z|}}",
+    control="squared error through a sigmoid, whose gradient decays twice as fast",
+    settings=DTYPES,
+    exact=True,
+)
+HARD = Check(
+    "hard",
+    "A confidently wrong example (|z| from 5 to 1000) keeps a gradient of magnitude at least 0.99.",
+    Exceeds(margin=0.99),
+    r"|p - y| \to 1",
+    control="squared error through a sigmoid, 2|p − y| p (1 − p)",
+    exact=True,
+)
+
+
+def measure_tails(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
+    """The gradient of our loss and of squared error far out on the easy and on the hard side (y = 1)."""
+    size = lambda loss, z, dtype: np.abs(pointwise.slopes(loss, z, 1.0, dtype))
+    entropy, squared = losses.binary_crossentropy, losses.brier
+    exact = np.array([gradient(-z, 0.0) for z in EASY_LOGITS])
+    for dtype in DTYPES:
+        place = {"setting": dtype, "x": EASY_LOGITS, "resolution": np.finfo(dtype).eps * exact}
+        yield EASY.rows(size(entropy, EASY_LOGITS, dtype), size(squared, EASY_LOGITS, dtype), exact, **place)
+    yield HARD.rows(size(entropy, HARD_LOGITS, "float32").min(), size(squared, HARD_LOGITS, "float32").min())
+
+
+# --- focus: does the gradient come to concentrate on few examples? ---
+
+SETS = ("digits", "mnist", "fashion_mnist")
+IMAGE_SEEDS = {"smoke": 8, "standard": 8, "full": 64}  # MNIST-sized sets cost more a seed
+EXAMPLES = {"smoke": 1_000, "standard": 5_000, "full": 60_000}  # of a training set, at most
+EPOCHS = 15
+SHARE, QUIET = "hardest tenth's share", "gradient under 0.001"
+
+FOCUS = Check(
+    "focus",
+    "In training, the hardest tenth's share of the total gradient norm grows by at least 0.1.",
+    Exceeds(margin=0.1),
+    r"\frac{\sum_{\text{hardest tenth}} |p - y|}{\sum |p - y|}",
+    control="the same training on shuffled labels",
+    settings=SETS,
+)
+
+
+def train_focus(seeds: tuple[int, ...], name: str, examples: int) -> Iterator[pd.DataFrame]:
+    """Odd class numbers against even ones: the gradient's concentration before and after each epoch."""
+    images = data.load(name, examples)
+    parity = images.y_train % 2
+    shuffled = np.stack([np.random.default_rng(seed).permutation(parity) for seed in seeds])
+    for arm, labels in (("claim", parity), ("control", shuffled)):
+        share, quiet = concentration.epoch_by_epoch(seeds, images.x_train, labels, EPOCHS)  # [E + 1, R]
+        yield FOCUS.rows(**{arm: share[-1]}, reference=share[0], setting=name, seed=seeds)
+        shown = {"arm": arm, "setting": name, "x": np.arange(EPOCHS + 1)[:, None], "seed": seeds}
+        yield rows.tidy(quantity=SHARE, value=share, **shown)
+        yield rows.tidy(quantity=QUIET, value=quiet, **shown)
+
+
 def draw_focus(ax, rows: pd.DataFrame) -> None:
-    share = rows[rows["quantity"] == "hardest tenth's share"]
+    shares = rows[rows["quantity"] == SHARE]
     for name in SETS:
-        part = share[share["setting"] == name]
+        part = shares[shares["setting"] == name]
         if len(part):
             figures.curve(ax, part[part["arm"] == "claim"], name)
             color = ax.lines[-1].get_color()
@@ -360,12 +192,71 @@ def draw_focus(ax, rows: pd.DataFrame) -> None:
     ax.legend(loc="upper left", ncols=2, fontsize=8)
 
 
+# --- recovery: how long does a confidently wrong model need to come back? ---
+
+BIASES = (2.0, 4.0, 6.0)
+RATE = 0.004  # small enough for gradient descent to follow its flow; ‖x‖² of a digit is 10 to 20
+STEPS, STRIDE = 12_000, 20  # where the search for the crossing ends, and how often it looks
+
+RECOVERY = Check(
+    "recovery",
+    "From a confidently wrong bias −b, cross-entropy needs a number of steps linear in b until p = ½.",
+    Equal(margin=0.05),
+    r"\ln T,\quad T = \frac{b + 1 - e^{-b}}{\eta\,(1 + \lVert x\rVert^2)}",
+    control="squared error through a sigmoid, judged by the linear law",
+    settings=tuple(f"b = {b:g}" for b in BIASES),
+)
+RECOVERY_SQUARED = Check(
+    "recovery_squared",
+    "Squared error through a sigmoid needs a number of steps exponential in b.",
+    Equal(margin=0.05),
+    r"\ln T,\; T = \frac{e^b + 3b + \frac52 - 3e^{-b} - \frac12 e^{-2b}}{2\eta\,(1 + \lVert x\rVert^2)}",
+    control="cross-entropy, judged by the exponential law",
+    settings=tuple(f"b = {b:g}" for b in BIASES),
+)
+
+
+def recovery_time(b: Any) -> Any:
+    """∫ dz / σ(−z) from −b to 0: gradient flow of cross-entropy on one example of class 1."""
+    return b + 1 - np.exp(-b)
+
+
+def squared_recovery_time(b: Any) -> Any:
+    """∫ dz / (2 σ(z) σ(−z)²) from −b to 0: the same for squared error through a sigmoid."""
+    return (np.exp(b) + 3 * b + 2.5 - 3 * np.exp(-b) - 0.5 * np.exp(-2 * b)) / 2
+
+
+def flow_time(b: float, power: int) -> float:
+    """Time of the flow dz/dt = −dL/dz by quadrature; power 0 is cross-entropy, 1 squared error."""
+    speed = lambda z: mpmath.sigmoid(-z) if not power else 2 * mpmath.sigmoid(z) * mpmath.sigmoid(-z) ** 2
+    return float(mpmath.quad(lambda z: 1 / speed(z), [-b, 0]))
+
+
+RECOVERY_LAWS = (
+    Theory("recovery", recovery_time, lambda b: flow_time(b, 0), [(b,) for b in BIASES]),
+    Theory("recovery_squared", squared_recovery_time, lambda b: flow_time(b, 1), [(b,) for b in BIASES]),
+)
+
+
+def train_recovery(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
+    """One digit of class 1, weights 0, bias −b, plain gradient descent: steps until p = ½."""
+    digits = data.load("digits").x_train
+    images = np.stack([np.random.default_rng(seed).choice(digits) for seed in seeds])  # [S, D]
+    x, b = np.repeat(images, len(BIASES), 0), np.tile(BIASES, len(seeds))  # [R, D], [R]
+    speed = RATE * (1 + (x**2).sum(1, dtype="float64"))
+    pair = (losses.binary_crossentropy, losses.brier)
+    entropy, squared = (np.log(descent.crossing_time(x, b, loss, RATE, STEPS, STRIDE)) for loss in pair)
+    place = {"setting": [f"b = {bias:g}" for bias in b], "x": b, "seed": np.repeat(seeds, len(BIASES))}
+    yield RECOVERY.rows(entropy, squared, np.log(recovery_time(b) / speed), **place)
+    yield RECOVERY_SQUARED.rows(squared, entropy, np.log(squared_recovery_time(b) / speed), **place)
+
+
 def draw_recovery(ax, rows: pd.DataFrame) -> None:
     for check, label, law in (
-        ("recovery", "cross-entropy", recovery_time),
-        ("recovery_squared", "squared error", squared_recovery_time),
+        (RECOVERY, "cross-entropy", recovery_time),
+        (RECOVERY_SQUARED, "squared error", squared_recovery_time),
     ):
-        part = rows[(rows["check"] == check) & (rows["arm"] == "claim")]
+        part = rows[(rows["check"] == check.id) & (rows["arm"] == "claim")]
         scale = np.exp(part["value"] - part["reference"]) * law(part["x"].to_numpy())
         ax.plot(part["x"], scale, "o", alpha=0.6, label=label)
     b = np.linspace(1, 7, 61)
@@ -375,23 +266,125 @@ def draw_recovery(ax, rows: pd.DataFrame) -> None:
     ax.legend()
 
 
+# --- slowdown: how slowly does training go on once the data are separated? ---
+
+# Descent runs 20,000 steps at rate 1, then as many at rate 100, when the loss is flat enough to bear it. What
+# the theory speaks of is time, steps × rate; the slopes are fitted over these spans of it.
+PHASES = ((20_000, 1.0), (20_000, 100.0))
+EARLY, LATE = (1e3, 2e4), (1e5, 2e6)
+
+SLOWDOWN = Check(
+    "slowdown",
+    "On separable data the loss falls like 1/t: late in training its slope on logarithmic axes is −1.",
+    Equal(margin=0.05),
+    r"\frac{d \ln \mathcal{L}}{d \ln t} = -1",
+    control="a tenth of the labels flipped: a finite minimum, which the late, large steps overshoot",
+)
+SLOWDOWN_EARLY = Check(
+    "slowdown_early",
+    "The slope is −1 already from time 1,000 to 20,000 (steps × learning rate).",
+    Equal(margin=0.05),
+    r"\frac{d \ln \mathcal{L}}{d \ln t} = -1",
+    control="a tenth of the labels flipped: a finite minimum, which the late, large steps overshoot",
+    scope=True,
+)
+SLOWDOWN_NORM = Check(
+    "slowdown_norm",
+    "Late in training the weights grow like ln t, at the rate of the hard-margin separator's norm.",
+    Equal(margin=0.1),
+    r"\frac{1}{\lVert\hat w\rVert}\frac{d \lVert w\rVert}{d \ln t} = 1",
+    control="the same points with weight decay, which bounds the weights",
+)
+
+
+def train_slowdown(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
+    """Gradient descent on 32 points in the plane: separable, not separable, and with weight decay."""
+    sets = [data.separable(np.random.default_rng(seed), 32, margin=0.3) for seed in seeds]
+    x, y = (np.stack(part) for part in zip(*sets, strict=True))  # [S, 32, 2], [S, 32]
+    flips = np.stack([np.random.default_rng(seed).permutation(32) < 3 for seed in seeds])
+    separator = np.array([data.separator_norm(*pair) for pair in zip(x, y, strict=True)])
+    time, loss, norm = descent.descend(x, y, PHASES)
+    _, stuck, _ = descent.descend(x, np.where(flips, 1 - y, y), PHASES)
+    _, _, bounded = descent.descend(x, y, PHASES, weight_decay=1e-3)
+    growth, bounded = norm / separator, bounded / separator
+
+    slope = lambda series, span: descent.log_slope(time, series, span)
+    falls = np.log(loss), np.log(stuck)
+    yield SLOWDOWN.rows(slope(falls[0], LATE), slope(falls[1], LATE), -1.0, seed=seeds)
+    yield SLOWDOWN_EARLY.rows(slope(falls[0], EARLY), slope(falls[1], EARLY), -1.0, seed=seeds)
+    yield SLOWDOWN_NORM.rows(slope(growth, LATE), slope(bounded, LATE), 1.0, seed=seeds)
+    looks = np.unique(np.geomspace(1, len(time), 40).astype(int)) - 1
+    for quantity, *arms in (("loss", loss, stuck), ("norm", growth, bounded)):
+        for arm, series in zip(("claim", "control"), arms, strict=True):
+            shown = {"x": time[looks, None], "seed": seeds, "value": series[looks]}
+            yield rows.tidy(quantity=quantity, arm=arm, **shown)
+
+
 def draw_loss(ax, rows: pd.DataFrame) -> None:
-    draw_slowdown(ax, rows, "loss", "a tenth flipped")
-    t = np.geomspace(*LATE, 10)
-    figures.theory_line(ax, t, 4 / t, "slope −1")
+    draw_slowdown(ax, rows, "loss", "a tenth flipped", lambda t: 4 / t, "slope −1")
     ax.set(title="Training loss", ylabel="mean loss", yscale="log")
-    ax.legend()
 
 
 def draw_norm(ax, rows: pd.DataFrame) -> None:
-    draw_slowdown(ax, rows, "norm", "weight decay")
-    t = np.geomspace(*LATE, 10)
-    figures.theory_line(ax, t, np.log(t) - 1, "slope 1")
+    draw_slowdown(ax, rows, "norm", "weight decay", lambda t: np.log(t) - 1, "slope 1")
     ax.set(title="Weight norm", ylabel="‖w‖ / ‖ŵ‖")
+
+
+def draw_slowdown(ax, rows: pd.DataFrame, quantity: str, control: str, law, slope: str) -> None:
+    for arm, label in (("claim", "separable"), ("control", control)):
+        figures.curve(ax, rows[(rows["quantity"] == quantity) & (rows["arm"] == arm)], label)
+    t = np.geomspace(*LATE, 10)
+    figures.theory_line(ax, t, law(t), slope)
+    ax.set(xlabel="time t = steps × rate", xscale="log")
     ax.legend()
 
 
-def draw_slowdown(ax, rows: pd.DataFrame, quantity: str, control: str) -> None:
-    for arm, label in (("claim", "separable"), ("control", control)):
-        figures.curve(ax, rows[(rows["quantity"] == quantity) & (rows["arm"] == arm)], label)
-    ax.set(xlabel="time t = steps × rate", xscale="log")
+# --- the study: its checks, theories and units, its table and its figure ---
+
+CHECKS = (
+    GRADIENT,
+    GRADIENT_PATHS,
+    EASY,
+    HARD,
+    FOCUS,
+    RECOVERY,
+    RECOVERY_SQUARED,
+    SLOWDOWN,
+    SLOWDOWN_EARLY,
+    SLOWDOWN_NORM,
+)
+THEORIES = (GRADIENT_LAW, *RECOVERY_LAWS)
+
+
+def units(scale: str) -> list[Unit]:
+    seeds, few, size = range(SEEDS[scale]), range(IMAGE_SEEDS[scale]), EXAMPLES[scale]
+    seeds_of = {name: seeds if name == "digits" else few for name in SETS}
+    return [
+        *path_units(scale, ("binary",), ("tensorflow",)),
+        unit(measure_identity),
+        unit(measure_tails),
+        *(unit(train_focus, seeds_of[name], data=name, cost=15, examples=size) for name in SETS),
+        unit(train_recovery, seeds, data=("digits",), cost=20),
+        unit(train_slowdown, seeds, cost=20),
+    ]
+
+
+def table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Where the gradient comes from before and after training: mean over seeds."""
+    shown = rows[rows["quantity"].isin((SHARE, QUIET))]
+    ends = shown[shown["x"].isin((0, EPOCHS))]
+    when = ends["x"].map({0: "before", EPOCHS: "after"})
+    wide = ends.assign(column=ends["quantity"] + ", " + when).pivot_table(
+        "value", ["setting", "arm"], "column", sort=False
+    )
+    named = wide.rename(index={"claim": "true", "control": "shuffled"}, level="arm").reset_index()
+    return named.rename(columns={"setting": "Data", "arm": "Labels"}).rename_axis(None, axis=1)
+
+
+def figure(rows: pd.DataFrame):
+    """Gradient, paths, focus, recovery, slowdown."""
+    canvas, axes = figures.panels(3, 2, width_ratios=(1, 1.25, 1))
+    panels = (draw_gradient, draw_paths, draw_focus, draw_recovery, draw_loss, draw_norm)
+    for draw, ax in zip(panels, axes, strict=True):
+        draw(ax, rows)
+    return canvas

@@ -2,15 +2,30 @@
 
 Expect: logits fall and residuals rise with λ; at the optimum the data pull as hard as the penalty, −2λw. The
 penalty L2(λ) is Keras' weight_decay = 2λ step for step under plain SGD, and under no optimiser that remembers
-gradients. Costs a third of a minute at the standard scale.
+gradients. It costs a third of a minute at the standard scale. Run it with `crosscheck run weight_decay`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
-from crosscheck.claims import Check, Claim, Equal, Exceeds, Theory, Trend, Unit
-from crosscheck.lazy import data, figures, keras, losses, models, optimize, pd, replicates, rows, special
+from crosscheck.claims import Check, Claim, Equal, Exceeds, Theory, Trend, Unit, unit
+from crosscheck.lazy import (
+    data,
+    distances,
+    figures,
+    keras,
+    losses,
+    models,
+    optimize,
+    pd,
+    replicates,
+    rows,
+    special,
+    trajectories,
+)
 
 CLAIM = Claim(
     title="An L2 penalty keeps logits small and the gradient alive; decay is the same under plain SGD alone",
@@ -25,139 +40,7 @@ CLAIM = Claim(
 
 SEEDS = {"smoke": 16, "standard": 32, "full": 128}
 FEW = {"smoke": 16, "standard": 16, "full": 128}  # where nothing but rounding and convergence is noisy
-LAMBDAS = (1e-4, 1e-3, 1e-2, 1e-1)
-HIDDEN, BATCH, EPOCHS, ADAM_RATE = 32, 64, 40, 3e-3
-OPTIMUM = (1e-3, 1e-2, 1e-1)
-EXAMPLES, STEPS, RATE, MOMENTUM = 256, 600, 0.3, 0.97  # a convex problem, each seed with images of its own
-# Trajectories: the penalty takes a fifth of the way's length, so that half of it is far beyond the margin.
-PENALTY, TRAJECTORY_EPOCHS = 1e-2, 5
-SGD_RATE, SGD_MOMENTUM, TRAJECTORY_ADAM_RATE = 0.1, 0.9, 1e-3
-RATES = ("constant rate", "falling rate")
-DISTANCE = (
-    r"\frac{\lVert w_{\text{penalty}} - w_{\text{decay}}\rVert}{\lVert w_{\text{decay}} - w_0\rVert} = 0"
-)
-FORGOTTEN = "Keras' factor forgotten: weight_decay = λ"
-
-CHECKS = (
-    Check(
-        "logits",
-        "After training on the digits, ln max |z| falls by at least 0.2 with each tenfold λ.",
-        Trend(step=0.2, increasing=False),
-        r"\max |z| \text{ falls in } \lambda",
-        control="λ = 0 throughout, other seeds",
-    ),
-    Check(
-        "residual",
-        "With it, the mean residual of the true class rises: its logarithm by at least 0.2.",
-        Trend(step=0.2),
-        r"\overline{1 - p_y} \text{ rises in } \lambda",
-        control="λ = 0 throughout, other seeds",
-    ),
-    Check(
-        "stationarity",
-        "At the optimum the mean data gradient is −2λw: what is left of both, relative to 2λ‖w‖.",
-        Equal(margin=0.01),
-        r"\frac{\lVert \nabla_w\overline{\mathcal{L}} + 2\lambda w\rVert}{2\lambda\lVert w\rVert} = 0",
-        control="trained with λ = 0, held against the same λ",
-        settings=tuple(f"λ = {each:g}" for each in OPTIMUM),
-    ),
-    Check(
-        "stationarity_factor",
-        "So it is when the penalty is taken to be λ‖w‖²/2, as in many textbooks: −λw.",
-        Equal(margin=0.01),
-        r"\frac{\lVert \nabla_w\overline{\mathcal{L}} + \lambda w\rVert}{\lambda\lVert w\rVert} = 0",
-        control="trained with λ = 0, held against the same λ",
-        settings=tuple(f"λ = {each:g}" for each in OPTIMUM),
-        scope=True,
-    ),
-    Check(
-        "stationarity_bound",
-        "Hence the residuals cannot vanish: weighted by the inputs' length, their mean is at least 2λ‖w‖.",
-        Exceeds(margin=1.0),
-        r"\frac{\overline{\lVert (x, 1)\rVert\,\lVert p - y\rVert}}{2\lambda\lVert w\rVert} \ge 1",
-        control="trained with λ = 0, held against the same λ",
-        settings=tuple(f"λ = {each:g}" for each in OPTIMUM),
-    ),
-    Check(
-        "equivalence",
-        "Under SGD, L2(λ) and weight_decay = 2λ end at the same weights, relative to the way they went.",
-        Equal(margin=0.001),
-        DISTANCE,
-        control=FORGOTTEN,
-        settings=RATES,
-    ),
-    Check(
-        "equivalence_momentum",
-        "So they do under SGD with momentum, through which only the penalty's gradient passes.",
-        Equal(margin=0.001),
-        DISTANCE,
-        control=FORGOTTEN,
-        scope=True,
-    ),
-    Check(
-        "equivalence_momentum_summed",
-        "So they do with momentum μ where weight_decay = 2λ/(1 − μ), to which it adds up the penalty.",
-        Equal(margin=0.001),
-        DISTANCE,
-        control=FORGOTTEN,
-        scope=True,
-    ),
-    Check(
-        "equivalence_adam",
-        "So do Adam with L2(λ) and AdamW with weight_decay = 2λ.",
-        Equal(margin=0.001),
-        DISTANCE,
-        control=FORGOTTEN,
-        scope=True,
-    ),
-)
-
-
-# --- theory -----------------------------------------------------------------------------------------
-
-
-def least_residual(penalty: float) -> float:
-    """|p − y| = 2λw at the optimum of ln(1 + e^(−w)) + λw²: one example, x = 1, y = 1."""
-    return float(2 * penalty * optimize.brentq(lambda w: special.expit(-w) - 2 * penalty * w, 0, 100))
-
-
-def residual_by_minimisation(penalty: float) -> float:
-    best = optimize.minimize_scalar(
-        lambda w: np.logaddexp(0, -w) + penalty * w**2, bracket=(0, 10), tol=1e-12
-    )
-    return float(special.expit(-best.x))
-
-
-def decayed(penalty: float, steps: int) -> float:
-    """w after `steps` of SGD at rate 0.1 from 0 on (w − 1)²/2 with weight_decay = 2λ, in closed form."""
-    shrink, end = 1 - 0.1 * (1 + 2 * penalty), 1 / (1 + 2 * penalty)
-    return end * (1 - shrink**steps)
-
-
-def penalised_step_by_step(penalty: float, steps: int) -> float:
-    """The same with the penalty λw² in the loss, step by step."""
-    w = 0.0
-    for _ in range(steps):
-        w -= 0.1 * ((w - 1) + 2 * penalty * w)
-    return w
-
-
-THEORIES = (
-    Theory("residual", least_residual, residual_by_minimisation, [(each,) for each in LAMBDAS], 1e-7),
-    Theory("equivalence", decayed, penalised_step_by_step, [(PENALTY, 10), (PENALTY, 100), (0.1, 30)]),
-)
-
-
-# --- experiments ------------------------------------------------------------------------------------
-
-
-def units(scale: str) -> list[Unit]:
-    seeds, few = tuple(range(SEEDS[scale])), tuple(range(FEW[scale]))
-    return [
-        Unit("weight_decay", "train_penalised", {}, seeds, ("digits",), cost=8),
-        Unit("weight_decay", "train_to_optimum", {}, few, ("digits",), cost=5),
-        Unit("weight_decay", "train_trajectories", {}, few, ("digits",), cost=7),
-    ]
+HIDDEN = 32
 
 
 def penalised(*hidden: int):
@@ -176,124 +59,55 @@ def penalised(*hidden: int):
     return build
 
 
-def train_penalised(seeds: tuple[int, ...]) -> pd.DataFrame:
+def penalised_replicates(
+    hidden: tuple[int, ...], seeds: tuple[int, ...], optimizer, penalties: tuple[float, ...]
+):
+    """One replicate a pair (λ, seed), λ by λ: the same seeds start from the same weights."""
+    replicas = replicates.Replicates(penalised(*hidden), seeds * len(penalties), paired=True)
+    scale = np.repeat(penalties, len(seeds))
+    replicas.compile(optimizer, losses.sparse_categorical_crossentropy, penalty_scale=scale)
+    return replicas
+
+
+# --- training: do logits fall and residuals rise with λ? ---
+
+LAMBDAS = (1e-4, 1e-3, 1e-2, 1e-1)
+BATCH, EPOCHS, ADAM_RATE = 64, 40, 3e-3
+
+LOGITS = Check(
+    "logits",
+    "After training on the digits, ln max |z| falls by at least 0.2 with each tenfold λ.",
+    Trend(step=0.2, increasing=False),
+    r"\max |z| \text{ falls in } \lambda",
+    control="λ = 0 throughout, other seeds",
+)
+RESIDUAL = Check(
+    "residual",
+    "With it, the mean residual of the true class rises: its logarithm by at least 0.2.",
+    Trend(step=0.2),
+    r"\overline{1 - p_y} \text{ rises in } \lambda",
+    control="λ = 0 throughout, other seeds",
+)
+
+
+def train_penalised(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     """Logits, residuals and test accuracy after training, all λ and seeds as one."""
-    digits, grid = data.load("digits"), np.array([0.0, *LAMBDAS])
-    replicas = replicates.Replicates(penalised(HIDDEN), seeds * len(grid), paired=True)
-    compile_penalised(replicas, keras.optimizers.Adam(ADAM_RATE), np.repeat(grid, len(seeds)))
+    digits, penalties = data.load("digits"), (0.0, *LAMBDAS)
+    replicas = penalised_replicates((HIDDEN,), seeds, keras.optimizers.Adam(ADAM_RATE), penalties)
     replicas.fit(digits.x_train, digits.y_train, batch_size=BATCH, epochs=EPOCHS)
     z = replicas.predict(digits.x_train).astype("float64")  # [R, N, K]
-    residual = 1 - np.take_along_axis(special.softmax(z, -1), digits.y_train[None, :, None], -1)[..., 0]
-    accuracy = (replicas.predict(digits.x_test).argmax(-1) == digits.y_test).mean(1)
-    shape = (len(grid), len(seeds))
+    off = 1 - np.take_along_axis(special.softmax(z, -1), digits.y_train[None, :, None], -1)[..., 0]
+    correct = replicas.predict(digits.x_test).argmax(-1) == digits.y_test
     size, residual, accuracy = (
-        each.reshape(shape) for each in (np.abs(z).max((1, 2)), residual.mean(1), accuracy)
+        numbers.reshape(len(penalties), len(seeds))
+        for numbers in (np.abs(z).max((1, 2)), off.mean(1), correct.mean(1))
     )
     shown = {"largest logit": size, "mean residual": residual, "accuracy": accuracy}
-    parts = [
-        rows.tidy(quantity=name, x=grid[:, None], seed=seeds, value=value) for name, value in shown.items()
-    ]
-    for check, value in (("logits", np.log(size)), ("residual", np.log(residual))):
-        unpenalised = np.stack([np.roll(value[0], shift) for shift in range(len(LAMBDAS))])
-        shared = {"check": check, "x": np.array(LAMBDAS)[:, None], "seed": seeds}
-        parts.append(rows.tidy(value=value[1:], **shared))
-        parts.append(rows.tidy(arm="control", value=unpenalised, **shared))
-    return pd.concat(parts)
-
-
-def compile_penalised(replicas, optimizer, penalty: np.ndarray, **how) -> None:
-    replicas.compile(optimizer, losses.sparse_categorical_crossentropy, penalty_scale=penalty, **how)
-
-
-def train_to_optimum(seeds: tuple[int, ...]) -> pd.DataFrame:
-    """Softmax regression to its optimum, and the two forces that balance there."""
-    digits, grid = data.load("digits"), np.array([0.0, *OPTIMUM])
-    pick = [np.random.default_rng(seed).permutation(len(digits.x_train))[:EXAMPLES] for seed in seeds]
-    chosen = np.tile(pick, (len(grid), 1))  # [R, N], R = λ by λ
-    x, y = digits.x_train[chosen], digits.y_train[chosen]
-    replicas = replicates.Replicates(penalised(), seeds * len(grid), paired=True)
-    compile_penalised(replicas, keras.optimizers.SGD(RATE, MOMENTUM), np.repeat(grid, len(seeds)))
-    replicas.fit(x, y, batch_size=EXAMPLES, epochs=STEPS, shuffle=False)
-    w, pull, residual = (each.reshape(len(grid), len(seeds), -1) for each in forces(replicas, x, y))
-    parts = [rows.tidy(quantity="forces", setting="λ = 0.01", x=2e-2 * w[2, 0], value=-pull[2, 0])]
-    for i, strength in enumerate(OPTIMUM):
-        for arm, at in (("claim", i + 1), ("control", 0)):
-            norm = np.linalg.norm(w[at], axis=1)
-            shared = {"arm": arm, "setting": f"λ = {strength:g}", "x": strength, "seed": seeds}
-            for check, factor in (("stationarity", 2 * strength), ("stationarity_factor", strength)):
-                left = np.linalg.norm(pull[at] + factor * w[at], axis=1) / (factor * norm)
-                parts.append(rows.tidy(check=check, value=left, **shared))
-            bound = residual[at, :, 0] / (2 * strength * norm)
-            parts.append(rows.tidy(check="stationarity_bound", value=bound, **shared))
-    return pd.concat(parts)
-
-
-def forces(replicas, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """All weights and the mean data gradient, [R, W] each, and the mean of ‖(x, 1)‖ ‖p − y‖, [R]; float64."""
-    kernel, bias = replicas.get_weights()
-    weights = np.concatenate([kernel, bias[:, None]], axis=1).astype("float64")  # [R, D + 1, K]
-    inputs = np.concatenate([x, np.ones_like(x[..., :1])], axis=-1).astype("float64")  # [R, N, D + 1]
-    off = special.softmax(inputs @ weights, -1) - np.eye(10)[y]  # [R, N, K]
-    gradient = np.swapaxes(inputs, 1, 2) @ off / x.shape[1]
-    pulls = np.linalg.norm(inputs, axis=-1) * np.linalg.norm(off, axis=-1)
-    return weights.reshape(len(x), -1), gradient.reshape(len(x), -1), pulls.mean(1)
-
-
-def train_trajectories(seeds: tuple[int, ...]) -> pd.DataFrame:
-    """How far the penalty's end lies from the decay's, relative to the way from the start."""
-    sgd, adam = keras.optimizers.SGD, keras.optimizers.Adam
-    falling = lambda: keras.optimizers.schedules.CosineDecay(SGD_RATE, 100)  # noqa: E731
-    compared = (  # an optimiser; its checks, and how many times 2λ they take for its decay
-        (lambda **decay: sgd(SGD_RATE, **decay), {("equivalence", "constant rate"): 1}),
-        (lambda **decay: sgd(falling(), **decay), {("equivalence", "falling rate"): 1}),
-        (
-            lambda **decay: sgd(SGD_RATE, SGD_MOMENTUM, **decay),
-            {("equivalence_momentum", ""): 1, ("equivalence_momentum_summed", ""): 1 / (1 - SGD_MOMENTUM)},
-        ),
-        (lambda **decay: adam(TRAJECTORY_ADAM_RATE, **decay), {("equivalence_adam", ""): 1}),
-    )
-    start = replicates.Replicates(penalised(HIDDEN), seeds).get_weights()
-    halves = {"claim": slice(len(seeds)), "control": slice(len(seeds), None)}
-    parts = []
-    for optimizer, checks in compared:
-        penalty = trajectory_end(seeds, optimizer(), (PENALTY, 2 * PENALTY))
-        for (check, setting), times in checks.items():
-            decay = trajectory_end(seeds, optimizer(weight_decay=times * 2 * PENALTY), (0.0,))
-            for arm, half in halves.items():
-                apart = models.distance([each[half] for each in penalty], decay, start)
-                parts.append(rows.tidy(check=check, setting=setting, arm=arm, seed=seeds, value=apart))
-    return pd.concat(parts)
-
-
-def trajectory_end(seeds: tuple[int, ...], optimizer, penalties: tuple[float, ...]) -> list[np.ndarray]:
-    """Weights after a few epochs on the digits, penalty by penalty: [R, …] each.
-
-    So short a training is over before a compiled one has begun.
-    """
-    digits = data.load("digits")
-    replicas = replicates.Replicates(penalised(HIDDEN), seeds * len(penalties), paired=True)
-    compile_penalised(replicas, optimizer, np.repeat(penalties, len(seeds)), jit_compile=False)
-    replicas.fit(digits.x_train, digits.y_train, batch_size=BATCH, epochs=TRAJECTORY_EPOCHS)
-    return replicas.get_weights()
-
-
-# --- table and figure -------------------------------------------------------------------------------
-
-
-def table(rows: pd.DataFrame) -> pd.DataFrame:
-    """Largest logit, mean residual and test accuracy against λ, mean over seeds."""
-    names = ["largest logit", "mean residual", "accuracy"]
-    shown = rows[rows["quantity"].isin(names)]
-    wide = shown.pivot_table("value", "x", "quantity")[names].reset_index()
-    return wide.set_axis(["λ", "max |z|", "mean 1 − p of the true class", "test accuracy"], axis=1)
-
-
-def figure(rows: pd.DataFrame):
-    """Logits and residuals against λ, the balance at the optimum, and penalty against decay."""
-    canvas, axes = figures.panels(2, 2)
-    for panel, ax in zip((draw_logits, draw_residuals, draw_forces, draw_distances), axes, strict=True):
-        panel(ax, rows)
-    return canvas
+    for quantity, numbers in shown.items():
+        yield rows.tidy(quantity=quantity, x=np.array(penalties)[:, None], seed=seeds, value=numbers)
+    for check, numbers in ((LOGITS, np.log(size)), (RESIDUAL, np.log(residual))):
+        unpenalised = np.stack([np.roll(numbers[0], shift) for shift in range(len(LAMBDAS))])
+        yield check.rows(numbers[1:], unpenalised, x=np.array(LAMBDAS)[:, None], seed=seeds)
 
 
 def draw_logits(ax, rows: pd.DataFrame) -> None:
@@ -314,6 +128,91 @@ def draw_along(ax, rows: pd.DataFrame) -> None:
     ax.legend()
 
 
+# --- optimum: do the data pull as hard as the penalty, −2λw? ---
+
+OPTIMUM = (1e-3, 1e-2, 1e-1)
+EXAMPLES, STEPS, RATE, MOMENTUM = 256, 600, 0.3, 0.97  # a convex problem, each seed with images of its own
+
+STATIONARITY = Check(
+    "stationarity",
+    "At the optimum the mean data gradient is −2λw: what is left of both, relative to 2λ‖w‖.",
+    Equal(margin=0.01),
+    r"\frac{\lVert \nabla_w\overline{\mathcal{L}} + 2\lambda w\rVert}{2\lambda\lVert w\rVert} = 0",
+    control="trained with λ = 0, held against the same λ",
+    settings=tuple(f"λ = {penalty:g}" for penalty in OPTIMUM),
+)
+STATIONARITY_FACTOR = Check(
+    "stationarity_factor",
+    "So it is when the penalty is taken to be λ‖w‖²/2, as in many textbooks: −λw.",
+    Equal(margin=0.01),
+    r"\frac{\lVert \nabla_w\overline{\mathcal{L}} + \lambda w\rVert}{\lambda\lVert w\rVert} = 0",
+    control="trained with λ = 0, held against the same λ",
+    settings=tuple(f"λ = {penalty:g}" for penalty in OPTIMUM),
+    scope=True,
+)
+STATIONARITY_BOUND = Check(
+    "stationarity_bound",
+    "Hence the residuals cannot vanish: weighted by the inputs' length, their mean is at least 2λ‖w‖.",
+    Exceeds(margin=1.0),
+    r"\frac{\overline{\lVert (x, 1)\rVert\,\lVert p - y\rVert}}{2\lambda\lVert w\rVert} \ge 1",
+    control="trained with λ = 0, held against the same λ",
+    settings=tuple(f"λ = {penalty:g}" for penalty in OPTIMUM),
+)
+
+
+def least_residual(penalty: float) -> float:
+    """|p − y| = 2λw at the optimum of ln(1 + e^(−w)) + λw²: one example, x = 1, y = 1."""
+    return float(2 * penalty * optimize.brentq(lambda w: special.expit(-w) - 2 * penalty * w, 0, 100))
+
+
+def residual_by_minimisation(penalty: float) -> float:
+    best = optimize.minimize_scalar(
+        lambda w: np.logaddexp(0, -w) + penalty * w**2, bracket=(0, 10), tol=1e-12
+    )
+    return float(special.expit(-best.x))
+
+
+RESIDUAL_LAW = Theory(
+    "residual", least_residual, residual_by_minimisation, [(penalty,) for penalty in LAMBDAS], 1e-7
+)
+
+
+def train_to_optimum(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
+    """Softmax regression to its optimum, and the two forces that balance there."""
+    digits, penalties = data.load("digits"), (0.0, *OPTIMUM)
+    pick = [np.random.default_rng(seed).permutation(len(digits.x_train))[:EXAMPLES] for seed in seeds]
+    chosen = np.tile(pick, (len(penalties), 1))  # [R, N], R = λ by λ
+    x, y = digits.x_train[chosen], digits.y_train[chosen]
+    replicas = penalised_replicates((), seeds, keras.optimizers.SGD(RATE, MOMENTUM), penalties)
+    replicas.fit(x, y, batch_size=EXAMPLES, epochs=STEPS, shuffle=False)
+    grid = (len(penalties), len(seeds), -1)
+    w, pull, residual = (numbers.reshape(grid) for numbers in forces(replicas, x, y))
+    yield rows.tidy(quantity="forces", setting="λ = 0.01", x=2e-2 * w[2, 0], value=-pull[2, 0])
+    for i, penalty in enumerate(OPTIMUM, start=1):
+        place = {"setting": f"λ = {penalty:g}", "x": penalty, "seed": seeds}
+        arms = (i, 0)  # trained with the penalty, and without any
+        yield STATIONARITY.rows(*(imbalance(w[at], pull[at], 2 * penalty) for at in arms), **place)
+        yield STATIONARITY_FACTOR.rows(*(imbalance(w[at], pull[at], penalty) for at in arms), **place)
+        bounds = (residual[at, :, 0] / (2 * penalty * np.linalg.norm(w[at], axis=1)) for at in arms)
+        yield STATIONARITY_BOUND.rows(*bounds, **place)
+
+
+def imbalance(w: np.ndarray, pull: np.ndarray, factor: float) -> np.ndarray:
+    """‖pull + factor w‖ / (factor ‖w‖) of weights and data gradients [S, W]: [S], without unit."""
+    return np.linalg.norm(pull + factor * w, axis=1) / (factor * np.linalg.norm(w, axis=1))
+
+
+def forces(replicas, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """All weights and the mean data gradient, [R, W] each, and the mean of ‖(x, 1)‖ ‖p − y‖, [R]; float64."""
+    kernel, bias = replicas.get_weights()
+    weights = np.concatenate([kernel, bias[:, None]], axis=1).astype("float64")  # [R, D + 1, K]
+    inputs = np.concatenate([x, np.ones_like(x[..., :1])], axis=-1).astype("float64")  # [R, N, D + 1]
+    off = special.softmax(inputs @ weights, -1) - np.eye(10)[y]  # [R, N, K]
+    gradient = np.swapaxes(inputs, 1, 2) @ off / x.shape[1]
+    pulls = np.linalg.norm(inputs, axis=-1) * np.linalg.norm(off, axis=-1)
+    return weights.reshape(len(x), -1), gradient.reshape(len(x), -1), pulls.mean(1)
+
+
 def draw_forces(ax, rows: pd.DataFrame) -> None:
     part = rows[rows["quantity"] == "forces"]
     ax.plot(part["x"] * 1e3, part["value"] * 1e3, "o", alpha=0.4, markersize=3, rasterized=True)
@@ -324,21 +223,151 @@ def draw_forces(ax, rows: pd.DataFrame) -> None:
     ax.legend()
 
 
+# --- trajectories: is the penalty L2(λ) the same as weight_decay = 2λ? ---
+
+PENALTY = 1e-2  # takes a fifth of the way's length, so that half of it is far beyond the margin
+SGD_RATE, SGD_MOMENTUM, TRAJECTORY_ADAM_RATE = 0.1, 0.9, 1e-3
+RATES = ("constant rate", "falling rate")
+DISTANCE = (
+    r"\frac{\lVert w_{\text{penalty}} - w_{\text{decay}}\rVert}{\lVert w_{\text{decay}} - w_0\rVert} = 0"
+)
+FORGOTTEN = "Keras' factor forgotten: weight_decay = λ"
+
+EQUIVALENCE = Check(
+    "equivalence",
+    "Under SGD, L2(λ) and weight_decay = 2λ end at the same weights, relative to the way they went.",
+    Equal(margin=0.001),
+    DISTANCE,
+    control=FORGOTTEN,
+    settings=RATES,
+)
+EQUIVALENCE_MOMENTUM = Check(
+    "equivalence_momentum",
+    "So they do under SGD with momentum, through which only the penalty's gradient passes.",
+    Equal(margin=0.001),
+    DISTANCE,
+    control=FORGOTTEN,
+    scope=True,
+)
+EQUIVALENCE_MOMENTUM_SUMMED = Check(
+    "equivalence_momentum_summed",
+    "So they do with momentum μ where weight_decay = 2λ/(1 − μ), to which it adds up the penalty.",
+    Equal(margin=0.001),
+    DISTANCE,
+    control=FORGOTTEN,
+    scope=True,
+)
+EQUIVALENCE_ADAM = Check(
+    "equivalence_adam",
+    "So do Adam with L2(λ) and AdamW with weight_decay = 2λ.",
+    Equal(margin=0.001),
+    DISTANCE,
+    control=FORGOTTEN,
+    scope=True,
+)
+
+
+def decayed(penalty: float, steps: int) -> float:
+    """w after `steps` of SGD at rate 0.1 from 0 on (w − 1)²/2 with weight_decay = 2λ, in closed form."""
+    shrink, end = 1 - 0.1 * (1 + 2 * penalty), 1 / (1 + 2 * penalty)
+    return end * (1 - shrink**steps)
+
+
+def penalised_step_by_step(penalty: float, steps: int) -> float:
+    """The same with the penalty λw² in the loss, step by step."""
+    w = 0.0
+    for _ in range(steps):
+        w -= 0.1 * ((w - 1) + 2 * penalty * w)
+    return w
+
+
+EQUIVALENCE_LAW = Theory(
+    "equivalence", decayed, penalised_step_by_step, [(PENALTY, 10), (PENALTY, 100), (0.1, 30)]
+)
+
+
+def train_trajectories(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
+    """How far the penalty's end lies from the decay's, relative to the way from the start."""
+    sgd, adam = keras.optimizers.SGD, keras.optimizers.Adam
+    falling = lambda: keras.optimizers.schedules.CosineDecay(SGD_RATE, 100)
+    summed = 1 / (1 - SGD_MOMENTUM)
+    pairs = (  # an optimiser; its checks, with their setting and how many times 2λ they take for its decay
+        (lambda **decay: sgd(SGD_RATE, **decay), [(EQUIVALENCE, "constant rate", 1)]),
+        (lambda **decay: sgd(falling(), **decay), [(EQUIVALENCE, "falling rate", 1)]),
+        (
+            lambda **decay: sgd(SGD_RATE, SGD_MOMENTUM, **decay),
+            [(EQUIVALENCE_MOMENTUM, "", 1), (EQUIVALENCE_MOMENTUM_SUMMED, "", summed)],
+        ),
+        (lambda **decay: adam(TRAJECTORY_ADAM_RATE, **decay), [(EQUIVALENCE_ADAM, "", 1)]),
+    )
+    start = replicates.Replicates(penalised(HIDDEN), seeds).get_weights()
+    for optimizer, judged in pairs:
+        penalty = trajectory_ends(seeds, optimizer(), (PENALTY, 2 * PENALTY))
+        for check, setting, times in judged:
+            (decay,) = trajectory_ends(seeds, optimizer(weight_decay=times * 2 * PENALTY), (0.0,))
+            apart = (models.distance(end, decay, start) for end in penalty)
+            yield check.rows(*apart, setting=setting, seed=seeds)
+
+
+def trajectory_ends(seeds: tuple[int, ...], optimizer, penalties: tuple[float, ...]):
+    """Weights after a few epochs on the digits, penalty by penalty: stacked over the seeds.
+
+    So short a training is over before a compiled one has begun.
+    """
+    loss = losses.sparse_categorical_crossentropy
+    return trajectories.ends(penalised(HIDDEN), seeds, optimizer, loss, penalties, jit_compile=False)
+
+
 def draw_distances(ax, rows: pd.DataFrame) -> None:
     places = {
-        ("equivalence", "constant rate"): "SGD",
-        ("equivalence", "falling rate"): "SGD, falling rate",
-        ("equivalence_momentum", ""): "momentum",
-        ("equivalence_momentum_summed", ""): "momentum, /(1 − μ)",
-        ("equivalence_adam", ""): "Adam, AdamW",
+        "SGD": (EQUIVALENCE, "constant rate"),
+        "SGD, falling rate": (EQUIVALENCE, "falling rate"),
+        "momentum": (EQUIVALENCE_MOMENTUM, ""),
+        "momentum, /(1 − μ)": (EQUIVALENCE_MOMENTUM_SUMMED, ""),
+        "Adam, AdamW": (EQUIVALENCE_ADAM, ""),
     }
-    for arm, label, colour in (("claim", "weight_decay = 2λ", 0), ("control", "weight_decay = λ", 1)):
-        for i, (check, setting) in enumerate(places):
-            part = rows[(rows["check"] == check) & (rows["setting"] == setting) & (rows["arm"] == arm)]
-            place = np.full(len(part), i + (0.12 if arm == "control" else -0.12))
-            told = label if i == 0 else ""
-            ax.plot(place, part["value"], "o", alpha=0.4, color=figures.PALETTE[colour], label=told)
-    figures.theory_line(ax, [-0.5, len(places) - 0.5], 0.001, "margin")
-    ax.set(title="L2(λ) against decay", ylabel="distance of weights / way", yscale="log")
-    ax.set_xticks(range(len(places)), places.values(), rotation=20, ha="right")
+    distances.draw_distances(ax, rows, places, "weight_decay = 2λ", "weight_decay = λ")
+    ax.set(title="L2(λ) against decay")
     ax.legend(loc="lower right")
+
+
+# --- the study: its checks, theories and units, its table and its figure ---
+
+CHECKS = (
+    LOGITS,
+    RESIDUAL,
+    STATIONARITY,
+    STATIONARITY_FACTOR,
+    STATIONARITY_BOUND,
+    EQUIVALENCE,
+    EQUIVALENCE_MOMENTUM,
+    EQUIVALENCE_MOMENTUM_SUMMED,
+    EQUIVALENCE_ADAM,
+)
+THEORIES = (RESIDUAL_LAW, EQUIVALENCE_LAW)
+
+
+def units(scale: str) -> list[Unit]:
+    seeds, few = range(SEEDS[scale]), range(FEW[scale])
+    return [
+        unit(train_penalised, seeds, data=("digits",), cost=8),
+        unit(train_to_optimum, few, data=("digits",), cost=5),
+        unit(train_trajectories, few, data=("digits",), cost=7),
+    ]
+
+
+def table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Largest logit, mean residual and test accuracy against λ, mean over seeds."""
+    names = ["largest logit", "mean residual", "accuracy"]
+    shown = rows[rows["quantity"].isin(names)]
+    wide = shown.pivot_table("value", "x", "quantity")[names].reset_index()
+    return wide.set_axis(["λ", "max |z|", "mean 1 − p of the true class", "test accuracy"], axis=1)
+
+
+def figure(rows: pd.DataFrame):
+    """Logits and residuals against λ, the balance at the optimum, and penalty against decay."""
+    canvas, axes = figures.panels(2, 2)
+    panels = (draw_logits, draw_residuals, draw_forces, draw_distances)
+    for draw, ax in zip(panels, axes, strict=True):
+        draw(ax, rows)
+    return canvas

@@ -20,11 +20,15 @@ from crosscheck import paths as paths
 from crosscheck import regularizers as regularizers
 from crosscheck import replicates as replicates
 from crosscheck.claims import rows as rows
+from crosscheck.lab import concentration as concentration
 from crosscheck.lab import descent as descent
+from crosscheck.lab import distances as distances
 from crosscheck.lab import expected as expected
 from crosscheck.lab import independence as independence
+from crosscheck.lab import pointwise as pointwise
 from crosscheck.lab import posteriors as posteriors
 from crosscheck.lab import scores as scores
+from crosscheck.lab import trajectories as trajectories
 from crosscheck.lab import variational as variational
 from crosscheck.lab.outliers import detecting as detecting
 from crosscheck.lab.outliers import exposure as exposure
