@@ -18,6 +18,7 @@ from crosscheck.lazy import (
     data,
     figures,
     keras,
+    landscape,
     losses,
     models,
     paths,
@@ -46,12 +47,7 @@ SEEDS = {"smoke": 8, "standard": 16, "full": 128}
 DTYPES = ("float64", "float32")
 CLASSES = (3, 10)
 EPS = float(np.finfo("float64").eps)
-
-
-def logits_and_labels(k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Random logits of all sizes up to 100, [N, K], and one-hot labels, [N, K]."""
-    z = np.random.default_rng(k).normal(size=(60, k)) * np.geomspace(0.1, 100, 60)[:, None]
-    return z, np.eye(k)[np.arange(len(z)) % k]
+EXAMPLES, LARGEST = 60, 100.0  # random logits of all sizes up to that, in the first two sections
 
 
 # --- gradient: does autodiff give p − y? ---
@@ -79,7 +75,7 @@ GRADIENT_PATHS = Check(  # on the rows of `execution_paths`
 
 def measure_gradient(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     for k in CLASSES:
-        z, y = logits_and_labels(k)
+        z, y = landscape.scattered_logits(EXAMPLES, k, LARGEST), landscape.every_label(EXAMPLES, k)
         for dtype in DTYPES:
             yield from gradient_rows(z.astype(dtype), y.astype(dtype), dtype)
 
@@ -124,7 +120,7 @@ SIGMOID_CONTRAST = Check(
 def measure_coupling(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     """Second derivatives off the diagonal, of a softmax and of as many sigmoids; in float64."""
     for k in CLASSES:
-        z, y = logits_and_labels(k)
+        z, y = landscape.scattered_logits(EXAMPLES, k, LARGEST), landscape.every_label(EXAMPLES, k)
         off = ~np.eye(k, dtype=bool)
         softmax = autodiff.logit_hessian(losses.categorical_crossentropy, y, z)[:, off]
         # Our binary cross-entropy averages over the K labels.

@@ -20,6 +20,8 @@ from crosscheck.claims import rows as rows
 from crosscheck.lab import descent as descent
 from crosscheck.lab import expected as expected
 from crosscheck.lab import independence as independence
+from crosscheck.lab import landscape as landscape
+from crosscheck.lab import log_odds as log_odds
 from crosscheck.lab import posteriors as posteriors
 from crosscheck.lab import scores as scores
 from crosscheck.lab import variational as variational
