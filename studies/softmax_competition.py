@@ -26,6 +26,7 @@ from crosscheck.lazy import (
     replicates,
     rows,
     special,
+    steps,
 )
 from crosscheck.studies.execution_paths import path_units
 
@@ -167,14 +168,15 @@ def measure_step(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
         yield rows.tidy(quantity="up after a step", arm=arm, x=STEPS, value=up)
 
 
-def true_steps(rows: pd.DataFrame) -> pd.DataFrame:
+def gaining_part(rows: pd.DataFrame) -> pd.DataFrame:
+    """The part of the wrong classes that gain by a step on the logits, a row a rate."""
     return rows[(rows["quantity"] == "up after a step") & (rows["arm"] == "claim")]
 
 
 def draw_steps(ax, rows: pd.DataFrame) -> None:
-    steps = true_steps(rows)
-    ax.plot(steps["x"], steps["value"] * 100, "o-", label="wrong classes that gain")
-    figures.theory_line(ax, steps["x"], 0.0, "as the claim has it")
+    part = gaining_part(rows)
+    ax.plot(part["x"], part["value"] * 100, "o-", label="wrong classes that gain")
+    figures.theory_line(ax, part["x"], 0.0, "as the claim has it")
     ax.set(title="After a step on the logits", xlabel="rate η", ylabel="% of wrong classes", xscale="log")
     ax.set_ylim(-2, None)
     ax.legend(loc="center left")
@@ -291,19 +293,9 @@ def rising_share(seeds: tuple[int, ...], hidden: list[int], batch: int) -> list[
     x, y = digits.x_train[chosen], digits.y_train[chosen]  # [R, B, D], [R, B]
     others = (y + np.stack([rng.integers(1, 10, batch) for rng in generators])) % 10
     twice = [np.concatenate([w, w]) for w in weights]  # the claim's, then the control's
-    up = risen(build, twice, np.concatenate([x, x]), np.concatenate([y, others]))  # [2R, B, K]
+    up = steps.raised_logits(build, twice, np.concatenate([x, x]), np.concatenate([y, others]), RATE)
     wrong = y[..., None] != np.arange(10)  # by the true labels, in both arms
-    return [arm[wrong].reshape(len(seeds), -1).mean(1) for arm in np.split(up, 2)]
-
-
-def risen(build, weights: list[np.ndarray], x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Which logits of each replicate's batch a step of gradient descent on it raises: [R, B, K]."""
-    replicas = replicates.Replicates(build, range(len(x)))
-    replicas.set_weights(weights)
-    replicas.compile(keras.optimizers.SGD(RATE), losses.sparse_categorical_crossentropy)
-    before = replicas.predict(x)
-    replicas.fit(x, y, batch_size=x.shape[1])
-    return replicas.predict(x) > before
+    return [arm[wrong].reshape(len(seeds), -1).mean(1) for arm in np.split(up, 2)]  # of [R, B, K] each
 
 
 def draw_shared(ax, rows: pd.DataFrame) -> None:
@@ -350,8 +342,9 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
     """How often a wrong class gains, by a step on its logits and by a step on weights."""
     shared = rows[(rows["check"] == "shared_weights") & (rows["arm"] == "claim")]
     means = shared.groupby("setting", sort=False)["value"].mean()
+    steps = gaining_part(rows).itertuples()
     lines = [
-        *(("on the logits", f"rate {s.x:g}", "probability", s.value) for s in true_steps(rows).itertuples()),
+        *(("on the logits", f"rate {step.x:g}", "probability", step.value) for step in steps),
         *(("on shared weights", str(setting), "logit", mean) for setting, mean in means.items()),
     ]
     return pd.DataFrame(lines, columns=["A step", "of", "raises the wrong class's", "in this part of pairs"])

@@ -21,11 +21,11 @@ from crosscheck.lazy import (
     keras,
     log_odds,
     losses,
-    models,
     optimize,
     pd,
     rows,
     special,
+    steps,
 )
 
 CLAIM = Claim(
@@ -139,7 +139,6 @@ OPTIONS = {
     "Muon, no decay": {"weight_decay": 0.0, "adam_weight_decay": 0.0},
 }
 TRAINED_STEPS, BATCH = 5, 64
-REACH = 0.3  # of the weights at the start, about that of Keras' Dense layer
 
 NO_SIGNAL = Check(
     "no_signal",
@@ -172,10 +171,7 @@ NO_SIGNAL_LABELS = Check(
 
 
 def train_optimisers(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
-    """Largest move of any weight in a few steps of Keras' own training, under every optimiser.
-
-    Plain models: some of the optimisers look at a whole layer, which replicates in one stack would share.
-    """
+    """Largest move of any weight in a few steps of Keras' own training, under every optimiser."""
     digits = data.load("digits")
     x, y = (part[: TRAINED_STEPS * BATCH] for part in (digits.x_train, digits.y_train))
     shuffled = np.random.default_rng(0).permutation(y)
@@ -183,23 +179,15 @@ def train_optimisers(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
         check = NO_SIGNAL if name in FOLLOWING else NO_SIGNAL_DEFAULTS
         shared = {"setting": name, "resolution": np.finfo("float32").eps}
         for arm, loss in both_losses():
-            way = moves(name, loss, x, y)
+            way = steps.weight_moves(optimizer_of(name), loss, x, y, BATCH)
             yield check.rows(**{arm: np.abs(way).max()}, quantity="moved", **shared)
             if name in ALONE:
-                apart = np.abs(moves(name, loss, x, shuffled) - way).max()
-                yield NO_SIGNAL_LABELS.rows(**{arm: apart}, **shared)
+                other = steps.weight_moves(optimizer_of(name), loss, x, shuffled, BATCH)
+                yield NO_SIGNAL_LABELS.rows(**{arm: np.abs(other - way).max()}, **shared)
 
 
-def moves(name: str, loss, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """How far each weight of a linear model goes, always from the same start, on any backend: [W].
-
-    Linear, for where a dark pixel meets a dead unit Adafactor (Keras 3.15) divides 0 by 0.
-    """
-    keras.utils.set_random_seed(0)
-    model, start = models.perceptron(x.shape[1], [], 10)(), np.random.default_rng(0)
-    model.set_weights([start.uniform(-REACH, REACH, w.shape) for w in model.get_weights()])
-    optimizer = getattr(keras.optimizers, name.partition(",")[0])(**OPTIONS.get(name, {}))
-    return np.concatenate([w.ravel() for w in models.stepped(model, optimizer, loss, x, y, BATCH)])
+def optimizer_of(name: str):
+    return getattr(keras.optimizers, name.partition(",")[0])(**OPTIONS.get(name, {}))
 
 
 def draw_moves(ax, rows: pd.DataFrame) -> None:

@@ -17,13 +17,16 @@ from crosscheck import paths as paths
 from crosscheck import regularizers as regularizers
 from crosscheck import replicates as replicates
 from crosscheck.claims import rows as rows
+from crosscheck.lab import contests as contests
 from crosscheck.lab import descent as descent
 from crosscheck.lab import expected as expected
 from crosscheck.lab import independence as independence
+from crosscheck.lab import label_counts as label_counts
 from crosscheck.lab import landscape as landscape
 from crosscheck.lab import log_odds as log_odds
 from crosscheck.lab import posteriors as posteriors
 from crosscheck.lab import scores as scores
+from crosscheck.lab import steps as steps
 from crosscheck.lab import variational as variational
 from crosscheck.lab.outliers import detecting as detecting
 from crosscheck.lab.outliers import exposure as exposure
