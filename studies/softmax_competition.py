@@ -2,20 +2,23 @@
 
 Expect: the identities hold. But a gradient step that lowers every wrong logit may raise the *probability* of
 a wrong class, and in a network with shared weights even wrong logits go up. Costs a quarter of a minute
-beside the paths of `execution_paths`.
+beside the paths of `execution_paths`. Run it with `crosscheck run softmax_competition`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import mpmath
 import numpy as np
 
-from crosscheck.claims import Check, Claim, Equal, Exceeds, Identity, Theory, Unit
+from crosscheck.claims import Check, Claim, Equal, Exceeds, Identity, Theory, Unit, unit
 from crosscheck.lazy import (
     autodiff,
     data,
     figures,
     keras,
+    landscape,
     losses,
     models,
     paths,
@@ -23,6 +26,7 @@ from crosscheck.lazy import (
     replicates,
     rows,
     special,
+    steps,
 )
 from crosscheck.studies.execution_paths import path_units
 
@@ -43,93 +47,151 @@ CLAIM = Claim(
 SEEDS = {"smoke": 8, "standard": 16, "full": 128}
 DTYPES = ("float64", "float32")
 CLASSES = (3, 10)
-STEPS = (0.01, 0.1, 1.0, 10.0)  # rates of the step in logit space
-BATCHES = (1, 64)
-TRIALS = 8  # batches a seed
-RATE = 0.1  # of the step in a network
-UP = 0.01  # of the pairs; below, "every" is as good as true
+EPS = float(np.finfo("float64").eps)
+EXAMPLES, LARGEST = 60, 100.0  # random logits of all sizes up to that, in the first two sections
 
-CHECKS = (
-    Check(
-        "gradient",
-        "Autodiff gives p − y in every component, and their sum 0: ours and Keras', one-hot and sparse.",
-        Identity(ulps=4),
-        r"\mathbf{p} - \mathbf{y}",
-        control="squared error of a softmax",
-        settings=DTYPES,
-        exact=True,
-    ),
-    Check(
-        "gradient_paths",
-        "So does Keras on every execution path.",
-        Identity(ulps=4),
-        r"\mathbf{p} - \mathbf{y}",
-        control="squared error through the same head",
-        settings=("tensorflow",),
-        scope=True,
-        exact=True,
-    ),
-    Check(
-        "one_logit",
-        "Raising one logit lowers every other probability: ∂p_i/∂z_j = −p_i p_j, by autodiff.",
-        Identity(ulps=4),
-        r"-p_i\,p_j",
-        control="as many sigmoids, judged by the softmax's law",
-        exact=True,
-    ),
-    Check(
-        "sigmoid_contrast",
-        "With sigmoids and binary cross-entropy there is no coupling: off the diagonal all is exactly 0.",
-        Identity(ulps=0),
-        r"\frac{\partial^2 \mathcal{L}}{\partial z_i \partial z_j} = 0",
-        control="a softmax",
-        exact=True,
-    ),
-    Check(
-        "probability",
-        "A gradient step in logit space, of any size, raises the probability of the true class.",
-        Exceeds(margin=0.0),
-        r"\Delta p_y > 0",
-        control="a step the other way",
-        exact=True,
-    ),
-    Check(
-        "probability_others",
-        "The same step lowers the probability of every other class.",
-        Exceeds(margin=0.0),
-        r"\min_{j \ne y} (-\Delta p_j) > 0",
-        control="a step the other way",
-        scope=True,
-        exact=True,
-    ),
-    Check(
-        "probability_law",
-        "To first order a wrong class gains p_j (Σ p² − p_y − p_j): up where Σ p² exceeds the other two.",
-        Identity(ulps=16),  # a Hessian's row times a gradient
-        r"\frac{dp_j}{d\eta} = p_j \Bigl(\sum_k p_k^2 - p_y - p_j\Bigr)",
-        control="the law without its sum",
-        exact=True,
-    ),
-    Check(
-        "shared_weights_linear",
-        "In a linear model, a gradient step on one example lowers every wrong logit of it.",
-        Equal(margin=UP),
-        r"\mathrm{Pr}(\Delta z_j > 0 \mid j \ne y) = 0",
-        control="the step taken on another label",
-    ),
-    Check(
-        "shared_weights",
-        "In a network, a gradient step lowers all but a hundredth of the wrong logits of its batch.",
-        Equal(margin=UP),
-        r"\mathrm{Pr}(\Delta z_j > 0 \mid j \ne y) = 0",
-        control="the step taken on other labels",
-        settings=tuple(f"batch of {n}" for n in BATCHES),
-        scope=True,
-    ),
+
+# --- gradient: does autodiff give p − y? ---
+
+GRADIENT = Check(
+    "gradient",
+    "Autodiff gives p − y in every component, and their sum 0: ours and Keras', one-hot and sparse.",
+    Identity(ulps=4),
+    r"\mathbf{p} - \mathbf{y}",
+    control="squared error of a softmax",
+    settings=DTYPES,
+    exact=True,
+)
+GRADIENT_PATHS = Check(  # on the rows of `execution_paths`
+    "gradient_paths",
+    "So does Keras on every execution path.",
+    Identity(ulps=4),
+    r"\mathbf{p} - \mathbf{y}",
+    control="squared error through the same head",
+    settings=("tensorflow",),
+    scope=True,
+    exact=True,
 )
 
 
-# --- theory -----------------------------------------------------------------------------------------
+def measure_gradient(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
+    for k in CLASSES:
+        z, y = landscape.scattered_logits(EXAMPLES, k, LARGEST), landscape.every_label(EXAMPLES, k)
+        for dtype in DTYPES:
+            yield from gradient_rows(z.astype(dtype), y.astype(dtype), dtype)
+
+
+def gradient_rows(z: np.ndarray, y: np.ndarray, dtype: str) -> Iterator[pd.DataFrame]:
+    """Every component, and the sum of all; of ours, of Keras', and of squared error."""
+    classes, by_keras = y.argmax(1).astype("int32"), {"from_logits": True, "reduction": None, "dtype": dtype}
+    shared = {"setting": dtype, "resolution": np.finfo(dtype).eps}
+    theory = paths.softmax_gradient(z, y)
+    for arm, loss, labels in (
+        ("claim", losses.categorical_crossentropy, y),
+        ("claim", losses.sparse_categorical_crossentropy, classes),
+        ("claim", keras.losses.CategoricalCrossentropy(**by_keras), y),
+        ("claim", keras.losses.SparseCategoricalCrossentropy(**by_keras), classes),
+        ("control", losses.categorical_brier, y),
+    ):
+        slope = autodiff.logit_gradient(loss, labels, z).astype("float64")
+        yield GRADIENT.rows(**{arm: slope}, reference=theory, quantity="component", **shared)
+        yield GRADIENT.rows(**{arm: slope.sum(1)}, quantity="sum", **shared)
+
+
+# --- coupling: does raising one logit lower every other probability? ---
+
+ONE_LOGIT = Check(
+    "one_logit",
+    "Raising one logit lowers every other probability: ∂p_i/∂z_j = −p_i p_j, by autodiff.",
+    Identity(ulps=4),
+    r"-p_i\,p_j",
+    control="as many sigmoids, judged by the softmax's law",
+    exact=True,
+)
+SIGMOID_CONTRAST = Check(
+    "sigmoid_contrast",
+    "With sigmoids and binary cross-entropy there is no coupling: off the diagonal all is exactly 0.",
+    Identity(ulps=0),
+    r"\frac{\partial^2 \mathcal{L}}{\partial z_i \partial z_j} = 0",
+    control="a softmax",
+    exact=True,
+)
+
+
+def measure_coupling(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
+    """Second derivatives off the diagonal, of a softmax and of as many sigmoids; in float64."""
+    for k in CLASSES:
+        z, y = landscape.scattered_logits(EXAMPLES, k, LARGEST), landscape.every_label(EXAMPLES, k)
+        off = ~np.eye(k, dtype=bool)
+        softmax = autodiff.logit_hessian(losses.categorical_crossentropy, y, z)[:, off]
+        # Our binary cross-entropy averages over the K labels.
+        sigmoids = k * autodiff.logit_hessian(losses.binary_crossentropy, y, z)[:, off]
+        yield ONE_LOGIT.rows(softmax, sigmoids, paths.softmax_jacobian(z)[:, off], resolution=EPS)
+        yield SIGMOID_CONTRAST.rows(sigmoids, softmax, resolution=EPS)
+
+
+# --- step: whose probability does a step on the logits raise? ---
+
+PROBABILITY = Check(
+    "probability",
+    "A gradient step in logit space, of any size, raises the probability of the true class.",
+    Exceeds(margin=0.0),
+    r"\Delta p_y > 0",
+    control="a step the other way",
+    exact=True,
+)
+PROBABILITY_OTHERS = Check(
+    "probability_others",
+    "The same step lowers the probability of every other class.",
+    Exceeds(margin=0.0),
+    r"\min_{j \ne y} (-\Delta p_j) > 0",
+    control="a step the other way",
+    scope=True,
+    exact=True,
+)
+STEPS = (0.01, 0.1, 1.0, 10.0)  # rates of the step in logit space
+
+
+def measure_step(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
+    """What steps in logit space do to the probabilities, at random logits up to ±10."""
+    z = 3 * np.random.default_rng(0).normal(size=(500, 5)).clip(-3, 3)
+    y = np.eye(5)[np.arange(len(z)) % 5]
+    slope = autodiff.logit_gradient(losses.categorical_crossentropy, y, z)
+    wrong = y == 0
+    yield from law_rows(z, y, slope)
+    for arm, sign in (("claim", 1), ("control", -1)):
+        after = np.stack([special.softmax(z - sign * rate * slope, axis=1) for rate in STEPS])
+        change = after - special.softmax(z, axis=1)  # [steps, N, K]
+        up = (change[:, wrong] > 0).mean(1)
+        yield PROBABILITY.rows(**{arm: change[:, ~wrong].min(1)}, x=STEPS)
+        yield PROBABILITY_OTHERS.rows(**{arm: (-change[:, wrong]).min(1)}, x=STEPS)
+        yield rows.tidy(quantity="up after a step", arm=arm, x=STEPS, value=up)
+
+
+def gaining_part(rows: pd.DataFrame) -> pd.DataFrame:
+    """The part of the wrong classes that gain by a step on the logits, a row a rate."""
+    return rows[(rows["quantity"] == "up after a step") & (rows["arm"] == "claim")]
+
+
+def draw_steps(ax, rows: pd.DataFrame) -> None:
+    part = gaining_part(rows)
+    ax.plot(part["x"], part["value"] * 100, "o-", label="wrong classes that gain")
+    figures.theory_line(ax, part["x"], 0.0, "as the claim has it")
+    ax.set(title="After a step on the logits", xlabel="rate η", ylabel="% of wrong classes", xscale="log")
+    ax.set_ylim(-2, None)
+    ax.legend(loc="center left")
+
+
+# --- law: which wrong classes gain from a small step? ---
+
+PROBABILITY_LAW = Check(
+    "probability_law",
+    "To first order a wrong class gains p_j (Σ p² − p_y − p_j): up where Σ p² exceeds the other two.",
+    Identity(ulps=16),  # a Hessian's row times a gradient
+    r"\frac{dp_j}{d\eta} = p_j \Bigl(\sum_k p_k^2 - p_y - p_j\Bigr)",
+    control="the law without its sum",
+    exact=True,
+)
 
 
 def gain(p: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -156,187 +218,84 @@ def gain_by_differentiation(j: int) -> float:
     return float(mpmath.diff(probability, 0))
 
 
-THEORIES = (Theory("gain", gain_of, gain_by_differentiation, [(0,), (1,), (2,)]),)
-
-
-# --- experiments ------------------------------------------------------------------------------------
-
-
-def units(scale: str) -> list[Unit]:
-    seeds = tuple(range(SEEDS[scale]))
-    return [
-        *path_units(scale, ("categorical", "sparse"), ("tensorflow",)),
-        Unit("softmax_competition", "measure_gradient"),
-        Unit("softmax_competition", "measure_coupling"),
-        Unit("softmax_competition", "measure_step"),
-        Unit("softmax_competition", "train_step", {}, seeds, ("digits",), cost=10),
-    ]
-
-
-def drawn(k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Logits of all sizes up to 100, [N, K], and one-hot labels."""
-    z = np.random.default_rng(k).normal(size=(60, k)) * np.geomspace(0.1, 100, 60)[:, None]
-    return z, np.eye(k)[np.arange(len(z)) % k]
-
-
-def measure_gradient(seeds: tuple[int, ...]) -> pd.DataFrame:
-    return pd.concat(gradient_rows(*drawn(k), dtype) for k in CLASSES for dtype in DTYPES)
-
-
-def gradient_rows(z: np.ndarray, y: np.ndarray, dtype: str) -> pd.DataFrame:
-    """Every component, and the sum of all; of ours, of Keras', and of squared error."""
-    z, hot, classes = z.astype(dtype), y.astype(dtype), y.argmax(1).astype("int32")
-    theirs = {"from_logits": True, "reduction": None, "dtype": dtype}
-    arms = [
-        ("claim", losses.categorical_crossentropy, hot),
-        ("claim", losses.sparse_categorical_crossentropy, classes),
-        ("claim", keras.losses.CategoricalCrossentropy(**theirs), hot),
-        ("claim", keras.losses.SparseCategoricalCrossentropy(**theirs), classes),
-        ("control", losses.categorical_brier, hot),
-    ]
-    shared = {"check": "gradient", "setting": dtype, "resolution": np.finfo(dtype).eps}
-    reference = paths.softmax_gradient(z, y)
-    parts = []
-    for arm, loss, labels in arms:
-        found = autodiff.logit_gradient(loss, labels, z).astype("float64")
-        parts.append(rows.tidy(arm=arm, quantity="component", value=found, reference=reference, **shared))
-        parts.append(rows.tidy(arm=arm, quantity="sum", value=found.sum(1), **shared))
-    return pd.concat(parts)
-
-
-def measure_coupling(seeds: tuple[int, ...]) -> pd.DataFrame:
-    """Second derivatives off the diagonal, of a softmax and of as many sigmoids; in float64."""
-    parts = []
-    for k in CLASSES:
-        z, y = drawn(k)
-        soft = autodiff.logit_hessian(losses.categorical_crossentropy, y, z)
-        apart = k * autodiff.logit_hessian(losses.binary_crossentropy, y, z)  # ours averages over the K
-        off = ~np.eye(k, dtype=bool)
-        law = paths.softmax_jacobian(z)[:, off]
-        eps = np.finfo("float64").eps
-        parts += [
-            rows.tidy(check="one_logit", value=soft[:, off], reference=law, resolution=eps),
-            rows.tidy(check="one_logit", arm="control", value=apart[:, off], reference=law, resolution=eps),
-            rows.tidy(check="sigmoid_contrast", value=apart[:, off], resolution=eps),
-            rows.tidy(check="sigmoid_contrast", arm="control", value=soft[:, off], resolution=eps),
-        ]
-    return pd.concat(parts)
-
-
-def measure_step(seeds: tuple[int, ...]) -> pd.DataFrame:
-    """What steps in logit space do to the probabilities, at drawn logits up to ±10."""
-    z = 3 * np.random.default_rng(0).normal(size=(500, 5)).clip(-3, 3)
-    y = np.eye(5)[np.arange(len(z)) % 5]
-    slope = autodiff.logit_gradient(losses.categorical_crossentropy, y, z)
-    wrong = y == 0
-    parts = [law_rows(z, y, slope)]
-    for arm, sign in (("claim", 1), ("control", -1)):
-        after = np.stack([special.softmax(z - sign * rate * slope, axis=1) for rate in STEPS])
-        change = after - special.softmax(z, axis=1)  # [steps, N, K]
-        up = (change[:, wrong] > 0).mean(1)
-        parts += [
-            rows.tidy(check="probability", arm=arm, x=STEPS, value=change[:, ~wrong].min(1)),
-            rows.tidy(check="probability_others", arm=arm, x=STEPS, value=(-change[:, wrong]).min(1)),
-            rows.tidy(quantity="up after a step", arm=arm, x=STEPS, value=up),
-        ]
-    return pd.concat(parts)
-
-
-def law_rows(z: np.ndarray, y: np.ndarray, slope: np.ndarray) -> pd.DataFrame:
-    """The Jacobian by autodiff times the step, against the law; and one small step, to look at."""
-    jacobian = autodiff.logit_hessian(losses.categorical_crossentropy, y, z)  # the softmax's
-    found = -np.einsum("nij,nj->ni", jacobian, slope)
+def law_rows(z: np.ndarray, y: np.ndarray, slope: np.ndarray) -> Iterator[pd.DataFrame]:
+    """The softmax's Jacobian by autodiff times the step, against the law; and one small step, to look at."""
+    jacobian = autodiff.logit_hessian(losses.categorical_crossentropy, y, z)
+    gains = -np.einsum("nij,nj->ni", jacobian, slope)
     p, wrong = paths.softmax(z), y == 0
-    law, without = gain(p, y), p * (y - p)
-    shared = {"check": "probability_law", "resolution": np.finfo("float64").eps}
+    law, without_sum = gain(p, y), p * (y - p)
+    yield PROBABILITY_LAW.rows(claim=gains, reference=law, resolution=EPS)
+    yield PROBABILITY_LAW.rows(control=gains, reference=without_sum, resolution=EPS)
     small = (special.softmax(z - 1e-3 * slope, axis=1) - p) / 1e-3
-    return pd.concat(
-        [
-            rows.tidy(value=found, reference=law, **shared),
-            rows.tidy(arm="control", value=found, reference=without, **shared),
-            rows.tidy(quantity="gain", x=law[wrong], value=small[wrong]),
-        ]
-    )
-
-
-def train_step(seeds: tuple[int, ...]) -> pd.DataFrame:
-    """One step of gradient descent on a batch, in networks after an epoch: do the wrong logits fall?"""
-    parts = [step_rows("shared_weights", f"batch of {batch}", seeds, [64], batch) for batch in BATCHES]
-    return pd.concat([*parts, step_rows("shared_weights_linear", "", seeds, [], 1)])
-
-
-def step_rows(
-    check: str, setting: str, seeds: tuple[int, ...], hidden: list[int], batch: int
-) -> pd.DataFrame:
-    """Fraction of (example, wrong class) pairs whose logit rises; TRIALS batches a seed."""
-    digits = data.load("digits")
-    build = models.perceptron(digits.x_train.shape[1], hidden, 10)
-    trained = replicates.Replicates(build, seeds)
-    trained.compile(keras.optimizers.Adam(1e-3), losses.sparse_categorical_crossentropy)
-    trained.fit(digits.x_train, digits.y_train, batch_size=64)
-    weights = [np.repeat(w, TRIALS, axis=0) for w in trained.get_weights()]
-    draws = [np.random.default_rng((seed, trial)) for seed in seeds for trial in range(TRIALS)]
-    chosen = np.stack([draw.choice(len(digits.x_train), batch, replace=False) for draw in draws])
-    x, y = digits.x_train[chosen], digits.y_train[chosen]  # [R, B, D], [R, B]
-    others = (y + np.stack([draw.integers(1, 10, batch) for draw in draws])) % 10
-    twice = [np.concatenate([each, each]) for each in weights]  # the claim's, then the control's
-    up = risen(build, twice, np.concatenate([x, x]), np.concatenate([y, others]))  # [2R, B, K]
-    wrong = y[..., None] != np.arange(10)  # as the batch has it, in both arms
-    share = [arm[wrong].reshape(len(seeds), -1).mean(1) for arm in np.split(up, 2)]
-    return rows.both_arms("value", *share, check=check, setting=setting, x=batch, seed=seeds)
-
-
-def risen(build, weights: list[np.ndarray], x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Which logits of each replicate's batch a step of gradient descent on it raises: [R, B, K]."""
-    replicas = replicates.Replicates(build, range(len(x)))
-    replicas.set_weights(weights)
-    replicas.compile(keras.optimizers.SGD(RATE), losses.sparse_categorical_crossentropy)
-    before = replicas.predict(x)
-    replicas.fit(x, y, batch_size=x.shape[1])
-    return replicas.predict(x) > before
-
-
-# --- table and figure -------------------------------------------------------------------------------
-
-
-def table(rows: pd.DataFrame) -> pd.DataFrame:
-    """How often a wrong class gains, by a step on its logits and by a step on weights."""
-    steps = rows[(rows["quantity"] == "up after a step") & (rows["arm"] == "claim")]
-    shared = rows[(rows["check"] == "shared_weights") & (rows["arm"] == "claim")]
-    told = [("on the logits", f"rate {step.x:g}", "probability", step.value) for step in steps.itertuples()]
-    means = shared.groupby("setting", sort=False)["value"].mean()
-    told += [("on shared weights", str(setting), "logit", value) for setting, value in means.items()]
-    return pd.DataFrame(told, columns=["A step", "of", "raises the wrong class's", "in this part of pairs"])
-
-
-def figure(rows: pd.DataFrame):
-    """The law of gain, how often wrong classes gain, and what shared weights do."""
-    canvas, axes = figures.panels(3, 1, height=3.5)
-    for panel, ax in zip((draw_gain, draw_steps, draw_shared), axes, strict=True):
-        panel(ax, rows)
-    return canvas
+    yield rows.tidy(quantity="gain", x=law[wrong], value=small[wrong])
 
 
 def draw_gain(ax, rows: pd.DataFrame) -> None:
-    part = rows[rows["quantity"] == "gain"]
+    gains = rows[rows["quantity"] == "gain"]
     for up, label, colour in ((False, "loses", 0), (True, "gains", 1)):
-        some = part[(part["value"] > 0) == up]
+        side = gains[(gains["value"] > 0) == up]
         style = {"color": figures.PALETTE[colour], "alpha": 0.4, "rasterized": True}
-        ax.plot(some["x"], some["value"], "o", label=label, **style)
-    ends = np.array([part["x"].min(), part["x"].max()])
+        ax.plot(side["x"], side["value"], "o", label=label, **style)
+    ends = np.array([gains["x"].min(), gains["x"].max()])
     figures.theory_line(ax, ends, ends, "measured = law")
     ax.axhline(0, color="0.6", linewidth=0.8)
     ax.set(title="A wrong class's probability", xlabel="p_j (Σp² − p_y − p_j)", ylabel="Δp_j / η, η = 0.001")
     ax.legend(loc="upper left")
 
 
-def draw_steps(ax, rows: pd.DataFrame) -> None:
-    part = rows[(rows["quantity"] == "up after a step") & (rows["arm"] == "claim")]
-    ax.plot(part["x"], part["value"] * 100, "o-", label="wrong classes that gain")
-    figures.theory_line(ax, part["x"], 0.0, "as the claim has it")
-    ax.set(title="After a step on the logits", xlabel="rate η", ylabel="% of wrong classes", xscale="log")
-    ax.set_ylim(-2, None)
-    ax.legend(loc="center left")
+# --- shared weights: does a step on a batch lower its wrong logits? ---
+
+UP = 0.01  # of the pairs; below, "every" is as good as true
+BATCHES = (1, 64)
+TRIALS = 8  # batches a seed
+RATE = 0.1  # of the step
+
+SHARED_WEIGHTS_LINEAR = Check(
+    "shared_weights_linear",
+    "In a linear model, a gradient step on one example lowers every wrong logit of it.",
+    Equal(margin=UP),
+    r"\mathrm{Pr}(\Delta z_j > 0 \mid j \ne y) = 0",
+    control="the step taken on another label",
+)
+SHARED_WEIGHTS = Check(
+    "shared_weights",
+    "In a network, a gradient step lowers all but a hundredth of the wrong logits of its batch.",
+    Equal(margin=UP),
+    r"\mathrm{Pr}(\Delta z_j > 0 \mid j \ne y) = 0",
+    control="the step taken on other labels",
+    settings=tuple(f"batch of {n}" for n in BATCHES),
+    scope=True,
+)
+
+
+def train_step(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
+    """One step of gradient descent on a batch, in networks after an epoch: do the wrong logits fall?"""
+    for batch in BATCHES:
+        arms = rising_share(seeds, [64], batch)
+        yield SHARED_WEIGHTS.rows(*arms, setting=f"batch of {batch}", x=batch, seed=seeds)
+    yield SHARED_WEIGHTS_LINEAR.rows(*rising_share(seeds, [], 1), x=1, seed=seeds)
+
+
+def rising_share(seeds: tuple[int, ...], hidden: list[int], batch: int) -> list[np.ndarray]:
+    """The share of (example, wrong class) pairs whose logit rises, of TRIALS batches a seed.
+
+    Returns:
+        After a step on the true labels, and after one on others: [S] each.
+    """
+    digits = data.load("digits")
+    build = models.perceptron(digits.x_train.shape[1], hidden, 10)
+    trained = replicates.Replicates(build, seeds)
+    trained.compile(keras.optimizers.Adam(1e-3), losses.sparse_categorical_crossentropy)
+    trained.fit(digits.x_train, digits.y_train, batch_size=64)
+    weights = [np.repeat(w, TRIALS, axis=0) for w in trained.get_weights()]
+    generators = [np.random.default_rng((seed, trial)) for seed in seeds for trial in range(TRIALS)]
+    chosen = np.stack([rng.choice(len(digits.x_train), batch, replace=False) for rng in generators])
+    x, y = digits.x_train[chosen], digits.y_train[chosen]  # [R, B, D], [R, B]
+    others = (y + np.stack([rng.integers(1, 10, batch) for rng in generators])) % 10
+    twice = [np.concatenate([w, w]) for w in weights]  # the claim's, then the control's
+    up = steps.raised_logits(build, twice, np.concatenate([x, x]), np.concatenate([y, others]), RATE)
+    wrong = y[..., None] != np.arange(10)  # by the true labels, in both arms
+    return [arm[wrong].reshape(len(seeds), -1).mean(1) for arm in np.split(up, 2)]  # of [R, B, K] each
 
 
 def draw_shared(ax, rows: pd.DataFrame) -> None:
@@ -351,3 +310,49 @@ def draw_shared(ax, rows: pd.DataFrame) -> None:
     ax.set(title="After a step on shared weights", xlabel="batch", ylabel="% of wrong logits that rise")
     ax.set_xticks(range(len(BATCHES)), map(str, BATCHES))
     ax.legend(loc="center right")
+
+
+# --- the whole study ---
+
+CHECKS = (
+    GRADIENT,
+    GRADIENT_PATHS,
+    ONE_LOGIT,
+    SIGMOID_CONTRAST,
+    PROBABILITY,
+    PROBABILITY_OTHERS,
+    PROBABILITY_LAW,
+    SHARED_WEIGHTS_LINEAR,
+    SHARED_WEIGHTS,
+)
+THEORIES = (Theory("gain", gain_of, gain_by_differentiation, [(0,), (1,), (2,)]),)
+
+
+def units(scale: str) -> list[Unit]:
+    return [
+        *path_units(scale, ("categorical", "sparse"), ("tensorflow",)),
+        unit(measure_gradient),
+        unit(measure_coupling),
+        unit(measure_step),
+        unit(train_step, range(SEEDS[scale]), data=("digits",), cost=10),
+    ]
+
+
+def table(rows: pd.DataFrame) -> pd.DataFrame:
+    """How often a wrong class gains, by a step on its logits and by a step on weights."""
+    shared = rows[(rows["check"] == "shared_weights") & (rows["arm"] == "claim")]
+    means = shared.groupby("setting", sort=False)["value"].mean()
+    steps = gaining_part(rows).itertuples()
+    lines = [
+        *(("on the logits", f"rate {step.x:g}", "probability", step.value) for step in steps),
+        *(("on shared weights", str(setting), "logit", mean) for setting, mean in means.items()),
+    ]
+    return pd.DataFrame(lines, columns=["A step", "of", "raises the wrong class's", "in this part of pairs"])
+
+
+def figure(rows: pd.DataFrame):
+    """The law of gain, how often wrong classes gain, and what shared weights do."""
+    canvas, axes = figures.panels(3, 1, height=3.5)
+    for draw, ax in zip((draw_gain, draw_steps, draw_shared), axes, strict=True):
+        draw(ax, rows)
+    return canvas

@@ -2,29 +2,30 @@
 
 Expect: the 0-1 loss moves no weight, unless the optimiser moves it by itself; cross-entropy reaches the Bayes
 error at an excess of d/(2N) nats, and is calibrated where hinge loss is not, but for one mixture in which
-hinge happens to be. Costs a third of a minute at the standard scale.
+hinge happens to be. Costs a third of a minute at the standard scale. Run it with `crosscheck run surrogate`.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
 
-from crosscheck.claims import Check, Claim, Equal, Exceeds, Identity, Theory, Trend, Unit
+from crosscheck.claims import Check, Claim, Equal, Exceeds, Identity, Theory, Trend, Unit, unit
 from crosscheck.lazy import (
     autodiff,
     data,
     figures,
     keras,
+    log_odds,
     losses,
-    models,
     optimize,
     pd,
-    replicates,
     rows,
     special,
+    steps,
 )
 
 CLAIM = Claim(
@@ -40,124 +41,36 @@ CLAIM = Claim(
     "express the posterior.",
 )
 
-RISK_SEEDS = {"smoke": 128, "standard": 320, "full": 2048}  # an excess of chance alone needs many
-SEEDS = {"smoke": 16, "standard": 32, "full": 256}
-LN2, DTYPES = math.log(2), ("float64", "float32")
-EVEN, UNEVEN = 0.5, 0.6
+
+def both_losses():
+    """The arm of the claim and its loss, 0-1; the arm of the control and its loss, cross-entropy."""
+    return ("claim", losses.zero_one), ("control", losses.sparse_categorical_crossentropy)
+
+
+# --- boundary: what do both losses expect, and which has a gradient? ---
+
+DTYPES = ("float64", "float32")
 SCORES = ("0-1 loss", "cross-entropy")
-SEPARATION, PRIOR, FEATURES = 2.0, 0.2, 8
-SIZES, LARGEST = (256, 1024, 4096), 4096
-RATE, MOMENTUM, STEPS = 2.0, 0.8, 80  # the whole set at once, to the optimum of a convex problem
-HINGE_RATE, HINGE_STEPS = 0.1, 300  # hinge has kinks: Adam at a falling rate
-CHANCES = np.linspace(0.1, 0.9, 161)  # the ambiguous band: neither class is all but certain
-LUCKY = (1.0, 0.5)  # separation and prior at which hinge comes out calibrated
-SIZE_ONLY = "a model that sees only the size of the first feature"
-TRAINED_STEPS, BATCH = 5, 64
-# Keras' optimisers as they come. A step of these is made of gradients alone; that of the last group is not.
-CLASSIC = ("SGD", "SGD, momentum", "RMSprop", "Adam", "Adamax", "Nadam", "Adagrad", "Adadelta")
-FOLLOWING = (*CLASSIC, "Adafactor", "Lamb", "Lion", "AdamW, no decay", "Muon, no decay")
-OPTIONS = {
-    "SGD, momentum": {"momentum": 0.9},
-    "AdamW, no decay": {"weight_decay": 0.0},
-    "Muon, no decay": {"weight_decay": 0.0, "adam_weight_decay": 0.0},
-}
-REACH = 0.3  # of the weights at the start, about that of Keras' Dense layer
-ALONE = ("AdamW", "Muon", "Ftrl", "ScheduleFreeAdamW")
+EVEN, UNEVEN = 0.5, 0.6
 
-CHECKS = (
-    Check(
-        "boundary",
-        "At a posterior of (½, ½) the best expected 0-1 loss is ½ and the best expected cross-entropy ln 2.",
-        Identity(ulps=4),
-        r"\tfrac12,\; \ln 2",
-        control="a posterior of (0.6, 0.4)",
-        settings=SCORES,
-        exact=True,
-    ),
-    Check(
-        "gradient",
-        "At random logits the 0-1 loss's gradient is exactly 0.",
-        Identity(ulps=0),
-        r"\nabla_z \mathcal{L}_{01} = 0",
-        control="cross-entropy",
-        settings=DTYPES,
-        exact=True,
-    ),
-    Check(
-        "no_signal",
-        "Trained on digits with the 0-1 loss, no weight moves under any optimiser that follows gradients.",
-        Identity(ulps=0),
-        r"w_t = w_0",
-        control="cross-entropy",
-        settings=FOLLOWING,
-        exact=True,
-    ),
-    Check(
-        "no_signal_defaults",
-        "Nor under Keras' other optimisers, as they come.",
-        Identity(ulps=0),
-        r"w_t = w_0",
-        control="cross-entropy",
-        settings=ALONE,
-        scope=True,
-        exact=True,
-    ),
-    Check(
-        "no_signal_labels",
-        "Whatever moves them, it is not the labels: shuffled ones lead to the same weights, to the last bit.",
-        Identity(ulps=0),
-        r"w_t(y) = w_t(\pi y)",
-        control="cross-entropy",
-        settings=ALONE,
-        exact=True,
-    ),
-    Check(
-        "bayes",
-        f"Trained on {LARGEST} examples of two overlapping Gaussians, a linear model has the Bayes error.",
-        Equal(margin=0.002),
-        r"\Pr(\hat y \ne y) = \mathbb{E} \min(\eta, 1 - \eta)",
-        control=SIZE_ONLY,
-    ),
-    Check(
-        "bayes_posterior",
-        f"Its probabilities are the posterior: their root mean square distance, {LARGEST} examples.",
-        Equal(margin=0.03),
-        r"\sqrt{\mathbb{E}\,(p - \eta)^2} = 0",
-        control=SIZE_ONLY,
-    ),
-    Check(
-        "bayes_trend",
-        "The logarithm of that distance falls by at least 0.3 with each fourfold N.",
-        Trend(step=0.3, increasing=False),
-        r"\ln \sqrt{\mathbb{E}\,(p - \eta)^2} \approx -\tfrac12 \ln N + c",
-        control=SIZE_ONLY,
-    ),
-    Check(
-        "bayes_rate",
-        "Its excess over the least cross-entropy is d/(2N) nats: the ratio is 1.",
-        Equal(margin=0.2),
-        r"\frac{2N}{d}\,\mathbb{E}\,\mathrm{KL}(\eta \,\|\, p) = 1",
-        control=SIZE_ONLY,
-        settings=tuple(f"N = {n}" for n in SIZES[1:]),
-    ),
-    Check(
-        "calibration",
-        "Where a prediction means a chance between 0.1 and 0.9, it is that chance (mean distance).",
-        Equal(margin=0.025),
-        r"\mathbb{E}\,\bigl|p - \Pr(y = 1 \mid p)\bigr| = 0",
-        control="hinge loss, its score through a sigmoid",
-    ),
-    Check(
-        "calibration_hinge",
-        "Hinge loss with a sigmoid bolted on is further off by at least 0.03.",
-        Exceeds(margin=0.03),
-        r"\mathbb{E}\,\bigl|p - \Pr(y = 1 \mid p)\bigr|",
-        control="even classes with means 1 apart, where hinge's scale happens to be right",
-    ),
+BOUNDARY = Check(
+    "boundary",
+    "At a posterior of (½, ½) the best expected 0-1 loss is ½ and the best expected cross-entropy ln 2.",
+    Identity(ulps=4),
+    r"\tfrac12,\; \ln 2",
+    control="a posterior of (0.6, 0.4)",
+    settings=SCORES,
+    exact=True,
 )
-
-
-# --- theory -----------------------------------------------------------------------------------------
+GRADIENT = Check(
+    "gradient",
+    "At random logits the 0-1 loss's gradient is exactly 0.",
+    Identity(ulps=0),
+    r"\nabla_z \mathcal{L}_{01} = 0",
+    control="cross-entropy",
+    settings=DTYPES,
+    exact=True,
+)
 
 
 def entropy(q: float) -> float:
@@ -166,209 +79,39 @@ def entropy(q: float) -> float:
 
 def least_expected(q: float) -> float:
     """The expected cross-entropy at its minimum over the logit, by search."""
-    cost = lambda z: q * np.logaddexp(0, -z) + (1 - q) * np.logaddexp(0, z)  # noqa: E731
+    cost = lambda z: q * np.logaddexp(0, -z) + (1 - q) * np.logaddexp(0, z)
     return float(optimize.minimize_scalar(cost, bracket=(-1, 1), tol=1e-12).fun)
 
 
-def bayes_error(separation: float, prior: float) -> float:
-    return data.GaussianMixture(separation, 1, prior).bayes_error()
-
-
-def bayes_error_by_quadrature(separation: float, prior: float) -> float:
-    mixture = data.GaussianMixture(separation, 1, prior)
-    x, weight = data.line(mixture, 20_001)
-    return float(weight @ (1 - np.abs(2 * mixture.posterior(x[:, None]) - 1)) / 2)  # of min(η, 1 − η)
-
-
-def hinge_slope_by_minimisation(separation: float) -> float:
-    """The same by search over sums at nodes 2e-4 apart."""
-    t = np.linspace(-8, 8, 80_001)
-    risk = lambda w: np.exp(-(t**2) / 2) @ np.maximum(0, 1 - w * (t + separation / 2))  # noqa: E731
-    return float(optimize.minimize_scalar(risk, bracket=(0.5, 2)).x)
-
-
-THEORIES = (
-    Theory("boundary", entropy, least_expected, [(EVEN,), (UNEVEN,), (0.9,)]),
-    Theory("bayes", bayes_error, bayes_error_by_quadrature, [(SEPARATION, PRIOR), (1.0, 0.5)], 1e-5),
-    Theory("hinge", lambda d: data.hinge_slope(d), hinge_slope_by_minimisation, [(1.0,), (4.0,)], 2e-4),
-)
-
-
-# --- experiments ------------------------------------------------------------------------------------
-
-
-def units(scale: str) -> list[Unit]:
-    seeds, many = tuple(range(SEEDS[scale])), tuple(range(RISK_SEEDS[scale]))
-    return [
-        Unit("surrogate", "measure_boundary"),
-        Unit("surrogate", "train_optimisers", {}, (), ("digits",), cost=8),
-        *(Unit("surrogate", "train_risk", {"examples": n}, many, cost=n / 1000) for n in SIZES),
-        Unit("surrogate", "train_calibration", {}, seeds, cost=6),
-    ]
-
-
-def measure_boundary(seeds: tuple[int, ...]) -> pd.DataFrame:
+def measure_boundary(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     """Expected losses of the best prediction at two posteriors; the gradient of the 0-1 loss."""
-    keras_own = partial(keras.losses.sparse_categorical_crossentropy, from_logits=True)
-    (_, zero_one), (_, own) = both_losses()
-    scored = (("0-1 loss", zero_one, 0.5), ("cross-entropy", own, LN2), ("cross-entropy", keras_own, LN2))
-    parts = [
-        rows.tidy(
-            check="boundary",
-            arm=arm,
-            setting=score,
-            quantity="best",
-            x=special.logit(q),
-            value=expected_at_best(loss, q, dtype),
-            reference=reference,
-            resolution=np.finfo(dtype).eps,
-        )
-        for score, loss, reference in scored
-        for dtype in DTYPES
-        for arm, q in (("claim", EVEN), ("control", UNEVEN))
-    ]
-    return pd.concat([*parts, *map(gradient_rows, DTYPES)])
-
-
-def both_losses():
-    """The 0-1 loss, and its control."""
-    return ("claim", losses.zero_one), ("control", losses.sparse_categorical_crossentropy)
+    by_keras = partial(keras.losses.sparse_categorical_crossentropy, from_logits=True)
+    (_, zero_one), (_, ours) = both_losses()
+    ln2 = entropy(EVEN)
+    scored = (("0-1 loss", zero_one, 0.5), ("cross-entropy", ours, ln2), ("cross-entropy", by_keras, ln2))
+    for score, loss, theory in scored:
+        for dtype in DTYPES:
+            shared = {"setting": score, "quantity": "best", "resolution": np.finfo(dtype).eps}
+            for arm, q in (("claim", EVEN), ("control", UNEVEN)):
+                best = expected_at_best(loss, q, dtype)
+                yield BOUNDARY.rows(**{arm: best}, reference=theory, x=special.logit(q), **shared)
+    for dtype in DTYPES:
+        slopes = [largest_slope(loss, dtype) for _, loss in both_losses()]
+        yield GRADIENT.rows(*slopes, setting=dtype, resolution=np.finfo(dtype).eps)
 
 
 def expected_at_best(loss, q: float, dtype: str) -> float:
     """Σ_y q_y L(y, z) at the logits ln q, with q the probability of class 1."""
     z = np.log(np.array([[1 - q, q]] * 2)).astype(dtype)
-    each = autodiff.numbers(loss(*autodiff.tensors(np.array([0, 1], "int32"), z)))
-    return float(np.array([1 - q, q]) @ each)
+    by_label = autodiff.numbers(loss(*autodiff.tensors(np.array([0, 1], "int32"), z)))
+    return float(np.array([1 - q, q]) @ by_label)
 
 
-def gradient_rows(dtype: str) -> pd.DataFrame:
+def largest_slope(loss, dtype: str) -> float:
+    """The largest component of the gradient, at 256 random examples of ten classes."""
     rng = np.random.default_rng(0)
     y, z = rng.integers(10, size=256).astype("int32"), rng.normal(scale=3, size=(256, 10)).astype(dtype)
-    shared = {"check": "gradient", "setting": dtype, "resolution": np.finfo(dtype).eps}
-    return pd.concat(
-        rows.tidy(arm=arm, value=np.abs(autodiff.logit_gradient(loss, y, z)).max(), **shared)
-        for arm, loss in both_losses()
-    )
-
-
-def train_optimisers(seeds: tuple[int, ...]) -> pd.DataFrame:
-    """Largest move of any weight in a few steps of Keras' own training, under every optimiser.
-
-    Plain models: some of the optimisers look at a whole layer, which replicates in one stack would share.
-    """
-    given = data.load("digits")
-    x, y = (part[: TRAINED_STEPS * BATCH] for part in (given.x_train, given.y_train))
-    shuffled = np.random.default_rng(0).permutation(y)
-    parts = []
-    for name in (*FOLLOWING, *ALONE):
-        check = "no_signal" if name in FOLLOWING else "no_signal_defaults"
-        for arm, loss in both_losses():
-            way = moves(name, loss, x, y)
-            shared = {"arm": arm, "setting": name, "resolution": np.finfo("float32").eps}
-            parts.append(rows.tidy(check=check, quantity="moved", value=np.abs(way).max(), **shared))
-            if name in ALONE:
-                apart = np.abs(moves(name, loss, x, shuffled) - way).max()
-                parts.append(rows.tidy(check="no_signal_labels", value=apart, **shared))
-    return pd.concat(parts)
-
-
-def moves(name: str, loss, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """How far each weight of a linear model goes, always from the same start, on any backend: [W].
-
-    Linear, for where a dark pixel meets a dead unit Adafactor (Keras 3.15) divides 0 by 0.
-    """
-    keras.utils.set_random_seed(0)
-    model, start = models.perceptron(x.shape[1], [], 10)(), np.random.default_rng(0)
-    model.set_weights([start.uniform(-REACH, REACH, w.shape) for w in model.get_weights()])
-    optimizer = getattr(keras.optimizers, name.partition(",")[0])(**OPTIONS.get(name, {}))
-    return np.concatenate([w.ravel() for w in models.stepped(model, optimizer, loss, x, y, BATCH)])
-
-
-def train_risk(seeds: tuple[int, ...], examples: int) -> pd.DataFrame:
-    """Error, distance from the posterior and excess loss of a linear model, over the whole population."""
-    mixture = data.GaussianMixture(SEPARATION, FEATURES, PRIOR)
-    few = seeds[: len(seeds) // 4]  # the control is far off: it needs no more
-    x, y = data.samples([mixture], (*seeds, *few), examples)
-    x[len(seeds) :, :, 0] = np.abs(x[len(seeds) :, :, 0])
-    slopes, offset = trained((*seeds, *few), x, y, losses.sparse_categorical_crossentropy)
-    right = data.worth(mixture, slopes[: len(seeds)], offset[: len(seeds)])
-    wrong = data.worth(mixture, slopes[len(seeds) :], offset[len(seeds) :], feature=np.abs)
-    return pd.concat(
-        [worth_rows("claim", seeds, examples, right), worth_rows("control", few, examples, wrong)]
-    )
-
-
-def worth_rows(arm: str, seeds: tuple[int, ...], examples: int, its) -> pd.DataFrame:
-    told = [("bayes_trend", "", np.log(its.distance), 0.0), ("", "", its.excess, 0.0)]
-    if examples in SIZES[1:]:
-        told += [("bayes_rate", f"N = {examples}", 2 * examples / (FEATURES + 1) * its.excess, 1.0)]
-    if examples == LARGEST:
-        told += [("bayes", "", its.error, bayes_error(SEPARATION, PRIOR))]
-        told += [("bayes_posterior", "", its.distance, 0.0)]
-    shared = {"arm": arm, "quantity": "worth", "x": examples, "seed": seeds}
-    return pd.concat(
-        rows.tidy(check=check, setting=at, value=value, reference=reference, **shared)
-        for check, at, value, reference in told
-    )
-
-
-def trained(seeds: tuple[int, ...], x: np.ndarray, y: np.ndarray, loss) -> tuple[np.ndarray, np.ndarray]:
-    """Slopes [R, D] and offset [R] of the log-odds z₁ − z₀, trained on x [R, N, D] and labels y [R, N, …]."""
-    replicas = replicates.Replicates(models.perceptron(x.shape[-1], [], 2), seeds, paired=True)
-    optimizer, steps = keras.optimizers.SGD(RATE, MOMENTUM, nesterov=True), STEPS
-    if loss is keras.losses.categorical_hinge:
-        falling = keras.optimizers.schedules.CosineDecay(HINGE_RATE, HINGE_STEPS)
-        optimizer, steps = keras.optimizers.Adam(falling), HINGE_STEPS
-    replicas.compile(optimizer, loss)
-    replicas.fit(x, y, batch_size=x.shape[1], epochs=steps, shuffle=False)
-    kernel, bias = (each.astype("float64") for each in replicas.get_weights())  # [R, D, 2], [R, 2]
-    return kernel[..., 1] - kernel[..., 0], bias[:, 1] - bias[:, 0]
-
-
-def train_calibration(seeds: tuple[int, ...]) -> pd.DataFrame:
-    """Calibration in the ambiguous band of cross-entropy and of hinge loss, on two mixtures."""
-    usual, lucky = (data.GaussianMixture(at, FEATURES, p) for at, p in ((SEPARATION, PRIOR), LUCKY))
-    x, y = data.samples((usual, lucky), seeds, LARGEST)
-    off, parts = {}, []
-    for name, labels, loss in (
-        ("cross-entropy", y, losses.sparse_categorical_crossentropy),
-        ("hinge", np.eye(2, dtype="float32")[y], keras.losses.categorical_hinge),
-    ):
-        slopes, offset = trained(seeds * 2, x, labels, loss)
-        for mixture, half in ((usual, slice(len(seeds))), (lucky, slice(len(seeds), None))):
-            told, often = data.reliability(mixture, slopes[half], offset[half], CHANCES)  # [S, C]
-            off[name, mixture] = (np.abs(told - CHANCES) * often).sum(1) / often.sum(1)
-            shown = {"quantity": f"{name}, separation {mixture.separation:g}", "x": CHANCES[::8]}
-            parts.append(rows.tidy(seed=np.array(seeds)[:, None], value=told[:, ::8], **shown))
-    for check, arm, name, mixture, reference in (
-        ("calibration", "claim", "cross-entropy", usual, 0.0),
-        ("calibration", "control", "hinge", usual, 0.0),
-        ("calibration_hinge", "claim", "hinge", usual, off["cross-entropy", usual]),
-        ("calibration_hinge", "control", "hinge", lucky, off["cross-entropy", lucky]),
-    ):
-        value = off[name, mixture]
-        parts.append(rows.tidy(check=check, arm=arm, seed=seeds, value=value, reference=reference))
-    return pd.concat(parts)
-
-
-# --- table and figure -------------------------------------------------------------------------------
-
-
-def table(rows: pd.DataFrame) -> pd.DataFrame:
-    """The largest move of any weight in five steps, by optimiser and loss."""
-    moved = rows[rows["quantity"] == "moved"]
-    wide = moved.pivot_table("value", "setting", "arm", sort=False).reset_index()
-    named = {"setting": "Optimiser", "claim": "0-1 loss: max |Δw|", "control": "cross-entropy: max |Δw|"}
-    return wide.rename(columns=named).rename_axis(None, axis=1)
-
-
-def figure(rows: pd.DataFrame):
-    """Both losses along the logit, what moves the weights, the excess loss against N, and calibration."""
-    canvas, axes = figures.panels(2, 2, height=3.6)
-    for panel, ax in zip((draw_landscape, draw_moves, draw_excess, draw_calibration), axes, strict=True):
-        panel(ax, rows)
-    return canvas
+    return np.abs(autodiff.logit_gradient(loss, y, z)).max()
 
 
 def draw_landscape(ax, rows: pd.DataFrame) -> None:
@@ -384,6 +127,69 @@ def draw_landscape(ax, rows: pd.DataFrame) -> None:
     ax.legend(fontsize=8, ncols=2)
 
 
+# --- no signal: does the 0-1 loss move any weight? ---
+
+# Keras' optimisers as they come. A step of the first two groups is made of gradients alone.
+CLASSIC = ("SGD", "SGD, momentum", "RMSprop", "Adam", "Adamax", "Nadam", "Adagrad", "Adadelta")
+FOLLOWING = (*CLASSIC, "Adafactor", "Lamb", "Lion", "AdamW, no decay", "Muon, no decay")
+ALONE = ("AdamW", "Muon", "Ftrl", "ScheduleFreeAdamW")
+OPTIONS = {
+    "SGD, momentum": {"momentum": 0.9},
+    "AdamW, no decay": {"weight_decay": 0.0},
+    "Muon, no decay": {"weight_decay": 0.0, "adam_weight_decay": 0.0},
+}
+TRAINED_STEPS, BATCH = 5, 64
+
+NO_SIGNAL = Check(
+    "no_signal",
+    "Trained on digits with the 0-1 loss, no weight moves under any optimiser that follows gradients.",
+    Identity(ulps=0),
+    r"w_t = w_0",
+    control="cross-entropy",
+    settings=FOLLOWING,
+    exact=True,
+)
+NO_SIGNAL_DEFAULTS = Check(
+    "no_signal_defaults",
+    "Nor under Keras' other optimisers, as they come.",
+    Identity(ulps=0),
+    r"w_t = w_0",
+    control="cross-entropy",
+    settings=ALONE,
+    scope=True,
+    exact=True,
+)
+NO_SIGNAL_LABELS = Check(
+    "no_signal_labels",
+    "Whatever moves them, it is not the labels: shuffled ones lead to the same weights, to the last bit.",
+    Identity(ulps=0),
+    r"w_t(y) = w_t(\pi y)",
+    control="cross-entropy",
+    settings=ALONE,
+    exact=True,
+)
+
+
+def train_optimisers(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
+    """Largest move of any weight in a few steps of Keras' own training, under every optimiser."""
+    digits = data.load("digits")
+    x, y = (part[: TRAINED_STEPS * BATCH] for part in (digits.x_train, digits.y_train))
+    shuffled = np.random.default_rng(0).permutation(y)
+    for name in (*FOLLOWING, *ALONE):
+        check = NO_SIGNAL if name in FOLLOWING else NO_SIGNAL_DEFAULTS
+        shared = {"setting": name, "resolution": np.finfo("float32").eps}
+        for arm, loss in both_losses():
+            way = steps.weight_moves(optimizer_of(name), loss, x, y, BATCH)
+            yield check.rows(**{arm: np.abs(way).max()}, quantity="moved", **shared)
+            if name in ALONE:
+                other = steps.weight_moves(optimizer_of(name), loss, x, shuffled, BATCH)
+                yield NO_SIGNAL_LABELS.rows(**{arm: np.abs(other - way).max()}, **shared)
+
+
+def optimizer_of(name: str):
+    return getattr(keras.optimizers, name.partition(",")[0])(**OPTIONS.get(name, {}))
+
+
 def draw_moves(ax, rows: pd.DataFrame) -> None:
     names, nothing = [*FOLLOWING, *ALONE], 1e-10  # where no move is drawn
     for arm, label, marker in (("control", "cross-entropy", "o"), ("claim", "0-1 loss", "s")):
@@ -393,6 +199,79 @@ def draw_moves(ax, rows: pd.DataFrame) -> None:
     ax.set(title="Largest move, five steps", xlabel="max |Δw|", xscale="log", ylim=(len(names), -1))
     ax.set_xticks([nothing, 1e-7, 1e-4, 1e-1], ["none", "10⁻⁷", "10⁻⁴", "10⁻¹"])
     ax.legend(fontsize=8, loc="upper center")
+
+
+# --- risk: does a linear model trained on two Gaussians come to the Bayes error, and how fast? ---
+
+RISK_SEEDS = {"smoke": 128, "standard": 320, "full": 2048}  # an excess of chance alone needs many
+SEPARATION, PRIOR, FEATURES = 2.0, 0.2, 8
+SIZES, LARGEST = (256, 1024, 4096), 4096
+SIZE_ONLY = "a model that sees only the size of the first feature"
+
+BAYES = Check(
+    "bayes",
+    f"Trained on {LARGEST} examples of two overlapping Gaussians, a linear model has the Bayes error.",
+    Equal(margin=0.002),
+    r"\Pr(\hat y \ne y) = \mathbb{E} \min(\eta, 1 - \eta)",
+    control=SIZE_ONLY,
+)
+BAYES_POSTERIOR = Check(
+    "bayes_posterior",
+    f"Its probabilities are the posterior: their root mean square distance, {LARGEST} examples.",
+    Equal(margin=0.03),
+    r"\sqrt{\mathbb{E}\,(p - \eta)^2} = 0",
+    control=SIZE_ONLY,
+)
+BAYES_TREND = Check(
+    "bayes_trend",
+    "The logarithm of that distance falls by at least 0.3 with each fourfold N.",
+    Trend(step=0.3, increasing=False),
+    r"\ln \sqrt{\mathbb{E}\,(p - \eta)^2} \approx -\tfrac12 \ln N + c",
+    control=SIZE_ONLY,
+)
+BAYES_RATE = Check(
+    "bayes_rate",
+    "Its excess over the least cross-entropy is d/(2N) nats: the ratio is 1.",
+    Equal(margin=0.2),
+    r"\frac{2N}{d}\,\mathbb{E}\,\mathrm{KL}(\eta \,\|\, p) = 1",
+    control=SIZE_ONLY,
+    settings=tuple(f"N = {n}" for n in SIZES[1:]),
+)
+
+
+def bayes_error(separation: float, prior: float) -> float:
+    return data.GaussianMixture(separation, 1, prior).bayes_error()
+
+
+def bayes_error_by_quadrature(separation: float, prior: float) -> float:
+    mixture = data.GaussianMixture(separation, 1, prior)
+    x, weight = data.line(mixture, 20_001)
+    return float(weight @ (1 - np.abs(2 * mixture.posterior(x[:, None]) - 1)) / 2)  # of min(η, 1 − η)
+
+
+def train_risk(seeds: tuple[int, ...], examples: int) -> Iterator[pd.DataFrame]:
+    """Error, distance from the posterior and excess loss of a linear model, over the whole population."""
+    mixture = data.GaussianMixture(SEPARATION, FEATURES, PRIOR)
+    few = seeds[: len(seeds) // 4]  # the control is far off: it needs no more
+    x, y = data.samples([mixture], (*seeds, *few), examples)
+    x[len(seeds) :, :, 0] = np.abs(x[len(seeds) :, :, 0])
+    slopes, offset = log_odds.by_cross_entropy((*seeds, *few), x, y)
+    right = data.worth(mixture, slopes[: len(seeds)], offset[: len(seeds)])
+    wrong = data.worth(mixture, slopes[len(seeds) :], offset[len(seeds) :], feature=np.abs)
+    yield from worth_rows("claim", seeds, examples, right)
+    yield from worth_rows("control", few, examples, wrong)
+
+
+def worth_rows(arm: str, seeds: tuple[int, ...], examples: int, worth) -> Iterator[pd.DataFrame]:
+    shared = {"quantity": "worth", "x": examples, "seed": seeds}
+    yield BAYES_TREND.rows(**{arm: np.log(worth.distance)}, **shared)
+    yield rows.tidy(arm=arm, value=worth.excess, **shared)
+    if examples in SIZES[1:]:
+        ratio = 2 * examples / (FEATURES + 1) * worth.excess
+        yield BAYES_RATE.rows(**{arm: ratio}, reference=1.0, setting=f"N = {examples}", **shared)
+    if examples == LARGEST:
+        yield BAYES.rows(**{arm: worth.error}, reference=bayes_error(SEPARATION, PRIOR), **shared)
+        yield BAYES_POSTERIOR.rows(**{arm: worth.distance}, **shared)
 
 
 def draw_excess(ax, rows: pd.DataFrame) -> None:
@@ -407,10 +286,104 @@ def draw_excess(ax, rows: pd.DataFrame) -> None:
     ax.legend(fontsize=8)
 
 
+# --- calibration: are the predictions chances, where neither class is all but certain? ---
+
+SEEDS = {"smoke": 16, "standard": 32, "full": 256}
+CHANCES = np.linspace(0.1, 0.9, 161)  # the ambiguous band
+LUCKY = (1.0, 0.5)  # separation and prior at which hinge comes out calibrated
+
+CALIBRATION = Check(
+    "calibration",
+    "Where a prediction means a chance between 0.1 and 0.9, it is that chance (mean distance).",
+    Equal(margin=0.025),
+    r"\mathbb{E}\,\bigl|p - \Pr(y = 1 \mid p)\bigr| = 0",
+    control="hinge loss, its score through a sigmoid",
+)
+CALIBRATION_HINGE = Check(
+    "calibration_hinge",
+    "Hinge loss with a sigmoid bolted on is further off by at least 0.03.",
+    Exceeds(margin=0.03),
+    r"\mathbb{E}\,\bigl|p - \Pr(y = 1 \mid p)\bigr|",
+    control="even classes with means 1 apart, where hinge's scale happens to be right",
+)
+
+
+def hinge_slope_by_minimisation(separation: float) -> float:
+    """What `data.hinge_slope` gives, by search over sums at nodes 2e-4 apart."""
+    t = np.linspace(-8, 8, 80_001)
+    risk = lambda w: np.exp(-(t**2) / 2) @ np.maximum(0, 1 - w * (t + separation / 2))
+    return float(optimize.minimize_scalar(risk, bracket=(0.5, 2)).x)
+
+
+def train_calibration(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
+    """Calibration in the ambiguous band of cross-entropy and of hinge loss, on two mixtures."""
+    usual, lucky = (data.GaussianMixture(at, FEATURES, p) for at, p in ((SEPARATION, PRIOR), LUCKY))
+    x, y = data.samples((usual, lucky), seeds, LARGEST)
+    off = {}  # mean distance from the chance, [S], by loss and mixture
+    for name, train in (("cross-entropy", log_odds.by_cross_entropy), ("hinge", log_odds.by_hinge)):
+        slopes, offset = train(seeds * 2, x, y)
+        for mixture, half in ((usual, slice(len(seeds))), (lucky, slice(len(seeds), None))):
+            predicted, often = data.reliability(mixture, slopes[half], offset[half], CHANCES)  # [S, C]
+            off[name, mixture] = (np.abs(predicted - CHANCES) * often).sum(1) / often.sum(1)
+            shown = {"quantity": f"{name}, separation {mixture.separation:g}", "x": CHANCES[::8]}
+            yield rows.tidy(seed=np.array(seeds)[:, None], value=predicted[:, ::8], **shown)
+    yield CALIBRATION.rows(off["cross-entropy", usual], off["hinge", usual], seed=seeds)
+    for arm, mixture in (("claim", usual), ("control", lucky)):
+        hinge, reference = off["hinge", mixture], off["cross-entropy", mixture]
+        yield CALIBRATION_HINGE.rows(**{arm: hinge}, reference=reference, seed=seeds)
+
+
 def draw_calibration(ax, rows: pd.DataFrame) -> None:
-    told = rows[rows["quantity"].str.contains("separation")]
-    for (name, part), colour in zip(told.groupby("quantity", sort=False), (0, 5, 1, 4), strict=True):
+    curves = rows[rows["quantity"].str.contains("separation")]
+    for (name, part), colour in zip(curves.groupby("quantity", sort=False), (0, 5, 1, 4), strict=True):
         figures.curve(ax, part, str(name), color=figures.PALETTE[colour])
     figures.theory_line(ax, CHANCES[[0, -1]], CHANCES[[0, -1]], "calibrated")
     ax.set(title="Calibration", xlabel="P(y = 1 | p)", ylabel="prediction p")
     ax.legend(fontsize=8)
+
+
+# --- the whole study ---
+
+CHECKS = (
+    BOUNDARY,
+    GRADIENT,
+    NO_SIGNAL,
+    NO_SIGNAL_DEFAULTS,
+    NO_SIGNAL_LABELS,
+    BAYES,
+    BAYES_POSTERIOR,
+    BAYES_TREND,
+    BAYES_RATE,
+    CALIBRATION,
+    CALIBRATION_HINGE,
+)
+THEORIES = (
+    Theory("boundary", entropy, least_expected, [(EVEN,), (UNEVEN,), (0.9,)]),
+    Theory("bayes", bayes_error, bayes_error_by_quadrature, [(SEPARATION, PRIOR), (1.0, 0.5)], 1e-5),
+    Theory("hinge", lambda d: data.hinge_slope(d), hinge_slope_by_minimisation, [(1.0,), (4.0,)], 2e-4),
+)
+
+
+def units(scale: str) -> list[Unit]:
+    return [
+        unit(measure_boundary),
+        unit(train_optimisers, data=("digits",), cost=8),
+        *(unit(train_risk, range(RISK_SEEDS[scale]), examples=n, cost=n / 1000) for n in SIZES),
+        unit(train_calibration, range(SEEDS[scale]), cost=6),
+    ]
+
+
+def table(rows: pd.DataFrame) -> pd.DataFrame:
+    """The largest move of any weight in five steps, by optimiser and loss."""
+    moved = rows[rows["quantity"] == "moved"]
+    wide = moved.pivot_table("value", "setting", "arm", sort=False).reset_index()
+    named = {"setting": "Optimiser", "claim": "0-1 loss: max |Δw|", "control": "cross-entropy: max |Δw|"}
+    return wide.rename(columns=named).rename_axis(None, axis=1)
+
+
+def figure(rows: pd.DataFrame):
+    """Both losses along the logit, what moves the weights, the excess loss against N, and calibration."""
+    canvas, axes = figures.panels(2, 2, height=3.6)
+    for draw, ax in zip((draw_landscape, draw_moves, draw_excess, draw_calibration), axes, strict=True):
+        draw(ax, rows)
+    return canvas

@@ -1,0 +1,50 @@
+"""Contests of losses: who is trained on what, and whose score is held against whose."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from crosscheck import losses
+from crosscheck.claims import Check, Exceeds
+from crosscheck.lab import contests, scores
+
+SEEDS = (0, 1)
+CHECK = Check("c", "s", Exceeds(0.0), "t", control="k", settings=("here",))
+SCORED = {name: {"NLL": np.array([i, i + 0.5])} for i, name in enumerate(("a, one", "a, two", "b, one"))}
+
+
+def test_a_score_is_compared_with_another_and_in_the_control_with_a_third() -> None:
+    compared = ("NLL", "b, one", "a, one", "a, two")
+    rows = contests.compared_rows(CHECK, compared, SCORED, setting="here", seed=SEEDS)
+    assert rows["arm"].tolist() == ["claim", "claim", "control", "control"]
+    assert rows["value"].tolist() == [2, 2.5, 2, 2.5]
+    assert rows["reference"].tolist() == [0, 0.5, 1, 1.5]
+
+
+def test_shown_scores_come_back_with_their_subject() -> None:
+    shown = contests.scores_shown(contests.shown_rows(SCORED, seed=SEEDS))
+    assert shown["what"].tolist() == ["a", "a", "a", "a", "b", "b"]
+    assert shown["loss"].tolist() == ["one", "one", "two", "two", "one", "one"]
+    assert set(shown["score"]) == {"NLL"}
+
+
+def test_people_have_shares_of_known_size_where_the_set_has_none() -> None:
+    split = contests.images("digits", "people", SEEDS)
+    assert split.x.shape == (2, 1297, 64) and split.y_test.shape == (2, 500, 10)
+    np.testing.assert_allclose(np.sort(split.y)[0, 0, -4:], [0, *sorted(contests.LIKE.values())], atol=1e-12)
+    assert contests.images("digits", "small", SEEDS).x.shape == (2, 1297, 4)
+
+
+def test_each_loss_gives_held_out_logits_of_its_own_from_the_same_labels() -> None:
+    split = contests.images("digits", "small", SEEDS)
+    logits = contests.held_out_logits("small", SEEDS, split, {"true": scores.one_hot(split.y, 10)})
+    assert list(logits) == ["true, cross-entropy", "true, brier"]
+    by_log, by_square = logits.values()
+    assert by_log.shape == (2, 500, 10)
+    assert (scores.nll(by_log, split.y_test) < scores.nll(by_square, split.y_test)).all()
+
+
+def test_trained_chances_are_the_share_of_ones_by_a_proper_loss() -> None:
+    y = (np.random.default_rng(0).random((2, 500, 1)) < [[[0.2]], [[0.7]]]).astype("float32")
+    (p,) = contests.trained_chances({"log": losses.binary_crossentropy}, y).values()
+    np.testing.assert_allclose(p, y.mean((1, 2)), atol=1e-3)
