@@ -4,8 +4,7 @@ Conventions: every score is larger the more an input looks out of distribution. 
 let in where 95 % of the inliers are (in-distribution positive), unless the other convention is named.
 
 Expect: the identities hold; the energy falls in training where the head lets it, on some outliers further;
-fine-tuning with auxiliary outliers helps far from the data, and harms near it. The published table for
-photographs is a study of its own, `ood_published`.
+fine-tuning with auxiliary outliers helps far from the data, and harms near it. Photographs: `ood_published`.
 Costs a minute at the standard scale. Run it by `crosscheck run ood_energy`.
 """
 
@@ -53,7 +52,6 @@ COUNTS = {"digits": DIGIT_SEEDS, "mnist": IMAGE_SEEDS, "fashion_mnist": IMAGE_SE
 SETS = tuple(COUNTS)
 KINDS = ("classes 8, 9", "gaussian noise", "rotated", "inverted")  # test outliers of the digits 0–5
 PAIRS = (*KINDS, *SETS[1:])  # the other sets against their first kind: each other; real queries out of scope
-INSIDE = "digits 0–5"
 
 
 # --- identity: what does cross-entropy say of the energy? ----------------------------------------------
@@ -88,9 +86,8 @@ def measure_identity(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     y, moved = np.eye(6)[labels], z + c
     cross, sigmoids = losses.categorical_crossentropy, losses.binary_crossentropy
     energy, softmax = losses.energy, detection.softmax_score
-    exact = np.array(list(map(exact_log_loss, z, labels)))
     sides = {
-        "value": (cross(y, z), losses.categorical_brier(y, z), exact),
+        "value": (cross(y, z), losses.categorical_brier(y, z), np.array([*map(exact_log_loss, z, labels)])),
         "shifted loss": (cross(y, moved) - cross(y, z), sigmoids(y, moved) - sigmoids(y, z), 0.0),
         "shifted energy": (energy(moved) - energy(z), softmax(moved) - softmax(z), -c[:, 0]),
     }
@@ -111,6 +108,8 @@ TUNING = {  # batch, epochs, inliers, outliers
     **dict.fromkeys(("mnist", "fashion_mnist", "clinc_oos"), (64, 5, 1000, 500)),
 }
 TUNING_RATE, WEIGHT, EXPOSURE = 1e-3, 0.1, 0.5  # λ and μ as published
+DENSE = ("in", "classes 8, 9", "rotated")  # kinds whose distribution is drawn
+ROCS = (("before", "softmax"), ("before", "energy"), ("mixed", "energy"), ("exposure", "softmax"))
 
 
 def train(seeds: tuple[int, ...], name: str, most: int) -> Iterator[pd.DataFrame]:
@@ -300,10 +299,6 @@ def margin_rows(name: str, seeds: tuple[int, ...], logits, separated) -> Iterato
     yield detecting.separation_rows(name, seeds, softmax, "softmax", "exposure")
 
 
-DENSE = ("in", "classes 8, 9", "rotated")  # kinds whose distribution is drawn
-ROCS = (("before", "softmax"), ("before", "energy"), ("mixed", "energy"), ("exposure", "softmax"))
-
-
 MARGIN_ACCURACY = Check(
     "margin_accuracy",
     "Test accuracy is kept to within 0.01.",
@@ -330,6 +325,7 @@ CELLS = tuple(
     for kind in KINDS
     if (auxiliary, kind) != ("uniform noise", "gaussian noise")  # one family: not disjoint
 )
+TITLES = {"digits": "the digits", "mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}  # of the matrices
 COVERAGE = Check(
     "coverage",
     "Whatever the auxiliary outliers, margins cost test outliers of other kinds no more than 0.01 AUROC.",
@@ -365,16 +361,12 @@ def coverage_rows(seeds: tuple[int, ...], separated) -> Iterator[pd.DataFrame]:
         yield COVERAGE_CONTRAST.rows(control=worst, reference=best, setting=kind, seed=seeds)
 
 
-def draw_matrices(axes, rows: pd.DataFrame) -> None:
-    titles = {"digits": "the digits", "mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}
-    for ax, (name, title) in zip(axes, titles.items(), strict=True):
-        panels.draw_matrix(ax, rows, name, title, data.CASTS[name], data.family)
-
-
 # --- all of it -------------------------------------------------------------------------------------------
 
-CHECKS: tuple[Check, ...] = (IDENTITY, IMPLICIT, IMPLICIT_ANY_HEAD, IMPLICIT_APART, SCORE)
-CHECKS += (MARGIN, MARGIN_AUROC, NEEDS_OUTLIERS, MARGIN_ACCURACY, RELIABLE, COVERAGE, COVERAGE_CONTRAST)
+CHECKS = (
+    IDENTITY, IMPLICIT, IMPLICIT_ANY_HEAD, IMPLICIT_APART, SCORE, MARGIN, MARGIN_AUROC, NEEDS_OUTLIERS,
+    MARGIN_ACCURACY, RELIABLE, COVERAGE, COVERAGE_CONTRAST,
+)  # fmt: skip
 exactly = lambda gap, classes: exact_log_loss([gap, *[0.0] * (classes - 1)], 0)
 THEORIES = (
     Theory("normal_auroc", normal_auroc, normal_auroc_by_integration, [(1.0, 1.0), (0.3, 2.0)]),
@@ -401,8 +393,8 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
 def figure(rows: pd.DataFrame):
     """Energy and sureness before and after, the ROC, energy while training; and the matrices."""
     canvas, axes = figures.panels(3, 3, height=3.0)
-    panels.draw_densities([axes[i] for i in (0, 1, 3, 4)], rows, DENSE, INSIDE)
+    panels.draw_densities([axes[i] for i in (0, 1, 3, 4)], rows, DENSE, "digits 0–5")
     panels.draw_roc(axes[2], rows, ROCS, "Classes 8, 9 from digits 0–5")
-    panels.draw_training(axes[5], rows, "digits", KINDS, INSIDE)
-    draw_matrices(axes[6:], rows)
+    panels.draw_training(axes[5], rows, "digits", KINDS, "digits 0–5")
+    panels.draw_matrices(axes[6:], rows, TITLES, data.CASTS, data.family)
     return canvas

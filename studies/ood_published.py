@@ -3,11 +3,11 @@
 Conventions: every score is larger the more an input looks out of distribution. FPR95 is the share of outliers
 let in where 95 % of the inliers are (in-distribution positive), unless the other convention is named.
 
-Expect: nothing at the smoke and standard scales but the published numbers themselves. The full scale trains
-wide residual networks as published, 110 epochs a seed, with a checkpoint an epoch: hours a seed on a GPU, days
-without; a killed run goes on where it was. It needs `cifar10` and `cifar100`, and takes of `dtd`,
-`svhn_cropped` and `places365_small` those that are prepared; with `cifar10_train` alone it can judge the gain.
-Run it by `GPU=1 crosscheck run ood_published --scale full`.
+Expect: the published numbers alone at the smoke and standard scales, which train nothing. The full scale
+trains wide residual networks as published, 110 epochs a seed, with a checkpoint an epoch: a killed run goes
+on where it was. It wants a GPU. It needs `cifar10` and `cifar100`, and takes of `dtd`, `svhn_cropped` and
+`places365_small` those that are prepared; `cifar10_train` alone judges the gain.
+Run it by `make ood_published SCALE=full GPU=1`.
 """
 
 from __future__ import annotations

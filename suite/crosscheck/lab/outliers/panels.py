@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -100,6 +100,18 @@ def draw_training(ax, rows: pd.DataFrame, name: str, kinds: Sequence[str], insid
         figures.curve(ax, energies[energies["setting"] == f"{name}: {kind}"], label)
     ax.set(title=f"Plain training on the {name}", xlabel="share of training", ylabel="mean energy (nats)")
     ax.legend(fontsize=8)
+
+
+def draw_matrices(
+    axes: Sequence[Any],
+    rows: pd.DataFrame,
+    titles: Mapping[str, str],
+    casts: Mapping[str, Any],
+    family: Callable[[str], str],
+) -> None:
+    """`draw_matrix` of every set in `titles`, each on axes of its own; `casts` are by the set's name."""
+    for ax, (name, title) in zip(axes, titles.items(), strict=True):
+        draw_matrix(ax, rows, name, title, casts[name], family)
 
 
 def draw_matrix(
