@@ -1,19 +1,21 @@
 """Exact zeros: cross-entropy gives none, the L1 penalty by itself none either, its proximal step does.
 
 Expect: L1 is a Laplace prior; with a proximal step it finds scikit-learn's solution, zeros included, and the
-true support; Keras' own `L1` under SGD and Adam makes no weight zero. Costs ten seconds.
+true support; Keras' own `L1` under SGD and Adam makes no weight zero.
+Costs ten seconds at the standard scale. Run it by `crosscheck run laplace_prior`.
 """
 
 from __future__ import annotations
 
 import itertools
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import mpmath
 import numpy as np
 
-from crosscheck.claims import Advice, Check, Claim, Equal, Exceeds, Identity, Theory, Unit
+from crosscheck.claims import Advice, Check, Claim, Equal, Exceeds, Identity, Theory, Unit, unit
 from crosscheck.lazy import (
     data,
     figures,
@@ -47,70 +49,20 @@ CLAIM = Claim(
 
 # In a pilot of 8 seeds the F1 score was 0.957, its deviation 0.04: 20 tell that from 0.9, four times in five.
 SEEDS = {"smoke": 24, "standard": 32, "full": 64}
-SETS = ("synthetic", "digits")
-OPTIMISERS = ("SGD", "Adam")
-PIXELS, SUPPORT, WEIGHT = 64, 8, 2.0  # features; those that matter, and the size of their weights
-PAIR = (3, 8)  # the digits told apart
-N, SCALE = 240, 0.07  # b; λ = 1/(bN) = 0.06
-STEPS = 400
 CLOSE = 0.01
-GRID = tuple(f"{name}, {optimiser}" for name in SETS for optimiser in OPTIMISERS)
 
-CHECKS = (
-    Check(
-        "identity",
-        "N times the penalty is −ln Laplace(w; 0, b) without its constant; so is its gradient.",
-        Identity(ulps=16),  # sums of twenty numbers
-        r"-\ln \mathrm{Laplace}(\mathbf{w}; 0, b) - D \ln 2b",
-        control="λ = 1/b, without the N",
-        settings=("penalty", "gradient"),
-        exact=True,
-    ),
-    Check(
-        "dense",
-        "Cross-entropy alone makes no weight exactly zero, nor does an L2 penalty (share of weights).",
-        Equal(margin=0.005),
-        r"\frac{1}{D}\,\#\{d : w_d = 0\} = 0",
-        control="L1 with a proximal step",
-        settings=tuple(f"{at}, {penalty}" for at in GRID for penalty in ("none", "L2")),
-    ),
-    Check(
-        "sparse",
-        "L1 with a proximal step recovers the true support (F1 score).",
-        Exceeds(margin=0.9),
-        r"F_1 \ge 0.9",
-        control="an L2 penalty of the same λ",
-        settings=OPTIMISERS,
-    ),
-    Check(
-        "zeros",
-        "It makes those weights exactly zero that scikit-learn's solution has at zero (share that differs).",
-        Equal(margin=CLOSE),
-        r"\frac{1}{D}\,\#\{d : [w_d = 0] \ne [w^*_d = 0]\} = 0",
-        control="an L2 penalty of the same λ",
-        settings=GRID,
-    ),
-    Check(
-        "agrees",
-        "Its weights are those of scikit-learn (distance over length).",
-        Equal(margin=CLOSE),
-        r"\|\mathbf{w} - \mathbf{w}^*\| \,/\, \|\mathbf{w}^*\| = 0",
-        control="scikit-learn's solution at half the λ",
-        settings=GRID,
-    ),
-    Check(
-        "keras_l1",
-        "Keras' L1 penalty alone makes at least half of those weights exactly zero.",
-        Exceeds(margin=0.5),
-        r"\frac{\#\{d : w_d = w^*_d = 0\}}{\#\{d : w^*_d = 0\}} \ge \tfrac12",
-        control="an L2 penalty of the same λ",
-        settings=GRID,
-        scope=True,
-    ),
+
+# --- identity: is the penalty the logarithm of the prior's density? ----------------------------------
+
+IDENTITY = Check(
+    "identity",
+    "N times the penalty is −ln Laplace(w; 0, b) without its constant; so is its gradient.",
+    Identity(ulps=16),  # sums of twenty numbers
+    r"-\ln \mathrm{Laplace}(\mathbf{w}; 0, b) - D \ln 2b",
+    control="λ = 1/b, without the N",
+    settings=("penalty", "gradient"),
+    exact=True,
 )
-
-
-# --- theory -----------------------------------------------------------------------------------------
 
 
 def density(w: float, b: float) -> float:
@@ -120,38 +72,49 @@ def density(w: float, b: float) -> float:
 
 def density_as_a_mixture(w: float, b: float) -> float:
     """The Laplace density as Gaussians whose variance v is exponential with mean 2b², integrated over √v."""
-    variance = lambda r: mpmath.exp(-(r**2) / (2 * b**2)) * r / b**2  # noqa: E731
+    variance = lambda r: mpmath.exp(-(r**2) / (2 * b**2)) * r / b**2
     total = mpmath.quad(lambda r: mpmath.npdf(w, 0, r) * variance(r), [0, b / 4, b, 3 * b, 10 * b, 40 * b])
     return float(-mpmath.log(total))
 
 
-THEORIES = (
-    Theory("density", density, density_as_a_mixture, [(0.5, 1.0), (-2.0, 0.7), (1.0, 3.0)], tolerance=1e-8),
-)
-
-
-# --- experiments ------------------------------------------------------------------------------------
-
-
-def units(scale: str) -> list[Unit]:
-    seeds = tuple(range(SEEDS[scale]))
-    return [
-        Unit("laplace_prior", "measure_identity"),
-        Unit("laplace_prior", "train", {}, seeds, ("digits",), cost=20),
-    ]
-
-
-def measure_identity(seeds: tuple[int, ...]) -> pd.DataFrame:
+def measure_identity(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     """N times the penalty and its gradient against the density's logarithm, at 50 digits."""
-    parts = []
     for i, (b, n) in enumerate(itertools.product((0.1, 1.0, 10.0), (7, 50, 1000))):
         w = np.random.default_rng(i).laplace(size=20) * b
-        arms = [posteriors.penalties(regularizers.LaplacePrior(b, each), n, w) for each in (n, 1)]
+        claim, control = (posteriors.penalties(regularizers.LaplacePrior(b, count), n, w) for count in (n, 1))
         for name, true in posteriors.laplace(w, b).items():
-            shared = {"reference": true, "resolution": np.finfo("float64").eps * np.abs(true)}
-            found = (each[name] for each in arms)
-            parts.append(rows.both_arms("value", *found, check="identity", setting=name, **shared))
-    return pd.concat(parts)
+            ulp = np.finfo("float64").eps * np.abs(true)
+            yield IDENTITY.rows(claim[name], control[name], true, setting=name, resolution=ulp)
+
+
+# --- linear models, trained under every penalty and optimiser -----------------------------------------
+
+SETS = ("synthetic", "digits")
+OPTIMISERS = ("SGD", "Adam")
+PIXELS, SUPPORT, WEIGHT = 64, 8, 2.0  # features; those that matter, and the size of their weights
+PAIR = (3, 8)  # the digits told apart
+N, SCALE = 240, 0.07  # b; λ = 1/(bN) = 0.06
+STEPS = 400
+GRID = tuple(f"{name}, {optimiser}" for name in SETS for optimiser in OPTIMISERS)
+
+
+def train(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
+    """Both sets and all seeds as one, for each optimiser and penalty; without a penalty λ = 0."""
+    cases = list(itertools.product(SETS, seeds))
+    x, y = (np.stack(arrays) for arrays in zip(*(examples(*case) for case in cases), strict=True))
+    l1 = regularizers.LaplacePrior(SCALE, N).l1
+    true = np.stack([solved(*pair, l1) for pair in zip(x, y, strict=True)])
+    weaker = np.stack([solved(*pair, l1 / 2, tol=1e-4) for pair in zip(x, y, strict=True)])
+    names, seed = zip(*cases, strict=True)
+    for optimiser in OPTIMISERS:
+        w = weights_by_penalty(optimiser, x, y, l1)
+        columns = {"setting": [f"{name}, {optimiser}" for name in names], "seed": seed}
+        yield from zeros_rows(w, true, **columns)
+        yield from agreement_rows(w, true, weaker, **columns)
+        yield from keras_rows(w, true, **columns)
+        yield from dense_rows(w, **columns)
+        yield from sparse_rows(w, optimiser, cases)
+        yield from shown_rows({**w, "scikit-learn": true}, true, optimiser, cases)
 
 
 def examples(name: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -191,6 +154,15 @@ def solved(x: np.ndarray, y: np.ndarray, l1: float, tol: float = 1e-10) -> np.nd
         return model.fit(x.astype("float64"), y.ravel()).coef_[0]
 
 
+def weights_by_penalty(optimiser: str, x: np.ndarray, y: np.ndarray, l1: float) -> dict[str, np.ndarray]:
+    """Kernels [R, D] by penalty; "none" and "L1" differ in λ alone, and are trained as one."""
+    full, none = np.full(len(x), l1), np.zeros(len(x))
+    twice = (np.concatenate([array, array]) for array in (x, y))
+    without, with_l1 = np.split(weights(optimiser, "L1", *twice, np.append(none, full)), 2)
+    others = {penalty: weights(optimiser, penalty, x, y, full) for penalty in ("L2", "proximal")}
+    return {"none": without, "L1": with_l1, **others}
+
+
 def weights(optimiser: str, penalty: str, x: np.ndarray, y: np.ndarray, scale: np.ndarray) -> np.ndarray:
     """Kernels [R, D] of linear models without bias; `scale` [R] is each one's λ."""
     regularizer = {"L1": keras.regularizers.L1(1.0), "L2": keras.regularizers.L2(1.0)}.get(penalty)
@@ -216,84 +188,42 @@ def optimiser_of(name: str):
     return keras.optimizers.Adam(falling(0.05, STEPS))
 
 
-def train(seeds: tuple[int, ...]) -> pd.DataFrame:
-    """Both sets and all seeds as one, for each optimiser and penalty; without a penalty λ = 0."""
-    cases = list(itertools.product(SETS, seeds))
-    x, y = (np.stack(part) for part in zip(*(examples(*case) for case in cases), strict=True))
-    l1 = regularizers.LaplacePrior(SCALE, N).l1
-    true = np.stack([solved(*pair, l1) for pair in zip(x, y, strict=True)])
-    weaker = np.stack([solved(*pair, l1 / 2, tol=1e-4) for pair in zip(x, y, strict=True)])
-    parts = []
-    for optimiser in OPTIMISERS:
-        full, none = np.full(len(cases), l1), np.zeros(len(cases))
-        both = np.append(none, full)
-        twice = weights(optimiser, "L1", np.concatenate([x, x]), np.concatenate([y, y]), both)
-        found = {"none": twice[: len(cases)], "L1": twice[len(cases) :]}
-        found |= {penalty: weights(optimiser, penalty, x, y, full) for penalty in ("L2", "proximal")}
-        parts.append(judged_rows(optimiser, cases, found, true, weaker))
-        parts.append(shown_rows(optimiser, cases, found, true))
-    return pd.concat(parts)
+# --- dense: is any weight exactly zero without the L1 penalty? ----------------------------------------
+
+DENSE = Check(
+    "dense",
+    "Cross-entropy alone makes no weight exactly zero, nor does an L2 penalty (share of weights).",
+    Equal(margin=0.005),
+    r"\frac{1}{D}\,\#\{d : w_d = 0\} = 0",
+    control="L1 with a proximal step",
+    settings=tuple(f"{at}, {penalty}" for at in GRID for penalty in ("none", "L2")),
+)
 
 
-def judged_rows(
-    optimiser: str, cases: list, found: dict, true: np.ndarray, weaker: np.ndarray
-) -> pd.DataFrame:
-    at, seed = [f"{name}, {optimiser}" for name, _ in cases], [seed for _, seed in cases]
-    pairs = [
-        ("zeros", arm, at, differing(found[p], true)) for arm, p in (("claim", "proximal"), ("control", "L2"))
-    ]
-    pairs += [("agrees", "claim", at, distance(found["proximal"], true))]
-    pairs += [("agrees", "control", at, distance(found["proximal"], weaker))]
-    pairs += [
-        ("keras_l1", arm, at, made_zero(found[p], true)) for arm, p in (("claim", "L1"), ("control", "L2"))
-    ]
+def dense_rows(w: dict[str, np.ndarray], setting: list[str], seed) -> Iterator[pd.DataFrame]:
+    share = {penalty: (kernels == 0).mean(1) for penalty, kernels in w.items()}
     for penalty in ("none", "L2"):
-        named = [f"{each}, {penalty}" for each in at]
-        pairs += [("dense", "claim", named, (found[penalty] == 0).mean(1))]
-        pairs += [("dense", "control", named, (found["proximal"] == 0).mean(1))]
-    parts = [
-        rows.tidy(check=check, arm=arm, setting=setting, seed=seed, value=value)
-        for check, arm, setting, value in pairs
-    ]
-    known = [i for i, (name, _) in enumerate(cases) if name == "synthetic"]
-    for arm, penalty in (("claim", "proximal"), ("control", "L2")):
-        score = f1(found[penalty][known] != 0)
-        shared = {"check": "sparse", "setting": optimiser, "seed": [seed[i] for i in known]}
-        parts.append(rows.tidy(arm=arm, value=score, **shared))
-    return pd.concat(parts)
+        settings = [f"{at}, {penalty}" for at in setting]
+        yield DENSE.rows(share[penalty], share["proximal"], setting=settings, seed=seed)
 
 
-def shown_rows(optimiser: str, cases: list, found: dict, true: np.ndarray) -> pd.DataFrame:
-    """Shares of exact and of near zeros, distances, and the weights of the first seed."""
-    parts = []
-    names, seed = [name for name, _ in cases], [seed for _, seed in cases]
-    for penalty, w in {**found, "scikit-learn": true}.items():
-        label = {"setting": names, "seed": seed, "path": f"{optimiser}, {penalty}"}
-        parts += [
-            rows.tidy(quantity="exactly zero", value=(w == 0).mean(1), **label),
-            rows.tidy(quantity="below 0.001", value=(np.abs(w) < 1e-3).mean(1), **label),
-            rows.tidy(quantity="distance", value=distance(w, true), **label),
-        ]
-        for i in (i for i, (_, seed) in enumerate(cases) if seed == seed_shown(cases)):
-            one = {"setting": names[i], "seed": seed[i], "path": f"{optimiser}, {penalty}"}
-            parts.append(rows.tidy(quantity="weight", x=np.arange(PIXELS), value=w[i], **one))
-    return pd.concat(parts)
+# --- sparse: does a proximal step find the weights that matter? ---------------------------------------
+
+SPARSE = Check(
+    "sparse",
+    "L1 with a proximal step recovers the true support (F1 score).",
+    Exceeds(margin=0.9),
+    r"F_1 \ge 0.9",
+    control="an L2 penalty of the same λ",
+    settings=OPTIMISERS,
+)
 
 
-def seed_shown(cases: list) -> int:
-    return min(seed for _, seed in cases)
-
-
-def differing(w: np.ndarray, true: np.ndarray) -> np.ndarray:
-    return ((w == 0) != (true == 0)).mean(1)
-
-
-def made_zero(w: np.ndarray, true: np.ndarray) -> np.ndarray:
-    return ((w == 0) & (true == 0)).sum(1) / (true == 0).sum(1)
-
-
-def distance(w: np.ndarray, true: np.ndarray) -> np.ndarray:
-    return np.linalg.norm(w - true, axis=1) / np.linalg.norm(true, axis=1)
+def sparse_rows(w: dict[str, np.ndarray], optimiser: str, cases: list) -> Iterator[pd.DataFrame]:
+    """On the synthetic set alone: of the digits the true support is not known."""
+    chosen = [i for i, (name, _) in enumerate(cases) if name == "synthetic"]
+    scores = (f1(w[penalty][chosen] != 0) for penalty in ("proximal", "L2"))
+    yield SPARSE.rows(*scores, setting=optimiser, seed=[cases[i][1] for i in chosen])
 
 
 def f1(chosen: np.ndarray) -> np.ndarray:
@@ -301,7 +231,59 @@ def f1(chosen: np.ndarray) -> np.ndarray:
     return 2 * chosen[:, :SUPPORT].sum(1) / (chosen.sum(1) + SUPPORT)
 
 
-# --- table and figure -------------------------------------------------------------------------------
+# --- zeros, agrees: is it scikit-learn's solution? ----------------------------------------------------
+
+ZEROS = Check(
+    "zeros",
+    "It makes those weights exactly zero that scikit-learn's solution has at zero (share that differs).",
+    Equal(margin=CLOSE),
+    r"\frac{1}{D}\,\#\{d : [w_d = 0] \ne [w^*_d = 0]\} = 0",
+    control="an L2 penalty of the same λ",
+    settings=GRID,
+)
+AGREES = Check(
+    "agrees",
+    "Its weights are those of scikit-learn (distance over length).",
+    Equal(margin=CLOSE),
+    r"\|\mathbf{w} - \mathbf{w}^*\| \,/\, \|\mathbf{w}^*\| = 0",
+    control="scikit-learn's solution at half the λ",
+    settings=GRID,
+)
+
+
+def zeros_rows(w: dict[str, np.ndarray], true: np.ndarray, **columns: Any) -> Iterator[pd.DataFrame]:
+    differing = (((w[penalty] == 0) != (true == 0)).mean(1) for penalty in ("proximal", "L2"))
+    yield ZEROS.rows(*differing, **columns)
+
+
+def agreement_rows(w, true: np.ndarray, weaker: np.ndarray, **columns: Any) -> Iterator[pd.DataFrame]:
+    yield AGREES.rows(*(distance(w["proximal"], solution) for solution in (true, weaker)), **columns)
+
+
+def distance(w: np.ndarray, true: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(w - true, axis=1) / np.linalg.norm(true, axis=1)
+
+
+# --- keras_l1: does Keras' penalty alone make zeros? --------------------------------------------------
+
+KERAS_L1 = Check(
+    "keras_l1",
+    "Keras' L1 penalty alone makes at least half of those weights exactly zero.",
+    Exceeds(margin=0.5),
+    r"\frac{\#\{d : w_d = w^*_d = 0\}}{\#\{d : w^*_d = 0\}} \ge \tfrac12",
+    control="an L2 penalty of the same λ",
+    settings=GRID,
+    scope=True,
+)
+
+
+def keras_rows(w: dict[str, np.ndarray], true: np.ndarray, **columns: Any) -> Iterator[pd.DataFrame]:
+    zero = true == 0
+    share = (((w[penalty] == 0) & zero).sum(1) / zero.sum(1) for penalty in ("L1", "L2"))
+    yield KERAS_L1.rows(*share, **columns)
+
+
+# --- shown: the weights themselves --------------------------------------------------------------------
 
 NAMES = {
     "none": "cross-entropy alone",
@@ -312,11 +294,68 @@ NAMES = {
 }
 
 
+def shown_rows(w, true: np.ndarray, optimiser: str, cases: list) -> Iterator[pd.DataFrame]:
+    """Shares of exact and of near zeros, distances, and the weights of the first seed."""
+    names, seeds = zip(*cases, strict=True)
+    first = [(i, name) for i, (name, seed) in enumerate(cases) if seed == min(seeds)]
+    for penalty, kernels in w.items():
+        path = f"{optimiser}, {penalty}"
+        columns: dict[str, Any] = {"setting": names, "seed": seeds, "path": path}
+        yield rows.tidy(quantity="exactly zero", value=(kernels == 0).mean(1), **columns)
+        yield rows.tidy(quantity="below 0.001", value=(np.abs(kernels) < 1e-3).mean(1), **columns)
+        yield rows.tidy(quantity="distance", value=distance(kernels, true), **columns)
+        for i, name in first:
+            columns = {"setting": name, "seed": min(seeds), "path": path}
+            yield rows.tidy(quantity="weight", x=np.arange(PIXELS), value=kernels[i], **columns)
+
+
+def draw_sizes(ax, rows: pd.DataFrame, name: str) -> None:
+    """Sorted |w| of one seed under Adam; exact zeros have no place on a logarithmic axis."""
+    part = rows[(rows["setting"] == name) & (rows["quantity"] == "weight")]
+    for i, (penalty, label) in enumerate(NAMES.items()):
+        size = np.sort(part.loc[part["path"] == f"Adam, {penalty}", "value"].abs())[::-1]
+        size = size[size > 0]
+        style: dict[str, Any] = {"linewidth": 5, "alpha": 0.7} if penalty == "proximal" else {}
+        if penalty == "scikit-learn":
+            style = {"color": figures.THEORY, "marker": "x", "linestyle": ""}
+        ax.plot(np.arange(1, len(size) + 1), size, **{"color": figures.PALETTE[i], **style}, label=label)
+    ax.set(
+        title=f"Sizes of weights, {name}", xlabel="rank", ylabel="|w|, Adam", yscale="log", ylim=(1e-11, 20)
+    )
+    ax.legend(fontsize=7)
+
+
+def draw_zeros(ax, rows: pd.DataFrame, name: str) -> None:
+    part = rows[(rows["setting"] == name) & (rows["quantity"] == "exactly zero")]
+    share = part.groupby("path")["value"].mean() * 100
+    for i, optimiser in enumerate(OPTIMISERS):
+        percent = [share[f"{optimiser}, {penalty}"] for penalty in list(NAMES)[:-1]]
+        bars = ax.barh(np.arange(len(percent)) + 0.2 * (2 * i - 1), percent, 0.36, label=optimiser)
+        ax.bar_label(bars, fmt="%.3g", padding=2, fontsize=8)
+    ax.axvline(share["Adam, scikit-learn"], color=figures.THEORY, linestyle="--", label="scikit-learn's L1")
+    ax.set_yticks(np.arange(len(NAMES) - 1), list(NAMES.values())[:-1])
+    ax.invert_yaxis()
+    ax.set(title=f"Exactly zero, {name}", xlabel="% of weights", xlim=(0, 100))
+    ax.legend(fontsize=8)
+
+
+# --- all of it ----------------------------------------------------------------------------------------
+
+CHECKS = (IDENTITY, DENSE, SPARSE, ZEROS, AGREES, KERAS_L1)
+THEORIES = (
+    Theory("density", density, density_as_a_mixture, [(0.5, 1.0), (-2.0, 0.7), (1.0, 3.0)], tolerance=1e-8),
+)
+
+
+def units(scale: str) -> list[Unit]:
+    return [unit(measure_identity), unit(train, range(SEEDS[scale]), data=("digits",), cost=20)]
+
+
 def table(rows: pd.DataFrame) -> pd.DataFrame:
     """Zeros and distances, set by set: percent of weights, and percent of the solution's length."""
-    told = rows[rows["quantity"].isin(["exactly zero", "below 0.001", "distance"])]
-    told = told.assign(percent=100 * told["value"])
-    wide = told.pivot_table("percent", ["setting", "path"], "quantity", sort=False).reset_index()
+    shown = rows[rows["quantity"].isin(["exactly zero", "below 0.001", "distance"])]
+    percent = shown.assign(percent=100 * shown["value"])
+    wide = percent.pivot_table("percent", ["setting", "path"], "quantity", sort=False).reset_index()
     optimiser, penalty = wide["path"].str.split(", ", n=1).str[0], wide["path"].str.split(", ", n=1).str[1]
     return pd.DataFrame(
         {
@@ -334,35 +373,6 @@ def figure(rows: pd.DataFrame):
     """Sizes of all weights, and how many are exactly zero, on both sets."""
     canvas, axes = figures.panels(2, 2)
     for name, left, right in zip(SETS, axes[::2], axes[1::2], strict=True):
-        part = rows[rows["setting"] == name]
-        draw_sizes(left, part[part["quantity"] == "weight"], name)
-        draw_zeros(right, part[part["quantity"] == "exactly zero"], name)
+        draw_sizes(left, rows, name)
+        draw_zeros(right, rows, name)
     return canvas
-
-
-def draw_sizes(ax, rows: pd.DataFrame, name: str) -> None:
-    """Sorted |w| of one seed under Adam; exact zeros have no place on a logarithmic axis."""
-    for i, (penalty, label) in enumerate(NAMES.items()):
-        size = np.sort(rows.loc[rows["path"] == f"Adam, {penalty}", "value"].abs())[::-1]
-        size = size[size > 0]
-        style: dict[str, Any] = {"linewidth": 5, "alpha": 0.7} if penalty == "proximal" else {}
-        if penalty == "scikit-learn":
-            style = {"color": figures.THEORY, "marker": "x", "linestyle": ""}
-        ax.plot(np.arange(1, len(size) + 1), size, **{"color": figures.PALETTE[i], **style}, label=label)
-    ax.set(
-        title=f"Sizes of weights, {name}", xlabel="rank", ylabel="|w|, Adam", yscale="log", ylim=(1e-11, 20)
-    )
-    ax.legend(fontsize=7)
-
-
-def draw_zeros(ax, rows: pd.DataFrame, name: str) -> None:
-    share = rows.groupby("path")["value"].mean() * 100
-    for i, optimiser in enumerate(OPTIMISERS):
-        bars = [share[f"{optimiser}, {penalty}"] for penalty in list(NAMES)[:-1]]
-        drawn = ax.barh(np.arange(len(bars)) + 0.2 * (2 * i - 1), bars, 0.36, label=optimiser)
-        ax.bar_label(drawn, fmt="%.3g", padding=2, fontsize=8)
-    ax.axvline(share["Adam, scikit-learn"], color=figures.THEORY, linestyle="--", label="scikit-learn's L1")
-    ax.set_yticks(np.arange(len(NAMES) - 1), list(NAMES.values())[:-1])
-    ax.invert_yaxis()
-    ax.set(title=f"Exactly zero, {name}", xlabel="% of weights", xlim=(0, 100))
-    ax.legend(fontsize=8)

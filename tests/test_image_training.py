@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import filelock
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
 from crosscheck import losses
+from crosscheck.errors import UsageError
 from crosscheck.lab.photographs import checkpoints
 from crosscheck.lab.photographs.image_training import (
     TRAINED,
@@ -15,9 +17,9 @@ from crosscheck.lab.photographs.image_training import (
     Phase,
     Protocol,
     augmented,
-    both,
     epoch_of,
     fit,
+    train_and_tune,
 )
 from crosscheck.models.wide_resnet import wide_resnet
 
@@ -65,9 +67,9 @@ def parameters(depth: int, width: int, classes: int) -> int:
     total = 9 * 3 * filters
     for wide in (16 * width, 32 * width, 64 * width):
         for i in range(n):
-            given = filters if i == 0 else wide
-            total += 9 * given * wide + 9 * wide * wide + 2 * (given + wide)
-            total += given * wide if given != wide else 0
+            before = filters if i == 0 else wide
+            total += 9 * before * wide + 9 * wide * wide + 2 * (before + wide)
+            total += before * wide if before != wide else 0
         filters = wide
     return total + 2 * filters + filters * classes + classes
 
@@ -122,14 +124,14 @@ def test_the_penalty_decays_every_parameter_at_the_published_rate() -> None:
 
 def test_augmenting_mirrors_and_moves_by_at_most_four_pixels() -> None:
     image = np.random.default_rng(1).integers(1, 256, SHAPE).astype("uint8")
-    found = augmented(np.stack([image] * 400), np.random.default_rng(2))
+    images = augmented(np.stack([image] * 400), np.random.default_rng(2))
     padded = {side: np.pad(image[:, ::side], ((4, 4), (4, 4), (0, 0))) for side in (1, -1)}
     possible = {
         padded[side][i : i + 8, j : j + 8].tobytes() for side in padded for i in range(9) for j in range(9)
     }
-    seen = {each.tobytes() for each in found}
-    assert seen <= possible and len(seen) > 140
-    assert found.dtype == np.uint8
+    drawn = {image.tobytes() for image in images}
+    assert drawn <= possible and len(drawn) > 140
+    assert images.dtype == np.uint8
 
 
 def test_an_epoch_holds_every_inlier_once_and_is_a_function_of_seed_and_number(images) -> None:
@@ -154,10 +156,10 @@ def test_batches_with_outliers_weigh_both_parts_alike(images) -> None:
         assert (labels.sum(1) == np.repeat([1, 0], [inside, 32])).all()
         e = -np.log(np.exp(logits.astype("float64")).sum(1))
         cross = -(labels * logits).sum(1)[:inside] - e[:inside]
-        wanted = cross.mean() + 0.1 * (
+        objective = cross.mean() + 0.1 * (
             (np.maximum(e[:inside] + 23, 0) ** 2).mean() + (np.maximum(-5 - e[inside:], 0) ** 2).mean()
         )
-        assert float(numpy(loss(labels, logits, epoch.weights[rows]))) == pytest.approx(wanted, rel=1e-5)
+        assert float(numpy(loss(labels, logits, epoch.weights[rows]))) == pytest.approx(objective, rel=1e-5)
     assert len(epoch.x) == 40 + 3 * 32
 
 
@@ -193,7 +195,7 @@ def killed(images, folder, monkeypatch, after: int) -> None:
 
 def test_a_resumed_training_equals_an_undisturbed_one(images, whole, tmp_path, monkeypatch) -> None:
     killed(images, tmp_path, monkeypatch, after=2)
-    assert [path.name[:11] for path in checkpoints.known(tmp_path)] == ["epoch-00001", "epoch-00002"]
+    assert [path.name[:11] for path in checkpoints.saved(tmp_path)] == ["epoch-00001", "epoch-00002"]
     keras.utils.set_random_seed(99)  # whatever the new process starts from
     assert same(fit(TINY(), PHASE, *images[:2], SEED, tmp_path), whole)
 
@@ -202,7 +204,7 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_it_used(
     images, whole, tmp_path, monkeypatch
 ) -> None:
     killed(images, tmp_path, monkeypatch, after=2)
-    first, last = checkpoints.known(tmp_path)
+    first, last = checkpoints.saved(tmp_path)
     content = bytearray(last.read_bytes())
     content[len(content) // 2] ^= 1
     last.write_bytes(bytes(content))
@@ -220,7 +222,7 @@ def test_a_checkpoint_of_another_model_or_cut_short_is_not_used(tmp_path) -> Non
     model = compiled(built())
     with pytest.warns(RuntimeWarning):
         assert checkpoints.restore(tmp_path, model) == 0
-    assert same(model, built()) and not checkpoints.known(tmp_path)
+    assert same(model, built()) and not checkpoints.saved(tmp_path)
 
 
 def test_a_pickle_is_never_read(tmp_path) -> None:
@@ -240,15 +242,33 @@ def test_both_trainings_are_a_function_of_the_seed_and_margins_part_the_energies
     protocol = Protocol(PHASE, Phase(0.01, 4, 16, 32, (-6.0, -1.0)))
 
     def gap(model) -> float:
-        inside, out = (losses.energy(model.predict(each, verbose=0)) for each in (x, outside))
+        inside, out = (losses.energy(model.predict(of, verbose=0)) for of in (x, outside))
         return float(numpy(out).mean() - numpy(inside).mean())
 
     once, again, other = (
-        both(TINY, protocol, x, y, outside, seed, tmp_path / folder, gap)
+        train_and_tune(TINY, protocol, x, y, outside, seed, tmp_path / folder, gap)
         for seed, folder in ((1, "a"), (1, "b"), (2, "c"))
     )
     assert once == again and once != other
     assert once[TUNED] > once[TRAINED]
     files = {path: path.stat().st_mtime_ns for path in (tmp_path / "a").rglob("*.npz")}
-    assert both(TINY, protocol, x, y, outside, 1, tmp_path / "a", gap) == once
+    assert train_and_tune(TINY, protocol, x, y, outside, 1, tmp_path / "a", gap) == once
     assert files == {path: path.stat().st_mtime_ns for path in (tmp_path / "a").rglob("*.npz")}
+
+
+def test_a_training_is_one_processs_at_a_time(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv(checkpoints.ROOT, str(tmp_path))
+    with checkpoints.place(seed=1) as folder:
+        assert folder.parent == tmp_path
+        with pytest.raises(filelock.Timeout):
+            filelock.FileLock(folder / "lock", timeout=0).acquire()
+        with checkpoints.place(seed=2) as other:
+            assert other != folder
+    filelock.FileLock(folder / "lock", timeout=0).acquire()
+
+
+def test_a_folder_that_cannot_be_made_is_named_with_a_remedy(tmp_path, monkeypatch) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv(checkpoints.ROOT, str(tmp_path / "file"))
+    with pytest.raises(UsageError, match="not a folder"), checkpoints.place(seed=1):
+        pass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from crosscheck import data
@@ -13,12 +14,12 @@ from crosscheck.claims.rows import tidy
 from crosscheck.data import colour
 from crosscheck.data.catalogue import Dataset
 from crosscheck.errors import UsageError
-from crosscheck.lab.photographs.image_training import TRAINED, TUNED, published
+from crosscheck.lab.photographs import checkpoints, image_training
+from crosscheck.lab.photographs.image_training import TRAINED, TUNED, published_protocol
 from crosscheck.running import plan
-from crosscheck.studies import ood_energy as study
+from crosscheck.studies import ood_published as study
 
 K, N = 10, 400
-OURS = [check for check in study.CHECKS if check.id.startswith("published")]
 
 
 def logits(spread: float, seed: int) -> np.ndarray:
@@ -31,21 +32,19 @@ def logits(spread: float, seed: int) -> np.ndarray:
 @pytest.fixture(scope="module")
 def rows():
     """Rows of a network that tells the outliers apart after fine-tuning, and hardly before."""
-    seen = {
-        TRAINED: {"in": logits(6, 0), "dtd": logits(4, 1)},
-        TUNED: {"in": logits(20, 2), "dtd": logits(0, 3)},
+    by_arm = {
+        "before": {"in": logits(6, 0), "dtd": logits(4, 1)},
+        "mixed": {"in": logits(20, 2), "dtd": logits(0, 3)},
     }
-    import pandas as pd
-
-    found = [study.photograph_rows("cifar10", "dtd", seed, seen, np.arange(N) % K) for seed in range(3)]
-    return pd.concat([part for parts in found for part in parts], ignore_index=True)
+    frames = [study.photograph_rows("cifar10", "dtd", seed, by_arm, np.arange(N) % K) for seed in range(3)]
+    return pd.concat([frame for part in frames for frame in part], ignore_index=True)
 
 
 def test_the_protocol_is_the_published_one() -> None:
-    training, tuning = published().training, published().tuning
+    training, tuning = published_protocol().training, published_protocol().tuning
     assert dataclasses.astuple(training)[:4] == (0.1, 100, 128, 0)
     assert dataclasses.astuple(tuning) == (0.001, 10, 128, 256, (-23.0, -5.0), 0.1)
-    assert published(3, 2).tuning == dataclasses.replace(tuning, epochs=2)
+    assert published_protocol(3, 2).tuning == dataclasses.replace(tuning, epochs=2)
     assert study.NETWORK == {"depth": 40, "width": 2, "epochs": [100, 10]}
 
 
@@ -63,15 +62,15 @@ def test_the_published_numbers_stand_in_the_table_beside_ours(rows) -> None:
 
 def test_each_published_number_has_its_check_and_the_claim_the_differences_of_protocol() -> None:
     paper = study.CLAIM.published
-    for number, check in zip(paper.numbers, OURS[:3], strict=True):
+    for number, check in zip(paper.numbers, study.CHECKS[:3], strict=True):
         assert number.check == check.id and f"{number.value:.4f}" in check.statement
         assert isinstance(check.criterion, Equal)
     traps = " ".join(map(" ".join, paper.differences.values()))
-    assert all(told in traps for told in ("swapped", "opposite convention", "resampled", "withdrawn"))
+    assert all(word in traps for word in ("swapped", "opposite convention", "resampled", "withdrawn"))
 
 
 def test_the_control_has_no_outliers_and_misses_every_published_number(rows) -> None:
-    for check in OURS:
+    for check in study.CHECKS:
         part = rows[rows["check"] == check.id]
         claim, control = (part[part["arm"] == arm] for arm in ("claim", "control"))
         assert len(claim) == len(control) == 3
@@ -82,35 +81,76 @@ def test_the_control_has_no_outliers_and_misses_every_published_number(rows) -> 
             assert (off < check.criterion.margin).all()
 
 
-def test_smaller_scales_name_the_check_as_not_run_and_judge_without_it() -> None:
-    assert not any(unit.measure == "measure_photographs" for unit in study.units("standard"))
-    judged = verdicts.judge_study(study, tidy(value=[]), 0.99, scale="standard")["checks"]
-    told = {check["id"]: check["reason"] for check in judged if check["id"].startswith("published")}
-    assert {*told} == {check.id for check in OURS} and len(told) == 4
-    assert set(told.values()) == {"not run at the standard scale, only at: full"}
+def test_smaller_scales_train_nothing_and_say_so() -> None:
+    assert not study.units("smoke") and not study.units("standard")
+    judged = verdicts.judge_study(study, tidy(value=[]), 0.99, scale="standard")
+    assert judged["verdict"] == "undecided" and len(judged["checks"]) == 4
+    reasons = {check["reason"] for check in judged["checks"]}
+    assert reasons == {"not run at the standard scale, only at: full"}
+
+
+def test_without_rows_the_published_numbers_are_shown_alone() -> None:
+    nothing = tidy(value=[])
+    table = study.table(nothing)
+    assert [*table["FPR95 (in positive)"]] == [0.5104, 0.3301, 0.0332]
+    numbers, gains = study.figure(nothing).axes
+    assert [bar.get_height() for bar in numbers.patches] == [0.5104, 0.3301, 0.0332]
+    assert [text.get_text() for ax in (numbers, gains) for text in ax.texts] == [
+        "ours: not run here",
+        "not run here",
+    ]
+
+
+def test_the_figure_sets_every_seed_beside_its_published_number(rows) -> None:
+    numbers, gains = study.figure(rows).axes
+    for line, check in zip(numbers.lines, study.CHECKS[:3], strict=True):
+        judged = rows[(rows["check"] == check.id) & (rows["arm"] == "claim")]
+        np.testing.assert_array_equal(line.get_ydata(), judged["value"])
+    assert not numbers.texts and not gains.texts and len(gains.patches) == 2
+
+
+def test_networks_are_trained_once_for_all_kinds_and_measured_on_each(monkeypatch, tmp_path) -> None:
+    trained = []
+
+    def train_and_tune(build, protocol, x, y, outside, seed, folder, look):
+        trained.append((seed, folder))
+        return {arm: look(FixedModel()) for arm in (TRAINED, TUNED)}
+
+    class FixedModel:
+        def predict(self, x, **options):
+            return logits(3, len(x))[0, : len(x)].astype("float32")
+
+    images = np.zeros((20, 32, 32, 3), "uint8")
+    photographs = colour.Photographs(images, np.arange(20) % K, images, np.arange(20) % K, images, images)
+    monkeypatch.setattr(data, "photographs", lambda name, kind, most: photographs)
+    monkeypatch.setattr(data, "identity", lambda name: f"{name} 1.0")
+    monkeypatch.setattr(image_training, "train_and_tune", train_and_tune)
+    monkeypatch.setenv(checkpoints.ROOT, str(tmp_path))
+    network = {"depth": 10, "width": 1, "epochs": [1, 1], "policy": "float32", "most": 20}
+    for kind in ("dtd", "svhn_cropped"):
+        measured = pd.concat(study.measure_photographs((0, 1), name="cifar10", kind=kind, **network))
+        assert {*measured["check"]} == {"", *(check.id for check in study.CHECKS)}
+        assert f"cifar10: {kind}" in {*measured["setting"]}
+    seeds, folders = zip(*trained, strict=True)
+    assert seeds == (0, 1, 0, 1) and folders[:2] == folders[2:] and folders[0] != folders[1]
 
 
 def test_a_missing_set_is_named_and_costs_its_own_units_alone(monkeypatch) -> None:
-    here = {"digits", "cifar10", "cifar100", "svhn_cropped", "cifar10_train", "mnist"}
-    monkeypatch.setattr(data, "prepared", lambda name: name in here)
-    made = plan.make(plan.Request(("ood_energy",), *[None] * 2, scale="full"))  # type: ignore[arg-type]
-    assert made.unprepared == {"dtd", "places365_small", "fashion_mnist", "clinc_oos"}
-    kinds = {
-        (unit.setting["name"], unit.setting["kind"])
-        for unit in made.units["ood_energy"]
-        if unit.measure == "measure_photographs"
-    }
+    prepared = {"cifar10", "cifar100", "svhn_cropped", "cifar10_train", "mnist"}
+    monkeypatch.setattr(data, "prepared", lambda name: name in prepared)
+    planned = plan.make(plan.Request(("ood_published",), *[None] * 2, scale="full"))  # type: ignore[arg-type]
+    assert planned.unprepared == {"dtd", "places365_small", "fashion_mnist"}
+    kinds = {(unit.setting["name"], unit.setting["kind"]) for unit in planned.units["ood_published"]}
     assert kinds == {
         ("cifar10", "svhn_cropped"),
         *(("cifar10_train", kind) for kind in ("classes 8, 9", "gaussian noise", "mnist")),
     }
 
 
-def test_without_cifar10_the_check_says_so(monkeypatch) -> None:
+def test_without_cifar10_the_check_says_so() -> None:
     judged = verdicts.judge_study(study, tidy(value=[]), 0.99, ["cifar10"], "full")["checks"]
     for check in judged:
-        if check["id"].startswith("published"):
-            assert check["absent"] == ["cifar10"] and check["verdict"] == "undecided"
+        assert check["absent"] == ["cifar10"] and check["verdict"] == "undecided"
 
 
 # --- photographs ------------------------------------------------------------------------------------
@@ -140,22 +180,23 @@ def values(x: np.ndarray) -> set[int]:
 
 
 def test_held_out_classes_are_trained_on_nowhere(sets) -> None:
-    found = colour.photographs("cifar10_train", "classes 8, 9", 10_000)
-    assert values(found.x_train) == {*range(6)} and values(found.x_test) == {*range(20, 26)}
-    assert values(found.auxiliary) == {6, 7}  # of the training split
-    assert values(found.outliers) == {8, 9, 28, 29}
-    assert {*found.y_train} == {*found.y_test} == {*range(6)}
+    photographs = colour.photographs("cifar10_train", "classes 8, 9", 10_000)
+    assert values(photographs.x_train) == {*range(6)} and values(photographs.x_test) == {*range(20, 26)}
+    assert values(photographs.auxiliary) == {6, 7}  # of the training split
+    assert values(photographs.outliers) == {8, 9, 28, 29}
+    assert {*photographs.y_train} == {*photographs.y_test} == {*range(6)}
 
 
 def test_other_sets_give_their_training_split_to_train_and_their_test_split_to_test(sets) -> None:
-    found = colour.photographs("cifar10", "svhn_cropped", 10_000)
-    assert values(found.auxiliary) == {*range(120, 130)} and values(found.outliers) == {*range(220, 230)}
-    assert found.outliers.dtype == np.uint8 and found.outliers.shape[1:] == (32, 32, 3)
+    photographs = colour.photographs("cifar10", "svhn_cropped", 10_000)
+    assert values(photographs.auxiliary) == {*range(120, 130)}
+    assert values(photographs.outliers) == {*range(220, 230)}
+    assert photographs.outliers.dtype == np.uint8 and photographs.outliers.shape[1:] == (32, 32, 3)
 
 
 def test_grey_images_become_colour_images_of_the_same_size(sets) -> None:
-    found = colour.photographs("cifar10_train", "mnist", 10_000).outliers
-    assert found.shape == (200, 32, 32, 3) and values(found) == {*range(180, 190)}
+    digits = colour.photographs("cifar10_train", "mnist", 10_000).outliers
+    assert digits.shape == (200, 32, 32, 3) and values(digits) == {*range(180, 190)}
     noise = colour.photographs("cifar10_train", "gaussian noise", 10_000).outliers
     assert noise.shape == (120, 32, 32, 3) and len(values(noise)) > 5
 
@@ -203,9 +244,9 @@ def test_the_report_does_not_say_of_a_control_that_was_not_run_that_it_did_not_f
     later = dataclasses.replace(made_up_study.CHECKS[3], scales=("full",))
     made = made_up_study.study((made_up_study.CHECKS[0], later))
     level = made_up_study.PROVENANCE["level"]
-    found = verdicts.judge_study(made, made_up_study.measured(), level, scale="smoke")
+    judged = verdicts.judge_study(made, made_up_study.measured(), level, scale="smoke")
 
-    records.write_study(tmp_path, "one", made, made_up_study.measured(), found, made_up_study.PROVENANCE)
+    records.write_study(tmp_path, "one", made, made_up_study.measured(), judged, made_up_study.PROVENANCE)
     for path in page.write_report(tmp_path):
         text = path.read_text()
         assert "not run at this scale" in text and "only at: full" in text

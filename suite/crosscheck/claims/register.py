@@ -29,6 +29,7 @@ NAMES = (
     "laplace_prior",
     "ood_overconfidence",
     "ood_energy",
+    "ood_published",
 )
 
 

@@ -80,12 +80,15 @@ def unrun(check: Check, nothing: pd.DataFrame, level: float, scale: str) -> dict
 
 
 def combine(checks: list[dict[str, Any]]) -> str:
-    """The study's verdict: the worst of its checks, where a failing scope check only narrows the claim."""
+    """The study's verdict: the worst of its checks, where a failing scope check only narrows the claim.
+
+    Without a check, as where a scale runs none, it is `undecided`.
+    """
     verdicts = {
         "scoped" if check["kind"] == "scope" and check["verdict"] == "fails" else check["verdict"]
         for check in checks
     }
-    return next(verdict for verdict in RANK if verdict in verdicts)
+    return next((verdict for verdict in RANK if verdict in verdicts), "undecided")
 
 
 def judge_check(

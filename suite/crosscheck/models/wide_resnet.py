@@ -61,17 +61,19 @@ class Parts:
         self.decay, self.policy = decay, policy
 
     def penalty(self) -> keras.regularizers.Regularizer:
+        """d/2 · Σw²: Keras' L2 is without the ½."""
         return keras.regularizers.L2(self.decay / 2)
 
     def convolution(self, filters: int, size: int = 3, stride: int = 1) -> keras.layers.Layer:
-        start = keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
+        """`size` × `size` without bias, initialised as He et al. 2015 do, by fan-out; unpadded if strided."""
+        initializer = keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
         return keras.layers.Conv2D(
             filters,
             size,
             stride,
             padding="valid" if stride > 1 else "same",
             use_bias=False,
-            kernel_initializer=start,
+            kernel_initializer=initializer,
             kernel_regularizer=self.penalty(),
             dtype=self.policy,
         )
@@ -82,14 +84,15 @@ class Parts:
         return self.convolution(filters, 3, stride)(padded)
 
     def activated(self, h: Any) -> Any:
-        normal = keras.layers.BatchNormalization(
+        """ReLU of batch normalisation."""
+        normalise = keras.layers.BatchNormalization(
             momentum=0.9,
             epsilon=1e-5,
             gamma_regularizer=self.penalty(),
             beta_regularizer=self.penalty(),
             dtype=self.policy,
         )
-        return keras.layers.ReLU(dtype=self.policy)(normal(h))
+        return keras.layers.ReLU(dtype=self.policy)(normalise(h))
 
     def block(self, h: Any, filters: int, stride: int, dropout: float) -> Any:
         """Two convolutions beside a shortcut; where the number of filters changes, the shortcut is 1 × 1."""
@@ -97,15 +100,15 @@ class Parts:
         inner = self.activated(self.strided(first, filters, stride))
         inner = keras.layers.Dropout(dropout, dtype=self.policy)(inner)
         inner = self.convolution(filters)(inner)
-        beside = h if h.shape[-1] == filters else self.convolution(filters, 1, stride)(first)
-        return keras.layers.Add(dtype=self.policy)([inner, beside])
+        shortcut = h if h.shape[-1] == filters else self.convolution(filters, 1, stride)(first)
+        return keras.layers.Add(dtype=self.policy)([inner, shortcut])
 
     def head(self, classes: int) -> keras.layers.Layer:
         """In float32 whatever the policy: an energy of −23 would be rounded to an eighth in bfloat16."""
-        start = keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
+        initializer = keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
         return keras.layers.Dense(
             classes,
-            kernel_initializer=start,
+            kernel_initializer=initializer,
             kernel_regularizer=self.penalty(),
             bias_regularizer=self.penalty(),
             dtype="float32",

@@ -111,7 +111,8 @@ def deciding(check: dict[str, Any]) -> str:
 
 def headline(record: dict[str, Any]) -> dict[str, str]:
     """Why the verdict is what it is, in one line: the check that decides, if one does, and what it says."""
-    verdict, checks = record["verdict"], [c for c in record["checks"] if not c.get("unrun")]
+    verdict, run = record["verdict"], [c for c in record["checks"] if not c.get("unrun")]
+    checks = run or record["checks"]
     if verdict == "holds":
         return {
             "id": "",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,15 +11,10 @@ from scipy import special
 from crosscheck import detection, metrics
 from crosscheck.claims.rows import tidy
 
-Logits = Mapping[str, Mapping[str, np.ndarray]]  # by arm and kind, [S, N, K] each
+Logits = Mapping[str, Mapping[str, np.ndarray]]  # by arm and kind, [S, N, K] each; inliers are the kind "in"
+Separations = Mapping[str, Mapping[str, np.ndarray]]  # by kind of outliers and measure, [S] each
 BINS = {"energy": np.linspace(-16, 2, 55), "sureness": np.linspace(0, 7, 43)}
 PASSED = np.round(np.linspace(0, 1, 51), 4)  # shares of inliers let in
-
-
-def arms_pair(check: str, values, references, **shared) -> list[pd.DataFrame]:
-    """Rows of the claim and of its control, in this order."""
-    pairs = zip(("claim", "control"), values, references, strict=True)
-    return [tidy(check=check, arm=arm, value=v, reference=r, **shared) for arm, v, r in pairs]
 
 
 def normalised(logits: np.ndarray) -> np.ndarray:
@@ -27,61 +22,75 @@ def normalised(logits: np.ndarray) -> np.ndarray:
     return detection.scored("energy", special.log_softmax(logits, axis=-1)).round(9)
 
 
-def detached(logits: dict[str, np.ndarray], spread: float) -> dict[str, dict[str, np.ndarray]]:
-    """Separation by the energy after a random c(x) is added to all logits of every input."""
+def detached(logits: Mapping[str, np.ndarray], spread: float) -> dict[str, dict[str, np.ndarray]]:
+    """Separation by the energy after a random c(x) is added to all logits of every input.
+
+    Args:
+        logits: by kind, [S, N, K].
+        spread: standard deviation of c, nats.
+    """
     rng = np.random.default_rng(0)
     return detection.separations(
-        "energy", {k: z + spread * rng.normal(size=(*z.shape[:2], 1)) for k, z in logits.items()}
+        "energy", {kind: z + spread * rng.normal(size=(*z.shape[:2], 1)) for kind, z in logits.items()}
     )
 
 
-def separation_rows(name: str, seeds: tuple[int, ...], kinds, score: str, path: str) -> list[pd.DataFrame]:
-    values = np.array([list(found.values()) for found in kinds.values()])  # [kinds, measures, S]
-    settings = np.array([f"{name}: {kind}" for kind in kinds])[:, None, None]
-    quantities = np.array([f"{m}, {score}" for m in next(iter(kinds.values()))])[:, None]
-    return [tidy(quantity=quantities, setting=settings, path=path, seed=seeds, value=values)]
+def separation_rows(
+    name: str, seeds: Sequence[int], separations: Separations, score: str, arm: str
+) -> pd.DataFrame:
+    """Every measure of separation by a score, `<measure>, <score>`, at the settings `<name>: <kind>`."""
+    values = np.array([list(measures.values()) for measures in separations.values()])  # [kinds, measures, S]
+    settings = np.array([f"{name}: {kind}" for kind in separations])[:, None, None]
+    measures = next(iter(separations.values()))
+    quantities = np.array([f"{measure}, {score}" for measure in measures])[:, None]
+    return tidy(quantity=quantities, setting=settings, path=arm, seed=seeds, value=values)
 
 
-def quality(logits: dict[str, dict[str, np.ndarray]], y_test: np.ndarray):
-    """Accuracy and calibration error on test examples by arm, [S] each."""
-    accuracy = {arm: (z["in"].argmax(-1) == y_test).mean(1) for arm, z in logits.items()}
-    off = {
-        arm: metrics.expected_calibration_error(special.softmax(z["in"], axis=-1), y_test)
-        for arm, z in logits.items()
-    }
-    return accuracy, off
+def accuracies(logits: Logits, y_test: np.ndarray) -> dict[str, np.ndarray]:
+    """Accuracy on test examples by arm, [S] each."""
+    return {arm: (kinds["in"].argmax(-1) == y_test).mean(1) for arm, kinds in logits.items()}
+
+
+def quality_rows(
+    name: str, seeds: Sequence[int], logits: Logits, y_test: np.ndarray
+) -> Iterator[pd.DataFrame]:
+    """Accuracy and calibration error ("ECE") on test examples, arm by arm."""
+    for arm, accuracy in accuracies(logits, y_test).items():
+        probabilities = special.softmax(logits[arm]["in"], axis=-1)
+        off = metrics.expected_calibration_error(probabilities, y_test)
+        yield tidy(quantity="accuracy", setting=name, path=arm, seed=seeds, value=accuracy)
+        yield tidy(quantity="ECE", setting=name, path=arm, seed=seeds, value=off)
 
 
 def curve_rows(
-    after: Logits, kinds: Sequence[str], first: str, rocs: Sequence[tuple[str, str]]
-) -> list[pd.DataFrame]:
-    """For a figure: distributions of energy and sureness, and the ROC, all of them means over seeds.
+    logits: Logits, kinds: Sequence[str], outliers: str, rocs: Sequence[tuple[str, str]]
+) -> Iterator[pd.DataFrame]:
+    """For a figure: distributions of energy and sureness, and the ROC, all of them over all seeds.
 
     Args:
-        after: logits by arm and kind, [S, N, K]; distributions are those of the arms "before" and "mixed".
-        kinds: whose distributions; `first`: the outliers of the ROC, at each arm and score of `rocs`.
+        logits: by arm and kind; distributions are those of the arms "before" and "mixed".
+        kinds: whose distributions.
+        outliers: the kind in the ROC.
+        rocs: an arm and a score for each ROC.
     """
-    parts = []
     for arm in ("before", "mixed"):
         for kind in kinds:
-            parts += density_rows(after[arm][kind], kind, arm)
+            yield from density_rows(logits[arm][kind], kind, arm)
     for arm, score in rocs:
-        inside, outside = (detection.scored(score, after[arm][kind]) for kind in ("in", first))
+        inside, outside = (detection.scored(score, logits[arm][kind]) for kind in ("in", outliers))
         threshold = np.quantile(inside, PASSED, axis=1)  # [P, R]
         let_in = (outside[None] <= threshold[..., None]).mean((1, 2))
-        parts.append(tidy(quantity="ROC", setting=f"{arm}, {score}", x=PASSED, value=let_in))
-    return parts
+        yield tidy(quantity="ROC", setting=f"{arm}, {score}", x=PASSED, value=let_in)
 
 
-def density_rows(logits: np.ndarray, kind: str, arm: str) -> list[pd.DataFrame]:
+def density_rows(logits: np.ndarray, kind: str, arm: str) -> Iterator[pd.DataFrame]:
+    """Histograms of the energy and of the sureness −log₁₀(1 − max p); the end bins hold what lies beyond."""
     energy, unsure = (detection.scored(score, logits) for score in ("energy", "softmax"))
-    parts = []
     for quantity, values in (("energy", energy), ("sureness", -unsure / np.log(10))):
         edges = BINS[quantity]
         height = np.histogram(np.clip(values, edges[0], edges[-1]), edges, density=True)[0]
-        told = {"setting": kind, "path": arm, "x": (edges[1:] + edges[:-1]) / 2}
-        parts.append(tidy(quantity=f"{quantity} density", value=height, **told))
-    return parts
+        middle = (edges[1:] + edges[:-1]) / 2
+        yield tidy(quantity=f"{quantity} density", setting=kind, path=arm, x=middle, value=height)
 
 
 def extremes(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -88,6 +88,26 @@ def classifiers(build: Callable[[], keras.Model], seeds: Sequence[int], rate: fl
     return replicas
 
 
+def stages(
+    replicas: Replicates,
+    examples: Examples,
+    batch: int,
+    epochs: Sequence[int],
+    sets: Mapping[str, np.ndarray],
+) -> list[dict[str, np.ndarray]]:
+    """Train classifiers, in place, in stages of so many epochs each.
+
+    Returns:
+        Their logits by kind, as of `logits_by_kind`, at the start and at the end of each stage.
+    """
+    logits = [logits_by_kind(replicas, sets)]
+    y = one_hot(examples.y_train, examples)
+    for count in epochs:
+        replicas.fit(examples.x_train, y, batch_size=batch, epochs=count)
+        logits.append(logits_by_kind(replicas, sets))
+    return logits
+
+
 def logits_by_kind(replicas: Replicates, sets: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Logits of inputs that all replicates share, [N, D], by kind: float64 [R, N, K]."""
     ends = np.cumsum([len(x) for x in sets.values()])[:-1]
@@ -96,10 +116,18 @@ def logits_by_kind(replicas: Replicates, sets: Mapping[str, np.ndarray]) -> dict
     return dict(zip(sets, np.split(logits, ends, axis=1), strict=True))
 
 
+def logits_by_arm(
+    tuned: Replicates, arms: Sequence[str], sets: Mapping[str, np.ndarray]
+) -> dict[str, dict[str, np.ndarray]]:
+    """Logits of `fine_tuned` classifiers by arm and kind: float64 [S, N, K]."""
+    parts = {kind: np.split(z, len(arms)) for kind, z in logits_by_kind(tuned, sets).items()}
+    return {arm: {kind: z[i] for kind, z in parts.items()} for i, arm in enumerate(arms)}
+
+
 def fine_tuned(
     build: Callable[[], keras.Model],
     trained: Replicates,
-    found: Examples,
+    examples: Examples,
     arms: Mapping[str, Arm],
     schedule: Schedule,
 ) -> Replicates:
@@ -111,7 +139,7 @@ def fine_tuned(
     Args:
         build: as the classifiers were built.
         trained: the classifiers, [S].
-        found: the examples.
+        examples: in and out of distribution.
         arms: by name, A of them.
         schedule: of fine-tuning.
 
@@ -120,13 +148,13 @@ def fine_tuned(
     """
     seeds = trained.seeds
     replicas = Replicates(build, seeds * len(arms), paired=True)
-    replicas.set_weights([np.concatenate([each] * len(arms)) for each in trained.get_weights()])
+    replicas.set_weights([np.concatenate([array] * len(arms)) for array in trained.get_weights()])
     replicas.compile(
         keras.optimizers.Adam(schedule.rate),
         role_loss,
-        loss_arguments=arguments(margins(trained, found, arms), arms, len(seeds)),
+        loss_arguments=arguments(margins(trained, examples, arms), arms, len(seeds)),
     )
-    sets = (examples(found, arm, schedule, seed) for arm in arms.values() for seed in seeds)
+    sets = (mixture(examples, arm, schedule, seed) for arm in arms.values() for seed in seeds)
     x, y = map(np.stack, zip(*sets, strict=True))
     weights = role_weights(y)
     replicas.fit(x, y, batch_size=schedule.batch, epochs=schedule.epochs, sample_weight=weights)
@@ -134,16 +162,16 @@ def fine_tuned(
 
 
 def margins(
-    trained: Replicates, found: Examples, arms: Mapping[str, Arm]
+    trained: Replicates, examples: Examples, arms: Mapping[str, Arm]
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """(m_in, m_out) of every arm, [S] each; exchanged where the arm says so."""
     kinds = sorted({kind for arm in arms.values() for kind in arm.auxiliary})
-    sets = {"validation": found.x_validation, **{kind: pool(found, kind) for kind in kinds}}
-    known = {kind: ops.convert_to_numpy(energy(z)) for kind, z in logits_by_kind(trained, sets).items()}
+    sets = {"validation": examples.x_validation, **{kind: pool(examples, kind) for kind in kinds}}
+    energies = {kind: ops.convert_to_numpy(energy(z)) for kind, z in logits_by_kind(trained, sets).items()}
     pairs = []
     for arm in arms.values():
-        outside = np.concatenate([known[kind] for kind in arm.auxiliary], axis=1)
-        low, high = energy_margins(known["validation"], outside)
+        outside = np.concatenate([energies[kind] for kind in arm.auxiliary], axis=1)
+        low, high = energy_margins(energies["validation"], outside)
         pairs.append((high, low) if arm.swapped else (low, high))
     return pairs
 
@@ -151,33 +179,38 @@ def margins(
 def arguments(
     pairs: list[tuple[np.ndarray, np.ndarray]], arms: Mapping[str, Arm], seeds: int
 ) -> dict[str, np.ndarray]:
-    """The arguments of `role_loss`, one number a replicate, [A · S] each."""
+    """The arguments of `role_loss`, one number a replicate, [A · S] each, from margins [S] arm by arm."""
     low, high = (np.concatenate(part) for part in zip(*pairs, strict=True))
-    each = list(arms.values())
-    settings = {
-        "weight": np.repeat([arm.weight for arm in each], seeds),
-        "exposure": np.repeat([arm.exposure for arm in each], seeds),
-        "turned": np.repeat([float(arm.reversed) for arm in each], seeds),
+    values = {
+        "margin_in": low,
+        "margin_out": high,
+        "weight": np.repeat([arm.weight for arm in arms.values()], seeds),
+        "exposure": np.repeat([arm.exposure for arm in arms.values()], seeds),
+        "turned": np.repeat([float(arm.reversed) for arm in arms.values()], seeds),
     }
-    given = {"margin_in": low, "margin_out": high, **settings}
-    return {name: value.astype("float32") for name, value in given.items()}
+    return {name: value.astype("float32") for name, value in values.items()}
 
 
-def examples(found: Examples, arm: Arm, schedule: Schedule, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def mixture(examples: Examples, arm: Arm, schedule: Schedule, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """A seed's inliers and the arm's outliers, whose labels are zero: [N, D], [N, K]."""
     rng = np.random.default_rng(seed)
-    chosen = rng.permutation(len(found.x_train))[: schedule.inliers]
-    labels = found.y_train[chosen]
+    chosen = rng.permutation(len(examples.x_train))[: schedule.inliers]
+    labels = examples.y_train[chosen]
     if arm.shuffled:
         labels = rng.permutation(labels)
     share = schedule.outliers // len(arm.auxiliary)
-    outside = np.concatenate([drawn(rng, pool(found, kind), share) for kind in arm.auxiliary])
-    y = np.eye(found.y_train.max() + 1, dtype="float32")[labels]
-    return np.concatenate([found.x_train[chosen], outside]), np.pad(y, ((0, len(outside)), (0, 0)))
+    outside = np.concatenate([drawn(rng, pool(examples, kind), share) for kind in arm.auxiliary])
+    y = np.pad(one_hot(labels, examples), ((0, len(outside)), (0, 0)))
+    return np.concatenate([examples.x_train[chosen], outside]), y
 
 
-def pool(found: Examples, kind: str) -> np.ndarray:
-    return found.x_train if kind == INSIDE else found.auxiliary[kind]
+def one_hot(labels: np.ndarray, examples: Examples) -> np.ndarray:
+    """Labels of training examples, float32 [N, K]."""
+    return np.eye(examples.y_train.max() + 1, dtype="float32")[labels]
+
+
+def pool(examples: Examples, kind: str) -> np.ndarray:
+    return examples.x_train if kind == INSIDE else examples.auxiliary[kind]
 
 
 def drawn(rng: np.random.Generator, x: np.ndarray, count: int) -> np.ndarray:

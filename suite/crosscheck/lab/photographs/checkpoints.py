@@ -7,7 +7,6 @@ fit the model, is set aside, and the one before it is used. Arrays alone are sto
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import io
 import json
@@ -18,10 +17,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import filelock
 import keras
 import numpy as np
 
-from crosscheck._files import write_atomically
+from crosscheck._files import remedy, write_atomically
+from crosscheck.errors import UsageError
 
 ROOT = "CROSSCHECK_CHECKPOINTS"  # environment variable; the worker sets it to a folder of the store
 KEPT = 2  # the last ones: should one be damaged, an epoch is lost and not all
@@ -29,17 +30,26 @@ KEPT = 2  # the last ones: should one be damaged, an epoch is lost and not all
 
 @contextlib.contextmanager
 def place(**determines: Any) -> Iterator[Path]:
-    """The folder of a training, by all that determines it besides the code; one process at a time has it.
+    """The folder of a training, for as long as the block lasts; other processes wait for it meanwhile.
 
     Args:
-        determines: whatever JSON can write.
+        determines: all that the training depends on besides the code, of JSON's types.
+
+    Raises:
+        UsageError: where the folder cannot be made, or written to.
     """
-    told = json.dumps(determines, sort_keys=True).encode()
-    folder = Path(os.environ.get(ROOT, ".store/checkpoints")) / checksum(told)
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("a") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+    name = checksum(json.dumps(determines, sort_keys=True).encode())
+    folder = Path(os.environ.get(ROOT, ".store/checkpoints")) / name
+    lock = filelock.FileLock(folder / "lock")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as error:
+        raise UsageError(f"Cannot keep checkpoints in {folder}: {remedy(error)}.") from error
+    try:
         yield folder
+    finally:
+        lock.release()
 
 
 def save(folder: Path, epochs: int, model: keras.Model) -> Path:
@@ -56,18 +66,20 @@ def save(folder: Path, epochs: int, model: keras.Model) -> Path:
     content = packed.getvalue()
     path = folder / f"epoch-{epochs:05}-{checksum(content)}.npz"
     write_atomically(path, content)
-    for old in known(folder)[:-KEPT]:
+    for old in saved(folder)[:-KEPT]:
         old.unlink()
     return path
 
 
 def restore(folder: Path, model: keras.Model) -> int:
-    """Put the model into the state of the last intact checkpoint; how many epochs that one has done.
+    """Put a compiled model into the state of the last intact checkpoint.
 
-    Without one the model is left as it is, and the answer is 0. Every damaged one is renamed to `….damaged`,
-    with a RuntimeWarning.
+    A damaged checkpoint is renamed to `….damaged`, with a RuntimeWarning, and the one before it is tried.
+
+    Returns:
+        How many epochs the checkpoint has done; 0 where there is none, and the model is left as it is.
     """
-    for path in reversed(known(folder)):
+    for path in reversed(saved(folder)):
         try:
             values = read(path, model)
         except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as fault:
@@ -80,18 +92,13 @@ def restore(folder: Path, model: keras.Model) -> int:
 
 
 def state(model: keras.Model) -> list[Any]:
-    """All variables that a further step depends on; metrics are none."""
-    optimizer = model.optimizer
-    if not optimizer.built:
-        optimizer.build(model.trainable_variables)
-    ours = [v for layer in model._flatten_layers(include_self=False) for v in layer._trainable_variables]
-    ours += [v for layer in model._flatten_layers(include_self=False) for v in layer._non_trainable_variables]
-    seeds = [
-        generator.state
-        for layer in model._flatten_layers(include_self=False)
-        for generator in layer._seed_generators
-    ]
-    return [*ours, *seeds, *optimizer.variables]
+    """All variables of a compiled model that a further step depends on: its own and its optimiser's.
+
+    Its own are weights, trained or not, moving averages, and states of random layers; metrics are none.
+    """
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+    return [*model.variables, *model.optimizer.variables]
 
 
 def read(path: Path, model: keras.Model) -> list[np.ndarray]:
@@ -113,11 +120,11 @@ def read(path: Path, model: keras.Model) -> list[np.ndarray]:
 def set_aside(path: Path, fault: Exception) -> None:
     aside = path.with_name(path.name + ".damaged")
     path.replace(aside)
-    told = f"{path.name}: {fault}; the checkpoint before it is used, this one is {aside}"
-    warnings.warn(told, RuntimeWarning, stacklevel=3)
+    line = f"{path.name}: {fault}; the checkpoint before it is used, this one is {aside}"
+    warnings.warn(line, RuntimeWarning, stacklevel=3)
 
 
-def known(folder: Path) -> list[Path]:
+def saved(folder: Path) -> list[Path]:
     """Checkpoints in the order of their epochs."""
     return sorted(folder.glob("epoch-*.npz"))
 

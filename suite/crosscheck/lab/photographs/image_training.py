@@ -14,7 +14,7 @@ from crosscheck.lab.photographs import checkpoints
 from crosscheck.losses import EnergyMarginCrossentropy, categorical_crossentropy, role_weights
 
 BORDER = 4  # pixels of black around an image before it is cut out again
-LAST = 1e-6  # learning rate at the end
+FINAL_RATE = 1e-6
 TRAINED, TUNED = "trained", "fine-tuned"
 
 
@@ -28,7 +28,7 @@ class Epoch(NamedTuple):
 
 @dataclass(frozen=True)
 class Phase:
-    """One training: nesterov momentum 0.9, a cosine of the steps from `rate` down to `LAST`.
+    """One training: nesterov momentum 0.9, a cosine of the steps from `rate` down to `FINAL_RATE`.
 
     Attributes:
         batch: inliers a step; `outliers`: outliers a step beside them.
@@ -71,9 +71,8 @@ def epoch_of(
         return Epoch(x, y, np.ones(len(x), "float32"))
     needed = -(-len(x) // phase.batch) * phase.outliers
     drawn = augmented(np.take(outside, cycled(rng, len(outside), needed), axis=0), rng)
-    starts = range(0, len(x), phase.batch)
-    parts = [mixed(phase, x, y, drawn, start) for start in starts]
-    return Epoch(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+    batches = [batch_with_outliers(phase, x, y, drawn, start) for start in range(0, len(x), phase.batch)]
+    return Epoch(*(np.concatenate(parts) for parts in zip(*batches, strict=True)))
 
 
 def cycled(rng: np.random.Generator, count: int, needed: int) -> np.ndarray:
@@ -82,7 +81,7 @@ def cycled(rng: np.random.Generator, count: int, needed: int) -> np.ndarray:
     return np.concatenate([rng.permutation(count) for _ in range(rounds)])[:needed]
 
 
-def mixed(phase: Phase, x: np.ndarray, y: np.ndarray, outside: np.ndarray, start: int) -> Epoch:
+def batch_with_outliers(phase: Phase, x: np.ndarray, y: np.ndarray, outside: np.ndarray, start: int) -> Epoch:
     """The batch that begins with inlier `start`; labels of outliers are zero."""
     inside, labels = x[start : start + phase.batch], y[start : start + phase.batch]
     first = start // phase.batch * phase.outliers
@@ -117,7 +116,7 @@ def fit(
         UsageError: where a checkpoint cannot be written.
     """
     steps = phase.epochs * -(-len(x) // phase.batch)
-    rate = keras.optimizers.schedules.CosineDecay(phase.rate, steps, alpha=LAST / phase.rate)
+    rate = keras.optimizers.schedules.CosineDecay(phase.rate, steps, alpha=FINAL_RATE / phase.rate)
     tunes = outside is not None and phase.outliers > 0
     loss: Callable[..., Any] | keras.losses.Loss = categorical_crossentropy
     if tunes:
@@ -139,13 +138,13 @@ class Protocol:
     tuning: Phase = Phase(0.001, 10, 128, 256)
 
 
-def published(*epochs: int) -> Protocol:
-    """The protocol with other numbers of epochs, where given, of training and of fine-tuning."""
+def published_protocol(*epochs: int) -> Protocol:
+    """The protocol with other numbers of epochs, where two are named: of training and of fine-tuning."""
     phases = (Protocol.training, Protocol.tuning)
     return Protocol(*(replace(phase, epochs=n) for phase, n in zip(phases, epochs or (100, 10), strict=True)))
 
 
-def both(
+def train_and_tune(
     build: Callable[[], keras.Model],
     protocol: Protocol,
     x: np.ndarray,
@@ -155,12 +154,25 @@ def both(
     folder: Path,
     look: Callable[[keras.Model], Any],
 ) -> dict[str, Any]:
-    """What `look` sees of the classifier and of its fine-tuned self, by `TRAINED` and `TUNED`.
+    """A classifier, looked at by `look`, then fine-tuned and looked at again.
 
     Everything is a function of the seed; epochs that `folder` holds are not trained again.
+
+    Args:
+        build: of the network, untrained.
+        protocol: how it is trained, and fine-tuned.
+        x, y, outside, seed: as in `fit`.
+        folder: of the checkpoints of both trainings alone.
+        look: what is wanted of a trained network.
+
+    Returns:
+        What `look` returned, by `TRAINED` and `TUNED`.
+
+    Raises:
+        UsageError: where a checkpoint cannot be written.
     """
     keras.utils.set_random_seed(seed)
     model = fit(build(), protocol.training, x, y, seed, folder / TRAINED)
-    seen = {TRAINED: look(model)}
+    before = look(model)
     fit(model, protocol.tuning, x, y, seed, folder / TUNED, outside)
-    return {**seen, TUNED: look(model)}
+    return {TRAINED: before, TUNED: look(model)}
