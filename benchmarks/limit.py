@@ -66,7 +66,7 @@ def ways() -> Iterator[tuple[str, Callable[[np.ndarray, np.ndarray], Callable[[]
         import jax
 
         run = jax.jit(jax.numpy.matmul)
-        ready = lambda a, b: run(a, b).block_until_ready()  # noqa: E731
+        ready = lambda a, b: run(a, b).block_until_ready()
         yield "JAX", lambda a, b: prepared(jax.numpy.asarray, ready, a, b)
     if backend == "torch":
         import torch

@@ -18,9 +18,9 @@ from crosscheck.audit.contract import Kind, Subject
 def subject(made: Any, kind: Kind, from_logits: bool = True, **config: Any) -> Subject:
     """A class or function as a subject: constructor arguments replace those of `config`."""
     if isinstance(made, type):
-        make: Callable[..., Any] = lambda **a: made(**{**config, **a})  # noqa: E731
+        make: Callable[..., Any] = lambda **a: made(**{**config, **a})
     else:
-        make = lambda **a: partial(made, **{**config, **a}) if config or a else made  # noqa: E731
+        make = lambda **a: partial(made, **{**config, **a}) if config or a else made
     return Subject(made.__name__, make, kind, from_logits, None, config, isinstance(made, type))
 
 

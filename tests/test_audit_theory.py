@@ -282,7 +282,7 @@ def test_backends_that_differ_are_told_with_the_input() -> None:
     same = {"logits": Probe(subject)(*places_of(subject))}
     off = {"logits": [same["logits"].value + 1e-3, same["logits"].gradient]}
     (check,) = (each for each in CHECKS if each.id == "backends")
-    told = lambda answers: check.ask(replace(subject, elsewhere=lambda: answers))  # noqa: E731
+    told = lambda answers: check.ask(replace(subject, elsewhere=lambda: answers))
     assert told({"jax": same, "torch": "torch is not installed"}).verdict == "passed"
     assert told({"torch": "torch is not installed"}).verdict == "not applicable"
     found = told({"jax": off})

@@ -13,8 +13,8 @@ import pytest
 
 from crosscheck import losses
 from crosscheck.cli.main import cli
-from crosscheck.doctor import examination, examine
-from crosscheck.doctor.head import head_of
+from crosscheck.doctor import _examination, examine
+from crosscheck.doctor._head import head_of
 from crosscheck.errors import UsageError
 
 L = keras.layers
@@ -208,8 +208,8 @@ def test_the_copy_scales_its_loss_if_and_only_if_the_model_does(policy: str) -> 
     """Also where the model was made under another global policy, as after loading."""
     model = under(policy, lambda: built(L.Dense(1), loss=FROM_LOGITS["binary"]))
     keras.config.set_dtype_policy("mixed_float16" if policy == "float32" else "float32")
-    patient = examination.copied(model)
-    examination.prepare(patient, head_of(patient, patient.outputs[0]), model, FROM_LOGITS["binary"])
+    patient = _examination.clone_of(model)
+    _examination.prepare_clone(patient, head_of(patient, patient.outputs[0]), model, FROM_LOGITS["binary"])
     scales = isinstance(patient.optimizer, keras.optimizers.LossScaleOptimizer)
     assert scales == (policy == "mixed_float16")
 

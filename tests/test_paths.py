@@ -11,18 +11,20 @@ import numpy as np
 import pytest
 
 from crosscheck import losses, paths
-from crosscheck.paths import Path
+from crosscheck.paths import ExecutionPath
 from crosscheck.paths.heads import outer
 from crosscheck.paths.probing import probe, probe_together, skipped_steps
 
 Z = np.array([-1000.0, -40, -15, -2, 0, 2, 15, 40, 1000])
-KERAS = Path("binary", "tensorflow", "cpu", "graph", "float32", "dense", "probabilities", "keras class")
-OURS = Path("binary", "tensorflow", "cpu", "graph", "float32", "logits", "logits", "ours")
+KERAS = ExecutionPath(
+    "binary", "tensorflow", "cpu", "graph", "float32", "dense", "probabilities", "keras class"
+)
+OURS = ExecutionPath("binary", "tensorflow", "cpu", "graph", "float32", "logits", "logits", "ours")
 CAP = -np.log(1e-7)  # the value at which Keras' clipping of probabilities ends
 HALF = ("mixed_bfloat16", "mixed_float16")
 
 
-def one(path: Path, z: float, y: float = 1.0, loss=None) -> tuple[float, float]:
+def one(path: ExecutionPath, z: float, y: float = 1.0, loss=None) -> tuple[float, float]:
     value, slope, _ = probe(path, np.array([z]), np.array([y]), loss)
     return float(value[0]), float(slope[0])
 
@@ -34,7 +36,7 @@ def probes(mode: str) -> tuple[np.ndarray, np.ndarray]:
     return np.tile(Z, 2), np.repeat([0.0, 1.0], len(Z))
 
 
-def is_right(path: Path, loss=None) -> bool:
+def is_right(path: ExecutionPath, loss=None) -> bool:
     z, y = probes(path.mode)
     error = probe(path, z, y, loss).gradient - paths.oracle(path.loss, z, y).gradient
     return bool((np.abs(error) <= 4 * path.ulp).all())
@@ -176,11 +178,11 @@ def test_training_is_compiled_by_xla_also_where_kernels_are_deterministic():
     code = """
 import numpy as np, tensorflow as tf
 tf.config.experimental.enable_op_determinism()
-from crosscheck.paths import Path
+from crosscheck.paths import ExecutionPath
 from crosscheck.paths.probing import probe
 rest = ("mixed_float16", "dense", "probabilities", "keras class")
 for mode in ("fit graph", "fit xla"):
-    path = Path("binary", "tensorflow", "cpu", mode, *rest)
+    path = ExecutionPath("binary", "tensorflow", "cpu", mode, *rest)
     print(probe(path, np.array([-15.0]), np.ones(1)).gradient[0] == 0)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -259,7 +261,7 @@ def test_only_mixed_float16_skips_steps():
 
 
 def test_a_gradient_that_is_nan_at_every_scale_comes_to_an_end():
-    nan = lambda y, p: np.nan * p[:, 0]  # noqa: E731
+    nan = lambda y, p: np.nan * p[:, 0]
     value, slope = one(replace(KERAS, mode="fit graph", policy="mixed_float16"), -2.0, loss=nan)
     assert np.isnan(value) and slope == 0
 
@@ -292,8 +294,8 @@ def test_a_broken_loss_is_caught(name, policy):
 @pytest.mark.parametrize("policy", ("float32", "mixed_float16"))  # bfloat16's step at 1 is 0.8 %
 def test_one_per_cent_too_much_is_seen_in_units_of_the_path(policy, mode):
     path, (z, y) = replace(OURS, policy=policy, mode=mode), probes(mode)
-    scaled = lambda y, z: 1.01 * losses.binary_crossentropy(y, z)  # noqa: E731
-    units = lambda loss: (  # noqa: E731
+    scaled = lambda y, z: 1.01 * losses.binary_crossentropy(y, z)
+    units = lambda loss: (
         np.max(np.abs(probe(path, z, y, loss).gradient - paths.oracle("binary", z, y).gradient)) / path.ulp
     )
     assert units(None) <= 4 < units(scaled)

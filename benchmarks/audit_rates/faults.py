@@ -78,39 +78,39 @@ def island(draw: Draw, of: Recipe) -> Made:
 
 def bent(draw: Draw, of: Recipe) -> Made:
     t, c = draw.number(11, 60), draw.number(0.001, 0.5)
-    values = lambda y, z: of.values(y, z) + c * ops.relu(largest(of, z) - t)  # noqa: E731
+    values = lambda y, z: of.values(y, z) + c * ops.relu(largest(of, z) - t)
     return altered(of, values).broken(f"bent tail (by {c} beyond {t})", "wrong tail")
 
 
 def capped(draw: Draw, of: Recipe) -> Made:
     """The gradient stops at a certain logit, the value goes on."""
     t = draw.number(11, 35)
-    values = lambda y, z: of.values(y, ops.where(ops.abs(z) > t, ops.stop_gradient(z), z))  # noqa: E731
+    values = lambda y, z: of.values(y, ops.where(ops.abs(z) > t, ops.stop_gradient(z), z))
     return altered(of, values).broken(f"gradient stopped (beyond {t})", "dead gradient")
 
 
 def detached(draw: Draw, of: Recipe) -> Made:
     """The right value; part of the gradient is missing, or too large."""
     c = draw.among((draw.number(0.1, 0.99), draw.number(1.01, 3), -1.0))
-    values = lambda y, z: (lambda v: c * v + (1 - c) * ops.stop_gradient(v))(of.values(y, z))  # noqa: E731
+    values = lambda y, z: (lambda v: c * v + (1 - c) * ops.stop_gradient(v))(of.values(y, z))
     return altered(of, values).broken(f"another gradient ({c} times)", "derivative")
 
 
 def anchored(draw: Draw, of: Recipe) -> Made:
     c = draw.number(0.002, 0.5)
-    values = lambda y, z: of.values(y, z) + c * ops.logsumexp(z, axis=-1) ** 2  # noqa: E731
+    values = lambda y, z: of.values(y, z) + c * ops.logsumexp(z, axis=-1) ** 2
     return altered(of, values).broken(f"normaliser punished (by {c})", "shift")
 
 
 def lopsided(draw: Draw, of: Recipe) -> Made:
     c = draw.number(0.01, 1)
-    values = lambda y, z: of.values(y, z) * (1 + c * y[..., 0])  # noqa: E731
+    values = lambda y, z: of.values(y, z) * (1 + c * y[..., 0])
     return altered(of, values).broken(f"a class preferred (by {c})", "symmetry")
 
 
 def improper(draw: Draw, of: Recipe) -> Made:
     c = draw.number(0.01, 1)
-    values = lambda y, z: of.values(y, z) * (1 + c - c * true_probability(of, y, z))  # noqa: E731
+    values = lambda y, z: of.values(y, z) * (1 + c - c * true_probability(of, y, z))
     return altered(of, values).broken(f"easy examples forgiven (by {c})", "proper")
 
 

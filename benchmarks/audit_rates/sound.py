@@ -78,7 +78,7 @@ def recipe(draw: Draw, kinds: tuple[Kind, ...] = KINDS, changes: tuple[Change, .
 
 
 def theory(kind: Kind, formula: Callable[..., Any]) -> Theory:
-    exact = lambda z, y: formula(z, y, 0)  # noqa: E731
+    exact = lambda z, y: formula(z, y, 0)
     return Theory(exact, "classes" if kind in ("categorical", "sparse") else "labels")
 
 
@@ -89,7 +89,7 @@ def plain(draw: Draw, of: Recipe) -> Recipe:
 def tempered(draw: Draw, of: Recipe) -> Recipe:
     """Logits over a temperature."""
     t = draw.number(0.5, 4)
-    colder = lambda z: [each / t for each in z] if isinstance(z, list) else z / t  # noqa: E731
+    colder = lambda z: [each / t for each in z] if isinstance(z, list) else z / t
     exact = Theory(lambda z, y: of.formula.formula(colder(z), y), of.formula.over)
     return Recipe(f"{of.about}, temperature {t}", of.kind, lambda y, z: of.values(y, z / t), exact)
 
@@ -126,7 +126,7 @@ def weighted(draw: Draw, of: Recipe) -> Recipe:
     exact = Theory(
         lambda z, y: of.formula.formula(z, [a * b for a, b in zip(w, y, strict=True)]), of.formula.over
     )
-    values = lambda y, z: of.values(y * ops.cast(ops.array(w), z.dtype), z)  # noqa: E731
+    values = lambda y, z: of.values(y * ops.cast(ops.array(w), z.dtype), z)
     return Recipe(f"{of.about}, class weights {w}", of.kind, values, exact)
 
 
@@ -134,7 +134,7 @@ def permuted(draw: Draw, of: Recipe) -> Recipe:
     """Labels numbered in another order than the logits."""
     order = draw.among(((1, 2, 0), (2, 0, 1), (1, 0, 2)))
     exact = Theory(lambda z, y: of.formula.formula(z, [y[i] for i in order]), of.formula.over)
-    values = lambda y, z: of.values(ops.take(y, ops.array(order), axis=-1), z)  # noqa: E731
+    values = lambda y, z: of.values(ops.take(y, ops.array(order), axis=-1), z)
     return Recipe(f"{of.about}, labels in the order {order}", of.kind, values, exact)
 
 

@@ -273,7 +273,7 @@ def row_of(
 ) -> tuple[float, list[float]]:
     exact, labels = [mpf(each) for each in z], [mpf(each) for each in y]
     if about != "labels":
-        function = lambda row: formula(row, labels, **known)  # noqa: E731
+        function = lambda row: formula(row, labels, **known)
         slopes = [slope(function, exact, k) for k in range(len(exact))]
         return float(function(exact)), slopes
     single = [lambda row, each=each: formula(row[0], each, **known) for each in labels]

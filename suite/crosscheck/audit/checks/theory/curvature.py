@@ -19,7 +19,7 @@ def hessians(probe: Probe, y: np.ndarray, z: np.ndarray, head: str) -> np.ndarra
     dtype = probe.precise
     values, labels = probe.values(dtype, head), labels_of(probe.subject, y, dtype)
     slope = gradient(lambda z: values(labels, z))
-    component = lambda i: lambda z: slope(z)[:, i]  # noqa: E731
+    component = lambda i: lambda z: slope(z)[:, i]
     given = ops.convert_to_tensor(z, dtype=dtype)
     rows = [gradient(component(i))(given) for i in range(z.shape[-1])]
     return numbers(ops.stack(rows, axis=1)).astype("float64")

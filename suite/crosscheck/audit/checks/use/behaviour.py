@@ -47,8 +47,8 @@ def repeats(subject: Subject, given: Batch, loss: Any) -> list[tuple[str, Callab
         loss(other.y, other.x)
         return told(loss(given.y, given.x))
 
-    again = lambda: told(loss(given.y, given.x))  # noqa: E731
-    new = lambda: told(whole(subject)(given.y, given.x))  # noqa: E731
+    again = lambda: told(loss(given.y, given.x))
+    new = lambda: told(whole(subject)(given.y, given.x))
     return [("again", again), ("after other inputs", after), ("of a new loss", new)]
 
 
@@ -151,7 +151,7 @@ def retracing(subject: Subject) -> Finding:
     if counter is None:
         return not_applicable("retracing", f"{keras.backend.backend()} traces nothing")
     given, loss = batch(subject), whole(subject)
-    call = lambda: told(loss(given.y, given.x))  # noqa: E731
+    call = lambda: told(loss(given.y, given.x))
     call(), call()
     with counter() as count:
         for _ in range(CALLS):

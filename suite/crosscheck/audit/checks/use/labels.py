@@ -36,7 +36,7 @@ def out_of_range(subject: Subject) -> Finding:
     if "hinge" in f"{subject.theory} {subject.name}".lower():
         return not_applicable("label range", "a hinge takes labels of -1 and 1")
     given = batch(subject).rows(slice(0, 1))
-    along = lambda t: given.labelled(ray(given.y, t))  # noqa: E731
+    along = lambda t: given.labelled(ray(given.y, t))
     return continued("label range", subject, along, (2.0, -1.0, -100.0), "labels are clipped to [0, 1]")
 
 
