@@ -104,15 +104,15 @@ def clone_of(model: keras.Model) -> keras.Model:
     try:
         config = copy.deepcopy(model.get_config())
         give_every_dense_a_bias(config)
-        made = type(model).from_config(config)
-        if not made.built:
-            made(inputs_of(model))
+        clone = type(model).from_config(config)
+        if not clone.built:
+            clone(inputs_of(model))
     except Exception as error:
         raise UsageError(
             f"The doctor works on a copy, and {type(model).__name__} cannot be copied: {error}. "
             "Give it `get_config` and `from_config`."
         ) from error
-    return made
+    return clone
 
 
 def give_every_dense_a_bias(config: Any) -> None:

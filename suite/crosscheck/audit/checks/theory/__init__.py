@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from crosscheck.audit.checks.theory import accuracy, agreement, curvature, derivative, half, proper, symmetry
-from crosscheck.audit.contract import Check
+from crosscheck.audit.contract import LossCheck
 
 MODULES = (accuracy, derivative, symmetry, proper, curvature, agreement, half)
-CHECKS: tuple[Check, ...] = tuple(check for module in MODULES for check in module.CHECKS)
+CHECKS: tuple[LossCheck, ...] = tuple(check for module in MODULES for check in module.CHECKS)
