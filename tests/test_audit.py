@@ -27,6 +27,16 @@ from crosscheck.errors import UsageError
 from crosscheck.testing import check_loss, parametrize_with_checks
 
 
+@pytest.fixture
+def only(monkeypatch):
+    """Lets a scorecard hold these checks alone."""
+
+    def select(*names):
+        monkeypatch.setattr(scorecard, "CHECKS", [check for check in CHECKS if check.id in names])
+
+    return select
+
+
 def unclear(y_true, logits):
     return ops.sum(logits, -1) * 0.0 + 1.0
 
@@ -146,7 +156,8 @@ class Scaled(keras.losses.Loss):
         return self.factor * losses.categorical_crossentropy(y_true, y_pred)
 
 
-def test_a_loss_that_was_made_is_checked_as_it_is():
+def test_a_loss_that_was_made_is_checked_as_it_is(only):
+    only("centre")
     with pytest.raises(AssertionError, match=r"wrong by a factor 3"):
         check_loss(Scaled(3.0), "categorical")
 
@@ -169,7 +180,8 @@ def printing(y_true, logits):
     return losses.categorical_crossentropy(y_true, logits)
 
 
-def test_what_a_loss_prints_is_told_and_not_shown(capsys):
+def test_what_a_loss_prints_is_told_and_not_shown(capsys, only):
+    only("centre", "quiet")
     card = audit(printing, "categorical", beside=False)
     assert "quiet" in {finding.check for finding in card.failures()}
     assert "heard" not in capsys.readouterr().out
@@ -180,7 +192,8 @@ def focal(y_true, logits):
     return -0.25 * ops.sum(y_true * (1 - p) ** 2 * ops.log_softmax(logits), -1)
 
 
-def test_a_focal_loss_stands_beside_one_that_is_not_taken_for_crossentropy():
+def test_a_focal_loss_stands_beside_one_that_is_not_taken_for_crossentropy(only):
+    only("centre", "wrong tail")
     card = audit(focal, "categorical")
     assert card.subject.theory == "categorical focal" and "Focal" in card.beside
     mine, theirs = (
