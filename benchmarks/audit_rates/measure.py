@@ -116,7 +116,8 @@ def to_markdown(trials: list[Trial]) -> str:
     lines = [
         f"# How often the loss check is wrong, on {record['backend']} with Keras {record['keras']}",
         "",
-        f"{len(trials)} random losses (seed {record['seed']}), half of them broken; intervals at {LEVEL:.0%}, "
+        f"{len(trials)} random losses (seed {record['seed']}), half of them broken; "
+        f"intervals at {LEVEL:.0%}, "
         "after Clopper and Pearson. A false alarm: any check fails a sound loss. A miss: no check fails a "
         "broken one. The claim is what the loss is meant to be: told as with --theory, or left to be "
         "recognised; then a loss with a temperature or with class weights fails `proper`, for its "
@@ -138,14 +139,9 @@ def to_markdown(trials: list[Trial]) -> str:
         "| Fault | Its check | Losses | Missed | Missed by its check |",
         "| --- | --- | --- | --- | --- |",
     ]
+    columns = ("check", "of", "missed", "missed by the named check")
     for name, numbers in record["faults"].items():
-        cells = (
-            name,
-            numbers["check"],
-            numbers["of"],
-            numbers["missed"],
-            numbers["missed by the named check"],
-        )
+        cells = (name, *(numbers[column] for column in columns))
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join([*lines, "", *wrongs(trials)]) + "\n"
 

@@ -1,13 +1,13 @@
-"""From numbers to findings: the first input that is off, as a user could type it, and the likely cause."""
+"""Turns numbers into findings: the first input that is off, as a user could type it, and the likely cause."""
 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from crosscheck.audit.contract import Finding, Subject, failed, passed
+from crosscheck.audit.contract import Finding, Subject, failed
 from crosscheck.audit.theories import ValueAndGradient, over
 
 EPSILONS = {"1e-6": 1e-6, "1e-7": 1e-7, "1e-8": 1e-8, "1e-10": 1e-10, "1e-12": 1e-12, "1e-15": 1e-15}
@@ -19,7 +19,7 @@ FACTORS = {
 
 
 class Deviation(NamedTuple):
-    """Where a number is not what it should be: row and logit (−1: the value), and both numbers."""
+    """A number that is not the expected one: its row and logit (−1 for the value), and both numbers."""
 
     row: int
     logit: int
@@ -34,10 +34,10 @@ class Deviation(NamedTuple):
 def first_deviation(
     measured: ValueAndGradient, expected: ValueAndGradient, tolerance: float, slack: np.ndarray | None = None
 ) -> Deviation | None:
-    """The first row off by more than tolerance · max(1, |expected|), plus its slack, [N] or [N, 1 + K].
+    """The first number off by more than tolerance · max(1, |expected|) + slack, [N] or [N, 1 + K]; else None.
 
-    Its value is looked at first, then its gradient. Where the theory has a kink, NaN, any gradient will do:
-    `is_derivative` looks at those.
+    In a row the value comes first, then the gradient. Where the theory has a kink and its gradient is NaN,
+    any gradient passes here: `is_derivative` examines those.
     """
     measured_columns = np.column_stack([measured.value, measured.gradient])
     expected_columns = np.column_stack([expected.value, expected.gradient])
@@ -64,7 +64,7 @@ def largest_error(measured: ValueAndGradient, expected: ValueAndGradient) -> flo
 def call_as_typed(
     subject: Subject, z: np.ndarray, y: np.ndarray, head: str = "", dtype: str = "float32"
 ) -> str:
-    """The call that shows it: `loss([[1, 0]], [[-3, 0]])`."""
+    """The call that shows a failure, as a user could type it: `loss([[1, 0]], [[-3, 0]])`."""
     label = f"[{int(y.argmax())}]" if subject.kind == "sparse" else f"[{numbers_as_typed(y)}]"
     logits = f"keras.ops.array([{numbers_as_typed(z)}], {dtype!r})"
     activation = "sigmoid" if over(subject.kind) == "labels" else "softmax"
@@ -80,35 +80,29 @@ def numbers_as_typed(numbers: np.ndarray) -> str:
 def failed_at(
     check: str,
     subject: Subject,
-    deviation: Deviation | None,
+    deviation: Deviation,
     place: tuple[np.ndarray, np.ndarray],
     threshold: float,
     note: str,
-    head: str = "",
-    dtype: str = "float32",
-    **details: Any,
+    head: str,
+    cause_and_remedy: tuple[str, str] = ("", ""),
 ) -> Finding:
-    """Passed where nothing is off; else failed at that row of the logits and labels in `place`."""
-    if deviation is None:
-        return passed(check, note, threshold=threshold, **details)
-    cause, remedy = cause_of(deviation, head)
+    """The failure of a check at a row of logits and labels in `place`; a cause is inferred if none is given."""
+    cause, remedy = cause_and_remedy if any(cause_and_remedy) else cause_of(deviation, head)
     return failed(
         check,
-        call_as_typed(subject, place[0][deviation.row], place[1][deviation.row], head, dtype),
+        call_as_typed(subject, place[0][deviation.row], place[1][deviation.row], head),
         measured=deviation.measured,
         expected=deviation.expected,
         threshold=threshold,
         note=f"{deviation.quantity}; {note}",
-        **{
-            "cause": cause,
-            "remedy": remedy,
-            **{k: v for k, v in details.items() if k in ("cause", "remedy")},
-        },
+        cause=cause,
+        remedy=remedy,
     )
 
 
 def cause_of(deviation: Deviation, head: str = "") -> tuple[str, str]:
-    """Cause and remedy where a number gives them away."""
+    """Cause and remedy where a deviating number reveals them; else empty."""
     is_behind_activation = head in ("plain", "hidden")
     remedy = (
         "Pass logits with from_logits=True."

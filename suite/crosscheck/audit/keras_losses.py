@@ -1,4 +1,4 @@
-"""Every classification loss that Keras ships, in the settings that people use, and what each claims to be."""
+"""The classification losses that Keras ships, in the settings that people use, each with its theory."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def configurations() -> list[tuple[str, Kind, dict[str, Any]]]:
 
 
 def find_keras_loss(loss_class: Any, kind: str | None) -> KerasLoss | None:
-    """What is known of a loss class of Keras, for this kind of labels or the first that it is used with."""
+    """The entry of a class of Keras for a kind of labels, or its first; None for any other loss."""
     name = getattr(loss_class, "__name__", "")
     if not name or getattr(keras.losses, name, None) is not loss_class:
         return None

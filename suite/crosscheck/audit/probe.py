@@ -59,7 +59,7 @@ class Probe:
 
     @property
     def heads(self) -> tuple[str, ...]:
-        """How logits reach the loss: bare, or behind an activation that Keras undoes ("plain") or not ("hidden")."""
+        """How logits reach the loss: bare, or behind an activation, which is plain or hidden from Keras."""
         return ("logits",) if self.subject.from_logits else ("plain", "hidden")
 
     @property
@@ -187,7 +187,7 @@ _last: list[Probe] = []
 
 
 def probe_of(subject: Subject) -> Probe:
-    """The probe of a subject; that of the last one is kept, so that its checks share what is compiled."""
+    """The probe of a subject. The last one is kept, so that the checks of a loss share what is compiled."""
     if not (_last and _last[0].subject is subject):
         _last[:] = [Probe(subject)]
     return _last[0]

@@ -1,4 +1,4 @@
-"""What a loss claims to be: as the user says, or as its values at moderate logits betray it."""
+"""Finds the theory that a loss claims to follow: named by the user, or recognised by its values."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ FORM = "(z, y): mpmath numbers for labels of 0 and 1, lists of them for classes;
 
 
 def with_claim(subject: Subject, theory_named: str | None) -> Subject:
-    """The subject with the theory that was named: one of ours, or the user's own as `module:function`.
+    """The subject with the theory that the user named: one of ours, or their own as `module:function`.
 
     Raises:
-        UsageError: where there is none of that name for this kind of labels, or it does not compute.
+        UsageError: where no theory of this kind of labels has the name, or it cannot be evaluated.
     """
     if not theory_named:
         return subject
@@ -41,7 +41,11 @@ def with_claim(subject: Subject, theory_named: str | None) -> Subject:
 
 
 def full_theory_name(name_given: str, kind: Kind) -> str:
-    """ "focal" is "categorical focal" of classes, "binary focal" of labels; hyphens are no matter."""
+    """The key of `THEORIES` for a short name: "focal" is "categorical focal" for classes.
+
+    Raises:
+        UsageError: where no theory of this kind of labels has such a name.
+    """
     plain = name_given.lower().replace("-", "").replace("_", " ").replace("cross entropy", "crossentropy")
     names = [name for name, theory in THEORIES.items() if fits(theory, kind)]
     matches = [name for name in names if name == plain or name.endswith(f" {plain}")]
@@ -58,23 +62,23 @@ def fits(theory: LossTheory, kind: Kind) -> bool:
 
 
 def numeric_arguments(config: Mapping[str, Any]) -> dict[str, float]:
-    """Constructor arguments that a formula could have as parameters."""
+    """The constructor arguments that are numbers, which a formula may take as parameters."""
     numbers = {k: v for k, v in config.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
     balanced = {"balanced": 1.0} if config.get("apply_class_balancing") else {}
     return {**{k: float(v) for k, v in numbers.items()}, **balanced}
 
 
 def theory_parameters(name: str, config: Mapping[str, Any]) -> dict[str, float]:
-    """The constructor's arguments that are parameters of the theory too, where they are not its own."""
+    """The constructor arguments that are parameters of the theory and differ from its defaults."""
     defaults = THEORIES[name].parameters
     return {k: v for k, v in numeric_arguments(config).items() if k in defaults and v != defaults[k]}
 
 
 def load_own_theory(target: str, kind: Kind, config: Mapping[str, float]) -> LossTheory:
-    """The user's formula, tried at one example.
+    """The theory of a user's formula, once it has been evaluated at one example.
 
     Raises:
-        UsageError: where it cannot be imported or does not give an mpmath number.
+        UsageError: where it cannot be imported or does not return an mpmath number.
     """
     module, _, name = target.partition(":")
     try:
@@ -95,16 +99,16 @@ def load_own_theory(target: str, kind: Kind, config: Mapping[str, float]) -> Los
 
 @contextlib.contextmanager
 def silenced() -> Iterator[None]:
-    """Without what a loss prints or warns."""
+    """Suppresses what a loss prints or warns inside the `with` block."""
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         yield
 
 
 def recognise(subject: Subject) -> Subject:
-    """The subject with its theory, where its values are those of one; else as it was.
+    """The subject with the theory that has its values; unchanged where none has.
 
-    A multiple counts for cross-entropy alone: its factor is told, and fails it once, at the centre.
+    A multiple is recognised for cross-entropy alone: its factor becomes a parameter, and fails one check.
     """
     values = trial_values(subject)
     if values is None:
@@ -122,7 +126,7 @@ def recognise(subject: Subject) -> Subject:
 
 
 def trial_values(subject: Subject) -> np.ndarray | None:
-    """Its values at moderate logits, in float64 if it can; None where there are none to speak of."""
+    """The loss at the trial points, in float64 if it can; None where it raises or is not finite."""
     try:
         with silenced():
             probe = Probe(subject)
@@ -140,7 +144,7 @@ def trial_points(kind: Kind) -> tuple[np.ndarray, np.ndarray]:
 
 
 def candidate_theories(subject: Subject) -> Iterator[tuple[str, dict[str, float]]]:
-    """Theories and parameters: those that the configuration names first, then the usual ones."""
+    """Yields theories and parameters to try: those of the configuration first, then the usual ones."""
     for name, theory in THEORIES.items():
         other_input = ("hinge" in name) != subject.from_logits and ("hinge" in name or "poisson" in name)
         if not fits(theory, subject.kind) or other_input:
@@ -151,7 +155,7 @@ def candidate_theories(subject: Subject) -> Iterator[tuple[str, dict[str, float]
 
 
 def candidate_smoothings(subject: Subject, values: np.ndarray) -> Iterator[tuple[str, dict[str, float]]]:
-    """Cross-entropy with the smoothing that fits: it is a mixture, k (1 − α) hard + k α uniform."""
+    """Yields cross-entropies with the smoothing that fits the values: k (1 − α) hard + k α uniform."""
     for name, theory in THEORIES.items():
         if "label_smoothing" in theory.parameters and "crossentropy" in name and fits(theory, subject.kind):
             points = trial_points(subject.kind)
@@ -168,7 +172,7 @@ def candidate_smoothings(subject: Subject, values: np.ndarray) -> Iterator[tuple
 def factor_of_theory(
     subject: Subject, name: str, parameters: dict[str, float], values: np.ndarray
 ) -> float | None:
-    """k where the values are k times the theory's; for cross-entropies any k, for others 1 alone."""
+    """k where the values are k times the theory's, else None; k is 1 but for a cross-entropy."""
     expected = evaluate(THEORIES[name], parameters, *trial_points(subject.kind)).value
     if not np.abs(expected).min() > 0:
         return 1.0 if np.allclose(values, expected, rtol=AGREEMENT, atol=1e-6) else None

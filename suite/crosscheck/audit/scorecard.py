@@ -24,10 +24,11 @@ SIGNS = {"passed": "passed", "failed": "FAILED", "not applicable": "–"}
 
 @dataclasses.dataclass(frozen=True)
 class Scorecard:
-    """What the checks found about a loss, and about the nearest one that Keras ships.
+    """The findings of all checks about a loss, and about the nearest loss that Keras ships.
 
     Attributes:
-        beside: that loss's name, "" where the subject is itself one of Keras'; `theirs`: its findings.
+        beside: the name of the loss of Keras; "" where none was asked for.
+        theirs: the findings about that one.
     """
 
     subject: Subject
@@ -40,7 +41,7 @@ class Scorecard:
         return not self.failures()
 
     def failures(self, use: Use | None = None) -> list[Finding]:
-        """What failed: of all checks, or of those on valid use, other arguments or misuse."""
+        """The findings that failed, of all checks or of those of one use."""
         return [
             finding
             for finding in self.findings
@@ -48,7 +49,7 @@ class Scorecard:
         ]
 
     def to_dict(self, brief: bool = False) -> dict[str, Any]:
-        """Ready for JSON: a number that is not finite is told in words; `brief`: but for what passed said."""
+        """The scorecard for JSON; `brief` leaves out the notes of what passed."""
         subject = self.subject
         beside = {"loss": self.beside, "checks": [finding_to_dict(finding, brief) for finding in self.theirs]}
         return {
@@ -94,7 +95,7 @@ def title_of(subject: Subject) -> str:
 
 
 def detail_lines(finding: Finding) -> list[str]:
-    """Where a check failed, what it saw and why; of the others what was looked at."""
+    """The lines below a check: input, numbers, cause and remedy where it failed, else what it examined."""
     if finding.verdict != "failed":
         measured = (
             "" if str(finding.measured) in f"{finding.note} None" else f": {format_number(finding.measured)}"

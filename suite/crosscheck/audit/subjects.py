@@ -1,4 +1,4 @@
-"""From what a user names to a loss that can be checked, and the losses that Keras ships."""
+"""Makes subjects of an audit from what a user names or has at hand, and from the losses that Keras ships."""
 
 from __future__ import annotations
 
@@ -120,10 +120,10 @@ def make_subject(
 
 
 def infer_subject(unknown: Subject, kind: str | None, from_logits: Any, theory: str | None) -> Subject:
-    """What it takes, as its name and arguments say, else as its values agree with a theory.
+    """The subject with what it takes and claims, inferred from its name, its arguments and its values.
 
     Raises:
-        UsageError: where neither tells its kind.
+        UsageError: where its kind cannot be inferred.
     """
     inputs = (True, False) if from_logits is None else (bool(from_logits),)
     for candidate in candidate_subjects(unknown, [kind] if kind else list(KINDS), inputs):
@@ -144,7 +144,7 @@ def candidate_subjects(unknown: Subject, kinds: list[str], inputs: tuple[bool, .
 
 
 def kind_in_name(name: str) -> Kind | None:
-    """The kind of labels that a loss's name tells."""
+    """The kind of labels that the name of a loss contains; None where it contains none."""
     plain_name = name.rpartition(":")[2].lower().replace("_", "")
     return next((kind for kind, words in WORDS.items() if any(word in plain_name for word in words)), None)
 
@@ -154,7 +154,7 @@ def constructor_of(loss: Any, config: Mapping[str, Any], is_class: bool) -> Call
         return lambda **changed: loss(**{**config, **changed})
 
     def bound(**changed: Any) -> Any:
-        """The function itself where nothing is bound to it: Keras saves it by its name."""
+        """Returns the function itself where no argument is bound to it: Keras saves it by its name."""
         arguments = {**config, **changed}
         return functools.partial(loss, **arguments) if arguments else loss
 
@@ -162,7 +162,7 @@ def constructor_of(loss: Any, config: Mapping[str, Any], is_class: bool) -> Call
 
 
 def copies_of(instance: keras.losses.Loss, config: Mapping[str, Any]) -> Callable[..., Any]:
-    """Copies of a loss; a new one only where a constructor argument is to be another."""
+    """A function that returns copies of a loss, or a new loss where constructor arguments are changed."""
 
     def make(**changed: Any) -> Any:
         if set(changed) - {"reduction"}:
@@ -183,9 +183,9 @@ def default_argument(loss: Any, argument: str) -> Any:
 
 
 def takes_logits(unknown: Subject) -> bool:
-    """Whether numbers that are no probabilities make a difference: a loss of probabilities cuts them off.
+    """Whether the loss distinguishes numbers outside of [0, 1], which a loss of probabilities clips.
 
-    Of a loss that cannot be called nothing is known; the checks will tell why.
+    True for a loss that cannot be called: the checks report why.
     """
     z, y = tail(unknown.kind, right=False, ts=(3, 5))
     try:

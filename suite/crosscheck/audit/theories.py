@@ -1,8 +1,8 @@
-"""What a loss should give: value and gradient by the logits, from formulas at 50 digits.
+"""Exact values and gradients by the logits of known losses, from formulas at 50 digits.
 
-A theory of binary labels is the loss of one logit; that of several labels is its mean over them. A theory of
-classes is the loss of a row of logits and a row of labels. The gradient is a central difference at 50 digits,
-exact to some 30: nothing is derived by hand, and each formula is the textbook's.
+A theory of binary labels gives the loss of one logit; the loss of several labels is its mean over them. A
+theory of classes gives the loss of a row of logits and a row of labels. The gradient is a central difference
+at 50 digits, exact to some 30: nothing is derived by hand, and each formula is the textbook's.
 """
 
 from __future__ import annotations
@@ -237,7 +237,7 @@ THEORIES: dict[str, LossTheory] = {
 
 
 def over(kind: str) -> Over:
-    """What a kind of labels is about."""
+    """ "labels" for binary and multilabel losses, "classes" for categorical and sparse ones."""
     return "labels" if kind in ("binary", "multilabel") else "classes"
 
 
@@ -293,7 +293,7 @@ def probabilities(kind: str, z: np.ndarray) -> np.ndarray:
 
 
 def minimiser(parameters: Mapping[str, float], kind: str, q: np.ndarray) -> np.ndarray:
-    """Where a proper loss is least in expectation when the true probabilities are q: q, or q smoothed."""
+    """The prediction at which a proper loss is least in expectation under q: q itself, or q smoothed."""
     alpha = parameters.get("label_smoothing", 0.0)
     k = 2 if over(kind) == "labels" else q.shape[-1]
     return q * (1 - alpha) + alpha / k

@@ -1,4 +1,4 @@
-"""Points 1 to 8, 13 and 14: is the loss what theory says, at every logit and in every way it is run?"""
+"""The checks of theory, points 1 to 8, 13 and 14: the loss is what theory says, however it is run."""
 
 from __future__ import annotations
 

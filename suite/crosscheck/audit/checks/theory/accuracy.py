@@ -27,7 +27,10 @@ EPSILON = float(np.finfo("float32").eps)
 
 
 def point_sets(subject: Subject) -> list[points.Rows]:
-    """Hard labels, then soft ones where the loss takes them; apart, lest one change how others are read."""
+    """Moderate logits with hard labels, and with soft ones where the loss takes them.
+
+    They are called apart, for a soft label may change how Keras reads its neighbours.
+    """
     theory = subject.claimed
     hard_only = subject.kind == "sparse" or (theory and theory.hard)
     hard = points.moderate(subject.kind, soft=False)
@@ -35,7 +38,7 @@ def point_sets(subject: Subject) -> list[points.Rows]:
 
 
 def centre(subject: Subject) -> Finding:
-    """Value and gradient where |z| ≤ 10."""
+    """Compares value and gradient with the theory where |z| ≤ 10."""
     return compare_with_theory("centre", subject, point_sets(subject), MODERATE, "|z| ≤ 10")
 
 
@@ -68,9 +71,8 @@ def compare_with_theory(
             )
             deviation = first_deviation(measured, expected, tolerance, allowance)
             if deviation:
-                cause, remedy = constant_factor(measured, expected) if check == "centre" else ("", "")
-                factor_details = {"cause": cause, "remedy": remedy} if cause else {}
-                return failed_at(check, subject, deviation, (z, y), tolerance, note, head, **factor_details)
+                factor = constant_factor(measured, expected) if check == "centre" else ("", "")
+                return failed_at(check, subject, deviation, (z, y), tolerance, note, head, factor)
             errors.append(largest_error(measured, expected))
     return passed(check, f"{note}, {' and '.join(probe.heads)}", measured=max(errors), threshold=tolerance)
 
@@ -89,7 +91,7 @@ def rounding_of_p(subject: Subject, z: np.ndarray) -> np.ndarray:
 
 
 def rounding_of_z(subject: Subject, expected: ValueAndGradient, z: np.ndarray) -> np.ndarray:
-    """The `rounding` where the loss is a difference of terms as large as z: ln (1 + e^z) − y z."""
+    """The `rounding` where a loss may be a difference of terms as large as z: ln (1 + e^z) − y z; else 0."""
     return np.where(np.abs(expected.value[:, None]) > CLEAR, rounding(subject, z), 0)
 
 
@@ -109,10 +111,10 @@ def steepness(subject: Subject) -> float:
 
 
 def dead_gradient(subject: Subject) -> Finding:
-    """Confidently wrong by 5 to 40, the gradient by the logit that is wrong is there.
+    """Looks for vanished gradients by the wrong logit of predictions that are confidently wrong by 5 to 40.
 
-    Another label's gradient would hide a dead one. Without a theory a gradient is dead where it breaks off:
-    a bounded loss's fades like e^(−t) or e^(−2t), and is small before it is gone.
+    Only that logit is examined, for another label's gradient would hide a dead one. Without a theory a
+    gradient counts as dead where it breaks off: that of a bounded loss fades like e^(−t) or e^(−2t).
     """
     probe, kind = probe_of(subject), subject.kind
     z, y = points.tail(kind, right=False, ts=DISTANCES)
@@ -169,7 +171,7 @@ def dead_at(
 
 
 def finite(subject: Subject) -> Finding:
-    """Finite numbers out to |z| = 1000, on both sides."""
+    """Looks for the first number that is not finite, out to |z| = 1000 on both sides."""
     probe: Probe = probe_of(subject)
     z, y = points.everywhere(subject.kind)
     order = np.argsort(np.abs(z).max(-1), kind="stable")

@@ -26,7 +26,7 @@ def agreement_points(subject: Subject) -> points.Rows:
 
 
 def without_kinks(probe: Probe, measured: ValueAndGradient, z: np.ndarray, y: np.ndarray) -> ValueAndGradient:
-    """The numbers with NaN for a gradient where the theory has a kink: any slope between will do there."""
+    """The numbers with NaN for gradients at a kink of the theory, where any slope between is right."""
     exact = probe.expected(z, y)
     if exact is None:
         return measured
@@ -34,7 +34,7 @@ def without_kinks(probe: Probe, measured: ValueAndGradient, z: np.ndarray, y: np
 
 
 def modes(subject: Subject) -> Finding:
-    """Graph against eager and, on TensorFlow, XLA."""
+    """Compares the graph with eager execution and, on TensorFlow, with XLA."""
     probe, backend = probe_of(subject), keras.backend.backend()
     if not MODES.get(backend):
         probe(*agreement_points(subject))
@@ -51,7 +51,7 @@ def modes(subject: Subject) -> Finding:
 
 
 def activation(subject: Subject) -> Finding:
-    """The same behind an activation that Keras recognises and undoes, and behind one that it does not."""
+    """Compares the loss behind an activation that Keras recognises with the loss behind a hidden one."""
     probe = probe_of(subject)
     if len(probe.heads) == 1:
         return not_applicable("activation", "it takes logits: there is no activation in front")
@@ -66,7 +66,7 @@ def activation(subject: Subject) -> Finding:
 
 
 def backends(subject: Subject) -> Finding:
-    """The numbers that this backend gives against those of the others, asked in processes of their own."""
+    """Compares the numbers of this backend with those of the others, which run in their own processes."""
     if subject.other_backends is None:
         return not_applicable("backends", UNASKED)
     probe, notes, answered = probe_of(subject), [], 0

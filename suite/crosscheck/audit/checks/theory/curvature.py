@@ -26,7 +26,7 @@ def hessians(probe: Probe, y: np.ndarray, z: np.ndarray, head: str) -> np.ndarra
 
 
 def curvature(subject: Subject) -> Finding:
-    """The Hessian against differences of the gradient and, for cross-entropy, against diag(p) − ppᵀ."""
+    """Compares the Hessian with differences of the gradient or, where it applies, with diag(p) − ppᵀ."""
     probe, head = probe_of(subject), probe_of(subject).heads[0]
     z, y = points.paired(points.generic(subject.kind), hard_labels(subject.kind))
     hessian = hessians(probe, y, z, head)

@@ -65,7 +65,7 @@ def differences(function: Numbers, z: np.ndarray, step: float) -> Differences:
 
 
 def label_sets(subject: Subject) -> dict[str, np.ndarray]:
-    """Each kind of label that people pass, asked apart: they change how Keras reads their neighbours."""
+    """Hard and soft labels, called apart: a soft label may change how Keras reads its neighbours."""
     hard = hard_labels(subject.kind)
     if subject.kind == "sparse":
         return {"hard": hard}
@@ -74,7 +74,7 @@ def label_sets(subject: Subject) -> dict[str, np.ndarray]:
 
 
 def is_derivative(subject: Subject) -> Finding:
-    """The gradient against finite differences of the value, at generic logits and at ties."""
+    """Compares the gradient with finite differences of the value, at generic logits and at ties."""
     return compare_with_differences("derivative", subject, label_sets(subject))
 
 
@@ -122,7 +122,7 @@ def tiled_values(probe: Probe, y: np.ndarray, head: str, rows: np.ndarray) -> np
 
 
 def excess(slope: np.ndarray, differences: Differences) -> np.ndarray:
-    """By how much the gradient misses; by a kink every number between the slopes beside it will do."""
+    """By how much the gradient is off, relative; at a kink all between the slopes beside it are right."""
     outside = np.maximum(np.maximum(differences.low - slope, slope - differences.high), 0)
     distance = np.where(differences.kinked, outside, np.abs(slope - differences.central))
     return distance / np.maximum(1, np.abs(differences.central))

@@ -38,7 +38,7 @@ def tables(probe: Probe, p: np.ndarray, head: str) -> tuple[np.ndarray, np.ndarr
 
 
 def proper(subject: Subject) -> Finding:
-    """Stationary at p = q, regret not negative, over a grid of q and p; behind every head."""
+    """Checks over a grid of q and p that p = q is stationary and no regret is negative, behind every head."""
     if not is_meant_proper(subject):
         return report_minimum(subject)
     findings = [judge_minimum(subject, head) for head in probe_of(subject).heads]
@@ -46,7 +46,7 @@ def proper(subject: Subject) -> Finding:
 
 
 def is_meant_proper(subject: Subject) -> bool:
-    """Whether it ought to be proper: unless its theory says otherwise. The user's own formula is asked."""
+    """Whether the loss ought to be proper: its theory is, or it has none. A user's formula is evaluated."""
     if subject.own_theory is None:
         theory = subject.claimed
         return theory is None or theory.proper or theory.hessian
@@ -59,7 +59,7 @@ def is_meant_proper(subject: Subject) -> bool:
 
 
 def report_minimum(subject: Subject) -> Finding:
-    """Where the minimum of an improper loss lies, for the q at which it is furthest away."""
+    """A finding that reports where the minimum of an improper loss lies, for the q furthest from it."""
     probe, q = probe_of(subject), points.simplex(subject.kind)
     values, _ = tables(probe, q, probe.heads[0])
     least = q[(chances(subject.kind, q) @ values.T).argmin(-1)]

@@ -1,4 +1,4 @@
-"""Point 6: what adds up to nothing, and what must not depend on the order of classes."""
+"""Point 6: shifts of all logits change nothing, and neither does the order of classes."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def summed(
 def mirrored(
     probe: Probe, z: np.ndarray, y: np.ndarray, measured: ValueAndGradient, head: str
 ) -> Finding | None:
-    """Classes put in another order along with their labels; a binary label swapped along with z's sign."""
+    """Compares with classes in another order along with their labels, or label and sign of z reversed."""
     if over(probe.subject.kind) == "labels":
         mirrored = probe(-z, 1 - y, head=head)
         mirrored, mirrored_z, mirrored_y = ValueAndGradient(mirrored.value, -mirrored.gradient), -z, 1 - y
@@ -121,7 +121,7 @@ def why_asymmetric(subject: Subject) -> str:
 
 
 def treats_classes_alike(subject: Subject) -> bool:
-    """Whether the user's own formula is as symmetric as ours: it is asked."""
+    """Whether the user's own formula treats classes alike, as it is evaluated."""
     z, y = points.paired(points.generic(subject.kind, 2), hard_labels(subject.kind))
     mirror_points = (-z, 1 - y) if over(subject.kind) == "labels" else (np.roll(z, 1, -1), np.roll(y, 1, -1))
     plain, mirrored = subject.expected(z, y), subject.expected(*mirror_points)

@@ -1,4 +1,4 @@
-"""Does a loss compute, and nothing else? (check 17)"""
+"""A loss computes and does nothing else. (check 17)"""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ IDLE = 0.02  # seconds that every call spends not computing; on a busy machine s
 
 
 def deterministic(subject: Subject) -> Finding:
-    """The same number from the same loss again, after other inputs, and from a new one: bit for bit."""
+    """Compares repeated calls bit for bit: at once, after other inputs, and of a new loss."""
     batch, loss = valid_batch(subject), make_loss(subject)
     first = as_float64(loss(batch.y, batch.x))
     for occasion, call in repeated_calls(subject, batch, loss):
@@ -63,7 +63,7 @@ def repeated_calls(subject: Subject, batch: Batch, loss: Any) -> list[tuple[str,
 
 
 def inputs_kept(subject: Subject) -> Finding:
-    """Labels and predictions are afterwards what they were, as arrays and as tensors."""
+    """Checks that a call changes neither labels nor predictions, passed as arrays or as tensors."""
     batch = valid_batch(subject)
     example_losses(subject, batch)
     for style, call in call_styles(subject):
@@ -83,7 +83,7 @@ def inputs_kept(subject: Subject) -> Finding:
 
 
 def call_styles(subject: Subject) -> list[tuple[str, Callable[[Any, Any], tuple[Any, Any]]]]:
-    """How labels and predictions may be passed; each way gives what they are after the call."""
+    """Ways to pass labels and predictions; each function returns what they are after the call."""
     loss = subject.make()
 
     def with_arrays(y: Any, x: Any) -> tuple[Any, Any]:
@@ -121,7 +121,7 @@ def quiet(subject: Subject) -> Finding:
 
 
 def awake(subject: Subject) -> Finding:
-    """No call waits: wall clock less processor time, least of many calls."""
+    """Checks that not every call waits: the least of wall-clock time less processor time over many calls."""
     batch = valid_batch(subject)
     loss = make_loss(subject)
     calls = (idle_seconds(lambda: as_float64(loss(batch.y, batch.x))) for _ in range(PATIENCE))

@@ -1,4 +1,4 @@
-"""Calls of the loss at hand: one value an example, one for all, or what it raised instead."""
+"""Calls the loss of a subject: for one value per example, for one in all, or for what it raises."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class FunctionLoss(keras.losses.Loss):
 
 
 def make_loss(subject: Subject, reduction: str | None = "sum_over_batch_size", **arguments: Any) -> Any:
-    """The loss with this reduction, to be called with labels, predictions and weights.
+    """A new loss with this reduction, to be called with labels, predictions and weights.
 
-    A constructor that knows no `reduction` is not asked for one: the attribute is set. What is checked here
-    is no question of precision: a loss of half precision is made in float32 unless `arguments` say otherwise.
+    Where the constructor takes no `reduction`, the attribute is set. Checks of use are not about precision: a
+    loss of half precision is made in float32 unless `arguments` say otherwise.
     """
     if subject.is_class and subject.config.get("dtype") in ("bfloat16", "float16"):
         arguments = {"dtype": "float32", **arguments}
@@ -47,7 +47,7 @@ def make_loss(subject: Subject, reduction: str | None = "sum_over_batch_size", *
 
 
 def example_losses(subject: Subject, batch: Batch, **arguments: Any) -> np.ndarray:
-    """A value per example, as the loss gives them: in whatever shape, float64."""
+    """The values of the unreduced loss in float64, in whatever shape it gives them."""
     if subject.is_class:
         return as_float64(make_loss(subject, reduction=None, **arguments)(batch.y, batch.x))
     return as_float64(subject.make(**arguments)(*as_tensors(batch)))
@@ -70,7 +70,7 @@ def as_float64(value: Any) -> np.ndarray:
 
 
 def value_or_error(function: Callable[..., Any], *positional: Any, **arguments: Any) -> np.ndarray | str:
-    """What the call gives as an array, or the first line of what it raises."""
+    """What a call returns as an array of float64, or the first line of the error that it raises."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -85,14 +85,14 @@ def error_line(error: Exception) -> str:
 
 
 def is_signalled(value: np.ndarray | str) -> bool:
-    """Whether the caller is told: an error, or NaN or infinity in the value."""
+    """Whether the caller can see that something is wrong: an error, or NaN or infinity in the value."""
     return isinstance(value, str) or not np.isfinite(value).all()
 
 
 def accepted_arguments(subject: Subject) -> dict[str, inspect.Parameter]:
-    """What the constructor, or the function, can be called with by name, apart from labels and predictions.
+    """The named parameters of the constructor or function, but for labels and predictions.
 
-    What was made is asked, not `make`, which may hide it.
+    They are read off the loss that `make` returns, for `make` itself may hide them.
     """
     loss: Any = subject.make()
     parameters_found = inspect.signature(type(loss) if subject.is_class else loss).parameters
@@ -110,7 +110,7 @@ def is_close(a: Any, b: Any, within: float = CLOSE) -> bool:
 
 
 def reportable(value: Any) -> float | str:
-    """A number, or a few of them, as a finding holds them."""
+    """A number, or a list of a few as text, as a finding holds them."""
     if isinstance(value, str):
         return value
     array = np.asarray(value, "float64")

@@ -67,7 +67,7 @@ def by_hand(subject: Subject) -> Callable[[Any, Any], Any]:
 
 
 def cost(subject: Subject) -> Finding:
-    """Median ratios of compiled value + gradient, each round after the other; reported, never failed."""
+    """Reports the median ratios of the cost of value and gradient, timed in turn; it never fails."""
     rivals = {
         "by hand": by_hand(subject),
         nearest_keras_loss(subject).name: make_loss(nearest_keras_loss(subject)),

@@ -1,4 +1,4 @@
-"""Does every example have its own loss, and its own weight in the total? (check 9)"""
+"""Every example has its own loss, and its own weight in the total. (check 9)"""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MASK = np.array([False, True])
 
 
 def per_example(subject: Subject) -> Finding:
-    """Shape (B,), and no value changes with its neighbours: alone, reordered, beside soft labels."""
+    """Checks for values of shape (B,) that do not change with the neighbours of an example."""
     batch = valid_batch(subject)
     values = example_losses(subject, batch)
     if values.shape != (len(batch.y),):
@@ -81,7 +81,7 @@ def depends_on_batch(
 
 
 def masks(subject: Subject) -> Finding:
-    """An example masked in the predictions counts nowhere: neither in the sum nor in the number."""
+    """Checks that a masked example counts neither in the sum nor in the number of examples."""
     batch = valid_pair(subject)
     values = losses_alone(subject, batch)
     for reduction, expected in (("sum_over_batch_size", values[MASK].mean()), ("sum", values[MASK].sum())):
@@ -96,7 +96,7 @@ def masks(subject: Subject) -> Finding:
 
 
 def sample_weights(subject: Subject) -> Finding:
-    """Σ wᵢ lᵢ and Σ wᵢ lᵢ / B of the examples' losses alone."""
+    """Compares weighted totals with Σ wᵢ lᵢ and Σ wᵢ lᵢ / B of the examples' losses alone."""
     batch = valid_pair(subject)
     weighted = WEIGHTS * losses_alone(subject, batch)
     for reduction, expected in (("sum_over_batch_size", weighted.mean()), ("sum", weighted.sum())):
@@ -108,7 +108,7 @@ def sample_weights(subject: Subject) -> Finding:
 
 
 def class_weights(subject: Subject) -> Finding:
-    """A step of `train_on_batch` with `class_weight` says Σ w(yᵢ) lᵢ / B."""
+    """Compares a step of `train_on_batch` with `class_weight` with Σ w(yᵢ) lᵢ / B."""
     if subject.kind == "multilabel":
         return not_applicable("class weights", "Keras knows none for labels that do not exclude each other")
     batch = valid_pair(subject)
@@ -124,7 +124,7 @@ def class_weights(subject: Subject) -> Finding:
 
 
 def identity_model(batch: Batch, loss: Any) -> keras.Model:
-    """A model that predicts what it is given, and learns nothing."""
+    """A compiled model whose predictions are its inputs, and which learns nothing."""
     size = batch.x.shape[-1]
     inputs = keras.Input((size,))
     model = keras.Model(inputs, keras.layers.Dense(size, use_bias=False)(inputs))
@@ -134,10 +134,10 @@ def identity_model(batch: Batch, loss: Any) -> keras.Model:
 
 
 def zero_weight(subject: Subject) -> Finding:
-    """An example of weight 0 with a NaN prediction, or an impossible label, changes no other example's loss.
+    """Checks that a NaN prediction or impossible label of weight 0 changes no other example's loss.
 
-    That 0 · NaN = NaN is what Keras makes of it in every loss' total; it is said, and not held against this
-    one, which cannot help it. An impossible label may be refused aloud.
+    In the total of every loss Keras makes NaN of 0 · NaN: that is noted and not failed. An impossible label
+    may raise.
     """
     batch, notes = valid_pair(subject), []
     if example_losses(subject, batch).shape != (len(batch.y),):

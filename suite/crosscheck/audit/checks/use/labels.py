@@ -42,7 +42,7 @@ IMPOSSIBLE = (K, -1, -100)
 
 
 def out_of_range(subject: Subject) -> Finding:
-    """K, −1 and −100 for a class; 2, −1 and −100 where the label is a number in [0, 1]."""
+    """Passes K, −1 and −100 for a class; 2, −1 and −100 where the label is a number in [0, 1]."""
     if not has_dense_labels(subject):
         values = [v for v in IMPOSSIBLE if v != subject.config.get("ignore_class")]
         return must_be_signalled("label range", subject, values, "the label is clamped, wrapped or no class")
@@ -92,7 +92,7 @@ def against_continuation(
     cause: str,
     normalised: bool = False,
 ) -> Finding:
-    """Held against the polynomial through the values at `NODES`."""
+    """Compares the loss at labels outside with the polynomial through its values at `NODES`."""
     example_losses(subject, valid_batch(subject))  # a loss that refuses valid labels refuses nothing here
     at_nodes = [value_or_error(example_losses, subject, batch_at(t)) for t in NODES]
     if any(is_signalled(value) for value in at_nodes[1:]):
@@ -176,7 +176,7 @@ def ignored(subject: Subject) -> Finding:
 
 
 def failed_to_ignore(subject: Subject, label: int) -> Finding | None:
-    """Failed where the second example, which has this label, is not ignored; else None."""
+    """The failure where the second example, which has the ignored label, counts; else None."""
     batch = valid_batch(subject)
     ignoring: dict[str, Any] = {"ignore_class": label}
     values = example_losses(subject, batch, ignore_class=K + 7)
@@ -240,7 +240,7 @@ def told_apart(check: str, subject: Subject, loss_dtype: str, **arguments: Any) 
 
 
 def in_half_precision(subject: Subject) -> str:
-    """What the same loss would make of it in half precision."""
+    """In words, whether the same loss would confuse large labels in half precision."""
     if "dtype" not in accepted_arguments(subject):
         return "it cannot be asked for half precision"
     findings = {dtype: told_apart("", subject, dtype, dtype=dtype) for dtype in ("bfloat16", "float16")}
@@ -255,7 +255,7 @@ def in_half_precision(subject: Subject) -> str:
 
 
 def must_be_signalled(check: str, subject: Subject, labels: list[Any], cause: str) -> Finding:
-    """Failed at the first label of the first example that gives a finite number."""
+    """Fails at the first of these labels that gives a finite number."""
     example_losses(subject, valid_batch(subject))  # a loss that refuses valid labels refuses nothing here
     signals_seen = []
     for label in labels:

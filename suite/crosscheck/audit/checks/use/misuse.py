@@ -1,4 +1,4 @@
-"""Probabilities where logits are expected, and the reverse: told, and what it costs. (check 12)"""
+"""Probabilities passed for logits and logits for probabilities: whether it shows. (check 12)"""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ ABOUT = ("logit", "probabilit", "outside", "range")  # backends warn of other th
 
 
 def other_predictions(subject: Subject) -> Finding:
-    """Logits to a loss of probabilities must be told, for they lie outside of [0, 1].
+    """Passes logits to a loss of probabilities, which must show it, for they lie outside of [0, 1].
 
-    Probabilities are legal logits: nobody can tell from the numbers, though Keras can from the graph, on
-    TensorFlow. What that costs is measured: the loss against what the logits behind them give.
+    Probabilities are legal logits: the numbers do not show it, though on TensorFlow Keras may see it in the
+    graph. For a loss of logits it is measured what the confusion costs.
     """
     return probabilities_given(subject) if subject.from_logits else logits_given(subject)
 
@@ -49,7 +49,7 @@ def activation(subject: Subject) -> Any:
 
 
 def warnings_in_graph(subject: Subject, batch: Batch) -> list[str]:
-    """What is said where the predictions come out of a softmax or a sigmoid inside a graph; else []."""
+    """The warnings where predictions come from a softmax or sigmoid inside a graph; [] but on TensorFlow."""
     if keras.backend.backend() != "tensorflow":
         return []
     import tensorflow as tf

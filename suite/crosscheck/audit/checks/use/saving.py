@@ -1,4 +1,4 @@
-"""Does a loss come back from its config, from JSON and from a saved model as it was? (check 16)"""
+"""A loss comes back from its config, from JSON and from a saved model as it was. (check 16)"""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def survives_config(check: str, subject: Subject, names: list[str]) -> Finding:
 
 
 def another_value(subject: Subject, name: str) -> tuple[Any] | None:
-    """In a tuple a value, not the present one, that the constructor accepts; None where none is known."""
+    """A 1-tuple of another value that the constructor accepts for an argument; None where none is known."""
     present = subject.config.get(name, accepted_arguments(subject)[name].default)
     for value in candidate_values(name, present):
         if value != present and not isinstance(value_or_error(construct, subject, name, value), str):
@@ -89,7 +89,7 @@ def candidate_values(name: str, present: Any) -> tuple[Any, ...]:
 
 
 def difference(subject: Subject, loss: Any, name: str, value: Any) -> str:
-    """What is not as it was once rebuilt; "" where everything is."""
+    """In words, what differs once the loss is rebuilt from its config; "" where nothing does."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -177,7 +177,7 @@ def not_saved(subject: Subject, error: str) -> Finding:
 
 
 def saved_and_loaded(subject: Subject, loss: Any, path: Path) -> Any:
-    """The loss that a model compiled with it has after saving and loading; what was raised instead."""
+    """The loss of a model that was compiled with it, saved and loaded; the error in a line if that raises."""
     try:
         return save_and_load(subject, loss, path)
     except Exception as error:

@@ -89,7 +89,7 @@ def square(subject: Subject) -> Finding:
 
 
 def integer_labels(subject: Subject) -> Finding:
-    """Class numbers where one-hot rows are expected, or the reverse, with B ≠ K and with B = K."""
+    """Passes class numbers for one-hot rows, or the reverse, with B ≠ K and with B = K."""
     if subject.kind not in ("categorical", "sparse"):
         return not_applicable("integer labels", "labels of 0 and 1 are their own numbers")
     batch = valid_batch(subject)

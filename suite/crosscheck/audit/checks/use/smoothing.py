@@ -1,4 +1,4 @@
-"""What `label_smoothing` really does to the labels. (check 15)"""
+"""What `label_smoothing` does to the labels. (check 15)"""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def classes(subject: Subject) -> int:
 
 
 def convention(subject: Subject, alpha: float) -> str | None:
-    """Which of the known mixtures gives the smoothed loss of every example; None where none does."""
+    """The name of the mixture that gives the smoothed loss of every example; None where none does."""
     n = classes(subject)
     constants = {f"α/{n}": alpha / n, f"α/{n - 1}": alpha / (n - 1), "α/2": alpha / 2, "α": alpha}
     smoothed = example_losses(subject, valid_batch(subject), label_smoothing=alpha)
@@ -104,7 +104,7 @@ def solve_constant(subject: Subject, alpha: float) -> float:
 
 
 def bounds(subject: Subject) -> Finding:
-    """An α outside of [0, 1] is refused by the constructor, or by the first call."""
+    """Checks that the constructor or the first call refuses an α outside of [0, 1]."""
     if "label_smoothing" not in accepted_arguments(subject):
         return not_applicable("smoothing range", ABSENT)
     smoothed_by(subject, ALPHAS[0])  # or else it refuses them all
