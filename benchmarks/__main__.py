@@ -13,7 +13,7 @@ import click
 from benchmarks import report
 from benchmarks.benches import BENCHES
 from benchmarks.compare import Entry
-from benchmarks.process import installed
+from benchmarks.machine import installed
 from crosscheck._files import write_atomically
 from crosscheck.claims.claim import BACKENDS
 from crosscheck.errors import CrosscheckError, UsageError
@@ -31,7 +31,7 @@ def identity(entry: Entry) -> tuple[Any, ...]:
     return entry["bench"], entry["subject"], entry["against"], json.dumps(entry["setting"], sort_keys=True)
 
 
-def chosen(names: tuple[str, ...]) -> tuple[str, ...]:
+def choose(names: tuple[str, ...]) -> tuple[str, ...]:
     """The named benches in their order; all where none is named.
 
     Raises:
@@ -43,7 +43,7 @@ def chosen(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in BENCHES if not names or name in names)
 
 
-def recorded(file: Path) -> list[Entry]:
+def read_entries(file: Path) -> list[Entry]:
     """The entries of an earlier run.
 
     Raises:
@@ -57,6 +57,9 @@ def recorded(file: Path) -> list[Entry]:
         raise UsageError(f"{file} holds no benches: {error}. Measure some first.") from error
 
 
+recorded = read_entries  # the old name
+
+
 def measure(names: tuple[str, ...], smoke: bool, entries: list[Entry], file: Path) -> list[Entry]:
     """`entries` with the named benches measured anew; what is measured is on the disk at once."""
     start = time.monotonic()
@@ -65,8 +68,8 @@ def measure(names: tuple[str, ...], smoke: bool, entries: list[Entry], file: Pat
             entries = [old for old in entries if identity(old) != identity(entry)] + [entry]
             ratio, seconds = entry["ratio"]["median"], time.monotonic() - start
             r = f", R = {entry['setting']['R']}" if "R" in entry["setting"] else ""
-            what = f"{entry['bench']}{r}: {entry['subject']} / {entry['against']}"
-            click.echo(f"{seconds:5.0f} s  {what} = {ratio:.4g}")
+            comparison = f"{entry['bench']}{r}: {entry['subject']} / {entry['against']}"
+            click.echo(f"{seconds:5.0f} s  {comparison} = {ratio:.4g}")
             write_atomically(file, json.dumps(entries, indent=1, ensure_ascii=False) + "\n")
     return entries
 
@@ -82,13 +85,13 @@ def main(names: tuple[str, ...], smoke: bool, redraw: bool, out: Path) -> None:
     The benches: total, steady, limit, mnist, convolution, losses, growth, suite; all by default. Entries of
     an earlier run in the same folder stay where named benches do not measure them anew.
     """
-    wanted, file = chosen(names), out / "bench.json"
+    benches, file = choose(names), out / "bench.json"
     if redraw:
-        entries = recorded(file)
+        entries = read_entries(file)
     else:
-        for backend in [each for each in BACKENDS if each not in installed()]:
+        for backend in [backend for backend in BACKENDS if backend not in installed()]:
             click.echo(f"{backend} is not installed: left out (pip install 'crosscheck[{backend}]')")
-        entries = measure(wanted, smoke, recorded(file) if names and file.exists() else [], file)
+        entries = measure(benches, smoke, read_entries(file) if names and file.exists() else [], file)
     report.write(entries, out)
 
 

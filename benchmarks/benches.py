@@ -9,7 +9,8 @@ from typing import Any
 from benchmarks import whole
 from benchmarks.compare import Entry, Side, compare, record, spread
 from benchmarks.limit import parts, step_limit
-from benchmarks.process import Process, cpp_compiler, installed, started
+from benchmarks.machine import cpp_compiler, installed
+from benchmarks.process import Process, started
 from benchmarks.settings import DIGITS, RANDOM, steps
 
 OURS, LOOP = "Replicates, {}", "a loop of keras.Model.fit, {}"
@@ -19,22 +20,22 @@ def total(smoke: bool) -> Iterator[Entry]:
     """From nothing to trained, against the loop on the same backend; the loop is timed on a few seeds."""
     for backend in ["tensorflow"] if smoke else installed():
         rounds, sample = (1, 1) if smoke else (3, 3) if backend == "tensorflow" else (2, 2)
-        both = (
+        losses_compared = (
             ("keras", "crosscheck.losses")
             if backend == "tensorflow" and not smoke
             else ("crosscheck.losses",)
         )
         settings = [
-            {**DIGITS, "epochs": 1 if smoke else 20, "R": r, "loss": loss}
-            for loss, r in itertools.product(both, (2,) if smoke else (32, 256))
+            {**DIGITS, "epochs": 1 if smoke else 20, "R": replicates, "loss": loss}
+            for loss, replicates in itertools.product(losses_compared, (2,) if smoke else (32, 256))
         ]
         yield from beside_loop("total", backend, settings, rounds, sample)
 
 
 def mnist(smoke: bool) -> Iterator[Entry]:
     """A perceptron on random data of the size of MNIST, against the loop."""
-    wide = {**RANDOM, "examples": 128 if smoke else 60_000, "inputs": [784], "hidden": 256}
-    setting = {**wide, "R": 8, "epochs": 1, "mode": "auto"}
+    size = {**RANDOM, "examples": 128 if smoke else 60_000, "inputs": [784], "hidden": 256}
+    setting = {**size, "R": 8, "epochs": 1, "mode": "auto"}
     yield from beside_loop("mnist", "tensorflow", [setting], 1 if smoke else 3, 2)
 
 
@@ -75,10 +76,12 @@ def steady(smoke: bool) -> Iterator[Entry]:
     with started(*(["tensorflow"] if smoke else installed())) as processes:
         ours, *others = processes
         for setting in compiled_settings(smoke):
-            mine = Side(OURS.format("tensorflow"), ours, "replicates_steady", setting)
+            our_side = Side(OURS.format("tensorflow"), ours, "replicates_steady", setting)
             for other in others:
-                theirs = Side(by_hand(other.backend), other, f"{other.backend}_steady", setting)
-                yield compare("steady", mine, theirs, 9, "compiled before; both compute the batch orders")
+                their_side = Side(by_hand(other.backend), other, f"{other.backend}_steady", setting)
+                yield compare(
+                    "steady", our_side, their_side, 9, "compiled before; both compute the batch orders"
+                )
 
 
 def compiled_settings(smoke: bool) -> list[dict[str, Any]]:
@@ -97,24 +100,31 @@ def limit(smoke: bool) -> Iterator[Entry]:
     """Our step against the machine's limit for it; the ratio's inverse is the share of the limit."""
     with started(*(["tensorflow"] if smoke else installed())) as processes:
         for setting in compiled_settings(smoke):
-            yield of_limit(processes, setting, 1 if smoke else 5)
+            yield compare_with_limit(processes, setting, 1 if smoke else 5)
 
 
-def of_limit(processes: list[Process], setting: Mapping[str, Any], rounds: int) -> Entry:
+def compare_with_limit(processes: list[Process], setting: Mapping[str, Any], rounds: int) -> Entry:
     """The limit is the best of all rounds, between which our own runs lie."""
     ours = Side(OURS.format("tensorflow"), processes[0], "replicates_steady", setting)
-    first, seconds, measured = ours.first(), [], []
+    first_seconds, seconds, measured = ours.first(), [], []
     for _ in range(rounds):
         seconds.append(ours.seconds() / steps(setting))
         measured += [process.ask("rates", setting) for process in processes]
-    least = step_limit(measured)
+    limit_seconds = step_limit(measured)
     note = (
         "a step; times faster is the share of the limit: products at the best rate, one pass over the state"
     )
-    entry = record("limit", ours.label, "the machine's limit", [s / least for s in seconds], setting, note)
-    both = {"subject": spread(seconds), "against": spread([least])}
-    told = {"rounds": rounds, "seconds": both, "first_run_seconds": {"subject": first}}
-    return {**entry, **told, "limit": parts(measured)}
+    entry = record(
+        "limit",
+        ours.label,
+        "the machine's limit",
+        [seconds_of_step / limit_seconds for seconds_of_step in seconds],
+        setting,
+        note,
+    )
+    spreads = {"subject": spread(seconds), "against": spread([limit_seconds])}
+    timings = {"rounds": rounds, "seconds": spreads, "first_run_seconds": {"subject": first_seconds}}
+    return {**entry, **timings, "limit": parts(measured)}
 
 
 def losses(smoke: bool) -> Iterator[Entry]:
@@ -142,12 +152,12 @@ def growth(smoke: bool) -> Iterator[Entry]:
     for axis, settings in sweeps.items():
         smallest: dict[str, float] = {}
         for setting in settings:
-            entry = grown(axis, setting, smallest, 1 if smoke else 5)
+            entry = point_of_sweep(axis, setting, smallest, 1 if smoke else 5)
             smallest = smallest or entry["seconds"]["subject"]
             yield entry
 
 
-def grown(axis: str, setting: Mapping[str, Any], smallest: Mapping[str, float], runs: int) -> Entry:
+def point_of_sweep(axis: str, setting: Mapping[str, Any], smallest: Mapping[str, float], runs: int) -> Entry:
     """One point of a sweep; `smallest` holds the seconds of its first point, which has none."""
     with started("tensorflow") as (process,):
         process.ask("replicates_steady", setting)

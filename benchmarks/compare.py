@@ -37,9 +37,11 @@ def compare(bench: str, subject: Side, against: Side, rounds: int, note: str = "
     sides = {"subject": subject, "against": against}
     first = {name: side.first() for name, side in sides.items() if side.warm}
     pairs = [(subject.seconds(), against.seconds()) for _ in range(rounds)]
-    mine, theirs = (list(times) for times in zip(*pairs, strict=True))
-    entry = record(bench, subject.label, against.label, [a / b for a, b in pairs], subject.setting, note)
-    seconds = {"subject": spread(mine), "against": spread(theirs)}
+    subject_seconds, against_seconds = (list(times) for times in zip(*pairs, strict=True))
+    entry = record(
+        bench, subject.label, against.label, [ours / theirs for ours, theirs in pairs], subject.setting, note
+    )
+    seconds = {"subject": spread(subject_seconds), "against": spread(against_seconds)}
     return {**entry, "rounds": rounds, "seconds": seconds, "first_run_seconds": first}
 
 

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from sklearn.datasets import load_digits
 
-from benchmarks.process import cpp_compiler
+from benchmarks.machine import cpp_compiler
 from benchmarks.settings import Setting
 from crosscheck import losses
 from crosscheck.autodiff import gradient
@@ -107,8 +107,8 @@ def value_and_gradient(setting: Setting, loss: Callable[[Any, Any], Any]) -> Job
     shape = setting["examples"], *setting["inputs"]
     rng = np.random.default_rng(0)
     z, classes = rng.normal(size=shape).astype("float32"), rng.integers(0, shape[1], shape[0])
-    hot = np.eye(shape[1], dtype="float32")[classes]
-    y = {"binary": hot, "categorical": hot, "sparse": classes.astype("int32")}[setting["loss"]]
+    one_hot = np.eye(shape[1], dtype="float32")[classes]
+    y = {"binary": one_hot, "categorical": one_hot, "sparse": classes.astype("int32")}[setting["loss"]]
     labels, logits = keras.ops.convert_to_tensor(y), keras.ops.convert_to_tensor(z)
     run = compiled_pair(lambda z: keras.ops.mean(loss(labels, z)), logits)
     return lambda: [run() for _ in range(setting["repeats"])]
@@ -120,15 +120,15 @@ def compiled_pair(value: Callable[[Any], Any], z: Any) -> Job:
     if backend == "jax":
         import jax
 
-        both = jax.jit(jax.value_and_grad(value))
-        return lambda: jax.block_until_ready(both(z))
+        program = jax.jit(jax.value_and_grad(value))
+        return lambda: jax.block_until_ready(program(z))
     if backend == "torch":
         return compiled_by_torch(value, z)
     import tensorflow as tf
 
     slope = gradient(value)
-    whole = tf.function(lambda z: (value(z), slope(z)), jit_compile=True, autograph=False)
-    return lambda: [each.numpy() for each in whole(z)]
+    program = tf.function(lambda z: (value(z), slope(z)), jit_compile=True, autograph=False)
+    return lambda: [tensor.numpy() for tensor in program(z)]
 
 
 def compiled_by_torch(value: Callable[[Any], Any], z: Any) -> Job:
@@ -146,11 +146,11 @@ def compiled_by_torch(value: Callable[[Any], Any], z: Any) -> Job:
     return job
 
 
-def orders(setting: Setting, epoch: int, n: int) -> np.ndarray:
+def batch_orders(setting: Setting, epoch: int, n: int) -> np.ndarray:
     return np.stack([batch_order(seed, epoch, n) for seed in range(setting["R"])]).astype("int32")
 
 
-def initial(setting: Setting) -> list[np.ndarray]:
+def initial_weights(setting: Setting) -> list[np.ndarray]:
     return Replicates(builder(setting), range(setting["R"])).get_weights()
 
 
@@ -160,19 +160,19 @@ def jax_steady(setting: Setting) -> Job:
     from jax import numpy as jnp
 
     x, y = map(jnp.asarray, examples(setting))
-    weights = [jnp.asarray(each) for each in initial(setting)]
-    whole = len(x) // setting["batch"] * setting["batch"]
+    weights = [jnp.asarray(per_replicate) for per_replicate in initial_weights(setting)]
+    whole_batches = len(x) // setting["batch"] * setting["batch"]
 
     def value(weights: Any, x: Any, y: Any) -> Any:
         first, bias, last, offset = weights
         logits = jax.nn.relu(x @ first + bias) @ last + offset
         return -jnp.take_along_axis(jax.nn.log_softmax(logits), y[:, None], 1).mean()
 
-    each = jax.vmap(jax.value_and_grad(value))
+    per_replicate = jax.vmap(jax.value_and_grad(value))
 
     def step(carry: Any, batch: Any) -> Any:
         weights, m, v, t = carry
-        losses, g = each(weights, x[batch], y[batch])
+        losses, g = per_replicate(weights, x[batch], y[batch])
         t = t + 1
         m = [0.9 * a + 0.1 * b for a, b in zip(m, g, strict=True)]
         v = [0.999 * a + 0.001 * b * b for a, b in zip(v, g, strict=True)]
@@ -181,11 +181,11 @@ def jax_steady(setting: Setting) -> Job:
         return (weights, m, v, t), losses * batch.shape[1]
 
     def epoch(carry: Any, order: Any) -> Any:
-        batches = order[:, :whole].reshape(len(order), -1, setting["batch"]).swapaxes(0, 1)
+        batches = order[:, :whole_batches].reshape(len(order), -1, setting["batch"]).swapaxes(0, 1)
         carry, losses = jax.lax.scan(step, carry, batches)
         total = losses.sum(0)
-        if whole < len(x):
-            carry, rest = step(carry, order[:, whole:])
+        if whole_batches < len(x):
+            carry, rest = step(carry, order[:, whole_batches:])
             total += rest
         return carry, total / len(x)
 
@@ -198,7 +198,7 @@ def jax_steady(setting: Setting) -> Job:
     def job() -> list[np.ndarray]:
         history = []
         for _ in range(setting["epochs"]):
-            state["carry"], losses = run(state["carry"], orders(setting, state["epoch"], len(x)))
+            state["carry"], losses = run(state["carry"], batch_orders(setting, state["epoch"], len(x)))
             history.append(np.asarray(losses))
             state["epoch"] += 1
         return history
@@ -210,9 +210,9 @@ def torch_steady(setting: Setting) -> Job:
     """As written by hand: `torch.func.vmap` of the gradient, Adam on stacked weights, `torch.compile`."""
     import torch
 
-    x, y = (torch.as_tensor(each) for each in examples(setting))
+    x, y = (torch.as_tensor(per_replicate) for per_replicate in examples(setting))
     y = y.long()
-    weights = [torch.tensor(each) for each in initial(setting)]
+    weights = [torch.tensor(per_replicate) for per_replicate in initial_weights(setting)]
     m, v = ([torch.zeros_like(w) for w in weights] for _ in range(2))
 
     def value(weights: Any, x: Any, y: Any) -> Any:
@@ -221,10 +221,10 @@ def torch_steady(setting: Setting) -> Job:
         loss = -torch.log_softmax(logits, 1).gather(1, y[:, None]).mean()
         return loss, loss
 
-    each = torch.func.vmap(torch.func.grad(value, has_aux=True))
+    per_replicate = torch.func.vmap(torch.func.grad(value, has_aux=True))
 
     def step(weights: Any, m: Any, v: Any, batch: Any, rate: Any) -> Any:
-        g, losses = each(weights, x[batch], y[batch])
+        g, losses = per_replicate(weights, x[batch], y[batch])
         for w, a, b, slope in zip(weights, m, v, g, strict=True):
             a.mul_(0.9).add_(slope, alpha=0.1)
             b.mul_(0.999).addcmul_(slope, slope, value=0.001)
@@ -238,7 +238,7 @@ def torch_steady(setting: Setting) -> Job:
     def job() -> list[np.ndarray]:
         history = []
         for _ in range(setting["epochs"]):
-            order = torch.as_tensor(orders(setting, state["epoch"], len(x)))
+            order = torch.as_tensor(batch_orders(setting, state["epoch"], len(x)))
             total = torch.zeros(setting["R"])
             for batch in order.split(setting["batch"], dim=1):
                 state["t"] += 1

@@ -137,8 +137,10 @@ def bars(ax: Axes, x: Sequence[float], values: Sequence[Spread], **style: Any) -
 
 def sweep(entries: Entries, axis: str) -> tuple[list[int], list[Mapping[str, float]]]:
     """The points along an axis, and the seconds of an epoch at each."""
-    mine = sorted(along(entries, axis), key=lambda entry: AXES[axis][1](entry["setting"]))
-    return [AXES[axis][1](e["setting"]) for e in mine], [e["seconds"]["subject"] for e in mine]
+    points = sorted(along(entries, axis), key=lambda entry: AXES[axis][1](entry["setting"]))
+    return [AXES[axis][1](entry["setting"]) for entry in points], [
+        entry["seconds"]["subject"] for entry in points
+    ]
 
 
 def along(entries: Entries, axis: str) -> list[Mapping[str, Any]]:
@@ -149,16 +151,16 @@ def draw_time(ax: Axes, entries: Entries, axis: str, fit: Fit) -> None:
     x, seconds = sweep(entries, axis)
     fixed = along(entries, axis)[0]["setting"] if x else {}
     others = [f"{name} = {of(fixed)}" for name, (_, of) in AXES.items() if x and name != axis]
-    draw_growth(ax, x, [scaled(each, 1e3) for each in seconds], fit)
+    draw_growth(ax, x, [scaled(spread, 1e3) for spread in seconds], fit)
     title = f"An epoch against {axis}" + (f" ({', '.join(others)})" if others else "")
     ax.set(title=title, xlabel=AXES[axis][0], ylabel="milliseconds")
 
 
 def draw_memory(ax: Axes, entries: Entries, fit: Fit) -> None:
     """What the work adds to the libraries' own memory, of which no replicate has a part."""
-    mine = sorted(along(entries, "R"), key=lambda entry: entry["setting"]["R"])
-    added = [(entry["peak_bytes"] - entry.get("base_bytes", 0)) / 1e6 for entry in mine]
-    draw_growth(ax, [entry["setting"]["R"] for entry in mine], [(value,) * 3 for value in added], fit)
+    points = sorted(along(entries, "R"), key=lambda entry: entry["setting"]["R"])
+    added = [(entry["peak_bytes"] - entry.get("base_bytes", 0)) / 1e6 for entry in points]
+    draw_growth(ax, [entry["setting"]["R"] for entry in points], [(value,) * 3 for value in added], fit)
     ax.set(title="Peak memory beyond the libraries' own", xlabel=AXES["R"][0], ylabel="MB")
 
 
@@ -168,10 +170,12 @@ def draw_growth(ax: Axes, x: Sequence[int], values: Sequence[Spread], fit: Fit) 
     if not x:
         return
     bars(ax, x, values, label="median, least, most" if len(set(values[0])) > 1 else "peak")
-    found = fit(x, [middle for middle, _, _ in values])
-    if found:
-        at = np.array(x[-3:], float)
-        figures.theory_line(ax, at, np.exp(found[1]) * at ** found[0], f"slope {found[0]:.2f}, last three")
+    line = fit(x, [middle for middle, _, _ in values])
+    if line:
+        x_fitted = np.array(x[-3:], float)
+        figures.theory_line(
+            ax, x_fitted, np.exp(line[1]) * x_fitted ** line[0], f"slope {line[0]:.2f}, last three"
+        )
     ax.set_xticks(x, map(str, x))
     ax.xaxis.minorticks_off()
     plain(ax, "y")

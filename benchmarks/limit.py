@@ -66,7 +66,7 @@ def ways() -> Iterator[tuple[str, Callable[[np.ndarray, np.ndarray], Callable[[]
         import jax
 
         run = jax.jit(jax.numpy.matmul)
-        ready = lambda a, b: run(a, b).block_until_ready()  # noqa: E731
+        ready = lambda a, b: run(a, b).block_until_ready()
         yield "JAX", lambda a, b: prepared(jax.numpy.asarray, ready, a, b)
     if backend == "torch":
         import torch
@@ -109,8 +109,15 @@ def step_limit(measured: Sequence[Mapping[str, Any]]) -> float:
 
 def parts(measured: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What the limit is made of: each product's fastest way with its seconds, and the pass over the state."""
-    ways = [(way, seconds) for each in measured for way, seconds in each["products"].items()]
+    ways = [
+        (way, seconds)
+        for rates_of_process in measured
+        for way, seconds in rates_of_process["products"].items()
+    ]
     count = len(ways[0][1])
     best = [min((seconds[i], way) for way, seconds in ways) for i in range(count)]
     products = [{"way": way, "seconds": seconds} for seconds, way in best]
-    return {"products": products, "state": PASSES * min(each["copy"] for each in measured)}
+    return {
+        "products": products,
+        "state": PASSES * min(rates_of_process["copy"] for rates_of_process in measured),
+    }

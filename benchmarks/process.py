@@ -5,25 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from benchmarks.worker import ANSWER
-from crosscheck.claims.claim import BACKENDS
+from benchmarks.settings import ANSWER
 from crosscheck.errors import CrosscheckError
-from crosscheck.running.plan import is_installed
-
-
-def installed() -> list[str]:
-    return [backend for backend in BACKENDS if is_installed(backend)]
-
-
-def cpp_compiler() -> str | None:
-    """The C++ compiler that `torch.compile` would call; None where there is none."""
-    return shutil.which(os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++"))
 
 
 class Process:
@@ -44,10 +32,10 @@ class Process:
         """The worker's answer: `seconds`, `first` (those of its first run), `peak` and `base` bytes.
 
         Raises:
-            CrosscheckError: if the worker died; its own words stand above.
+            CrosscheckError: if the worker died; its error is on the terminal, above.
         """
         assert self.child.stdin
-        with contextlib.suppress(BrokenPipeError):  # of the dead: `answer` tells
+        with contextlib.suppress(BrokenPipeError):  # the worker died: `answer` raises
             self.child.stdin.write(json.dumps({"contender": contender, "setting": setting}) + "\n")
             self.child.stdin.flush()
         return self.answer(contender)
@@ -68,7 +56,10 @@ class Process:
 
 @contextlib.contextmanager
 def started(*backends: str) -> Iterator[list[Process]]:
-    """A worker each, all of which have imported what they need: none is busy while another is timed."""
+    """Starts a worker for each backend, and waits until all have imported what they need.
+
+    So none is busy while another is timed.
+    """
     with contextlib.ExitStack() as stack:
         processes = [Process(backend) for backend in backends]
         for process in processes:

@@ -59,8 +59,8 @@ def time_slope(entries: Entries, bench: str) -> float | None:
     if not bench.startswith("growth in "):
         return None
     x, seconds = drawing.sweep(entries, bench.removeprefix("growth in "))
-    found = slope(x, [each["median"] for each in seconds])
-    return found[0] if found else None
+    line = slope(x, [spread["median"] for spread in seconds])
+    return line[0] if line else None
 
 
 def slope(x: Sequence[float], y: Sequence[float]) -> tuple[float, float] | None:

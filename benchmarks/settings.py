@@ -1,4 +1,4 @@
-"""What a setting says of the work; the parent reads it too, and imports no backend for it."""
+"""What parent and worker share: the settings and the mark of an answer. It imports no backend."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 Setting = Mapping[str, Any]
+ANSWER = "benchmark: "  # begins an answer: libraries print to the same stream
 DIGITS = {"data": "digits", "inputs": [64], "hidden": 64, "batch": 64}
 RANDOM = {"data": "random", "batch": 64}
 DIGITS_EXAMPLES = 1797

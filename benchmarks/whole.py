@@ -39,15 +39,17 @@ def run(command: Sequence[str], folder: Path) -> Usage:
             control did not fail (exit code 1) is no matter of time.
     """
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    start, peak, most, largest = time.monotonic(), 0, 0, 0
+    start, peak, largest_sum, largest = time.monotonic(), 0, 0, 0
     child = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
     while child.poll() is None:
         processes = tree(child.pid)
-        sizes = [told(process, "status", "VmRSS") for process in processes]
+        sizes = [memory_of(process, "status", "VmRSS") for process in processes]
         largest = max(largest, *sizes, 0)
-        if sum(sizes) > most:  # pages that processes share counted in each: cheap to ask, the other is not
-            most = sum(sizes)
-            peak = max(peak, sum(told(process, "smaps_rollup", "Pss") for process in processes))
+        if (
+            sum(sizes) > largest_sum
+        ):  # pages that processes share counted in each: cheap to ask, the other is not
+            largest_sum = sum(sizes)
+            peak = max(peak, sum(memory_of(process, "smaps_rollup", "Pss") for process in processes))
         time.sleep(INTERVAL)
     if child.returncode not in (0, 1):
         raise CrosscheckError(f"{' '.join(command)} ended with exit code {child.returncode}.")
@@ -58,17 +60,17 @@ def run(command: Sequence[str], folder: Path) -> Usage:
 
 def tree(process: int) -> list[int]:
     """A process and all that come from it, as far as they can be seen."""
-    found = [process]
-    for parent in found:  # grows while it is gone through
+    processes = [process]
+    for parent in processes:  # grows while it is gone through
         for file in Path(f"/proc/{parent}/task").glob("*/children"):
             try:
-                found += map(int, file.read_text().split())
+                processes += map(int, file.read_text().split())
             except OSError:  # it has ended meanwhile
                 continue
-    return found
+    return processes
 
 
-def told(process: int, file: str, what: str) -> int:
+def memory_of(process: int, file: str, what: str) -> int:
     """Bytes that the system tells of a process: `VmRSS`, resident; `Pss`, what it shares in equal parts."""
     try:
         lines = Path(f"/proc/{process}/{file}").read_text().splitlines()

@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-ANSWER = "benchmark: "  # libraries print to the same stream
+from benchmarks import contenders, limit
+from benchmarks.settings import ANSWER
 
 
 class Timed:
@@ -33,10 +34,9 @@ def peak() -> int:
 
 
 def main() -> None:
-    from benchmarks import contenders, limit
-
+    """Answers requests {"contender", "setting"} until the input ends."""
     base = peak()
-    tell({})  # ready: whatever takes long to import is there
+    send({})  # ready: whatever takes long to import is there
     jobs: dict[str, Timed] = {}
     for line in sys.stdin:
         request = json.loads(line)
@@ -48,10 +48,11 @@ def main() -> None:
             if key not in jobs:
                 jobs[key] = Timed(getattr(contenders, name)(setting))
             answer = jobs[key]()
-        tell({**answer, "peak": peak(), "base": base})
+        send({**answer, "peak": peak(), "base": base})
 
 
-def tell(answer: dict[str, Any]) -> None:
+def send(answer: dict[str, Any]) -> None:
+    """Writes an answer as one line for the parent."""
     print(ANSWER + json.dumps(answer), flush=True)
 
 

@@ -1,301 +1,293 @@
-"""Losses for the audit's checks of use: sound ones, and ones broken in one place each."""
+"""The losses that the tests audit, sound and broken in one place each, with what the audit is to find.
+
+Faults that random losses have in `benchmarks.audit_rates`, too, come from there, with a parameter of our own
+choice. The findings about a loss are kept for the session, however many tests look at them.
+"""
 
 from __future__ import annotations
 
-import time
+import functools
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import keras
-import numpy as np
-import tensorflow as tf
+import theory_losses
+import use_losses
 from keras import ops
 
-from crosscheck.audit.contract import Kind, Subject
+from benchmarks.audit_rates import behaviours, faults
+from benchmarks.audit_rates.behaviours import behaving, labels
+from benchmarks.audit_rates.choices import OneValue, RandomLoss
+from benchmarks.audit_rates.faults import Fault
+from benchmarks.audit_rates.sound import CLASS_FORMS, LABEL_FORMS, Recipe, theory_of
+from crosscheck import losses
+from crosscheck.audit.checks import theory, use
+from crosscheck.audit.contract import Finding, Kind, Subject, run_checks
+from crosscheck.audit.subjects import subject_of
+from crosscheck.audit.theories import class_crossentropy, label_crossentropy
+
+JAX, TORCH, TENSORFLOW = (keras.backend.backend() == name for name in ("jax", "torch", "tensorflow"))
+CLASSES = Recipe(
+    "cross-entropy",
+    "categorical",
+    CLASS_FORMS["log_softmax"],
+    theory_of("categorical", class_crossentropy),
+)
+SPARSE = Recipe(
+    "cross-entropy", "sparse", CLASS_FORMS["log_softmax"], theory_of("sparse", class_crossentropy)
+)
+LABELS = Recipe(
+    "cross-entropy", "binary", LABEL_FORMS["softplus twice"], theory_of("binary", label_crossentropy)
+)
 
 
-def subject(made: Any, kind: Kind, from_logits: bool = True, **config: Any) -> Subject:
-    """A class or function as a subject: constructor arguments replace those of `config`."""
-    if isinstance(made, type):
-        make: Callable[..., Any] = lambda **a: made(**{**config, **a})  # noqa: E731
+def subject(loss: Any, kind: Kind, from_logits: bool = True, **config: Any) -> Subject:
+    """A class or function as a subject of no theory: constructor arguments replace those of `config`."""
+    if isinstance(loss, type):
+        make: Callable[..., Any] = lambda **a: loss(**{**config, **a})
     else:
-        make = lambda **a: partial(made, **{**config, **a}) if config or a else made  # noqa: E731
-    return Subject(made.__name__, make, kind, from_logits, None, config, isinstance(made, type))
+        make = lambda **a: partial(loss, **{**config, **a}) if config or a else loss
+    return Subject(loss.__name__, make, kind, from_logits, None, config, isinstance(loss, type))
 
 
-class Sound(keras.losses.Loss):
-    """A Keras loss with smoothing, that validates it and tells its whole config."""
+def faulty(fault: Fault, value: Any, recipe: Recipe) -> Callable[[], Subject]:
+    """A fault of `benchmarks.audit_rates` in a cross-entropy, left to be recognised."""
+    return lambda: fault(OneValue(value), recipe).subject(claim_told=False)
 
-    def __init__(self, label_smoothing=0.0, reduction="sum_over_batch_size", name=None, dtype=None):
-        super().__init__(reduction=reduction, name=name, dtype=dtype)
-        if not 0 <= label_smoothing <= 1:
-            raise ValueError(f"label_smoothing = {label_smoothing}")
-        self.label_smoothing = label_smoothing
 
-    def get_config(self):
-        return {**super().get_config(), "label_smoothing": self.label_smoothing, "dtype": self.dtype}
+def unclaimed(fault: Fault, value: Any, recipe: Recipe) -> Callable[[], Subject]:
+    """The same as a subject of no theory, which checks of use do not ask for."""
 
-    def smoothed(self, y, k):
-        return y * (1 - self.label_smoothing) + self.label_smoothing / k
-
-
-class Binary(Sound):
-    def call(self, y_true, y_pred):
-        return ops.mean(self.values(*self.shaped(y_true, y_pred)), axis=-1)
-
-    def shaped(self, y, x):
-        if len(x.shape) < 2:
-            raise ValueError("Predictions must have an axis for the labels.")
-        y = ops.expand_dims(y, -1) if len(y.shape) < len(x.shape) else y
-        if y.shape != x.shape:
-            raise ValueError("Labels and predictions differ in shape.")
-        return y, x
-
-    def values(self, y, x):
-        return ops.maximum(x, 0) - x * self.smoothed(y, 2) + ops.log1p(ops.exp(-ops.abs(x)))
-
-
-class Categorical(Sound):
-    def call(self, y_true, y_pred):
-        if y_true.shape != y_pred.shape:
-            raise ValueError("Labels and predictions differ in shape.")
-        return self.values(y_true, y_pred)
-
-    def values(self, y, x):
-        return -ops.sum(self.smoothed(y, x.shape[-1]) * ops.log_softmax(x, axis=-1), axis=-1)
-
-
-class Sparse(Sound):
-    def call(self, y_true, y_pred):
-        if len(y_true.shape) == len(y_pred.shape):
-            if y_true.shape[-1] != 1:  # on PyTorch `squeeze` would leave it as it is
-                raise ValueError("Labels are numbers of classes.")
-            y_true = ops.squeeze(y_true, -1)
-        return self.values(y_true, y_pred)
-
-    def values(self, y, x):
-        hot = ops.cast(ops.equal(y[..., None], ops.cast(ops.arange(x.shape[-1]), y.dtype)), x.dtype)
-        told = ops.cast(
-            ops.where(ops.any(hot > 0, axis=-1), 0.0, np.nan), x.dtype
-        )  # what is no class has no loss
-        return told - ops.sum(self.smoothed(hot, x.shape[-1]) * ops.log_softmax(x, axis=-1), axis=-1)
-
-
-class Shares(Categorical):
-    """Cross-entropy of probabilities that speaks where they are none."""
-
-    def values(self, y, x):
-        legal = ops.all((x >= 0) & (x <= 1), axis=-1)
-        return ops.where(legal, -ops.sum(self.smoothed(y, x.shape[-1]) * ops.log(x), axis=-1), np.nan)
-
-
-class Squared(Binary):
-    """Brier's score: a square in its labels."""
-
-    def values(self, y, x):
-        return ops.square(ops.sigmoid(x) - self.smoothed(y, 2))
-
-
-def handwritten(y_true, y_pred):
-    if y_true.shape != y_pred.shape:
-        raise ValueError("Labels and predictions differ in shape.")
-    return ops.logsumexp(y_pred, axis=-1) * ops.sum(y_true, axis=-1) - ops.sum(y_true * y_pred, axis=-1)
-
-
-def nameless():
-    """A function that cannot be found again by its name."""
-    return lambda y_true, y_pred: handwritten(y_true, y_pred)
-
-
-# Broken ones, one fault each.
-
-
-class BatchMean(Categorical):
-    def values(self, y, x):
-        return super().values(y, x) + 0.1 * ops.mean(x)
-
-
-class Reduced(Categorical):
-    def values(self, y, x):
-        return ops.mean(super().values(y, x))
-
-
-class Kept(Categorical):
-    def values(self, y, x):
-        return super().values(y, x)[..., None]
-
-
-class Unmasked(Categorical):
-    def __call__(self, y_true, y_pred, sample_weight=None):
-        return super().__call__(y_true, ops.convert_to_tensor(y_pred) + 0, sample_weight)
-
-
-class Unweighted(Categorical):
-    def __call__(self, y_true, y_pred, sample_weight=None):
-        return super().__call__(y_true, y_pred)
-
-
-class Leaking(Categorical):
-    def values(self, y, x):
-        return super().values(y, x) + 0 * ops.sum(x)
-
-
-class Broadcast(Binary):
-    def shaped(self, y, x):
-        return (y, x) if len(x.shape) > 1 else super().shaped(y, x)
-
-
-class Transposed(Categorical):
-    def values(self, y, x):
-        found = super().values(y, x)
-        return ops.transpose(found) if len(found.shape) == 2 else found
-
-
-class Flat(Binary):
-    def shaped(self, y, x):
-        return (y, x) if len(x.shape) == len(y.shape) == 1 else super().shaped(y, x)
-
-
-class AnyRow(Categorical):
-    def call(self, y_true, y_pred):
-        return self.values(y_true, y_pred)
-
-
-class LastAxis(Categorical):
-    def __init__(self, axis=-1, **arguments):
-        super().__init__(**arguments)
-        self.axis = axis
-
-    def get_config(self):
-        return {**super().get_config(), "axis": self.axis}
-
-
-class Clamped(Sparse):
-    def values(self, y, x):
-        return super().values(ops.clip(y, 0, x.shape[-1] - 1), x)
-
-
-class Wrapping(Sparse):
-    def values(self, y, x):
-        return super().values(ops.where(y < 0, y + x.shape[-1], y), x)
-
-
-class Truncating(Sparse):
-    def values(self, y, x):
-        return super().values(ops.where(ops.isnan(y), y, ops.floor(y)), x)
-
-
-class Capped(Categorical):
-    def values(self, y, x):
-        return super().values(y / ops.maximum(ops.sum(y, axis=-1, keepdims=True), 1), x)
-
-
-class Absolute(Categorical):
-    def values(self, y, x):
-        return super().values(ops.abs(y), x)
-
-
-class Forgiving(Categorical):
-    def values(self, y, x):
-        return super().values(ops.where(ops.isnan(y), 0.0, y), x)
-
-
-class Rounded(keras.losses.Loss):
-    def __init__(self, reduction="sum_over_batch_size", name=None, dtype=None):
-        super().__init__(reduction=reduction, name=name, dtype=dtype)
-
-    def get_config(self):
-        return {**super().get_config(), "dtype": self.dtype}
-
-    def call(self, y_true, y_pred):
-        return handwritten(ops.round(y_true), y_pred)
-
-
-class Counted(Sparse):
-    """Ignores a class, but counts it in the mean."""
-
-    def __init__(self, ignore_class=None, **arguments):
-        super().__init__(**arguments)
-        self.ignore_class = ignore_class
-
-    def get_config(self):
-        return {**super().get_config(), "ignore_class": self.ignore_class}
-
-    def values(self, y, x):
-        if self.ignore_class is None:
-            return super().values(y, x)
-        kept = y != self.ignore_class
-        return ops.where(kept, super().values(ops.where(kept, y, 0), x), 0.0)
-
-
-class Clipping(Shares):
-    def values(self, y, x):
-        return super().values(y, ops.clip(x, 1e-7, 1))
-
-
-class Tenth(Categorical):
-    def smoothed(self, y, k):
-        return y * (1 - self.label_smoothing) + 0.1 * self.label_smoothing
-
-
-class Unbounded(Categorical):
-    def __init__(self, label_smoothing=0.0, **arguments):
-        super().__init__(**arguments)
-        self.label_smoothing = label_smoothing
-
-
-class Forgetful(Categorical):
-    def __init__(self, temperature=1.0, **arguments):
-        super().__init__(**arguments)
-        self.temperature = temperature
-
-    def values(self, y, x):
-        return super().values(y, x / self.temperature)
-
-
-class Untyped(Categorical):
-    def get_config(self):
-        return {key: value for key, value in super().get_config().items() if key != "dtype"}
-
-
-class Stateful(Categorical):
-    calls = 0
-
-    def values(self, y, x):
-        self.calls += 1
-        return super().values(y, x) + 0.125 * self.calls
-
-
-class Printing(Categorical):
-    def values(self, y, x):
-        print("loss of", x.shape)
-        return super().values(y, x)
-
-
-class Sleeping(Categorical):
-    def values(self, y, x):
-        time.sleep(0.03)
-        return super().values(y, x)
-
-
-class Retracing(Categorical):
-    def values(self, y, x):
-        values = super().values
-        if keras.backend.backend() == "jax":
-            import jax
-
-            return jax.jit(lambda y, x: values(y, x))(y, x)
-        return tf.function(values, autograph=False)(y, x)
-
-
-class Raising(Categorical):
-    def values(self, y, x):
-        raise RuntimeError("no loss today")
-
-
-def mutating(y_true, y_pred):
-    found = handwritten(y_true, y_pred)
-    if isinstance(y_true, np.ndarray):
-        y_true[:] = 0
-    return found
+    def make() -> Subject:
+        loss: RandomLoss = fault(OneValue(value), recipe)
+        return Subject(loss.fault, loss.make, loss.kind, True, None, is_class=loss.is_class)
+
+    return make
+
+
+@dataclass(frozen=True)
+class Audited:
+    """A loss, and what its audit is to find.
+
+    Attributes:
+        subject: makes its subject.
+        check: that is named for its fault; "" for a sound loss.
+        also: other checks that the same fault must fail, or in theory may fail.
+    """
+
+    subject: Callable[[], Subject]
+    check: str = ""
+    also: frozenset[str] = frozenset()
+
+
+def sound(loss: Any, kind: str | None, **config: Any) -> Audited:
+    return Audited(lambda: subject_of(loss, kind, **config))
+
+
+def used(loss: Any, kind: Kind, from_logits: bool = True, **config: Any) -> Audited:
+    return Audited(lambda: subject(loss, kind, from_logits, **config))
+
+
+def broken(make: Callable[[], Subject], check: str, *also: str) -> Audited:
+    return Audited(make, check, frozenset(also))
+
+
+@functools.cache
+def subject_named(name: str) -> Subject:
+    return CATALOGUE[name].subject()
+
+
+@functools.cache
+def theory_findings(name: str) -> dict[str, Finding]:
+    """The findings of all checks of theory about a loss of the catalogue, by check."""
+    return {finding.check: finding for finding in run_checks(theory.CHECKS, subject_named(name))}
+
+
+@functools.cache
+def use_findings(name: str) -> dict[str, Finding]:
+    """The findings of all checks of use about a loss of the catalogue, by check."""
+    return {finding.check: finding for finding in run_checks(use.CHECKS, subject_named(name))}
+
+
+def failures(findings: dict[str, Finding]) -> dict[str, Finding]:
+    return {check: finding for check, finding in findings.items() if finding.verdict == "failed"}
+
+
+def claimed(loss: Any, kind: Kind = "categorical") -> Callable[[], Subject]:
+    """A loss whose theory is recognised, where it has one."""
+    return lambda: subject_of(loss, kind)
+
+
+SOUND_IN_THEORY = {
+    "ours": sound(losses.BinaryCrossentropy(), "binary"),
+    "ours, labels": sound(losses.BinaryCrossentropy(label_smoothing=0.2), "multilabel"),
+    "ours, classes": sound(losses.CategoricalCrossentropy(), "categorical"),
+    "ours, smoothed": sound(losses.CategoricalCrossentropy(label_smoothing=0.1), "categorical"),
+    "ours, sparse": sound(losses.SparseCategoricalCrossentropy(), "sparse"),
+    "Brier": sound(losses.Brier(), "binary"),
+    "Brier of classes": sound(losses.CategoricalBrier(), "categorical"),
+    "our function": sound(losses.categorical_crossentropy, "categorical"),
+    "our function of labels": sound(losses.binary_crossentropy, "binary"),
+    "by hand": sound(theory_losses.crossentropy, "categorical"),
+    "by hand, labels": sound(theory_losses.label_loss, "binary"),
+}
+OF_KERAS = {  # from logits; sound in theory but for the sum of a loss made in float16
+    "Keras": sound(keras.losses.BinaryCrossentropy, "binary", from_logits=True),
+    "Keras, labels": sound(keras.losses.BinaryCrossentropy, "multilabel", from_logits=True),
+    "Keras, smoothed": sound(
+        keras.losses.BinaryCrossentropy, "binary", from_logits=True, label_smoothing=0.1
+    ),
+    "Keras, sparse": sound(keras.losses.SparseCategoricalCrossentropy, "sparse", from_logits=True),
+    "Keras, classes": sound(keras.losses.CategoricalCrossentropy, "categorical", from_logits=True),
+}
+SOFT_FAULTS = ("centre", "wrong tail", "dead gradient", "unnormalised", "proper", "hessian", "half precision")
+BROKEN_IN_THEORY = {
+    "twice": broken(faulty(faults.factor, 2.0, CLASSES), "centre"),
+    "in bits": broken(faulty(faults.factor, 1 / math.log(2), CLASSES), "centre"),
+    "bent tail": broken(claimed(theory_losses.bent_tail, "binary"), "wrong tail", "right tail"),
+    "dead": broken(faulty(faults.capped, 12, LABELS), "dead gradient", "wrong tail", "half precision"),
+    "clipped": broken(
+        claimed(theory_losses.clipped), "dead gradient", "wrong tail", "half precision", "unnormalised"
+    ),
+    "island of NaN": broken(claimed(theory_losses.island_of_nan), "finite"),
+    "overflowing": broken(
+        claimed(theory_losses.overflowing),
+        "finite",
+        "wrong tail",
+        "right tail",
+        "dead gradient",
+        "half precision",
+    ),
+    "overflowing softmax": broken(
+        faulty(faults.overflowing, None, CLASSES),
+        "finite",
+        *("wrong tail", "right tail", "dead gradient", "half precision", "shift"),
+    ),
+    "detached": broken(claimed(theory_losses.detached), "derivative", *SOFT_FAULTS),
+    "twice the gradient": broken(faulty(faults.detached, 2, CLASSES), "derivative", *SOFT_FAULTS),
+    "wrong sign": broken(faulty(faults.detached, -1.0, CLASSES), "derivative", *SOFT_FAULTS, "right tail"),
+    "stuck at zero": broken(
+        claimed(theory_losses.stuck_at_zero, "binary"), "derivative", "centre", "proper", "half precision"
+    ),
+    "slightly steeper": broken(claimed(theory_losses.slightly_steeper, "binary"), "derivative", *SOFT_FAULTS),
+    "anchored": broken(faulty(faults.anchored, 0.1, CLASSES), "shift", "proper", "half precision"),
+    "offset": broken(claimed(theory_losses.offset), "shift", "proper", "symmetry", "half precision"),
+    "leaning": broken(claimed(theory_losses.leaning), "shift", *SOFT_FAULTS, "derivative", "right tail"),
+    "drifting": broken(claimed(theory_losses.drifting), "shift", *SOFT_FAULTS, "derivative", "right tail"),
+    "lossy": broken(claimed(theory_losses.lossy), "right tail", "proper", "shift", "half precision"),
+    "tilted": broken(claimed(theory_losses.tilted), "wrong tail", "right tail"),
+    "lopsided": broken(faulty(faults.lopsided, 1, CLASSES), "symmetry", "proper"),
+    "improper": broken(faulty(faults.improper, 0.1, CLASSES), "proper"),
+    "flat": broken(claimed(theory_losses.flat), "hessian"),
+    "half clipped": broken(faulty(faults.half_clipped, 60, CLASSES), "half precision"),
+    "sums in half": broken(claimed(theory_losses.SumsInHalf), "large batch", "half loss"),
+}
+if TENSORFLOW:
+    BROKEN_IN_THEORY["other when eager"] = broken(claimed(theory_losses.other_when_eager), "modes")
+SOUND_IN_USE = {
+    "binary": used(use_losses.Binary, "binary"),
+    "multilabel": used(use_losses.Binary, "multilabel"),
+    "squared": used(use_losses.Squared, "binary"),
+    "categorical": used(use_losses.Categorical, "categorical"),
+    "categorical, smoothed": used(use_losses.Categorical, "categorical", label_smoothing=0.25),
+    "categorical in bfloat16": used(use_losses.Categorical, "categorical", dtype="bfloat16"),
+    "sparse": used(use_losses.Sparse, "sparse"),
+    "of probabilities": used(use_losses.Shares, "categorical", from_logits=False),
+    "handwritten": used(use_losses.handwritten, "categorical"),
+    "ours, used": used(losses.BinaryCrossentropy, "binary"),
+    "ours, labels, used": used(losses.BinaryCrossentropy, "multilabel"),
+    "Brier, used": used(losses.Brier, "binary"),
+    "Brier of labels, used": used(losses.Brier, "multilabel"),
+    "ours, classes, used": used(losses.CategoricalCrossentropy, "categorical"),
+    "Brier of classes, used": used(losses.CategoricalBrier, "categorical"),
+    "ours, sparse, used": used(losses.SparseCategoricalCrossentropy, "sparse"),
+}
+
+
+def spoiled(make: Callable[..., Any], kind: Kind, check: str, *also: str, **config: Any) -> Audited:
+    """A loss that is broken in use: it fails the check, these others and no more."""
+    return broken(lambda: subject(make, kind, **config), check, *also)
+
+
+BROKEN_IN_USE = {
+    "reduced": broken(
+        unclaimed(faults.reduced, None, CLASSES),
+        "per example",
+        *("masks", "sample weights", "class weights"),
+    ),
+    "unmasked": spoiled(use_losses.Unmasked, "categorical", "masks"),
+    "unweighted": broken(
+        unclaimed(behaving("ignores weights", "", behaviours.unweighted), None, CLASSES),
+        "sample weights",
+        *("class weights", "zero weight"),
+    ),
+    "leaking": spoiled(use_losses.Leaking, "categorical", "zero weight"),
+    "broadcast": broken(unclaimed(faults.unpaired, None, LABELS), "column", "square"),
+    "flat predictions": spoiled(use_losses.Flat, "binary", "flat predictions"),
+    "transposed": spoiled(use_losses.Transposed, "categorical", "square"),
+    "any row": spoiled(use_losses.AnyRow, "categorical", "integer labels"),
+    "last axis": spoiled(use_losses.LastAxis, "categorical", "axis"),
+    "clamped": broken(
+        unclaimed(labels("clamps classes", "", lambda y: ops.clip(y, 0, 2)), None, SPARSE), "label range"
+    ),
+    "wrapping": spoiled(use_losses.Wrapping, "sparse", "label range"),
+    "absolute": spoiled(use_losses.Absolute, "categorical", "label range"),
+    "capped": spoiled(use_losses.Capped, "categorical", "label rows", "label range"),
+    "forgiving": broken(
+        unclaimed(
+            labels("forgives NaN", "", lambda y: ops.where(ops.isnan(y), ops.zeros_like(y), y)), None, CLASSES
+        ),
+        "label NaN",
+    ),
+    "truncating": broken(unclaimed(labels("truncates", "", ops.floor), None, SPARSE), "label fraction"),
+    "rounded": broken(
+        unclaimed(labels("rounds", "", ops.round), None, CLASSES), "label fraction", "label rows"
+    ),
+    "counted": spoiled(use_losses.Counted, "sparse", "ignored label"),
+    "large label in bfloat16": spoiled(use_losses.Sparse, "sparse", "label too large", dtype="bfloat16"),
+    "large label in float16": spoiled(use_losses.Sparse, "sparse", "label too large", dtype="float16"),
+    "clipping": spoiled(use_losses.Clipping, "categorical", "from_logits", from_logits=False),
+    "smoothing by a tenth": broken(
+        unclaimed(behaving("smooths otherwise", "", behaviours.smoothing_other), 0.1, CLASSES),
+        "smoothing constant",
+    ),
+    "smoothing by anything": broken(
+        unclaimed(behaving("smooths by anything", "", behaviours.smoothing_any), None, CLASSES),
+        "smoothing range",
+    ),
+    "forgetful": spoiled(use_losses.Forgetful, "categorical", "config", "saved model"),
+    "untyped": spoiled(use_losses.Untyped, "categorical", "config dtype"),
+    "nameless": spoiled(use_losses.nameless(), "categorical", "saved model"),
+    "stateful": broken(
+        unclaimed(behaving("keeps a state", "", behaviours.stateful), 0.125, CLASSES),
+        "deterministic",
+        *(["class weights"] if JAX or TORCH else []),
+    ),
+    "mutating": spoiled(use_losses.mutating, "categorical", "inputs kept"),
+    "printing": broken(unclaimed(behaving("prints", "", behaviours.printing), None, CLASSES), "quiet"),
+    "sleeping": spoiled(use_losses.Sleeping, "categorical", "awake"),
+}
+if not TORCH:
+    BROKEN_IN_USE["retracing"] = spoiled(use_losses.Retracing, "categorical", "retracing")
+OTHERS = {
+    "unheard of": broken(claimed(theory_losses.unheard_of), ""),
+    "unheard of and clipped": broken(claimed(theory_losses.unheard_of_and_clipped), "dead gradient"),
+    "batch mean added": broken(unclaimed(faults.batch_statistic, 0.1, CLASSES), "per example"),
+    "raising": spoiled(use_losses.Raising, "categorical", "per example"),
+    "axis kept": spoiled(use_losses.Kept, "categorical", "per example"),
+    "Keras' hinge": spoiled(keras.losses.Hinge, "binary", "per example"),
+    "our function, smoothed by anything": spoiled(
+        losses.categorical_crossentropy, "categorical", "smoothing range"
+    ),
+}
+CATALOGUE = {
+    **SOUND_IN_THEORY,
+    **OF_KERAS,
+    **BROKEN_IN_THEORY,
+    **SOUND_IN_USE,
+    **BROKEN_IN_USE,
+    **OTHERS,
+}

@@ -5,198 +5,108 @@ from __future__ import annotations
 import warnings
 
 import keras
-import numpy as np
 import pytest
 from audited import (
-    Absolute,
-    AnyRow,
-    BatchMean,
-    Binary,
-    Broadcast,
-    Capped,
-    Categorical,
-    Clamped,
-    Clipping,
-    Counted,
-    Flat,
-    Forgetful,
-    Forgiving,
-    Kept,
-    LastAxis,
-    Leaking,
-    Printing,
-    Raising,
-    Reduced,
-    Retracing,
-    Rounded,
-    Shares,
-    Sleeping,
-    Sparse,
-    Squared,
-    Stateful,
-    Tenth,
-    Transposed,
-    Truncating,
-    Unbounded,
-    Unmasked,
-    Untyped,
-    Unweighted,
-    Wrapping,
-    handwritten,
-    mutating,
-    nameless,
+    BROKEN_IN_USE,
+    CATALOGUE,
+    JAX,
+    SOUND_IN_USE,
+    TORCH,
+    failures,
     subject,
+    subject_named,
+    use_findings,
 )
+from use_losses import Clipping, Sparse
 
-from crosscheck import losses
-from crosscheck.audit.checks.use import CHECKS, behaviour, nearest
-from crosscheck.audit.contract import Finding, Kind, Subject, asked
+from crosscheck.audit.checks.use import CHECKS, behaviour, nearest_keras_loss
+from crosscheck.audit.contract import LossCheck
 
-SOUND = [
-    subject(Binary, "binary"),
-    subject(Binary, "multilabel"),
-    subject(Squared, "binary"),
-    subject(Categorical, "categorical"),
-    subject(Categorical, "categorical", label_smoothing=0.25),
-    subject(Categorical, "categorical", dtype="bfloat16"),
-    subject(Sparse, "sparse"),
-    subject(Shares, "categorical", from_logits=False),
-    subject(handwritten, "categorical"),
-    subject(losses.BinaryCrossentropy, "binary"),
-    subject(losses.BinaryCrossentropy, "multilabel"),
-    subject(losses.Brier, "binary"),
-    subject(losses.Brier, "multilabel"),
-    subject(losses.CategoricalCrossentropy, "categorical"),
-    subject(losses.CategoricalBrier, "categorical"),
-]
-JAX, TORCH = (keras.backend.backend() == name for name in ("jax", "torch"))
-BROKEN = [  # the loss, the check named for its fault, and what else the same fault must break
-    (subject(Reduced, "categorical"), "per example", {"masks", "sample weights", "class weights"}),
-    (subject(Unmasked, "categorical"), "masks", set()),
-    (subject(Unweighted, "categorical"), "sample weights", {"class weights", "zero weight"}),
-    (subject(Leaking, "categorical"), "zero weight", set()),
-    (subject(Broadcast, "binary"), "column", {"square"}),
-    (subject(Flat, "binary"), "flat predictions", set()),
-    (subject(Transposed, "categorical"), "square", set()),
-    (subject(AnyRow, "categorical"), "integer labels", set()),
-    (subject(LastAxis, "categorical"), "axis", set()),
-    (subject(Clamped, "sparse"), "label range", set()),
-    (subject(Wrapping, "sparse"), "label range", set()),
-    (subject(Absolute, "categorical"), "label range", set()),
-    (subject(Capped, "categorical"), "label rows", {"label range"}),
-    (subject(Forgiving, "categorical"), "label NaN", set()),
-    (subject(Truncating, "sparse"), "label fraction", set()),
-    (subject(Rounded, "categorical"), "label fraction", {"label rows"}),
-    (subject(Counted, "sparse"), "ignored label", set()),
-    (subject(Sparse, "sparse", dtype="bfloat16"), "label too large", set()),
-    (subject(Sparse, "sparse", dtype="float16"), "label too large", set()),
-    (subject(Clipping, "categorical", from_logits=False), "from_logits", set()),
-    (subject(Tenth, "categorical"), "smoothing constant", set()),
-    (subject(Unbounded, "categorical"), "smoothing range", set()),
-    (subject(Forgetful, "categorical"), "config", {"saved model"}),
-    (subject(Untyped, "categorical"), "config dtype", set()),
-    (subject(nameless(), "categorical"), "saved model", set()),
-    (subject(Stateful, "categorical"), "deterministic", {"class weights"} if JAX or TORCH else set()),
-    (subject(mutating, "categorical"), "inputs kept", set()),
-    (subject(Printing, "categorical"), "quiet", set()),
-    (subject(Sleeping, "categorical"), "awake", set()),
-    *([] if TORCH else [(subject(Retracing, "categorical"), "retracing", set[str]())]),
-]
-KERAS = [  # built-ins from logits on valid use: what they fail is in results/audit/defects
-    (keras.losses.BinaryCrossentropy, "binary", {"flat predictions", "smoothing range", "config dtype"}),
-    (keras.losses.CategoricalCrossentropy, "categorical", {"axis", "smoothing range", "config dtype"}),
-    (
-        keras.losses.SparseCategoricalCrossentropy,
-        "sparse",
-        {"label fraction", "config", "config dtype"}
-        | ({"label range"} if JAX or TORCH else set())
-        | ({"label NaN"} if JAX else set()),
-    ),
-]
-OURS = [  # what the same checks find in this suite's own losses
-    (losses.categorical_crossentropy, "categorical", {"smoothing range"}),  # its class does look
-    (losses.SparseCategoricalCrossentropy, "sparse", set()),
-]
+KNOWN = {  # what valid and careless use of Keras' and of our losses brings to light
+    "Keras": {"flat predictions", "smoothing range", "config dtype"},
+    "Keras, classes": {"axis", "smoothing range", "config dtype"},
+    "Keras, sparse": {"label fraction", "config", "config dtype"}
+    | ({"label range"} if JAX or TORCH else set())
+    | ({"label NaN"} if JAX else set()),
+    "our function, smoothed by anything": {"smoothing range"},  # its class does look
+}
 
 
-def name(value: object) -> str:
-    return f"{value.name}-{value.kind}" if isinstance(value, Subject) else ""
+def failed(name: str) -> set[str]:
+    return set(failures(use_findings(name)))
 
 
-def failures(some: Subject) -> dict[str, Finding]:
-    return {found.check: found for found in asked(CHECKS, some) if found.verdict == "failed"}
+def check_named(name: str) -> LossCheck:
+    return next(check for check in CHECKS if check.id == name)
 
 
-@pytest.mark.parametrize("some", SOUND, ids=name)
-def test_a_sound_loss_fails_nothing(some: Subject) -> None:
-    assert failures(some) == {}
+@pytest.mark.parametrize("name", SOUND_IN_USE)
+def test_a_sound_loss_fails_nothing(name: str) -> None:
+    assert failed(name) == set()
 
 
-@pytest.mark.parametrize(("some", "check", "also"), BROKEN, ids=name)
-def test_a_broken_loss_fails_the_check_of_its_fault_and_no_other(
-    some: Subject, check: str, also: set[str]
-) -> None:
-    found = failures(some)
-    assert set(found) == {check, *also}
-    assert found[check].at and found[check].measured is not None and found[check].cause
+@pytest.mark.parametrize("name", BROKEN_IN_USE)
+def test_a_broken_loss_fails_the_check_of_its_fault_and_no_other(name: str) -> None:
+    audited, findings = CATALOGUE[name], use_findings(name)
+    assert failed(name) == {audited.check, *audited.also}
+    finding = findings[audited.check]
+    assert finding.at and finding.measured is not None and finding.cause
 
 
-@pytest.mark.parametrize(("made", "kind", "known"), KERAS + OURS)
-def test_built_ins_fail_what_was_shown_by_hand(made: type, kind: Kind, known: set[str]) -> None:
-    logits = {"from_logits": True} if made.__module__.startswith("keras") else {}
-    assert set(failures(subject(made, kind, **logits))) == known
+@pytest.mark.parametrize("name", KNOWN)
+def test_losses_of_keras_fail_what_was_shown_by_hand(name: str) -> None:
+    assert failed(name) == KNOWN[name]
 
 
 def test_every_check_has_a_broken_loss() -> None:
     reported = {"cost", "class weights"}  # the first is never failed; the second falls with the weights
     elsewhere = {"retracing"} if TORCH else set()
-    assert {check for _, check, _ in BROKEN} == {check.id for check in CHECKS} - reported - elsewhere
+    broken = {audited.check for audited in BROKEN_IN_USE.values()}
+    assert broken == {check.id for check in CHECKS} - reported - elsewhere
 
 
 def test_a_statistic_of_the_batch_shows() -> None:
-    found = failures(subject(BatchMean, "categorical"))
-    assert {"per example", "sample weights", "zero weight"} <= set(found)
+    assert {"per example", "sample weights", "zero weight"} <= failed("batch mean added")
 
 
 def test_hinge_reads_an_example_by_its_neighbours() -> None:
-    found = failures(subject(keras.losses.Hinge, "binary"))["per example"]
-    assert (found.measured, found.expected) == ("[1.0]", "[2.5]")  # 1 − 0·z for a label of 0; max(1 + z, 0)
+    finding = check_named("per example").ask(subject_named("Keras' hinge"))
+    # 1 − 0·z for a label of 0; max(1 + z, 0)
+    assert (finding.verdict, finding.measured, finding.expected) == ("failed", "[1.0]", "[2.5]")
 
 
-@pytest.mark.parametrize("made", [Raising, Kept])
-def test_a_loss_that_cannot_be_used_is_told_and_the_others_go_on(made: type) -> None:
-    findings = asked(CHECKS, subject(made, "categorical"))
+@pytest.mark.parametrize("name", ["raising", "axis kept"])
+def test_a_loss_that_cannot_be_used_is_told_and_the_others_go_on(name: str) -> None:
+    findings = use_findings(name)
     assert len(findings) == len(CHECKS)
-    told = {found.check: found for found in findings}
-    assert told["per example"].verdict == "failed"
-    if made is Raising:
-        assert [found.check for found in findings if found.verdict == "passed"] == []
-        assert told["quiet"].measured == "RuntimeError: no loss today"
+    assert findings["per example"].verdict == "failed"
+    if name == "raising":
+        assert not [finding.check for finding in findings.values() if finding.verdict == "passed"]
+        assert findings["quiet"].measured == "RuntimeError: no loss today"
     else:
-        assert told["per example"].measured == "shape (4, 1)"
+        assert findings["per example"].measured == "shape (4, 1)"
 
 
 def test_what_weight_0_does_to_nan_is_reported() -> None:
-    found = next(f for f in asked(CHECKS, SOUND[3]) if f.check == "zero weight")
-    assert found.verdict == "passed" and found.measured == "the total is nan"
+    finding = use_findings("categorical")["zero weight"]
+    assert finding.verdict == "passed" and finding.measured == "the total is nan"
 
 
-@pytest.mark.parametrize(("alpha", "some"), [("α/3", SOUND[3]), ("α/2", SOUND[0])])
-def test_the_smoothing_convention_is_told(alpha: str, some: Subject) -> None:
-    found = next(f for f in asked(CHECKS, some) if f.check == "smoothing constant")
-    assert found.measured == alpha
+@pytest.mark.parametrize(("alpha", "name"), [("α/3", "categorical"), ("α/2", "binary")])
+def test_the_smoothing_convention_is_told(alpha: str, name: str) -> None:
+    assert use_findings(name)["smoothing constant"].measured == alpha
 
 
 def test_the_nearest_built_in_takes_the_same_labels_and_predictions() -> None:
-    for some in SOUND:
-        beside = nearest(some)
-        assert (beside.kind, beside.from_logits) == (some.kind, some.from_logits)
+    for ours in map(subject_named, SOUND_IN_USE):
+        beside = nearest_keras_loss(ours)
+        assert (beside.kind, beside.from_logits) == (ours.kind, ours.from_logits)
         assert isinstance(beside.make(reduction=None), keras.losses.Loss)
 
 
 def test_focal_losses_stand_beside_focal_losses() -> None:
     focal = subject(keras.losses.CategoricalFocalCrossentropy, "categorical", from_logits=True)
-    assert nearest(focal).name == "keras.losses:CategoricalFocalCrossentropy"
+    assert nearest_keras_loss(focal).name == "keras.losses:CategoricalFocalCrossentropy"
 
 
 class Deprecated(Clipping):
@@ -215,7 +125,7 @@ class Telling(Clipping):
 
 @pytest.mark.filterwarnings("ignore")
 def test_only_a_warning_about_the_predictions_tells_of_logits() -> None:
-    check = next(each for each in CHECKS if each.id == "from_logits")
+    check = check_named("from_logits")
     assert check.ask(subject(Deprecated, "categorical", from_logits=False)).verdict == "failed"
     assert check.ask(subject(Telling, "categorical", from_logits=False)).verdict == "passed"
 
@@ -227,19 +137,19 @@ class SparseSquared(Sparse):
 
 
 def test_what_is_not_affine_in_integer_labels_has_no_constant_to_solve_for() -> None:
-    check = next(each for each in CHECKS if each.id == "smoothing constant")
+    check = check_named("smoothing constant")
     assert check.ask(subject(SparseSquared, "sparse")).verdict == "not applicable"
     assert check.ask(subject(Sparse, "sparse")).verdict == "passed"
 
 
 def test_one_call_that_does_not_wait_is_enough() -> None:
     heard = iter([0.5, 0.001, 0.7])
-    assert behaviour.least(heard, 0.02) == 0.001
+    assert behaviour.first_below(heard, 0.02) == 0.001
     assert list(heard) == [0.7]
-    assert behaviour.least(iter([0.5, 0.3]), 0.02) == 0.3
+    assert behaviour.first_below(iter([0.5, 0.3]), 0.02) == 0.3
 
 
 def test_no_finding_is_silent() -> None:
-    for found in asked(CHECKS, SOUND[0]):
-        assert found.note, found.check
-        assert np.isin(found.verdict, ("passed", "not applicable"))
+    for finding in use_findings("binary").values():
+        assert finding.note, finding.check
+        assert finding.verdict in ("passed", "not applicable")

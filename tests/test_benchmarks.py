@@ -13,19 +13,21 @@ import pandas as pd
 import pytest
 
 from benchmarks import limit, report, whole
+from benchmarks.__main__ import main
 from benchmarks.compare import Side, compare
-from crosscheck.errors import CrosscheckError
+from crosscheck.errors import CrosscheckError, UsageError
 
 ROOT = Path(__file__).parents[1]
 
 
-def benchmarks(*arguments: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "benchmarks", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+def benchmarks(*arguments: object) -> None:
+    """`python -m benchmarks` in this process; its errors are raised."""
+    main([str(argument) for argument in arguments], standalone_mode=False)
 
 
 def test_a_smoke_run_writes_entries_table_and_figure(tmp_path: Path) -> None:
-    ran = benchmarks("limit", "--smoke", "--out", str(tmp_path))
+    command = [sys.executable, "-m", "benchmarks", "limit", "--smoke", "--out", str(tmp_path)]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr[-3000:]
     entries = json.loads((tmp_path / "bench.json").read_text())
     promised = {"bench", "subject", "against", "ratio", "setting", "machine", "versions"}
@@ -37,8 +39,9 @@ def test_a_smoke_run_writes_entries_table_and_figure(tmp_path: Path) -> None:
 
 
 def test_an_unknown_bench_is_a_usage_error(tmp_path: Path) -> None:
-    ran = benchmarks("speed", "--out", str(tmp_path))
-    assert ran.returncode == 2 and "No bench is called speed" in ran.stderr and not list(tmp_path.iterdir())
+    with pytest.raises(UsageError, match="No bench is called speed"):
+        benchmarks("speed", "--out", tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 class Clock:
@@ -82,11 +85,10 @@ def test_the_slope_is_that_of_the_last_three_points() -> None:
 
 def test_a_table_can_be_drawn_again_from_what_was_measured(tmp_path: Path) -> None:
     (tmp_path / "bench.json").write_text(json.dumps([grown(1, 1.0), grown(4, 2.0), grown(16, 3.0)]))
-    ran = benchmarks("--redraw", "--out", str(tmp_path))
-    assert ran.returncode == 0, ran.stderr[-3000:]
+    benchmarks("--redraw", "--out", tmp_path)
     assert len(pd.read_csv(tmp_path / "table.csv")) == 3
-    missing = benchmarks("--redraw", "--out", str(tmp_path / "nowhere"))
-    assert missing.returncode == 2 and "Measure some first" in missing.stderr
+    with pytest.raises(UsageError, match="Measure some first"):
+        benchmarks("--redraw", "--out", tmp_path / "nowhere")
 
 
 def test_the_limit_takes_the_fastest_way_of_each_product() -> None:

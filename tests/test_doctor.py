@@ -13,8 +13,8 @@ import pytest
 
 from crosscheck import losses
 from crosscheck.cli.main import cli
-from crosscheck.doctor import examination, examine
-from crosscheck.doctor.head import head_of
+from crosscheck.doctor import _examination, examine
+from crosscheck.doctor._head import head_of
 from crosscheck.errors import UsageError
 
 L = keras.layers
@@ -44,8 +44,8 @@ def under(policy: str, make: Callable[[], keras.Model]) -> keras.Model:
 
 
 def limit(model: keras.Model) -> float:
-    (found,) = examine(model)
-    return found.limit
+    (diagnosis,) = examine(model)
+    return diagnosis.limit
 
 
 SOUND = {
@@ -91,39 +91,39 @@ RECOVERED = {
 
 @pytest.mark.parametrize("name", SOUND)
 def test_a_sound_model_is_called_sound(name: str) -> None:
-    (found,) = examine(SOUND[name]())
-    assert found.sound and math.isinf(found.limit), str(found)
-    assert not found.remedy and "survive" in str(found)
+    (diagnosis,) = examine(SOUND[name]())
+    assert diagnosis.sound and math.isinf(diagnosis.limit), str(diagnosis)
+    assert not diagnosis.remedy and "survive" in str(diagnosis)
 
 
 @pytest.mark.filterwarnings("ignore:You are using a softmax over axis")
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_model_is_called_broken_with_cause_and_remedy(name: str) -> None:
-    (found,) = examine(BROKEN[name]())
-    assert not found.sound and found.limit <= 20
-    assert found.cause and found.remedy
-    assert found.cause in str(found) and found.remedy in str(found)
+    (diagnosis,) = examine(BROKEN[name]())
+    assert not diagnosis.sound and diagnosis.limit <= 20
+    assert diagnosis.cause and diagnosis.remedy
+    assert diagnosis.cause in str(diagnosis) and diagnosis.remedy in str(diagnosis)
 
 
 @pytest.mark.parametrize("name", RECOVERED)
 def test_an_activation_in_the_head_survives_on_tensorflow_alone(name: str) -> None:
-    (found,) = examine(RECOVERED[name]())
-    assert found.sound == TENSORFLOW
+    (diagnosis,) = examine(RECOVERED[name]())
+    assert diagnosis.sound == TENSORFLOW
 
 
 def test_the_remedies_cure() -> None:
-    (found,) = examine(BROKEN["half"]())
-    assert "from_logits=True" in found.remedy
+    (diagnosis,) = examine(BROKEN["half"]())
+    assert "from_logits=True" in diagnosis.remedy
     assert math.isinf(limit(SOUND["half"]()))
-    if 'dtype="float32"' in found.remedy:
+    if 'dtype="float32"' in diagnosis.remedy:
         assert math.isinf(limit(RECOVERED["float32 head"]()))
 
 
 def test_what_multiplies_all_gradients_is_told_apart_from_what_loses_them() -> None:
-    (found,) = examine(SOUND["weighted"]())
-    assert found.scale == pytest.approx(0.3, rel=1e-3) and "0.3" in str(found)
-    (found,) = examine(SOUND["ours"]())
-    assert found.scale == pytest.approx(1 / 5, rel=1e-3)
+    (diagnosis,) = examine(SOUND["weighted"]())
+    assert diagnosis.scale == pytest.approx(0.3, rel=1e-3) and "0.3" in str(diagnosis)
+    (diagnosis,) = examine(SOUND["ours"]())
+    assert diagnosis.scale == pytest.approx(1 / 5, rel=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -155,13 +155,13 @@ def test_the_probability_at_the_limit_counts_all_classes() -> None:
     wide = built(
         L.Dense(1001, activation="softmax"), L.Reshape((1001,)), loss="sparse_categorical_crossentropy"
     )
-    (found,) = examine(wide)
-    assert found.limit == 10 and f"(p = {np.exp(-10) / 1000:.1g})" in str(found)
+    (diagnosis,) = examine(wide)
+    assert diagnosis.limit == 10 and f"(p = {np.exp(-10) / 1000:.1g})" in str(diagnosis)
 
 
 def test_a_loss_that_is_no_cross_entropy_is_reported_and_not_judged() -> None:
-    (found,) = examine(built(L.Dense(1, activation="sigmoid"), loss="mean_squared_error"))
-    assert found.sound and found.limit < 100 and "nature" in str(found)
+    (diagnosis,) = examine(built(L.Dense(1, activation="sigmoid"), loss="mean_squared_error"))
+    assert diagnosis.sound and diagnosis.limit < 100 and "nature" in str(diagnosis)
 
 
 def test_every_output_has_a_diagnosis() -> None:
@@ -170,7 +170,7 @@ def test_every_output_has_a_diagnosis() -> None:
     ends = [L.Reshape((1,), name="a")(L.Dense(1, activation="sigmoid")(body)), L.Dense(3, name="b")(body)]
     model = keras.Model(x, dict(zip("ab", ends, strict=True)))
     model.compile("sgd", {"a": "binary_crossentropy", "b": FROM_LOGITS["sparse"]})
-    assert [found.sound for found in examine(model)] == [False, True]
+    assert [diagnosis.sound for diagnosis in examine(model)] == [False, True]
 
 
 def test_a_sequence_of_labels_is_examined_too() -> None:
@@ -199,8 +199,8 @@ def test_it_is_the_models_own_training_that_is_examined() -> None:
     model = Halved()
     model(np.zeros((1, 4), "float32"))
     model.compile("sgd", FROM_LOGITS["binary"])
-    (found,) = examine(model)
-    assert not found.sound and found.limit == 10 and found.symptom == "0"
+    (diagnosis,) = examine(model)
+    assert not diagnosis.sound and diagnosis.limit == 10 and diagnosis.symptom == "0"
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
@@ -208,8 +208,8 @@ def test_the_copy_scales_its_loss_if_and_only_if_the_model_does(policy: str) -> 
     """Also where the model was made under another global policy, as after loading."""
     model = under(policy, lambda: built(L.Dense(1), loss=FROM_LOGITS["binary"]))
     keras.config.set_dtype_policy("mixed_float16" if policy == "float32" else "float32")
-    patient = examination.copied(model)
-    examination.prepare(patient, head_of(patient, patient.outputs[0]), model, FROM_LOGITS["binary"])
+    patient = _examination.clone_of(model)
+    _examination.prepare_clone(patient, head_of(patient, patient.outputs[0]), model, FROM_LOGITS["binary"])
     scales = isinstance(patient.optimizer, keras.optimizers.LossScaleOptimizer)
     assert scales == (policy == "mixed_float16")
 
@@ -245,11 +245,11 @@ def test_a_saved_model_gets_the_same_diagnosis(models, name: str, code: int, tmp
     model = models[name]()
     file = tmp_path / "model.keras"
     model.save(file)
-    found, told = command(str(file), "--json")
-    (told,) = json.loads(told)
-    assert found == code and told["sound"] == (code == 0)
-    assert told["limit"] == (None if code == 0 else limit(model))
-    assert len(told["readings"]) > 20
+    exit_code, output = command(str(file), "--json")
+    (record,) = json.loads(output)
+    assert exit_code == code and record["sound"] == (code == 0)
+    assert record["limit"] == (None if code == 0 else limit(model))
+    assert len(record["readings"]) > 20
 
 
 def test_what_cannot_be_examined_is_refused_with_its_file(tmp_path: Path) -> None:
@@ -263,8 +263,8 @@ def test_a_half_precision_model_is_broken_also_after_loading(tmp_path: Path) -> 
     file = tmp_path / "model.keras"
     BROKEN["half"]().save(file)
     keras.config.set_dtype_policy("float32")
-    code, told = command(str(file))
-    assert code == 1 and "mixed_float16" in told and "fix:" in told
+    code, output = command(str(file))
+    assert code == 1 and "mixed_float16" in output and "fix:" in output
 
 
 def test_files_that_are_no_models_are_refused(tmp_path: Path) -> None:

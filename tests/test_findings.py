@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from crosscheck import paths
-from crosscheck.paths import Path
+from crosscheck.paths import ExecutionPath
 from crosscheck.paths.probing import probe
 
 BACKEND = keras.backend.backend()
@@ -24,12 +24,14 @@ def epsilon() -> Iterator[None]:
     keras.config.set_epsilon(EPSILON)
 
 
-def on(head: str, policy: str = "float32", loss: str = "binary", implementation: str = "keras class") -> Path:
+def on(
+    head: str, policy: str = "float32", loss: str = "binary", implementation: str = "keras class"
+) -> ExecutionPath:
     entry = "logits" if head == "logits" else "probabilities"
-    return Path(loss, BACKEND, "cpu", "eager", policy, head, entry, implementation)
+    return ExecutionPath(loss, BACKEND, "cpu", "eager", policy, head, entry, implementation)
 
 
-def slope(path: Path, loss=None) -> float:
+def slope(path: ExecutionPath, loss=None) -> float:
     return float(probe(path, *WRONG, loss).gradient[0])
 
 

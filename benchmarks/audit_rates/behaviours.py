@@ -7,36 +7,36 @@ from typing import Any
 
 from keras import ops
 
-from benchmarks.audit_rates.draws import Draw, Made
+from benchmarks.audit_rates.choices import Choices, RandomLoss
 from benchmarks.audit_rates.faults import Fault
-from benchmarks.audit_rates.sound import Recipe, function, wrapped
+from benchmarks.audit_rates.sound import Recipe, as_loss, function
 
 
 def labels(name: str, check: str, change: Callable[[Any], Any]) -> Fault:
     """Labels that are changed on the way in."""
 
-    def fault(draw: Draw, of: Recipe) -> Made:
+    def fault(choices: Choices, recipe: Recipe) -> RandomLoss:
         def loss(y_true: Any, y_pred: Any) -> Any:
             z = ops.convert_to_tensor(y_pred)
-            return function(of)(change(ops.cast(y_true, z.dtype)), z)
+            return function(recipe)(change(ops.cast(y_true, z.dtype)), z)
 
-        return wrapped(of, "function").broken(name, check, lambda: loss)
+        return as_loss(recipe, "function").broken(name, check, lambda: loss)
 
     return fault
 
 
-def behaving(name: str, check: str, make: Callable[[Draw, Any], Callable[[], Any]]) -> Fault:
+def behaving(name: str, check: str, make: Callable[[Choices, Any], Callable[[], Any]]) -> Fault:
     """A class that does more than compute."""
 
-    def fault(draw: Draw, of: Recipe) -> Made:
-        sound = wrapped(of, "class that smooths")
-        return sound.broken(name, check, make(draw, sound.make))
+    def fault(choices: Choices, recipe: Recipe) -> RandomLoss:
+        sound_loss = as_loss(recipe, "class that smooths")
+        return sound_loss.broken(name, check, make(choices, sound_loss.make))
 
     return fault
 
 
-def stateful(draw: Draw, base: Any) -> Any:
-    step = draw.number(1e-3, 1)
+def stateful(choices: Choices, base: Any) -> Any:
+    step = choices.number(1e-3, 1)
 
     class Loss(base):
         calls = 0
@@ -48,7 +48,7 @@ def stateful(draw: Draw, base: Any) -> Any:
     return Loss
 
 
-def printing(draw: Draw, base: Any) -> Any:
+def printing(choices: Choices, base: Any) -> Any:
     class Loss(base):
         def call(self, y_true: Any, y_pred: Any) -> Any:
             print("loss of", y_pred.shape)
@@ -57,7 +57,7 @@ def printing(draw: Draw, base: Any) -> Any:
     return Loss
 
 
-def unweighted(draw: Draw, base: Any) -> Any:
+def unweighted(choices: Choices, base: Any) -> Any:
     class Loss(base):
         def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
             return super().__call__(y_true, y_pred)
@@ -65,8 +65,8 @@ def unweighted(draw: Draw, base: Any) -> Any:
     return Loss
 
 
-def smoothing_other(draw: Draw, base: Any) -> Any:
-    share = draw.number(0.05, 0.2)
+def smoothing_other(choices: Choices, base: Any) -> Any:
+    share = choices.number(0.05, 0.2)
 
     class Loss(base):
         def smooth(self, y: Any, k: int) -> Any:
@@ -75,7 +75,7 @@ def smoothing_other(draw: Draw, base: Any) -> Any:
     return Loss
 
 
-def smoothing_any(draw: Draw, base: Any) -> Any:
+def smoothing_any(choices: Choices, base: Any) -> Any:
     class Loss(base):
         def __init__(self, label_smoothing=0.0, **arguments):
             super().__init__(**arguments)
@@ -84,7 +84,7 @@ def smoothing_any(draw: Draw, base: Any) -> Any:
     return Loss
 
 
-def forgetful(draw: Draw, base: Any) -> Any:
+def forgetful(choices: Choices, base: Any) -> Any:
     class Loss(base):
         def get_config(self) -> dict[str, Any]:
             left = {"label_smoothing"}

@@ -6,7 +6,7 @@ from keras import ops
 
 from benchmarks.audit_rates import behaviours, faults
 from benchmarks.audit_rates.behaviours import behaving, labels
-from benchmarks.audit_rates.draws import Draw, Made
+from benchmarks.audit_rates.choices import Choices, RandomLoss
 from benchmarks.audit_rates.faults import Fault
 from benchmarks.audit_rates.sound import K, plain, recipe
 from crosscheck.audit.contract import Kind
@@ -44,7 +44,7 @@ CATALOGUE: tuple[tuple[Fault, tuple[Kind, ...]], ...] = (
 UNCHANGED = (faults.improper, faults.lopsided)  # they show in what is proper, or alike, to begin with
 
 
-def broken(draw: Draw) -> Made:
+def broken(choices: Choices) -> RandomLoss:
     """A random fault of the catalogue in a random sound loss."""
-    fault, kinds = draw.among(CATALOGUE)
-    return fault(draw, recipe(draw, kinds, (plain,) if fault in UNCHANGED else None))
+    fault, kinds = choices.one_of(CATALOGUE)
+    return fault(choices, recipe(choices, kinds, (plain,) if fault in UNCHANGED else None))

@@ -13,14 +13,14 @@ import numpy as np
 from scipy import stats
 
 from benchmarks.audit_rates.catalogue import broken
-from benchmarks.audit_rates.draws import Made, Random
+from benchmarks.audit_rates.choices import NumpyChoices, RandomLoss
 from benchmarks.audit_rates.sound import sound
-from crosscheck.audit.contract import Check, finding_of
+from crosscheck.audit.contract import LossCheck, run_check
 from crosscheck.audit.scorecard import CHECKS
 
 LEVEL = 0.95
 SEED = 20261126  # fresh: tolerances were set while looking at losses of two others
-ASKED = tuple(check for check in CHECKS if check.id != "cost")  # which never fails, and takes its time
+CHECKS_RUN = tuple(check for check in CHECKS if check.id != "cost")  # which never fails, and takes its time
 
 
 @dataclass(frozen=True)
@@ -44,20 +44,23 @@ class Trial:
         return bool(self.failed) != bool(self.fault)
 
 
-def trials(n: int, tell: Callable[[str], Any], seed: int = SEED) -> list[Trial]:
+def run_trials(n: int, report: Callable[[str], Any], seed: int = SEED) -> list[Trial]:
     """n random losses, sound and broken in turn, their claim told or not in turn."""
-    draw, found = Random(np.random.default_rng(seed)), []
+    choices, trials = NumpyChoices(np.random.default_rng(seed)), []
     for i in range(n):
-        found.append(trial(broken(draw) if i % 2 else sound(draw), told=i % 4 < 2))
-        if found[-1].wrong:
-            tell(f"{'missed' if found[-1].fault else 'false alarm'}: {found[-1].about} {found[-1].failed}")
-    return found
+        trials.append(run_trial(broken(choices) if i % 2 else sound(choices), claim_told=i % 4 < 2))
+        if trials[-1].wrong:
+            report(
+                f"{'missed' if trials[-1].fault else 'false alarm'}: {trials[-1].about} {trials[-1].failed}"
+            )
+    return trials
 
 
-def trial(made: Made, told: bool, checks: Iterable[Check] = ASKED) -> Trial:
-    subject = made.subject(told)
-    failed = tuple(c.id for c in checks if finding_of(c, subject).verdict == "failed")
-    return Trial(made.about, told, made.fault, made.check, failed)
+def run_trial(loss: RandomLoss, claim_told: bool, checks: Iterable[LossCheck] = CHECKS_RUN) -> Trial:
+    """Audits one random loss."""
+    subject = loss.subject(claim_told)
+    failed = tuple(check.id for check in checks if run_check(check, subject).verdict == "failed")
+    return Trial(loss.about, claim_told, loss.fault, loss.check, failed)
 
 
 def rate(wrong: int, of: int) -> dict[str, Any]:
@@ -66,17 +69,17 @@ def rate(wrong: int, of: int) -> dict[str, Any]:
     return {"wrong": wrong, "of": of, "rate": wrong / of, "interval": [interval.low, interval.high]}
 
 
-def summary(found: list[Trial]) -> dict[str, Any]:
-    """False alarms, misses, and misses by the check that is named for the fault; told and not told."""
+def summary(trials: list[Trial]) -> dict[str, Any]:
+    """The content of rates.json: rates of false alarms and misses, told and not told, and what was wrong."""
     rates = {}
-    for told in (True, False):
-        sound_ones = [t for t in found if t.told == told and not t.fault]
-        broken_ones = [t for t in found if t.told == told and t.fault]
-        rates["claim told" if told else "claim not told"] = {
-            "false alarms": rate(sum(t.wrong for t in sound_ones), len(sound_ones)),
-            "misses": rate(sum(t.wrong for t in broken_ones), len(broken_ones)),
+    for is_told in (True, False):
+        sound_ones = [trial for trial in trials if trial.told == is_told and not trial.fault]
+        broken_ones = [trial for trial in trials if trial.told == is_told and trial.fault]
+        rates["claim told" if is_told else "claim not told"] = {
+            "false alarms": rate(sum(trial.wrong for trial in sound_ones), len(sound_ones)),
+            "misses": rate(sum(trial.wrong for trial in broken_ones), len(broken_ones)),
             "misses by the named check": rate(
-                sum(t.check not in t.failed for t in broken_ones), len(broken_ones)
+                sum(trial.check not in trial.failed for trial in broken_ones), len(broken_ones)
             ),
         }
     return {
@@ -85,35 +88,36 @@ def summary(found: list[Trial]) -> dict[str, Any]:
         "seed": SEED,
         "level": LEVEL,
         "rates": rates,
-        "faults": per_fault(found),
-        "wrong": [asdict(t) for t in found if t.wrong],
+        "faults": per_fault(trials),
+        "wrong": [asdict(trial) for trial in trials if trial.wrong],
     }
 
 
-def per_fault(found: list[Trial]) -> dict[str, dict[str, Any]]:
+def per_fault(trials: list[Trial]) -> dict[str, dict[str, Any]]:
     """Of each fault its check, how many losses had it, and how many of these were missed, told or not."""
-    told: dict[str, dict[str, Any]] = {}
-    for name in sorted({t.fault for t in found if t.fault}):
-        ones = [t for t in found if t.fault == name]
-        told[name] = {
-            "check": ones[0].check,
-            "of": len(ones),
-            "missed": sum(t.wrong for t in ones),
-            "missed by the named check": sum(t.check not in t.failed for t in ones),
+    by_fault: dict[str, dict[str, Any]] = {}
+    for name in sorted({trial.fault for trial in trials if trial.fault}):
+        of_fault = [trial for trial in trials if trial.fault == name]
+        by_fault[name] = {
+            "check": of_fault[0].check,
+            "of": len(of_fault),
+            "missed": sum(trial.wrong for trial in of_fault),
+            "missed by the named check": sum(trial.check not in trial.failed for trial in of_fault),
         }
-    return told
+    return by_fault
 
 
-def to_json(found: list[Trial]) -> str:
-    return json.dumps(summary(found), indent=1, ensure_ascii=False) + "\n"
+def to_json(trials: list[Trial]) -> str:
+    return json.dumps(summary(trials), indent=1, ensure_ascii=False) + "\n"
 
 
-def to_markdown(found: list[Trial]) -> str:
-    told = summary(found)
+def to_markdown(trials: list[Trial]) -> str:
+    record = summary(trials)
     lines = [
-        f"# How often the loss check is wrong, on {told['backend']} with Keras {told['keras']}",
+        f"# How often the loss check is wrong, on {record['backend']} with Keras {record['keras']}",
         "",
-        f"{len(found)} random losses (seed {told['seed']}), half of them broken; intervals at {LEVEL:.0%}, "
+        f"{len(trials)} random losses (seed {record['seed']}), half of them broken; "
+        f"intervals at {LEVEL:.0%}, "
         "after Clopper and Pearson. A false alarm: any check fails a sound loss. A miss: no check fails a "
         "broken one. The claim is what the loss is meant to be: told as with --theory, or left to be "
         "recognised; then a loss with a temperature or with class weights fails `proper`, for its "
@@ -123,11 +127,11 @@ def to_markdown(found: list[Trial]) -> str:
         "| Claim | What | Wrong | Rate | Interval |",
         "| --- | --- | --- | --- | --- |",
     ]
-    for claim, rates in told["rates"].items():
-        for what, each in rates.items():
-            low, high = each["interval"]
+    for claim, rates in record["rates"].items():
+        for what, numbers in rates.items():
+            low, high = numbers["interval"]
             lines.append(
-                f"| {claim} | {what} | {each['wrong']} of {each['of']} | {each['rate']:.1%} "
+                f"| {claim} | {what} | {numbers['wrong']} of {numbers['of']} | {numbers['rate']:.1%} "
                 f"| {low:.1%} to {high:.1%} |"
             )
     lines += [
@@ -135,20 +139,22 @@ def to_markdown(found: list[Trial]) -> str:
         "| Fault | Its check | Losses | Missed | Missed by its check |",
         "| --- | --- | --- | --- | --- |",
     ]
-    for name, each in told["faults"].items():
-        cells = (name, each["check"], each["of"], each["missed"], each["missed by the named check"])
+    columns = ("check", "of", "missed", "missed by the named check")
+    for name, numbers in record["faults"].items():
+        cells = (name, *(numbers[column] for column in columns))
         lines.append(f"| {' | '.join(map(str, cells))} |")
-    return "\n".join([*lines, "", *wrongs(found)]) + "\n"
+    return "\n".join([*lines, "", *wrongs(trials)]) + "\n"
 
 
-def wrongs(found: list[Trial]) -> list[str]:
-    """Every false alarm and every miss, by what failed."""
-    count = Counter(check for t in found if t.wrong and not t.fault for check in t.failed)
-    heads = [f"False alarms by check: {', '.join(f'{c} {n}' for c, n in count.most_common()) or 'none'}.", ""]
-    told = [
-        f"- {'missed' if t.fault else 'false alarm'}, {'' if t.told else 'not '}told: {t.about}"
-        + (f": {', '.join(t.failed)}" if t.failed else "")
-        for t in found
-        if t.wrong
+def wrongs(trials: list[Trial]) -> list[str]:
+    """The lines that list every false alarm and every miss, with what failed."""
+    count = Counter(check for trial in trials if trial.wrong and not trial.fault for check in trial.failed)
+    by_check = ", ".join(f"{check} {number}" for check, number in count.most_common())
+    heads = [f"False alarms by check: {by_check or 'none'}.", ""]
+    lines = [
+        f"- {'missed' if trial.fault else 'false alarm'}, {'' if trial.told else 'not '}told: {trial.about}"
+        + (f": {', '.join(trial.failed)}" if trial.failed else "")
+        for trial in trials
+        if trial.wrong
     ]
-    return heads + told
+    return heads + lines

@@ -14,9 +14,15 @@ import keras
 from keras import ops
 from keras.src.backend import get_keras_mask  # there is no public way
 
-from benchmarks.audit_rates.draws import Draw, Made
+from benchmarks.audit_rates.choices import Choices, RandomLoss
 from crosscheck.audit.contract import KINDS, Kind
-from crosscheck.audit.theories import Theory, class_brier, class_crossentropy, label_brier, label_crossentropy
+from crosscheck.audit.theories import (
+    LossTheory,
+    class_brier,
+    class_crossentropy,
+    label_brier,
+    label_crossentropy,
+)
 
 K = 3
 Values = Callable[[Any, Any], Any]  # labels and logits, checked and of one dtype, to one value a label or row
@@ -48,94 +54,102 @@ LABEL_FORMS: dict[str, Values] = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a random loss computes: tensors by `values`, exactly by `formula`."""
+    """What a random loss computes: tensors by `values`, exactly by `theory`."""
 
     about: str
     kind: Kind
     values: Values
-    formula: Theory
+    theory: LossTheory
 
 
-Change = Callable[[Draw, Recipe], Recipe]
+Change = Callable[[Choices, Recipe], Recipe]
 
 
-def sound(draw: Draw) -> Made:
+def sound(choices: Choices) -> RandomLoss:
     """A random sound loss."""
-    found = recipe(draw)
-    shape = draw.among(("class", "class that smooths", "function", "class that reduces"))
-    return wrapped(found, shape)
+    random_recipe = recipe(choices)
+    shape = choices.one_of(("class", "class that smooths", "function", "class that reduces"))
+    return as_loss(random_recipe, shape)
 
 
-def recipe(draw: Draw, kinds: tuple[Kind, ...] = KINDS, changes: tuple[Change, ...] | None = None) -> Recipe:
+def recipe(
+    choices: Choices, kinds: tuple[Kind, ...] = KINDS, changes: tuple[Change, ...] | None = None
+) -> Recipe:
     """A form of cross-entropy for labels of one of these kinds, with one of these changes."""
-    kind = draw.among(kinds)
+    kind = choices.one_of(kinds)
     classes = kind in ("categorical", "sparse")
-    form = draw.among(tuple(CLASS_FORMS if classes else LABEL_FORMS))
+    form = choices.one_of(tuple(CLASS_FORMS if classes else LABEL_FORMS))
     plain = (CLASS_FORMS if classes else LABEL_FORMS)[form]
-    found = Recipe(form, kind, plain, theory(kind, class_crossentropy if classes else label_crossentropy))
-    change = draw.among(changes or (CHANGES if classes else CHANGES[:4]))
-    return change(draw, found)
+    unchanged = Recipe(
+        form, kind, plain, theory_of(kind, class_crossentropy if classes else label_crossentropy)
+    )
+    change = choices.one_of(changes or (CHANGES if classes else CHANGES[:4]))
+    return change(choices, unchanged)
 
 
-def theory(kind: Kind, formula: Callable[..., Any]) -> Theory:
-    exact = lambda z, y: formula(z, y, 0)  # noqa: E731
-    return Theory(exact, "classes" if kind in ("categorical", "sparse") else "labels")
+def theory_of(kind: Kind, formula: Callable[..., Any]) -> LossTheory:
+    exact = lambda z, y: formula(z, y, 0)
+    return LossTheory(exact, "classes" if kind in ("categorical", "sparse") else "labels")
 
 
-def plain(draw: Draw, of: Recipe) -> Recipe:
-    return of
+def plain(choices: Choices, recipe: Recipe) -> Recipe:
+    return recipe
 
 
-def tempered(draw: Draw, of: Recipe) -> Recipe:
+def tempered(choices: Choices, recipe: Recipe) -> Recipe:
     """Logits over a temperature."""
-    t = draw.number(0.5, 4)
-    colder = lambda z: [each / t for each in z] if isinstance(z, list) else z / t  # noqa: E731
-    exact = Theory(lambda z, y: of.formula.formula(colder(z), y), of.formula.over)
-    return Recipe(f"{of.about}, temperature {t}", of.kind, lambda y, z: of.values(y, z / t), exact)
+    t = choices.number(0.5, 4)
+    colder = lambda z: [logit / t for logit in z] if isinstance(z, list) else z / t
+    exact = LossTheory(lambda z, y: recipe.theory.formula(colder(z), y), recipe.theory.over)
+    return Recipe(
+        f"{recipe.about}, temperature {t}", recipe.kind, lambda y, z: recipe.values(y, z / t), exact
+    )
 
 
-def smoothed(draw: Draw, of: Recipe) -> Recipe:
+def smoothed(choices: Choices, recipe: Recipe) -> Recipe:
     """Labels mixed with the uniform ones."""
-    a = draw.number(0, 0.5)
-    k = K if of.formula.over == "classes" else 2
+    a = choices.number(0, 0.5)
+    classes = K if recipe.theory.over == "classes" else 2
 
     def mix(y: Any) -> Any:
-        return [mix(each) for each in y] if isinstance(y, list) else y * (1 - a) + a / k
+        return [mix(label) for label in y] if isinstance(y, list) else y * (1 - a) + a / classes
 
-    exact = Theory(lambda z, y: of.formula.formula(z, mix(y)), of.formula.over)
-    return Recipe(f"{of.about}, smoothed by {a}", of.kind, lambda y, z: of.values(mix(y), z), exact)
+    exact = LossTheory(lambda z, y: recipe.theory.formula(z, mix(y)), recipe.theory.over)
+    return Recipe(
+        f"{recipe.about}, smoothed by {a}", recipe.kind, lambda y, z: recipe.values(mix(y), z), exact
+    )
 
 
-def mixed(draw: Draw, of: Recipe) -> Recipe:
+def mixed(choices: Choices, recipe: Recipe) -> Recipe:
     """Some of Brier's score added, which is bounded and smooth."""
-    c = draw.number(0.25, 2)
-    classes = of.formula.over == "classes"
+    c = choices.number(0.25, 2)
+    classes = recipe.theory.over == "classes"
     brier = class_brier if classes else label_brier
 
     def values(y: Any, z: Any) -> Any:
         miss = ops.square((ops.softmax(z, axis=-1) if classes else ops.sigmoid(z)) - y)
-        return of.values(y, z) + c * (ops.sum(miss, axis=-1) if classes else miss)
+        return recipe.values(y, z) + c * (ops.sum(miss, axis=-1) if classes else miss)
 
-    exact = Theory(lambda z, y: of.formula.formula(z, y) + c * brier(z, y), of.formula.over)
-    return Recipe(f"{of.about}, with {c} of Brier's score", of.kind, values, exact)
+    exact = LossTheory(lambda z, y: recipe.theory.formula(z, y) + c * brier(z, y), recipe.theory.over)
+    return Recipe(f"{recipe.about}, with {c} of Brier's score", recipe.kind, values, exact)
 
 
-def weighted(draw: Draw, of: Recipe) -> Recipe:
+def weighted(choices: Choices, recipe: Recipe) -> Recipe:
     """A weight for each class."""
-    w = [draw.number(0.25, 4) for _ in range(K)]
-    exact = Theory(
-        lambda z, y: of.formula.formula(z, [a * b for a, b in zip(w, y, strict=True)]), of.formula.over
+    w = [choices.number(0.25, 4) for _ in range(K)]
+    exact = LossTheory(
+        lambda z, y: recipe.theory.formula(z, [a * b for a, b in zip(w, y, strict=True)]), recipe.theory.over
     )
-    values = lambda y, z: of.values(y * ops.cast(ops.array(w), z.dtype), z)  # noqa: E731
-    return Recipe(f"{of.about}, class weights {w}", of.kind, values, exact)
+    values = lambda y, z: recipe.values(y * ops.cast(ops.array(w), z.dtype), z)
+    return Recipe(f"{recipe.about}, class weights {w}", recipe.kind, values, exact)
 
 
-def permuted(draw: Draw, of: Recipe) -> Recipe:
+def permuted(choices: Choices, recipe: Recipe) -> Recipe:
     """Labels numbered in another order than the logits."""
-    order = draw.among(((1, 2, 0), (2, 0, 1), (1, 0, 2)))
-    exact = Theory(lambda z, y: of.formula.formula(z, [y[i] for i in order]), of.formula.over)
-    values = lambda y, z: of.values(ops.take(y, ops.array(order), axis=-1), z)  # noqa: E731
-    return Recipe(f"{of.about}, labels in the order {order}", of.kind, values, exact)
+    order = choices.one_of(((1, 2, 0), (2, 0, 1), (1, 0, 2)))
+    exact = LossTheory(lambda z, y: recipe.theory.formula(z, [y[i] for i in order]), recipe.theory.over)
+    values = lambda y, z: recipe.values(ops.take(y, ops.array(order), axis=-1), z)
+    return Recipe(f"{recipe.about}, labels in the order {order}", recipe.kind, values, exact)
 
 
 CHANGES: tuple[Change, ...] = (plain, tempered, smoothed, mixed, weighted, permuted)
@@ -159,9 +173,9 @@ def rows(kind: Kind, y: Any, z: Any) -> Any:
         )
         if tuple(y.shape) != tuple(z.shape[:-1]):
             raise ValueError("Labels and predictions differ in shape.")
-        hot = ops.cast(ops.equal(y[..., None], ops.cast(ops.arange(K), y.dtype)), z.dtype)
-        known = ops.any(hot > 0, axis=-1, keepdims=True)
-        return ops.where(known, hot, ops.cast(float("nan"), z.dtype))
+        one_hot = ops.cast(ops.equal(y[..., None], ops.cast(ops.arange(K), y.dtype)), z.dtype)
+        is_class = ops.any(one_hot > 0, axis=-1, keepdims=True)
+        return ops.where(is_class, one_hot, ops.cast(float("nan"), z.dtype))
     y = ops.expand_dims(y, -1) if kind == "binary" and len(y.shape) < len(z.shape) else y
     if tuple(y.shape) != tuple(z.shape):
         raise ValueError("Labels and predictions differ in shape.")
@@ -171,31 +185,31 @@ def rows(kind: Kind, y: Any, z: Any) -> Any:
 def per_example(recipe: Recipe, y: Any, z: Any) -> Any:
     """[N] or [N, T]: the mean over labels."""
     z = ops.convert_to_tensor(z)
-    low = keras.backend.standardize_dtype(z.dtype) in ("float16", "bfloat16")
-    wide = ops.cast(z, "float32") if low else z
-    found = recipe.values(rows(recipe.kind, y, wide), wide)
-    return found if recipe.formula.over == "classes" else ops.mean(found, axis=-1)
+    is_half = keras.backend.standardize_dtype(z.dtype) in ("float16", "bfloat16")
+    wide = ops.cast(z, "float32") if is_half else z
+    losses = recipe.values(rows(recipe.kind, y, wide), wide)
+    return losses if recipe.theory.over == "classes" else ops.mean(losses, axis=-1)
 
 
-def wrapped(of: Recipe, shape: str) -> Made:
-    """As a class or a function."""
-    about = f"{of.kind}, a {shape}: {of.about}"
+def as_loss(recipe: Recipe, shape: str) -> RandomLoss:
+    """A loss that computes the recipe: a function, or one of the classes below."""
+    about = f"{recipe.kind}, a {shape}: {recipe.about}"
     if shape == "function":
-        return Made(about, lambda: function(of), of.kind, of.formula, False)
+        return RandomLoss(about, lambda: function(recipe), recipe.kind, recipe.theory, False)
     base = {"class": Plain, "class that smooths": Smoothing, "class that reduces": Reducing}[shape]
-    made = type("Loss", (base,), {"recipe": of})
-    return Made(about, made, of.kind, of.formula, True)
+    loss_class = type("Loss", (base,), {"recipe": recipe})
+    return RandomLoss(about, loss_class, recipe.kind, recipe.theory, True)
 
 
-def function(of: Recipe) -> Callable[[Any, Any], Any]:
+def function(recipe: Recipe) -> Callable[[Any, Any], Any]:
     def random_loss(y_true: Any, y_pred: Any) -> Any:
-        return per_example(of, y_true, y_pred)
+        return per_example(recipe, y_true, y_pred)
 
     return random_loss
 
 
 class Plain(keras.losses.Loss):
-    """Tells its whole config."""
+    """A class whose `get_config` holds every argument."""
 
     recipe: Recipe
 
@@ -210,7 +224,7 @@ class Plain(keras.losses.Loss):
 
 
 class Smoothing(Plain):
-    """With a smoothing of its own, 0 by default, after Keras' convention."""
+    """A class with a `label_smoothing`, 0 by default, after Keras' convention."""
 
     def __init__(self, label_smoothing=0.0, **arguments):
         super().__init__(**arguments)
@@ -225,17 +239,19 @@ class Smoothing(Plain):
         return y * (1 - self.label_smoothing) + self.label_smoothing / k
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        of = self.recipe
-        k = K if of.formula.over == "classes" else 2
+        recipe = self.recipe
+        k = K if recipe.theory.over == "classes" else 2
         return per_example(
-            Recipe(of.about, of.kind, lambda y, z: of.values(self.smooth(y, k), z), of.formula),
+            Recipe(
+                recipe.about, recipe.kind, lambda y, z: recipe.values(self.smooth(y, k), z), recipe.theory
+            ),
             y_true,
             y_pred,
         )
 
 
 class Reducing(Plain):
-    """Weighs and reduces by itself, in float32 at least; masks are left to Keras."""
+    """A class that weighs and reduces by itself, in float32 at least; masks are left to Keras."""
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         if self.reduction is None or get_keras_mask(y_pred) is not None:

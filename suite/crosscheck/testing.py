@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import keras
 import pytest
 
-from crosscheck.audit import scorecard, subjects
-from crosscheck.audit.contract import Check, Finding, Subject, finding_of
+from crosscheck.audit import CHECKS, Finding, LossCheck, Subject, audit
+from crosscheck.audit.contract import run_check
+from crosscheck.audit.scorecard import detail_lines
+from crosscheck.audit.subjects import name_of, subject_of
 
-OF_EVERY_LOSS = ("name", "reduction", "dtype")
+__all__ = ["check_loss", "parametrize_with_checks"]
 
 
 def check_loss(loss: Any, kind: str | None = None, theory: str | None = None, **config: Any) -> None:
-    """Every check of the audit on one loss.
+    """Asserts that a loss passes every check of the audit.
 
     Args:
         loss: a `keras.losses.Loss`, its class, or a function of (y_true, y_pred).
@@ -28,9 +28,9 @@ def check_loss(loss: Any, kind: str | None = None, theory: str | None = None, **
 
     Raises:
         AssertionError: where a check fails, with the scorecard.
-        UsageError: where the kind cannot be told, or the loss cannot be made.
+        UsageError: where the kind cannot be inferred, or the loss cannot be made.
     """
-    card = scorecard.scorecard(subject_of(loss, kind, theory, **config), beside=False)
+    card = audit(loss, kind, theory, beside=False, **config)
     assert card.sound, f"\n{card}"
 
 
@@ -39,32 +39,23 @@ def parametrize_with_checks(
 ) -> pytest.MarkDecorator:
     """Decorates a test of (`loss`, `check`), a case for each pair; `check(loss)` raises where it fails."""
     cases, names = [], []
-    for each in losses:
-        known = functools.cache(functools.partial(subject_of, each, kind, theory))
-        cases += [(each, asserted(check, known)) for check in scorecard.CHECKS]
-        names += [f"{name_of(each)}-{check.id}" for check in scorecard.CHECKS]
+    for loss in losses:
+        subject = functools.cache(functools.partial(subject_of, loss, kind, theory))
+        cases += [(loss, asserting(check, subject)) for check in CHECKS]
+        names += [f"{name_of(loss)}-{check.id}" for check in CHECKS]
     return pytest.mark.parametrize(("loss", "check"), cases, ids=names)
 
 
-def asserted(check: Check, known: Callable[[], Subject]) -> Any:
-    """The check of a loss; all checks of one share its subject, and so what is compiled for it."""
+def asserting(check: LossCheck, subject: Callable[[], Subject]) -> Callable[[Any], Finding]:
+    """The check as a function that raises an AssertionError where it fails.
 
-    def ask(loss: Any) -> Finding:
-        found = finding_of(check, known())
-        if found.verdict == "failed":
-            raise AssertionError("\n".join([f"{check.id}: {check.statement}", *scorecard.details(found)]))
-        return found
+    All checks of a loss share the subject, and so what is compiled for it.
+    """
 
-    return ask
+    def assert_passes(loss: Any) -> Finding:
+        finding = run_check(check, subject())
+        if finding.verdict == "failed":
+            raise AssertionError("\n".join([f"{check.id}: {check.statement}", *detail_lines(finding)]))
+        return finding
 
-
-def subject_of(loss: Any, kind: str | None, theory: str | None = None, **config: Any) -> Subject:
-    """A loss that was made already is checked as it is: what its `get_config` leaves out is not lost."""
-    if inspect.isclass(loss) or not isinstance(loss, keras.losses.Loss):
-        return subjects.subject(name_of(loss), loss, kind, config, theory=theory)
-    told = {name: value for name, value in loss.get_config().items() if name not in OF_EVERY_LOSS}
-    return subjects.subject(name_of(loss), type(loss), kind, {**told, **config}, made=loss, theory=theory)
-
-
-def name_of(loss: Any) -> str:
-    return getattr(loss, "__name__", type(loss).__name__)
+    return assert_passes

@@ -1,11 +1,8 @@
-"""`crosscheck audit`: from a loss's name, or none, to its scorecard."""
+"""`crosscheck audit`: audits the loss that a user names, or all losses that Keras ships."""
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,36 +10,35 @@ from typing import Any
 import keras
 
 from crosscheck._files import write_atomically
-from crosscheck.audit import elsewhere, scorecard, tables
-from crosscheck.audit.subjects import builtins, loaded
+from crosscheck.audit import other_backends, scorecard, tables
+from crosscheck.audit.subjects import keras_subjects, load_subject
 from crosscheck.errors import UsageError
 
 
-def one(
+def audit_loss(
     target: str, kind: str | None, config: str, as_json: bool, theory: str | None = None
 ) -> tuple[str, bool]:
-    """The scorecard of a user's loss, and whether it is sound.
+    """The scorecard of the loss `package.module:Name` as text or JSON, and whether the loss is sound.
 
     Raises:
-        UsageError: where the loss cannot be had.
+        UsageError: where the loss cannot be imported or made, or `config` is no JSON object.
     """
-    (subject,) = elsewhere.compared(
-        [loaded(target, kind, arguments(config), theory)], keras.backend.backend()
-    )
+    subject = load_subject(target, kind, parse_config(config), theory)
+    (subject,) = other_backends.with_other_backends([subject], keras.backend.backend())
     card = scorecard.scorecard(subject)
     return scorecard.to_json([card]) if as_json else str(card), card.sound
 
 
-def every(folder: Path, tell: Callable[[str], Any]) -> bool:
-    """Keras' own losses, into audit.json and table.md of a folder; whether all are sound.
+def audit_keras_losses(folder: Path, report: Callable[[str], Any]) -> bool:
+    """Audits Keras' own losses and writes audit.json and table.md into a folder; whether all are sound.
 
-    On another backend than TensorFlow the files bear its name.
+    On another backend than TensorFlow the files bear its name. `report` gets a line for each loss.
     """
     cards = []
-    for each in elsewhere.compared(builtins(), keras.backend.backend()):
-        card = scorecard.scorecard(each, beside=False)
-        count = len(card.failures())
-        tell(f"{count:3} of {len(card.findings)} checks failed  {scorecard.named(each)}")
+    for subject in other_backends.with_other_backends(keras_subjects(), keras.backend.backend()):
+        card = scorecard.scorecard(subject, beside=False)
+        failed = len(card.failures())
+        report(f"{failed:3} of {len(card.findings)} checks failed  {scorecard.title_of(subject)}")
         cards.append(card)
     backend = keras.backend.backend()
     ending = "" if backend == "tensorflow" else f"-{backend}"
@@ -51,28 +47,19 @@ def every(folder: Path, tell: Callable[[str], Any]) -> bool:
     return all(card.sound for card in cards)
 
 
-def measured(count: int, folder: Path, tell: Callable[[str], Any]) -> bool:
-    """The audit's own error rates, into rates.json and rates.md of a folder; whether it was never wrong."""
-    from benchmarks.audit_rates import measure
+def parse_config(text: str) -> dict[str, Any]:
+    """The constructor arguments in a JSON object.
 
-    out = sys.stdout
-
-    def aloud(line: str) -> None:
-        with contextlib.redirect_stdout(out):
-            tell(line)
-
-    with contextlib.redirect_stdout(io.StringIO()):  # some of these losses print
-        found = measure.trials(count, aloud)
-    write_atomically(folder / "rates.json", measure.to_json(found))
-    write_atomically(folder / "rates.md", measure.to_markdown(found))
-    return not any(each.wrong for each in found)
-
-
-def arguments(config: str) -> dict[str, Any]:
+    Raises:
+        UsageError: where the text is no JSON object.
+    """
     try:
-        found = json.loads(config)
+        config = json.loads(text)
     except ValueError as error:
         raise UsageError(f"--config is not JSON: {error}") from error
-    if not isinstance(found, dict):
+    if not isinstance(config, dict):
         raise UsageError("--config must be a JSON object, as in '{\"alpha\": 0.3}'.")
-    return found
+    return config
+
+
+one, every = audit_loss, audit_keras_losses  # the old names

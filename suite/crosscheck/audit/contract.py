@@ -1,13 +1,14 @@
-"""What the audit's parts say to each other: the loss at hand, a check, and what came of it."""
+"""The words of the audit: a `Subject` is the loss, a `LossCheck` a question, a `Finding` its answer."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-if TYPE_CHECKING:
-    from crosscheck.audit.theories import Theory
+import numpy as np
+
+from crosscheck.audit.theories import THEORIES, LossTheory, ValueAndGradient, evaluate
 
 Kind = Literal["binary", "categorical", "sparse", "multilabel"]
 KINDS: tuple[Kind, ...] = ("binary", "categorical", "sparse", "multilabel")
@@ -31,14 +32,14 @@ class Subject:
         kind: what the labels are: "binary" [B, 1] in {0, 1}, "categorical" [B, K] one-hot or soft, "sparse"
             [B] integers, "multilabel" [B, L] in {0, 1}.
         from_logits: whether predictions are logits; else probabilities, behind a sigmoid or a softmax.
-        theory: what it claims to be: a key of `crosscheck.audit.theories.THEORIES`, or the name of the user's
-            own `formula`; None where nothing is known.
+        theory: the name of what it claims to be: a key of `crosscheck.audit.theories.THEORIES`, or that of
+            `own_theory`; None where nothing is known.
         config: constructor arguments; `is_class`: whether it is a `keras.losses.Loss`, not a function.
         parameters: of the theory, such as {"gamma": 2.0}; "factor" where the loss is that many times its
             theory.
-        formula: the user's own theory; None for one of ours.
-        elsewhere: what the same loss gives on the other backends, from
-            `crosscheck.audit.elsewhere`; None where nobody asked.
+        own_theory: the user's own theory; None for one of ours.
+        other_backends: returns what the same loss gives on the other backends, by their names; None where
+            they are not to be asked (`crosscheck.audit.other_backends`).
     """
 
     name: str
@@ -49,8 +50,20 @@ class Subject:
     config: dict[str, Any] = field(default_factory=dict)
     is_class: bool = True
     parameters: dict[str, float] = field(default_factory=dict)
-    formula: Theory | None = None
-    elsewhere: Callable[[], Mapping[str, Any]] | None = None
+    own_theory: LossTheory | None = None
+    other_backends: Callable[[], Mapping[str, Any]] | None = None
+
+    @property
+    def claimed(self) -> LossTheory | None:
+        """The theory that it claims to follow: the user's own, or one of `THEORIES`; None where unknown."""
+        return self.own_theory or (THEORIES[self.theory] if self.theory else None)
+
+    def expected(self, z: np.ndarray, y: np.ndarray) -> ValueAndGradient | None:
+        """Exact value and gradient of the claimed theory at logits and labels [N, K]; None where unknown.
+
+        The "factor" among `parameters` is left out.
+        """
+        return None if self.claimed is None else evaluate(self.claimed, self.parameters, z, y)
 
 
 @dataclass(frozen=True)
@@ -78,11 +91,11 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Check:
-    """One question put to a loss: `ask(subject)` gives a finding; what it raises counts as failed.
+class LossCheck:
+    """One question put to a loss: `ask(subject)` returns a finding; an exception counts as failed.
 
-    `use` says what is put to it: a sound loss may be asked anything on valid use; what it owes to misuse is
-    not to answer silently with a wrong number.
+    `use` says what kind of call is examined. On valid use a sound loss gives the right number; on misuse it
+    may raise or give NaN, but not silently another number.
     """
 
     id: str
@@ -91,41 +104,44 @@ class Check:
     use: Use = "valid"
 
 
-class NoExamples(ValueError):
-    """The loss gives no value for each example: what looks at single examples cannot be asked."""
+class NotPerExample(ValueError):
+    """Raised where the loss does not give one value per example, as checks of single examples need."""
 
 
 def passed(check: str, note: str, **numbers: Any) -> Finding:
     return Finding(check, "passed", note=note, **numbers)
 
 
-def failed(check: str, at: str, **said: Any) -> Finding:
-    return Finding(check, "failed", at=at, **said)
+def failed(check: str, at: str, **details: Any) -> Finding:
+    return Finding(check, "failed", at=at, **details)
 
 
-def not_applicable(check: str, why: str) -> Finding:
-    return Finding(check, "not applicable", note=why)
+def not_applicable(check: str, reason: str) -> Finding:
+    return Finding(check, "not applicable", note=reason)
 
 
-def asked(checks: Iterable[Check], subject: Subject) -> list[Finding]:
-    """The findings of all checks; one that raises has failed, and the others go on.
+def run_checks(checks: Iterable[LossCheck], subject: Subject) -> list[Finding]:
+    """The findings of all checks, one each; a check that raises has failed, and the others go on.
 
     Raises:
-        RuntimeError: where a check speaks under another name: silence must not look like soundness.
+        RuntimeError: where a check returns a finding under another name, so that its own would be missing.
     """
-    found = []
+    findings = []
     for check in checks:
-        found.append(finding_of(check, subject))
-        if found[-1].check != check.id:
-            raise RuntimeError(f"The check {check.id!r} gave a finding of {found[-1].check!r}.")
-    return found
+        findings.append(run_check(check, subject))
+        if findings[-1].check != check.id:
+            raise RuntimeError(f"The check {check.id!r} gave a finding of {findings[-1].check!r}.")
+    return findings
 
 
-def finding_of(check: Check, subject: Subject) -> Finding:
+def run_check(check: LossCheck, subject: Subject) -> Finding:
+    """The finding of one check; failed where it raises, not applicable where it raises `NotPerExample`."""
     try:
         return check.ask(subject)
-    except NoExamples as error:
+    except NotPerExample as error:
         return not_applicable(check.id, f"{error}; see `per example`")
     except Exception as error:
-        line = str(error).strip().splitlines()[:1]
-        return failed(check.id, "the call itself", measured=f"{type(error).__name__}: {' '.join(line)[:300]}")
+        first_line = str(error).strip().splitlines()[:1]
+        return failed(
+            check.id, "the call itself", measured=f"{type(error).__name__}: {' '.join(first_line)[:300]}"
+        )

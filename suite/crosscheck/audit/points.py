@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 
 from crosscheck.audit.contract import Kind
-from crosscheck.audit.probe import CLASSES, hot
+from crosscheck.audit.probe import CLASSES, hard_labels
 from crosscheck.audit.theories import over
 
 Rows = tuple[np.ndarray, np.ndarray]
@@ -57,22 +57,22 @@ def logits(kind: Kind, ts: tuple[float, ...] = MODERATE) -> np.ndarray:
 
 def moderate(kind: Kind, soft: bool) -> Rows:
     """|z| ≤ 10 with hard labels, or with soft ones."""
-    return paired(logits(kind), np.array(SOFT[CLASSES[kind]]) if soft else hot(kind))
+    return paired(logits(kind), np.array(SOFT[CLASSES[kind]]) if soft else hard_labels(kind))
 
 
 def tail(kind: Kind, right: bool, ts: tuple[float, ...] = TAIL) -> Rows:
     """Confident by t, and wrong (or right)."""
     sign = 1.0 if right else -1.0
-    made: list[tuple[list[float], list[float]]] = []
+    rows: list[tuple[list[float], list[float]]] = []
     for t in (sign * t for t in ts):
         if kind == "binary":
-            made += [([t], [1.0]), ([-t], [0.0])]
+            rows += [([t], [1.0]), ([-t], [0.0])]
         elif kind == "multilabel":
-            made += [([t, 0.5], [1.0, 0.0]), ([0.5, -t], [1.0, 0.0])]
+            rows += [([t, 0.5], [1.0, 0.0]), ([0.5, -t], [1.0, 0.0])]
         else:
-            made += [([t, 0, 0], [1.0, 0, 0]), ([0, 0.5, t], [0, 0, 1.0])]
-            made += [] if right else [([0, -t, 0], [1.0, 0, 0])]
-    z, y = (np.array(each, float) for each in zip(*made, strict=True))
+            rows += [([t, 0, 0], [1.0, 0, 0]), ([0, 0.5, t], [0, 0, 1.0])]
+            rows += [] if right else [([0, -t, 0], [1.0, 0, 0])]
+    z, y = (np.array(arrays, float) for arrays in zip(*rows, strict=True))
     return z, y
 
 
@@ -87,7 +87,7 @@ def everywhere(kind: Kind) -> Rows:
     """Out to |z| = 1000, all labels."""
     return paired(
         logits(kind, (0, 1, -1, 10, -10, 50, -50, 88, -88, 89, -89, 104, -104, 500, -500, 1e3, -1e3)),
-        hot(kind),
+        hard_labels(kind),
     )
 
 
@@ -97,9 +97,9 @@ def generic(kind: Kind, n: int = 8, seed: int = 7) -> np.ndarray:
     None is near ±1, where a hinge loss has its kink, or its second derivative has.
     """
     rng, k = np.random.default_rng(seed), CLASSES[kind]
-    some = np.arange(-32, 33) / 8 + 1 / 16
-    some = some[np.abs(np.abs(some) - 1) > 0.2]
-    return np.array([rng.choice(some, k, replace=False) for _ in range(n)])
+    multiples = np.arange(-32, 33) / 8 + 1 / 16
+    multiples = multiples[np.abs(np.abs(multiples) - 1) > 0.2]
+    return np.array([rng.choice(multiples, k, replace=False) for _ in range(n)])
 
 
 def ties(kind: Kind) -> np.ndarray:

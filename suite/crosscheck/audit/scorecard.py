@@ -13,20 +13,22 @@ from typing import Any
 import keras
 
 from crosscheck.audit.checks import theory, use
-from crosscheck.audit.contract import USES, Check, Finding, Subject, Use, asked
-from crosscheck.audit.recognition import recognised
+from crosscheck.audit.contract import USES, Finding, LossCheck, Subject, Use, run_checks
+from crosscheck.audit.recognition import recognise
+from crosscheck.audit.subjects import subject_of
 
-CHECKS: tuple[Check, ...] = (*theory.CHECKS, *use.CHECKS)
-USE_OF: dict[str, Use] = {each.id: each.use for each in CHECKS}
+CHECKS: tuple[LossCheck, ...] = (*theory.CHECKS, *use.CHECKS)
+USE_OF: dict[str, Use] = {check.id: check.use for check in CHECKS}
 SIGNS = {"passed": "passed", "failed": "FAILED", "not applicable": "–"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Scorecard:
-    """What the checks found about a loss, and about the nearest one that Keras ships.
+    """The findings of all checks about a loss, and about the nearest loss that Keras ships.
 
     Attributes:
-        beside: that loss's name, "" where the subject is itself one of Keras'; `theirs`: its findings.
+        beside: the name of the loss of Keras; "" where none was asked for.
+        theirs: the findings about that one.
     """
 
     subject: Subject
@@ -38,116 +40,150 @@ class Scorecard:
     def sound(self) -> bool:
         return not self.failures()
 
-    def failures(self, of: Use | None = None) -> list[Finding]:
-        """What failed: of all checks, or of those on valid use, other arguments or misuse."""
-        return [e for e in self.findings if e.verdict == "failed" and of in (None, USE_OF[e.check])]
+    def failures(self, use: Use | None = None) -> list[Finding]:
+        """The findings that failed, of all checks or of those of one use."""
+        return [
+            finding
+            for finding in self.findings
+            if finding.verdict == "failed" and use in (None, USE_OF[finding.check])
+        ]
 
     def to_dict(self, brief: bool = False) -> dict[str, Any]:
-        """Ready for JSON: a number that is not finite is told in words; `brief`: but for what passed said."""
-        about = self.subject
-        beside = {"loss": self.beside, "checks": [plain(each, brief) for each in self.theirs]}
+        """The scorecard for JSON; `brief` leaves out the notes of what passed."""
+        subject = self.subject
+        beside = {"loss": self.beside, "checks": [finding_to_dict(finding, brief) for finding in self.theirs]}
         return {
-            "loss": about.name,
-            "config": about.config,
-            "kind": about.kind,
-            "from_logits": about.from_logits,
-            "theory": about.theory,
-            "parameters": about.parameters,
+            "loss": subject.name,
+            "config": subject.config,
+            "kind": subject.kind,
+            "from_logits": subject.from_logits,
+            "theory": subject.theory,
+            "parameters": subject.parameters,
             "backend": keras.backend.backend(),
             "keras": keras.__version__,
             "failed": {name: len(self.failures(name)) for name in USES},
-            "checks": [plain(each, brief) for each in self.findings],
+            "checks": [finding_to_dict(finding, brief) for finding in self.findings],
             **({"beside": beside} if self.beside else {}),
         }
 
     def __str__(self) -> str:
-        about = self.subject
-        given = "logits" if about.from_logits else "probabilities"
-        claim = f"held against {about.theory}" if about.theory else "of no theory that is known here"
+        subject = self.subject
+        inputs = "logits" if subject.from_logits else "probabilities"
+        claim = f"held against {subject.theory}" if subject.theory else "of no theory that is known here"
         lines = [
-            f"{named(about)}: {about.kind}, of {given}, {claim}, on {keras.backend.backend()}",
+            f"{title_of(subject)}: {subject.kind}, of {inputs}, {claim}, on {keras.backend.backend()}",
             f"{len(self.failures())} of {len(self.findings)} checks failed",
         ]
         for name, meaning in USES.items():
             lines += ["", f"{name}: {meaning}", *self.lines(name)]
         return "\n".join(lines)
 
-    def lines(self, of: Use) -> list[str]:
-        theirs = {each.check: SIGNS[each.verdict] for each in self.theirs}
-        told = [f"{'':20}{'this loss':12}{self.beside}"] if self.beside else []
-        for each in self.findings:
-            if USE_OF[each.check] == of:
-                told.append(f"{each.check:20}{SIGNS[each.verdict]:12}{theirs.get(each.check, '')}".rstrip())
-                told += [f"{'':4}{line}" for line in details(each)]
-        return told
+    def lines(self, use: Use) -> list[str]:
+        verdicts_beside = {finding.check: SIGNS[finding.verdict] for finding in self.theirs}
+        lines = [f"{'':20}{'this loss':12}{self.beside}"] if self.beside else []
+        for finding in self.findings:
+            if USE_OF[finding.check] == use:
+                beside = verdicts_beside.get(finding.check, "")
+                lines.append(f"{finding.check:20}{SIGNS[finding.verdict]:12}{beside}".rstrip())
+                lines += [f"{'':4}{line}" for line in detail_lines(finding)]
+        return lines
 
 
-def named(subject: Subject) -> str:
-    given = ", ".join(f"{name}={value!r}" for name, value in subject.config.items())
-    return f"{subject.name}({given})" if subject.is_class else subject.name
+def title_of(subject: Subject) -> str:
+    arguments = ", ".join(f"{name}={value!r}" for name, value in subject.config.items())
+    return f"{subject.name}({arguments})" if subject.is_class else subject.name
 
 
-def details(found: Finding) -> list[str]:
-    """Where a check failed, what it saw and why; of the others what was looked at."""
-    if found.verdict != "failed":
-        told = "" if str(found.measured) in f"{found.note} None" else f": {figure(found.measured)}"
-        return [f"{found.note}{told}"] if found.note else []
-    expected = "" if found.expected is None else f", expected {figure(found.expected)}"
-    what = [f"what: {found.note}"] if found.note else []
-    cause = [f"cause: {found.cause}"] if found.cause else []
-    remedy = [f"remedy: {found.remedy}"] if found.remedy else []
-    return [f"at {found.at}", f"measured {figure(found.measured)}{expected}", *what, *cause, *remedy]
+def detail_lines(finding: Finding) -> list[str]:
+    """The lines below a check: input, numbers, cause and remedy where it failed, else what it examined."""
+    if finding.verdict != "failed":
+        measured = (
+            "" if str(finding.measured) in f"{finding.note} None" else f": {format_number(finding.measured)}"
+        )
+        return [f"{finding.note}{measured}"] if finding.note else []
+    expected = "" if finding.expected is None else f", expected {format_number(finding.expected)}"
+    examined_line = [f"what: {finding.note}"] if finding.note else []
+    cause_line = [f"cause: {finding.cause}"] if finding.cause else []
+    remedy_line = [f"remedy: {finding.remedy}"] if finding.remedy else []
+    return [
+        f"at {finding.at}",
+        f"measured {format_number(finding.measured)}{expected}",
+        *examined_line,
+        *cause_line,
+        *remedy_line,
+    ]
 
 
-def figure(value: Any) -> str:
+def format_number(value: Any) -> str:
     return f"{value:.7g}" if isinstance(value, float) else str(value)
 
 
-def plain(found: Finding, brief: bool = False) -> dict[str, Any]:
-    told = {
-        "check": found.check,
-        "use": USE_OF[found.check],
-        **{key: finite(value) for key, value in dataclasses.asdict(found).items() if key != "check"},
+def finding_to_dict(finding: Finding, brief: bool = False) -> dict[str, Any]:
+    record = {
+        "check": finding.check,
+        "use": USE_OF[finding.check],
+        **{key: for_json(value) for key, value in dataclasses.asdict(finding).items() if key != "check"},
     }
     if not brief:
-        return told
-    silent = {"use", "note"} if found.verdict == "passed" else {"use"}
-    return {key: value for key, value in told.items() if value not in ("", None) and key not in silent}
+        return record
+    left_out = {"use", "note"} if finding.verdict == "passed" else {"use"}
+    return {key: value for key, value in record.items() if value not in ("", None) and key not in left_out}
 
 
-def finite(value: Any) -> Any:
+def for_json(value: Any) -> Any:
     """JSON knows neither NaN nor infinity; seven digits are what float32 has."""
     if not isinstance(value, float):
         return value
     return float(f"{value:.7g}") if math.isfinite(value) else str(value)
 
 
-def examined(subject: Subject) -> tuple[Finding, ...]:
+def run_all_checks(subject: Subject) -> tuple[Finding, ...]:
     """The findings of all checks; what the loss prints is kept off the terminal."""
     with contextlib.redirect_stdout(io.StringIO()):
-        return tuple(asked(CHECKS, subject))
+        return tuple(run_checks(CHECKS, subject))
+
+
+def audit(
+    loss: Any, kind: str | None = None, theory: str | None = None, beside: bool = True, **config: Any
+) -> Scorecard:
+    """Runs all checks on a loss; `print` the scorecard, or ask `.sound` and `.failures()`.
+
+    Args:
+        loss: a `keras.losses.Loss`, its class, or a function of (y_true, y_pred).
+        kind: "binary", "categorical", "sparse" or "multilabel"; from the name or the values where not given.
+        theory: what the loss is meant to be: "focal", "hinge", …, or your own formula as "module:function";
+            recognised by its values where not given.
+        beside: whether the nearest loss of Keras is audited, too.
+        config: constructor arguments, of a class or a function.
+
+    Raises:
+        UsageError: where the kind cannot be inferred, or the loss cannot be made.
+    """
+    return scorecard(subject_of(loss, kind, theory, **config), beside)
 
 
 def scorecard(subject: Subject, beside: bool = True) -> Scorecard:
-    """All checks on a loss and, beside it, on the nearest one of Keras'."""
-    found = examined(subject)
+    """The scorecard of a subject and, unless `beside` is False, of the nearest loss of Keras."""
+    findings = run_all_checks(subject)
     if not beside:
-        return Scorecard(subject, found)
-    nearest = recognised(use.nearest(subject))
-    return Scorecard(subject, found, named(nearest), examined(nearest))
+        return Scorecard(subject, findings)
+    neighbour = recognise(use.nearest_keras_loss(subject))
+    return Scorecard(subject, findings, title_of(neighbour), run_all_checks(neighbour))
 
 
 def to_json(cards: Iterable[Scorecard]) -> str:
-    return json.dumps([each.to_dict() for each in cards], indent=1, ensure_ascii=False, default=str) + "\n"
+    return json.dumps([card.to_dict() for card in cards], indent=1, ensure_ascii=False, default=str) + "\n"
 
 
 def to_brief_json(cards: Iterable[Scorecard]) -> str:
     """A line a finding: of all losses together it stays readable, and small."""
-    return "[\n" + ",\n".join(brief(each) for each in cards) + "\n]\n"
+    return "[\n" + ",\n".join(to_brief_object(card) for card in cards) + "\n]\n"
 
 
-def brief(card: Scorecard) -> str:
-    told = card.to_dict(brief=True)
-    checks = ",\n  ".join(json.dumps(each, ensure_ascii=False, default=str) for each in told.pop("checks"))
-    head = json.dumps(told, ensure_ascii=False, default=str)
+def to_brief_object(card: Scorecard) -> str:
+    record = card.to_dict(brief=True)
+    checks = ",\n  ".join(
+        json.dumps(check, ensure_ascii=False, default=str) for check in record.pop("checks")
+    )
+    head = json.dumps(record, ensure_ascii=False, default=str)
     return f'{head[:-1]}, "checks": [\n  {checks}]}}'

@@ -1,4 +1,4 @@
-"""From what a user names to a loss that can be checked, and the losses that Keras ships."""
+"""Makes subjects of an audit from what a user names or has at hand, and from the losses that Keras ships."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from crosscheck.audit.builtins import settings, shipped
 from crosscheck.audit.contract import KINDS, Kind, Subject
+from crosscheck.audit.keras_losses import configurations, find_keras_loss
 from crosscheck.audit.points import tail
 from crosscheck.audit.probe import Probe
-from crosscheck.audit.recognition import claiming, parameters_of, quiet, recognised
+from crosscheck.audit.recognition import recognise, silenced, theory_parameters, with_claim
 from crosscheck.errors import UsageError
 
+OF_EVERY_LOSS = ("name", "reduction", "dtype")
 WORDS: Mapping[Kind, tuple[str, ...]] = {  # in this order: a sparse categorical loss is sparse
     "sparse": ("sparse",),
     "categorical": ("categorical", "softmax", "multiclass"),
@@ -31,15 +32,15 @@ WORDS: Mapping[Kind, tuple[str, ...]] = {  # in this order: a sparse categorical
 }
 
 
-def builtins() -> tuple[Subject, ...]:
+def keras_subjects() -> tuple[Subject, ...]:
     """Keras' losses of classes, in the configurations that people use."""
     return tuple(
-        subject(f"keras.losses:{name}", getattr(keras.losses, name), kind, config)
-        for name, kind, config in settings()
+        make_subject(f"keras.losses:{name}", getattr(keras.losses, name), kind, config)
+        for name, kind, config in configurations()
     )
 
 
-def loaded(
+def load_subject(
     target: str, kind: str | None = None, config: Mapping[str, Any] | None = None, theory: str | None = None
 ) -> Subject:
     """The loss named `package.module:Name`, a class or a function of (y_true, y_pred).
@@ -54,123 +55,141 @@ def loaded(
         sys.path.insert(0, str(Path.cwd()))
     try:
         with contextlib.redirect_stdout(io.StringIO()):
-            found = getattr(importlib.import_module(module), name)
+            loss = getattr(importlib.import_module(module), name)
     except AttributeError as error:
         raise UsageError(f"Module {module} has no {name}.") from error
     except (Exception, SystemExit) as error:
         raise UsageError(f"Module {module} cannot be imported: {type(error).__name__}: {error}") from error
-    if not callable(found):
-        raise UsageError(f"{target} is neither a class nor a function, but a {type(found).__name__}.")
-    return subject(target, found, kind, dict(config or {}), theory=theory)
+    if not callable(loss):
+        raise UsageError(f"{target} is neither a class nor a function, but a {type(loss).__name__}.")
+    return make_subject(target, loss, kind, dict(config or {}), theory=theory)
 
 
-def subject(
-    name: str,
-    found: Any,
-    kind: str | None,
-    config: dict[str, Any],
-    made: keras.losses.Loss | None = None,
-    theory: str | None = None,
-) -> Subject:
-    """A subject, with what is not told of it found out; `made` is a loss of the class that is there already.
+def subject_of(loss: Any, kind: str | None = None, theory: str | None = None, **config: Any) -> Subject:
+    """The subject of a loss that is at hand: an instance, a class, or a function.
+
+    An instance is checked as it is, and not as its `get_config` would make it again.
 
     Raises:
-        UsageError: as `loaded`.
+        UsageError: where it cannot be made or called, or what it takes cannot be inferred.
+    """
+    if inspect.isclass(loss) or not isinstance(loss, keras.losses.Loss):
+        return make_subject(name_of(loss), loss, kind, config, theory=theory)
+    arguments = {name: value for name, value in loss.get_config().items() if name not in OF_EVERY_LOSS}
+    return make_subject(name_of(loss), type(loss), kind, {**arguments, **config}, loss, theory)
+
+
+def name_of(loss: Any) -> str:
+    return getattr(loss, "__name__", type(loss).__name__)
+
+
+def make_subject(
+    name: str,
+    loss: Any,
+    kind: str | None,
+    config: dict[str, Any],
+    instance: keras.losses.Loss | None = None,
+    theory: str | None = None,
+) -> Subject:
+    """The subject of a class or function; what is not given is inferred. `instance` is used as it is.
+
+    Raises:
+        UsageError: as `subject_of`.
     """
     if kind is not None and kind not in KINDS:
         raise UsageError(f"A loss is of kind {', '.join(KINDS)}, not '{kind}'.")
-    is_class = inspect.isclass(found)
-    make = maker(found, config, is_class) if made is None else copier(made, config)
+    is_class = inspect.isclass(loss)
+    make = constructor_of(loss, config, is_class) if instance is None else copies_of(instance, config)
     try:
         make()
     except Exception as error:
         raise UsageError(
             f"{name} cannot be made: {error} Give constructor arguments as --config '{{\"name\": value}}'."
         ) from error
-    told = config.get("from_logits", default(found, "from_logits"))
+    from_logits = config.get("from_logits", default_argument(loss, "from_logits"))
     unknown = Subject(name, make, "binary", True, None, config, is_class)
-    known = shipped(found, kind)
-    if known is not None:
-        logits = bool(told) if known.from_logits is None else known.from_logits
-        parameters = parameters_of(known.theory, config)
-        whole = replace(
-            unknown, kind=known.kind, from_logits=logits, theory=known.theory, parameters=parameters
+    entry = find_keras_loss(loss, kind)
+    if entry is not None:
+        logits = bool(from_logits) if entry.from_logits is None else entry.from_logits
+        parameters = theory_parameters(entry.theory, config)
+        shipped_subject = replace(
+            unknown, kind=entry.kind, from_logits=logits, theory=entry.theory, parameters=parameters
         )
-        return claiming(whole, theory)
-    return inferred(unknown, kind or kind_in(name), told, theory)
+        return with_claim(shipped_subject, theory)
+    return infer_subject(unknown, kind or kind_in_name(name), from_logits, theory)
 
 
-def inferred(unknown: Subject, kind: str | None, told: Any, theory: str | None) -> Subject:
-    """What it takes, as its name and arguments say, else as its values agree with a theory.
+def infer_subject(unknown: Subject, kind: str | None, from_logits: Any, theory: str | None) -> Subject:
+    """The subject with what it takes and claims, inferred from its name, its arguments and its values.
 
     Raises:
-        UsageError: where neither tells its kind.
+        UsageError: where its kind cannot be inferred.
     """
-    heads = (True, False) if told is None else (bool(told),)
-    for each in ways(unknown, [kind] if kind else list(KINDS), heads):
-        known = recognised(each)
-        if known.theory:
-            return claiming(known, theory)
+    inputs = (True, False) if from_logits is None else (bool(from_logits),)
+    for candidate in candidate_subjects(unknown, [kind] if kind else list(KINDS), inputs):
+        recognised_subject = recognise(candidate)
+        if recognised_subject.theory:
+            return with_claim(recognised_subject, theory)
     if not kind:
         raise UsageError(f"What labels does {unknown.name} take? Say --kind {'|'.join(KINDS)}.")
-    nameless = replace(unknown, kind=kind)  # type: ignore[arg-type]
-    logits = takes_logits(nameless) if told is None else bool(told)
-    return claiming(replace(nameless, from_logits=logits), theory)
+    of_kind = replace(unknown, kind=kind)  # type: ignore[arg-type]
+    logits = takes_logits(of_kind) if from_logits is None else bool(from_logits)
+    return with_claim(replace(of_kind, from_logits=logits), theory)
 
 
-def ways(unknown: Subject, kinds: list[str], heads: tuple[bool, ...]) -> Iterator[Subject]:
-    for logits in heads:
+def candidate_subjects(unknown: Subject, kinds: list[str], inputs: tuple[bool, ...]) -> Iterator[Subject]:
+    for logits in inputs:
         for kind in kinds:
             yield replace(unknown, kind=kind, from_logits=logits)  # type: ignore[arg-type]
 
 
-def kind_in(name: str) -> Kind | None:
-    """The kind of labels that a loss's name tells."""
-    plain = name.rpartition(":")[2].lower().replace("_", "")
-    return next((kind for kind, words in WORDS.items() if any(word in plain for word in words)), None)
+def kind_in_name(name: str) -> Kind | None:
+    """The kind of labels that the name of a loss contains; None where it contains none."""
+    plain_name = name.rpartition(":")[2].lower().replace("_", "")
+    return next((kind for kind, words in WORDS.items() if any(word in plain_name for word in words)), None)
 
 
-def maker(found: Any, config: Mapping[str, Any], is_class: bool) -> Callable[..., Any]:
+def constructor_of(loss: Any, config: Mapping[str, Any], is_class: bool) -> Callable[..., Any]:
     if is_class:
-        return lambda **changed: found(**{**config, **changed})
+        return lambda **changed: loss(**{**config, **changed})
 
     def bound(**changed: Any) -> Any:
-        """The function itself where nothing is bound to it: Keras saves it by its name."""
-        told = {**config, **changed}
-        return functools.partial(found, **told) if told else found
+        """Returns the function itself where no argument is bound to it: Keras saves it by its name."""
+        arguments = {**config, **changed}
+        return functools.partial(loss, **arguments) if arguments else loss
 
     return bound
 
 
-def copier(made: keras.losses.Loss, config: Mapping[str, Any]) -> Callable[..., Any]:
-    """Copies of a loss; a new one only where a constructor argument is to be another."""
+def copies_of(instance: keras.losses.Loss, config: Mapping[str, Any]) -> Callable[..., Any]:
+    """A function that returns copies of a loss, or a new loss where constructor arguments are changed."""
 
     def make(**changed: Any) -> Any:
         if set(changed) - {"reduction"}:
-            return type(made)(**{**config, **changed})
-        loss = object.__new__(type(made))  # `copy` would go by way of the config
-        vars(loss).update(vars(made) | changed)
+            return type(instance)(**{**config, **changed})
+        loss = object.__new__(type(instance))  # `copy` would go by way of the config
+        vars(loss).update(vars(instance) | changed)
         return loss
 
     return make
 
 
-def default(found: Any, argument: str) -> Any:
+def default_argument(loss: Any, argument: str) -> Any:
     try:
-        given = inspect.signature(found).parameters.get(argument)
+        parameter = inspect.signature(loss).parameters.get(argument)
     except (TypeError, ValueError):
         return None
-    return None if given is None else given.default
+    return None if parameter is None else parameter.default
 
 
 def takes_logits(unknown: Subject) -> bool:
-    """Whether numbers that are no probabilities make a difference: a loss of probabilities cuts them off.
+    """Whether the loss distinguishes numbers outside of [0, 1], which a loss of probabilities clips.
 
-    Of a loss that cannot be called nothing is known; the checks will tell why.
+    True for a loss that cannot be called: the checks report why.
     """
     z, y = tail(unknown.kind, right=False, ts=(3, 5))
     try:
-        with quiet():
+        with silenced():
             value = Probe(unknown)(z, y).value
     except Exception:
         return True

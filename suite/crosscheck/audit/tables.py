@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import keras
 
 from crosscheck.audit.contract import USES, Finding, Use
-from crosscheck.audit.scorecard import CHECKS, Scorecard, details, named
+from crosscheck.audit.scorecard import CHECKS, Scorecard, detail_lines, title_of
 
 MARKS = {"passed": "✓", "failed": "**✗**", "not applicable": "–"}
 
@@ -23,8 +23,8 @@ def to_markdown(cards: Iterable[Scorecard]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def short(card: Scorecard) -> str:
-    return f"`{named(card.subject).removeprefix('keras.losses:')}`, {card.subject.kind}"
+def loss_label(card: Scorecard) -> str:
+    return f"`{title_of(card.subject).removeprefix('keras.losses:')}`, {card.subject.kind}"
 
 
 def summary(cards: Sequence[Scorecard]) -> str:
@@ -32,32 +32,34 @@ def summary(cards: Sequence[Scorecard]) -> str:
     rows = []
     for card in cards:
         counts = [tally(card, name) for name in USES]
-        rows.append(f"| {' | '.join([short(card), card.subject.theory or '–', *counts])} |")
+        rows.append(f"| {' | '.join([loss_label(card), card.subject.theory or '–', *counts])} |")
     return "\n".join([f"| Loss | Theory | {' | '.join(USES)} |", "|" + " --- |" * (2 + len(USES)), *rows])
 
 
 def tally(card: Scorecard, use: Use) -> str:
-    ids = {each.id for each in CHECKS if each.use == use}
-    asked = sum(each.check in ids and each.verdict != "not applicable" for each in card.findings)
-    bad = len(card.failures(use))
-    return f"**{bad}** of {asked} failed" if bad else f"{asked} passed"
+    ids = {check.id for check in CHECKS if check.use == use}
+    applicable = sum(
+        finding.check in ids and finding.verdict != "not applicable" for finding in card.findings
+    )
+    failed = len(card.failures(use))
+    return f"**{failed}** of {applicable} failed" if failed else f"{applicable} passed"
 
 
 def table(cards: Sequence[Scorecard], use: Use) -> str:
-    ids = [each.id for each in CHECKS if each.use == use]
-    rows = [f"| {' | '.join([short(card), *cells(card.findings, ids)])} |" for card in cards]
+    ids = [check.id for check in CHECKS if check.use == use]
+    rows = [f"| {' | '.join([loss_label(card), *cells(card.findings, ids)])} |" for card in cards]
     return "\n".join([f"| Loss | {' | '.join(ids)} |", "|" + " --- |" * (1 + len(ids)), *rows])
 
 
 def cells(findings: Iterable[Finding], ids: list[str]) -> list[str]:
-    marks = {each.check: MARKS[each.verdict] for each in findings}
+    marks = {finding.check: MARKS[finding.verdict] for finding in findings}
     return [marks[name] for name in ids]
 
 
 def statements(use: Use) -> str:
-    return "\n".join(f"- **{each.id}**: {each.statement}" for each in CHECKS if each.use == use)
+    return "\n".join(f"- **{check.id}**: {check.statement}" for check in CHECKS if check.use == use)
 
 
 def section(card: Scorecard) -> str:
-    told = [f"- {each.check}: {'; '.join(details(each))}" for each in card.failures()]
-    return "\n".join([f"### {short(card)}", "", *told])
+    lines = [f"- {finding.check}: {'; '.join(detail_lines(finding))}" for finding in card.failures()]
+    return "\n".join([f"### {loss_label(card)}", "", *lines])

@@ -1,8 +1,8 @@
-"""What a loss should give: value and gradient by the logits, from formulas at 50 digits.
+"""Exact values and gradients by the logits of known losses, from formulas at 50 digits.
 
-A theory of binary labels is the loss of one logit; that of several labels is its mean over them. A theory of
-classes is the loss of a row of logits and a row of labels. The gradient is a central difference at 50 digits,
-exact to some 30: nothing is derived by hand, and each formula is the textbook's.
+A theory of binary labels gives the loss of one logit; the loss of several labels is its mean over them. A
+theory of classes gives the loss of a row of logits and a row of labels. The gradient is a central difference
+at 50 digits, exact to some 30: nothing is derived by hand, and each formula is the textbook's.
 """
 
 from __future__ import annotations
@@ -16,15 +16,13 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from mpmath import mp, mpf
 
-from crosscheck.audit.contract import Subject
-
 DIGITS = 50
 STEP = mpf(10) ** -15
 KINK = 1e-6  # by which the slopes on both sides differ; where there is no kink they do so by some 1e-15
 Over = Literal["labels", "classes", "rows"]
 
 
-class Told(NamedTuple):
+class ValueAndGradient(NamedTuple):
     """A loss at N rows of logits: value [N] and gradient by the logits [N, K], in float64."""
 
     value: np.ndarray
@@ -32,7 +30,7 @@ class Told(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Theory:
+class LossTheory:
     """A loss in theory.
 
     Attributes:
@@ -62,12 +60,12 @@ def sigmoid(z: Any) -> Any:
 
 def log_softmax(z: Any) -> list[Any]:
     top = max(z)
-    normalizer = top + mp.log(mp.fsum(mp.exp(each - top) for each in z))
-    return [each - normalizer for each in z]
+    normalizer = top + mp.log(mp.fsum(mp.exp(logit - top) for logit in z))
+    return [logit - normalizer for logit in z]
 
 
 def softmax(z: Any) -> list[Any]:
-    return [mp.exp(each) for each in log_softmax(z)]
+    return [mp.exp(log_p) for log_p in log_softmax(z)]
 
 
 def smoothed(y: Any, alpha: Any, k: int) -> Any:
@@ -116,20 +114,20 @@ def label_poisson(z: Any, y: Any) -> Any:
 def class_crossentropy(z: Any, y: Any, label_smoothing: float) -> Any:
     """−Σ y ln softmax(z)."""
     pairs = zip(y, log_softmax(z), strict=True)
-    return -mp.fsum(smoothed(each, label_smoothing, len(z)) * log for each, log in pairs)
+    return -mp.fsum(smoothed(label, label_smoothing, len(z)) * log_p for label, log_p in pairs)
 
 
 def class_brier(z: Any, y: Any) -> Any:
     """Σ (softmax(z) − y)²."""
-    return mp.fsum((p - each) ** 2 for p, each in zip(softmax(z), y, strict=True))
+    return mp.fsum((p - label) ** 2 for p, label in zip(softmax(z), y, strict=True))
 
 
 def class_focal(z: Any, y: Any, gamma: float, alpha: float, label_smoothing: float) -> Any:
     """−α Σ y (1 − p)^γ ln p."""
     logs = log_softmax(z)
     terms = (
-        smoothed(each, label_smoothing, len(z)) * (-mp.expm1(log)) ** mpf(gamma) * log
-        for each, log in zip(y, logs, strict=True)
+        smoothed(label, label_smoothing, len(z)) * (-mp.expm1(log_p)) ** mpf(gamma) * log_p
+        for label, log_p in zip(y, logs, strict=True)
     )
     return -mpf(alpha) * mp.fsum(terms)
 
@@ -137,30 +135,37 @@ def class_focal(z: Any, y: Any, gamma: float, alpha: float, label_smoothing: flo
 def class_hinge(z: Any, y: Any) -> Any:
     """max(0, 1 + max over the other classes of z − z of the true one): Crammer & Singer 2001."""
     true = max(range(len(z)), key=lambda k: y[k])
-    return max(mpf(0), 1 + max(each for k, each in enumerate(z) if k != true) - z[true])
+    return max(mpf(0), 1 + max(logit for k, logit in enumerate(z) if k != true) - z[true])
 
 
 def class_keras_hinge(z: Any, y: Any) -> Any:
     """max(0, 1 + max (1 − y) z − Σ y z), as Keras documents it: the true class stays in the maximum, as 0."""
     pairs = list(zip(z, y, strict=True))
-    return max(mpf(0), 1 + max((1 - b) * a for a, b in pairs) - mp.fsum(a * b for a, b in pairs))
+    return max(
+        mpf(0),
+        1
+        + max((1 - label) * logit for logit, label in pairs)
+        - mp.fsum(logit * label for logit, label in pairs),
+    )
 
 
 def class_kl(z: Any, y: Any) -> Any:
     """Σ y ln (y / p), with 0 ln 0 = 0."""
-    return mp.fsum(each * (mp.log(each) - log) for each, log in zip(y, log_softmax(z), strict=True) if each)
+    return mp.fsum(
+        label * (mp.log(label) - log_p) for label, log_p in zip(y, log_softmax(z), strict=True) if label
+    )
 
 
 def class_poisson(z: Any, y: Any) -> Any:
     """The mean over classes of p − y ln p."""
     logs = log_softmax(z)
-    return mp.fsum(mp.exp(log) - each * log for each, log in zip(y, logs, strict=True)) / len(z)
+    return mp.fsum(mp.exp(log_p) - label * log_p for label, log_p in zip(y, logs, strict=True)) / len(z)
 
 
 def class_generalized(z: Any, y: Any, q: float) -> Any:
     """(1 − p^q) / q for the p of the true class: Zhang & Sabuncu 2018."""
     pairs = zip(y, log_softmax(z), strict=True)
-    return mp.fsum(each * -mp.expm1(mpf(q) * log) / mpf(q) for each, log in pairs)
+    return mp.fsum(label * -mp.expm1(mpf(q) * log_p) / mpf(q) for label, log_p in pairs)
 
 
 def class_tversky(z: Any, y: Any, alpha: float, beta: float) -> Any:
@@ -170,7 +175,7 @@ def class_tversky(z: Any, y: Any, alpha: float, beta: float) -> Any:
 
 def row_tversky(z: Any, y: Any, alpha: float, beta: float) -> Any:
     """The same for labels that do not exclude each other, p = σ(z)."""
-    return tversky([sigmoid(each) for each in z], y, alpha, beta)
+    return tversky([sigmoid(logit) for logit in z], y, alpha, beta)
 
 
 def row_dice(z: Any, y: Any) -> Any:
@@ -179,10 +184,10 @@ def row_dice(z: Any, y: Any) -> Any:
 
 
 def tversky(p: Any, y: Any, alpha: float, beta: float) -> Any:
-    both = mp.fsum(a * b for a, b in zip(p, y, strict=True))
-    false_positive = mp.fsum(a * (1 - b) for a, b in zip(p, y, strict=True))
-    false_negative = mp.fsum((1 - a) * b for a, b in zip(p, y, strict=True))
-    return 1 - both / (both + mpf(alpha) * false_positive + mpf(beta) * false_negative)
+    true_positive = mp.fsum(share * label for share, label in zip(p, y, strict=True))
+    false_positive = mp.fsum(share * (1 - label) for share, label in zip(p, y, strict=True))
+    false_negative = mp.fsum((1 - share) * label for share, label in zip(p, y, strict=True))
+    return 1 - true_positive / (true_positive + mpf(alpha) * false_positive + mpf(beta) * false_negative)
 
 
 def class_dice(z: Any, y: Any) -> Any:
@@ -196,110 +201,99 @@ PLAIN = {"label_smoothing": 0.0}
 BINARY_FOCAL = {"gamma": 2.0, "alpha": 0.25, "balanced": 0.0, "label_smoothing": 0.0}
 CLASS_FOCAL = {"gamma": 2.0, "alpha": 0.25, "label_smoothing": 0.0}
 
-THEORIES: dict[str, Theory] = {
-    "binary crossentropy": Theory(label_crossentropy, "labels", PLAIN, SMOOTHINGS, True, True),
-    "binary brier": Theory(label_brier, "labels", proper=True),
-    "binary focal": Theory(
+THEORIES: dict[str, LossTheory] = {
+    "binary crossentropy": LossTheory(label_crossentropy, "labels", PLAIN, SMOOTHINGS, True, True),
+    "binary brier": LossTheory(label_brier, "labels", proper=True),
+    "binary focal": LossTheory(
         label_focal,
         "labels",
         BINARY_FOCAL,
         tuple({**BINARY_FOCAL, "gamma": gamma, "balanced": on} for gamma in GAMMAS for on in (0.0, 1.0)),
     ),
-    "hinge": Theory(label_hinge, "labels", hard=True),
-    "squared hinge": Theory(label_squared_hinge, "labels", hard=True),
-    "absolute error": Theory(label_absolute, "labels", hard=True),
-    "binary poisson": Theory(label_poisson, "labels", proper=True, symmetric=False),
-    "categorical crossentropy": Theory(class_crossentropy, "classes", PLAIN, SMOOTHINGS, True, True),
-    "categorical brier": Theory(class_brier, "classes", proper=True),
-    "categorical focal": Theory(
+    "hinge": LossTheory(label_hinge, "labels", hard=True),
+    "squared hinge": LossTheory(label_squared_hinge, "labels", hard=True),
+    "absolute error": LossTheory(label_absolute, "labels", hard=True),
+    "binary poisson": LossTheory(label_poisson, "labels", proper=True, symmetric=False),
+    "categorical crossentropy": LossTheory(class_crossentropy, "classes", PLAIN, SMOOTHINGS, True, True),
+    "categorical brier": LossTheory(class_brier, "classes", proper=True),
+    "categorical focal": LossTheory(
         class_focal,
         "classes",
         CLASS_FOCAL,
         tuple({**CLASS_FOCAL, "gamma": gamma, "alpha": a} for gamma in GAMMAS for a in (1.0, 0.25)),
     ),
-    "categorical hinge": Theory(class_hinge, "classes", hard=True),
-    "keras categorical hinge": Theory(class_keras_hinge, "classes", hard=True),
-    "kl divergence": Theory(class_kl, "classes", proper=True, hessian=True),
-    "categorical poisson": Theory(class_poisson, "classes", proper=True),
-    "generalized crossentropy": Theory(
+    "categorical hinge": LossTheory(class_hinge, "classes", hard=True),
+    "keras categorical hinge": LossTheory(class_keras_hinge, "classes", hard=True),
+    "kl divergence": LossTheory(class_kl, "classes", proper=True, hessian=True),
+    "categorical poisson": LossTheory(class_poisson, "classes", proper=True),
+    "generalized crossentropy": LossTheory(
         class_generalized, "classes", {"q": 0.5}, tuple({"q": q} for q in (0.3, 0.7))
     ),
-    "dice": Theory(class_dice, "classes"),
-    "tversky": Theory(class_tversky, "classes", {"alpha": 0.5, "beta": 0.5}),
-    "multilabel dice": Theory(row_dice, "rows", symmetric=False),
-    "multilabel tversky": Theory(row_tversky, "rows", {"alpha": 0.5, "beta": 0.5}, symmetric=False),
+    "dice": LossTheory(class_dice, "classes"),
+    "tversky": LossTheory(class_tversky, "classes", {"alpha": 0.5, "beta": 0.5}),
+    "multilabel dice": LossTheory(row_dice, "rows", symmetric=False),
+    "multilabel tversky": LossTheory(row_tversky, "rows", {"alpha": 0.5, "beta": 0.5}, symmetric=False),
 }
 
 
 def over(kind: str) -> Over:
-    """What a kind of labels is about."""
+    """ "labels" for binary and multilabel losses, "classes" for categorical and sparse ones."""
     return "labels" if kind in ("binary", "multilabel") else "classes"
 
 
-def theory_of(subject: Subject) -> Theory | None:
-    """What the loss claims to be: the user's own formula, or one of `THEORIES`."""
-    return subject.formula or (THEORIES[subject.theory] if subject.theory else None)
-
-
-def expected(subject: Subject, z: np.ndarray, y: np.ndarray) -> Told | None:
-    """Value and gradient of what the subject claims to be, but for its factor; None where that is unknown."""
-    theory = theory_of(subject)
-    return None if theory is None else evaluated(theory, subject.parameters, z, y)
-
-
-def oracle(name: str, parameters: Mapping[str, float], z: np.ndarray, y: np.ndarray) -> Told:
-    """Value and gradient of a theory at logits [N, K] with labels [N, K]."""
-    return evaluated(THEORIES[name], parameters, z, y)
-
-
-def evaluated(theory: Theory, parameters: Mapping[str, float], z: np.ndarray, y: np.ndarray) -> Told:
-    known = {**theory.parameters, **{k: v for k, v in parameters.items() if k != "factor"}}
-    pair = tuple(map(tuple, z.tolist())), tuple(map(tuple, y.tolist()))
-    values, slopes = at_rows(theory.formula, theory.over, tuple(known.items()), *pair)
-    return Told(np.array(values), np.array(slopes))
+def evaluate(
+    theory: LossTheory, parameters: Mapping[str, float], z: np.ndarray, y: np.ndarray
+) -> ValueAndGradient:
+    arguments = {**theory.parameters, **{k: v for k, v in parameters.items() if k != "factor"}}
+    rows = tuple(map(tuple, z.tolist())), tuple(map(tuple, y.tolist()))
+    values, slopes = evaluate_rows(theory.formula, theory.over, tuple(arguments.items()), *rows)
+    return ValueAndGradient(np.array(values), np.array(slopes))
 
 
 @functools.lru_cache(maxsize=128)  # one loss is asked from logits and from probabilities, eager and compiled
-def at_rows(
-    formula: Callable[..., Any], about: Over, known: tuple[tuple[str, float], ...], z: Any, y: Any
+def evaluate_rows(
+    formula: Callable[..., Any], unit: Over, arguments: tuple[tuple[str, float], ...], z: Any, y: Any
 ) -> tuple[list[float], list[list[float]]]:
     with mp.workdps(DIGITS):
-        rows = [row_of(formula, about, dict(known), *row) for row in zip(z, y, strict=True)]
-    return [value for value, _ in rows], [slope for _, slope in rows]
+        rows = [evaluate_row(formula, unit, dict(arguments), *row) for row in zip(z, y, strict=True)]
+    return [value for value, _ in rows], [derivative for _, derivative in rows]
 
 
-def row_of(
-    formula: Callable[..., Any], about: Over, known: dict[str, float], z: list[float], y: list[float]
+def evaluate_row(
+    formula: Callable[..., Any], unit: Over, arguments: dict[str, float], z: list[float], y: list[float]
 ) -> tuple[float, list[float]]:
-    exact, labels = [mpf(each) for each in z], [mpf(each) for each in y]
-    if about != "labels":
-        function = lambda row: formula(row, labels, **known)  # noqa: E731
-        slopes = [slope(function, exact, k) for k in range(len(exact))]
+    exact, labels = [mpf(value) for value in z], [mpf(value) for value in y]
+    if unit != "labels":
+        function = lambda row: formula(row, labels, **arguments)
+        slopes = [derivative(function, exact, k) for k in range(len(exact))]
         return float(function(exact)), slopes
-    single = [lambda row, each=each: formula(row[0], each, **known) for each in labels]
-    values = [one([each]) for one, each in zip(single, exact, strict=True)]
-    slopes = [slope(one, [each], 0) / len(exact) for one, each in zip(single, exact, strict=True)]
+    per_label = [lambda row, value=value: formula(row[0], value, **arguments) for value in labels]
+    values = [function([value]) for function, value in zip(per_label, exact, strict=True)]
+    slopes = [
+        derivative(function, [value], 0) / len(exact)
+        for function, value in zip(per_label, exact, strict=True)
+    ]
     return float(mp.fsum(values) / len(values)), slopes
 
 
-def slope(function: Callable[[list[Any]], Any], z: list[Any], k: int) -> float:
+def derivative(function: Callable[[list[Any]], Any], z: list[Any], k: int) -> float:
     """∂ function / ∂ z_k by a central difference; NaN at a kink, where it has none."""
     above, below = list(z), list(z)
     above[k], below[k] = z[k] + STEP, z[k] - STEP
-    up, here, down = function(above), function(z), function(below)
-    return math.nan if abs(up - 2 * here + down) > KINK * STEP else float((up - down) / (2 * STEP))
+    up, at_z, down = function(above), function(z), function(below)
+    return math.nan if abs(up - 2 * at_z + down) > KINK * STEP else float((up - down) / (2 * STEP))
 
 
 def probabilities(kind: str, z: np.ndarray) -> np.ndarray:
     """σ(z) or softmax(z) of moderate logits, float64."""
     if over(kind) == "labels":
         return 1 / (1 + np.exp(-z))
-    grown = np.exp(z - z.max(-1, keepdims=True))
-    return grown / grown.sum(-1, keepdims=True)
+    exponentials = np.exp(z - z.max(-1, keepdims=True))
+    return exponentials / exponentials.sum(-1, keepdims=True)
 
 
-def target(parameters: Mapping[str, float], kind: str, q: np.ndarray) -> np.ndarray:
-    """Where a proper loss is least in expectation when the true probabilities are q: q, or q smoothed."""
+def minimiser(parameters: Mapping[str, float], kind: str, q: np.ndarray) -> np.ndarray:
+    """The prediction at which a proper loss is least in expectation under q: q itself, or q smoothed."""
     alpha = parameters.get("label_smoothing", 0.0)
     k = 2 if over(kind) == "labels" else q.shape[-1]
     return q * (1 - alpha) + alpha / k

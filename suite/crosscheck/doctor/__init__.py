@@ -1,6 +1,6 @@
 """Is a compiled model on a broken path? `examine(model)` finds out through the model's own train step."""
 
-from crosscheck.doctor.diagnosis import Diagnosis, Reading
-from crosscheck.doctor.examination import examine
+from crosscheck.doctor._diagnosis import Diagnosis, Reading
+from crosscheck.doctor._examination import examine
 
 __all__ = ["Diagnosis", "Reading", "examine"]

@@ -1,4 +1,4 @@
-"""`crosscheck doctor`: from a saved model to what the doctor says of it."""
+"""`crosscheck doctor`: examines the model in a .keras file."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ import keras
 
 # Imported for what they register with Keras: a saved model may hold any of it.
 from crosscheck import calibration, losses, metrics, models, optimizers, regularizers  # noqa: F401
-from crosscheck.doctor.examination import examine
+from crosscheck.doctor._examination import examine
 from crosscheck.errors import UsageError
 
 
-def see(file: Path, loss: str | None, modules: Iterable[str], as_json: bool) -> tuple[str, bool]:
-    """What is to be printed, and whether all outputs are sound.
+def diagnose_file(file: Path, loss: str | None, modules: Iterable[str], as_json: bool) -> tuple[str, bool]:
+    """The text to print, and whether all outputs of the model are sound.
 
     Raises:
-        UsageError: where the model or its loss cannot be had, or the doctor cannot examine it.
+        UsageError: where the model or its loss cannot be loaded, or the doctor cannot examine it.
     """
-    model = loaded(file, modules)
+    model = load_model(file, modules)
     try:
-        found = examine(model, named(loss) if loss else None)
+        diagnoses = examine(model, loss_named(loss) if loss else None)
     except UsageError as error:
         raise UsageError(f"{file}: {error}") from error
-    told = [{"model": str(file), **each.to_dict()} for each in found]
-    text = json.dumps(told, indent=2, ensure_ascii=False) if as_json else "\n".join(map(str, found))
-    return text, all(each.sound for each in found)
+    records = [{"model": str(file), **diagnosis.to_dict()} for diagnosis in diagnoses]
+    text = json.dumps(records, indent=2, ensure_ascii=False) if as_json else "\n".join(map(str, diagnoses))
+    return text, all(diagnosis.sound for diagnosis in diagnoses)
 
 
-def loaded(file: Path, modules: Iterable[str]) -> Any:
+def load_model(file: Path, modules: Iterable[str]) -> Any:
     """The model in a .keras file; nothing in it is run that Keras' safe mode does not allow.
 
     Raises:
-        UsageError: no such file, not a model, or one that needs what has not been imported.
+        UsageError: where there is no such file, or it holds no model that can be loaded.
     """
     if file.suffix != ".keras":
         raise UsageError(f"{file} is not a .keras file. Save the model with `model.save('name.keras')`.")
@@ -55,14 +55,14 @@ def loaded(file: Path, modules: Iterable[str]) -> Any:
             warnings.simplefilter("ignore")  # an optimiser that never ran has no state to load: no matter
             return keras.saving.load_model(file)
     except Exception as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UsageError(
-            f"{file} cannot be loaded: {first} If it uses classes of your own, register them with "
+            f"{file} cannot be loaded: {first_line} If it uses classes of your own, register them with "
             "`keras.saving.register_keras_serializable` and name their module with --import."
         ) from error
 
 
-def named(loss: str) -> Any:
+def loss_named(loss: str) -> Any:
     """A loss of Keras by name.
 
     Raises:
@@ -72,3 +72,6 @@ def named(loss: str) -> Any:
         return keras.losses.get(loss)
     except ValueError as error:
         raise UsageError(f"Keras has no loss {loss!r}; binary_crossentropy is one.") from error
+
+
+see = diagnose_file  # the old name

@@ -1,13 +1,15 @@
 """The execution-path grid as a library.
 
-`grid` lists the paths and `oracle` is the truth; `crosscheck.paths.probing.probe` measures a path, and
-`breaking_point`, `symptom`, `cause` and `remedy` say what is wrong on it. Only `probing` and `heads` import
-Keras.
+`grid` lists the paths and `oracle` gives the exact derivatives; `crosscheck.paths.probing.probe` measures a
+path, and `breaking_point`, `symptom`, `cause` and `remedy` say what is wrong on it. Only `probing` and
+`heads` import Keras.
 """
 
-from crosscheck.paths.findings import LOST, breaking_point, cause, lost, remedy, symptom
-from crosscheck.paths.grid import HEADS, LOSSES, MODES, POLICIES, ULP, Path, grid
-from crosscheck.paths.oracle import Derivatives, oracle, softmax, softmax_gradient, softmax_jacobian
+from crosscheck.paths._findings import LOST, breaking_point, cause, lost, remedy, symptom
+from crosscheck.paths._grid import HEADS, LOSSES, MODES, POLICIES, ULP, ExecutionPath, grid
+from crosscheck.paths._oracle import Derivatives, oracle, softmax, softmax_gradient, softmax_jacobian
+
+Path = ExecutionPath  # the old name
 
 __all__ = [
     "HEADS",
@@ -17,7 +19,7 @@ __all__ = [
     "POLICIES",
     "ULP",
     "Derivatives",
-    "Path",
+    "ExecutionPath",
     "breaking_point",
     "cause",
     "grid",

@@ -11,8 +11,8 @@ import keras
 import numpy as np
 
 from crosscheck import losses
-from crosscheck.paths.grid import Path
-from crosscheck.paths.oracle import RIVALS
+from crosscheck.paths._grid import ExecutionPath
+from crosscheck.paths._oracle import RIVALS
 
 KERAS_CLASSES = {
     "binary": keras.losses.BinaryCrossentropy,
@@ -37,7 +37,7 @@ OURS = {
 
 @contextmanager
 def global_policy(policy: str) -> Iterator[None]:
-    """Keras' dtype policy for a while.
+    """Sets Keras' global dtype policy inside the `with` block and restores it afterwards.
 
     A dtype for each layer would not do: `compile` wraps the optimiser in a LossScaleOptimizer by the policy
     of the model, which is the global one (keras/src/trainers/trainer.py, `Trainer.compile`).
@@ -53,15 +53,15 @@ def global_policy(policy: str) -> Iterator[None]:
 def keras_own(kind: str, api: str, from_logits: bool, **options: Any) -> Callable[[Any, Any], Any]:
     """Keras' loss of a kind: a "class" or "focal" class with these options, "function" or "ops"."""
     if api in ("class", "focal"):
-        made = (KERAS_CLASSES if api == "class" else KERAS_FOCAL)[kind]
-        return made(from_logits=from_logits, **options)
+        loss_class = (KERAS_CLASSES if api == "class" else KERAS_FOCAL)[kind]
+        return loss_class(from_logits=from_logits, **options)
     if api == "ops":
         return lambda y, p: op(kind, y, p, from_logits)
     return lambda y, p: KERAS_FUNCTIONS[kind](y, p, from_logits=from_logits)
 
 
 def op(kind: str, y: Any, p: Any, from_logits: bool) -> Any:
-    """`keras.ops`' loss of a kind: [B], like the losses. It casts no labels and averages over no labels."""
+    """The loss of `keras.ops`, [B]: it neither casts labels nor averages over them, so both are done here."""
     if kind == "sparse":
         return keras.ops.sparse_categorical_crossentropy(y, p, from_logits=from_logits)
     y = keras.ops.cast(y, p.dtype)
@@ -70,39 +70,41 @@ def op(kind: str, y: Any, p: Any, from_logits: bool) -> Any:
     return keras.ops.squeeze(keras.ops.binary_crossentropy(y, p, from_logits=from_logits), -1)
 
 
-def implementation(path: Path) -> Callable[[Any, Any], Any]:
-    """The path's loss; called directly, it gives one value per example."""
+def implementation(path: ExecutionPath) -> Callable[[Any, Any], Any]:
+    """The loss of the path; called directly, it gives one value per example, [B]."""
     if path.implementation == "ours":  # `compile` would make a float32 object of the function
-        made, function = OURS[path.loss]
-        return made() if path.trains else function
+        loss_class, function = OURS[path.loss]
+        return loss_class() if path.trains else function
     reduction = "sum_over_batch_size" if path.trains else None
     api = path.implementation.removeprefix("keras ")
     return keras_own(path.loss, api, path.entry == "logits", reduction=reduction)
 
 
 def outputs(loss: str) -> int:
-    """Logits of the model: one, or three."""
+    """How many logits the model has: one, or three."""
     return 1 if loss == "binary" else 1 + RIVALS[loss]
 
 
-def one_layer(path: Path) -> keras.Model:
-    """A model of one input, which is its first logit; the others, if there are any, are 0."""
-    layers, count = keras.layers, outputs(path.loss)
+def one_layer(path: ExecutionPath) -> keras.Model:
+    """A model whose one input is its first logit; its other logits, if it has any, are 0."""
+    layers, units = keras.layers, outputs(path.loss)
     activation = "sigmoid" if path.loss == "binary" else "softmax"
     in_dense = activation if path.head in ("dense", "reshape") else None
-    dense = layers.Dense(count, in_dense)
-    behind = {
+    dense = layers.Dense(units, in_dense)
+    layers_behind = {
         "activation": [layers.Activation(activation)],
         "float32": [layers.Activation(activation, dtype="float32")],
-        "reshape": [layers.Reshape((count,))],
+        "reshape": [layers.Reshape((units,))],
     }
-    model = keras.Sequential([keras.Input((1,), dtype=outer(path.policy)), dense, *behind.get(path.head, [])])
+    model = keras.Sequential(
+        [keras.Input((1,), dtype=outer(path.policy)), dense, *layers_behind.get(path.head, [])]
+    )
     restart(dense)
     return model
 
 
 def restart(dense: keras.layers.Dense) -> None:
-    """Kernel (1, 0, …), bias 0."""
+    """Sets the kernel to (1, 0, …) and the bias to 0."""
     kernel, bias = dense.trainable_variables
     kernel.assign(np.eye(1, kernel.shape[1], dtype=kernel.dtype))
     bias.assign(np.zeros(bias.shape, bias.dtype))

@@ -10,16 +10,18 @@ import numpy as np
 from keras import ops
 
 from crosscheck.autodiff import derivatives, numbers
-from crosscheck.paths.grid import Path
+from crosscheck.paths._grid import ExecutionPath
+from crosscheck.paths._oracle import Derivatives
 from crosscheck.paths.heads import global_policy, implementation, labels, one_layer, outer, restart
-from crosscheck.paths.oracle import Derivatives
 from crosscheck.replicates.program import seam
+
+__all__ = ["compiled", "device", "number", "probe", "probe_together", "settled_step", "skipped_steps"]
 
 Loss = Callable[[Any, Any], Any]
 SMALLEST_SCALE = 2.0**-40  # of a loss: whatever float16 can hold times this is too small to overflow
 
 
-def probe(path: Path, z: np.ndarray, y: np.ndarray, loss: Loss | None = None) -> Derivatives:
+def probe(path: ExecutionPath, z: np.ndarray, y: np.ndarray, loss: Loss | None = None) -> Derivatives:
     """Loss, dL/dz and d²L/dz² at logits z [N] with labels y [N], down this path: [N] each, float64.
 
     z is the first logit and y the label of its class, as in `oracle`. A step of `train_on_batch` knows no
@@ -38,14 +40,15 @@ def probe(path: Path, z: np.ndarray, y: np.ndarray, loss: Loss | None = None) ->
     """
     require_backend(path)
     with global_policy(path.policy):
-        used = loss or implementation(path)
+        used_loss = loss or implementation(path)
         if not path.trains:
-            return direct(path, z, y, used)
-        value, slope, _ = through_fit(path, z, y, used)
+            return through_call(path, z, y, used_loss)
+        value, slope, _ = through_fit(path, z, y, used_loss)
         return Derivatives(value, slope, np.full(len(z), np.nan))
 
 
-def require_backend(path: Path) -> None:
+def require_backend(path: ExecutionPath) -> None:
+    """Raises a ValueError where the path is of another backend than this process runs."""
     if path.backend != keras.backend.backend():
         raise ValueError(f"This process runs {keras.backend.backend()}; {path} needs {path.backend}.")
 
@@ -55,8 +58,8 @@ def device() -> str:
     return seam().device()
 
 
-def skipped_steps(path: Path, z: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Steps that loss scaling throws away before one counts, starting at Keras' scale of 2¹⁵: [N].
+def skipped_steps(path: ExecutionPath, z: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """How many steps loss scaling skips before one counts, starting at Keras' scale of 2¹⁵: [N].
 
     Only a path through `train_on_batch` under mixed_float16 has any.
     """
@@ -64,11 +67,11 @@ def skipped_steps(path: Path, z: np.ndarray, y: np.ndarray) -> np.ndarray:
         return through_fit(path, z, y, implementation(path))[2]
 
 
-def probe_together(paths: Sequence[Path], z: np.ndarray, y: np.ndarray) -> list[Derivatives]:
-    """As `probe` tells of each of these paths, in less time where XLA compiles a direct call.
+def probe_together(paths: Sequence[ExecutionPath], z: np.ndarray, y: np.ndarray) -> list[Derivatives]:
+    """What `probe` returns for each of these paths, in less time where XLA compiles a direct call.
 
-    It then compiles the paths of a policy as one program, and what they have in common once. The numbers are
-    the same to the last bit (tests/test_paths.py).
+    The paths of a policy are then compiled as one program, and what they have in common once. The numbers
+    are the same to the last bit (tests/test_paths.py).
 
     Raises:
         ValueError: as `probe`, or for paths that differ in mode or policy.
@@ -80,34 +83,34 @@ def probe_together(paths: Sequence[Path], z: np.ndarray, y: np.ndarray) -> list[
         return [probe(path, z, y) for path in paths]
     require_backend(first)
     with global_policy(first.policy):
-        calls = [call(path, y, implementation(path)) for path in paths]
+        calls = [call_along(path, y, implementation(path)) for path in paths]
         x = ops.convert_to_tensor(z[:, None], dtype=outer(first.policy))
-        found = compiled(lambda x: [each(x) for each in calls], x, first.mode)(x)
-    return [told(each, len(z)) for each in found]
+        derivatives_by_path = compiled(lambda x: [call_path(x) for call_path in calls], x, first.mode)(x)
+    return [as_derivatives(call_path, len(z)) for call_path in derivatives_by_path]
 
 
-def direct(path: Path, z: np.ndarray, y: np.ndarray, loss: Loss) -> Derivatives:
-    """One call for all examples."""
+def through_call(path: ExecutionPath, z: np.ndarray, y: np.ndarray, loss: Loss) -> Derivatives:
+    """Derivatives from one direct call of the loss for all examples."""
     x = ops.convert_to_tensor(z[:, None], dtype=outer(path.policy))
-    return told(compiled(call(path, y, loss), x, path.mode)(x), len(z))
+    return as_derivatives(compiled(call_along(path, y, loss), x, path.mode)(x), len(z))
 
 
-def call(path: Path, y: np.ndarray, loss: Loss) -> Callable[[Any], Any]:
-    """x [N, 1] ↦ loss and derivatives: the weight being 1, that by the input is that by the logit."""
+def call_along(path: ExecutionPath, y: np.ndarray, loss: Loss) -> Callable[[Any], Any]:
+    """The function x [N, 1] ↦ loss and derivatives by x, which are those by the logit: the weight is 1."""
     model = one_layer(path)
-    given = labels(path.loss, y, outer(path.policy))
-    label = ops.convert_to_tensor(given, dtype=given.dtype.name)
+    labels_array = labels(path.loss, y, outer(path.policy))
+    label = ops.convert_to_tensor(labels_array, dtype=labels_array.dtype.name)
     return derivatives(lambda x: loss(label, model(x, training=True)))
 
 
-def told(found: Sequence[Any], examples: int) -> Derivatives:
-    """As numbers, one for each example."""
-    value, slope, bend = (numbers(each).astype("float64") for each in found)
+def as_derivatives(tensors: Sequence[Any], examples: int) -> Derivatives:
+    """Value [N], gradient [N, 1] and second derivative [N, 1] as arrays [N] of float64."""
+    value, slope, curvature = (numbers(tensor).astype("float64") for tensor in tensors)
     if value.shape != (examples,):
         raise ValueError(
             f"The loss gave shape {value.shape} for {examples} examples, not one value for each."
         )
-    return Derivatives(value, slope[:, 0], bend[:, 0])
+    return Derivatives(value, slope[:, 0], curvature[:, 0])
 
 
 def compiled(function: Callable[[Any], Any], x: Any, mode: str) -> Callable[[Any], Any]:
@@ -120,12 +123,12 @@ def compiled(function: Callable[[Any], Any], x: Any, mode: str) -> Callable[[Any
         return jax.jit(function)
     import tensorflow as tf
 
-    whole = tf.function(function, jit_compile=mode == "xla", autograph=False)
-    return whole.get_concrete_function(x)  # else TensorFlow warns of retracing
+    program = tf.function(function, jit_compile=mode == "xla", autograph=False)
+    return program.get_concrete_function(x)  # else TensorFlow warns of retracing
 
 
-def through_fit(path: Path, z: np.ndarray, y: np.ndarray, loss: Loss) -> np.ndarray:
-    """Loss, dL/dz and skipped steps, [3, N], one example a `train_on_batch` of plain SGD at rate 1."""
+def through_fit(path: ExecutionPath, z: np.ndarray, y: np.ndarray, loss: Loss) -> np.ndarray:
+    """Loss, dL/dz and skipped steps, [3, N], from a `train_on_batch` of SGD at rate 1 for each example."""
     model, dtype, mode = one_layer(path), outer(path.policy), path.mode.removeprefix("fit ")
     model.compile(keras.optimizers.SGD(1.0), loss, run_eagerly=mode == "eager", jit_compile=False)
     # Set by hand: `compile` leaves XLA out where deterministic kernels are switched on, as in the runner.
@@ -139,9 +142,9 @@ def through_fit(path: Path, z: np.ndarray, y: np.ndarray, loss: Loss) -> np.ndar
 
 
 def settled_step(
-    model: keras.Model, x: Any, label: np.ndarray, begin: Callable[[], None]
+    model: keras.Model, x: Any, label: np.ndarray, reset_weights: Callable[[], None]
 ) -> tuple[float, int]:
-    """Loss of a step of training from where `begin` puts the weights, and the number skipped before it.
+    """Loss of a training step from the weights of `reset_weights`, and how many were skipped before it.
 
     A LossScaleOptimizer skips a step whose gradient overflows and halves its scale: weights that have not
     moved then say nothing about the gradient, so the step is taken again until the scale stays. A gradient
@@ -153,15 +156,15 @@ def settled_step(
         scale.assign(model.optimizer.initial_scale)
     skipped = 0
     while True:
-        before = number(scale)
-        begin()
+        scale_before = number(scale)
+        reset_weights()
         value = model.train_on_batch(x, label)
-        moved = number(scale) == before
-        if moved or before < SMALLEST_SCALE:
+        scale_kept = number(scale) == scale_before
+        if scale_kept or scale_before < SMALLEST_SCALE:
             return float(np.ravel(value)[0]), skipped
         skipped += 1
 
 
 def number(variable: Any) -> float:
-    """The first number that a variable holds; 1 for the loss scale of an optimiser that has none."""
+    """The first number that a variable holds; 1.0 for None, the loss scale of an optimiser that has none."""
     return 1.0 if variable is None else float(np.ravel(ops.convert_to_numpy(variable))[0])

@@ -1,9 +1,9 @@
-"""Points 1 to 8, 13 and 14: is the loss what theory says, at every logit and in every way it is run?"""
+"""The checks of theory, points 1 to 8, 13 and 14: the loss is what theory says, however it is run."""
 
 from __future__ import annotations
 
 from crosscheck.audit.checks.theory import accuracy, agreement, curvature, derivative, half, proper, symmetry
-from crosscheck.audit.contract import Check
+from crosscheck.audit.contract import LossCheck
 
 MODULES = (accuracy, derivative, symmetry, proper, curvature, agreement, half)
-CHECKS: tuple[Check, ...] = tuple(check for module in MODULES for check in module.CHECKS)
+CHECKS: tuple[LossCheck, ...] = tuple(check for module in MODULES for check in module.CHECKS)

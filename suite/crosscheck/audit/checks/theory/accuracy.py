@@ -5,10 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from crosscheck.audit import points
-from crosscheck.audit.contract import Check, Finding, Subject, failed, not_applicable, passed
-from crosscheck.audit.judging import Off, factor_of, first_off, largest_error, recognised, typed, verdict_of
+from crosscheck.audit.contract import Finding, LossCheck, Subject, failed, not_applicable, passed
+from crosscheck.audit.judging import (
+    Deviation,
+    call_as_typed,
+    cause_of,
+    constant_factor,
+    failed_at,
+    first_deviation,
+    largest_error,
+)
 from crosscheck.audit.probe import NO_THEORY, Probe, probe_of
-from crosscheck.audit.theories import Told, over, probabilities, theory_of
+from crosscheck.audit.theories import ValueAndGradient, over, probabilities
 
 MODERATE, WRONG, RIGHT = 2e-6, 1e-5, 1e-6
 DISTANCES = (5, 6, 7, 8, 10, 12, 14, 15, 16, 17, 18, 20, 25, 30, 35, 40)
@@ -18,52 +26,58 @@ FASTEST = 5  # no smooth loss' gradient fades faster than e^(−5t)
 EPSILON = float(np.finfo("float32").eps)
 
 
-def sets(subject: Subject) -> list[points.Rows]:
-    """Hard labels, then soft ones where the loss takes them; apart, lest one change how others are read."""
-    theory = theory_of(subject)
+def point_sets(subject: Subject) -> list[points.Rows]:
+    """Moderate logits with hard labels, and with soft ones where the loss takes them.
+
+    They are called apart, for a soft label may change how Keras reads its neighbours.
+    """
+    theory = subject.claimed
     hard_only = subject.kind == "sparse" or (theory and theory.hard)
     hard = points.moderate(subject.kind, soft=False)
     return [hard] if hard_only else [hard, points.moderate(subject.kind, soft=True)]
 
 
 def centre(subject: Subject) -> Finding:
-    """Value and gradient where |z| ≤ 10."""
-    return compared("centre", subject, sets(subject), MODERATE, "|z| ≤ 10")
+    """Compares value and gradient with the theory where |z| ≤ 10."""
+    return compare_with_theory("centre", subject, point_sets(subject), MODERATE, "|z| ≤ 10")
 
 
 def wrong_tail(subject: Subject) -> Finding:
     tail = points.tail(subject.kind, right=False)
-    return compared("wrong tail", subject, [tail], WRONG, "confidently wrong by 15 to 1e4")
+    return compare_with_theory("wrong tail", subject, [tail], WRONG, "confidently wrong by 15 to 1e4")
 
 
 def right_tail(subject: Subject) -> Finding:
     """Absolute for a loss of slope 1; a weight of 4 makes the rounding of z count 4 times."""
     tail = points.tail(subject.kind, right=True)
     tolerance = RIGHT * steepness(subject)
-    return compared("right tail", subject, [tail], tolerance, "confidently right by 15 to 1e4")
+    return compare_with_theory("right tail", subject, [tail], tolerance, "confidently right by 15 to 1e4")
 
 
-def compared(check: str, subject: Subject, given: list[points.Rows], tolerance: float, where: str) -> Finding:
+def compare_with_theory(
+    check: str, subject: Subject, point_sets: list[points.Rows], tolerance: float, region: str
+) -> Finding:
     probe, errors = probe_of(subject), []
     if subject.theory is None:
         return not_applicable(check, NO_THEORY)
-    note = f"{where}, against {subject.theory} at 50 digits"
-    for z, y in given:
+    note = f"{region}, against {subject.theory} at 50 digits"
+    for z, y in point_sets:
         expected = probe.expected(z, y, factor=check != "centre")
         assert expected is not None
         for head in probe.heads:
-            told = probe(z, y, head=head)
-            allowed = slack(subject, z) if check == "centre" else cancelling(subject, expected, z)
-            off = first_off(told, expected, tolerance, allowed)
-            if off:
-                cause, remedy = factor_of(told, expected) if check == "centre" else ("", "")
-                said = {"cause": cause, "remedy": remedy} if cause else {}
-                return verdict_of(check, subject, off, (z, y), tolerance, note, head, **said)
-            errors.append(largest_error(told, expected))
+            measured = probe(z, y, head=head)
+            allowance = (
+                rounding_of_p(subject, z) if check == "centre" else rounding_of_z(subject, expected, z)
+            )
+            deviation = first_deviation(measured, expected, tolerance, allowance)
+            if deviation:
+                factor = constant_factor(measured, expected) if check == "centre" else ("", "")
+                return failed_at(check, subject, deviation, (z, y), tolerance, note, head, factor)
+            errors.append(largest_error(measured, expected))
     return passed(check, f"{note}, {' and '.join(probe.heads)}", measured=max(errors), threshold=tolerance)
 
 
-def slack(subject: Subject, z: np.ndarray) -> np.ndarray:
+def rounding_of_p(subject: Subject, z: np.ndarray) -> np.ndarray:
     """What the rounding of p to float32 costs a loss of binary probabilities, [N]: it sees no better p.
 
     ln (1 − p) of a p that is off by ε p is off by ε p / (1 − p). A small softmax keeps its relative
@@ -76,8 +90,8 @@ def slack(subject: Subject, z: np.ndarray) -> np.ndarray:
         return (4 * EPSILON * p / (1 - p)).max(-1)
 
 
-def cancelling(subject: Subject, expected: Told, z: np.ndarray) -> np.ndarray:
-    """The `rounding` where the loss is a difference of terms as large as z: ln (1 + e^z) − y z."""
+def rounding_of_z(subject: Subject, expected: ValueAndGradient, z: np.ndarray) -> np.ndarray:
+    """The `rounding` where a loss may be a difference of terms as large as z: ln (1 + e^z) − y z; else 0."""
     return np.where(np.abs(expected.value[:, None]) > CLEAR, rounding(subject, z), 0)
 
 
@@ -92,58 +106,63 @@ def rounding(subject: Subject, z: np.ndarray) -> np.ndarray:
 
 def steepness(subject: Subject) -> float:
     """The largest slope for a confident mistake, by the theory, if it is above 1: the largest weight."""
-    told = probe_of(subject).expected(*points.tail(subject.kind, right=False, ts=DISTANCES))
-    return 1.0 if told is None else max(1.0, float(np.nanmax(np.abs(told.gradient))))
+    exact = probe_of(subject).expected(*points.tail(subject.kind, right=False, ts=DISTANCES))
+    return 1.0 if exact is None else max(1.0, float(np.nanmax(np.abs(exact.gradient))))
 
 
 def dead_gradient(subject: Subject) -> Finding:
-    """Confidently wrong by 5 to 40, the gradient by the logit that is wrong is there.
+    """Looks for vanished gradients by the wrong logit of predictions that are confidently wrong by 5 to 40.
 
-    Another label's gradient would hide a dead one. Without a theory a gradient is dead where it breaks off:
-    a bounded loss's fades like e^(−t) or e^(−2t), and is small before it is gone.
+    Only that logit is examined, for another label's gradient would hide a dead one. Without a theory a
+    gradient counts as dead where it breaks off: that of a bounded loss fades like e^(−t) or e^(−2t).
     """
     probe, kind = probe_of(subject), subject.kind
     z, y = points.tail(kind, right=False, ts=DISTANCES)
-    row, own = np.arange(len(z)), points.own_logit(kind, y)
-    told = {head: np.abs(probe(z, y, head=head).gradient[row, own]) for head in probe.heads}
+    rows, own_logits = np.arange(len(z)), points.own_logit(kind, y)
+    sizes = {head: np.abs(probe(z, y, head=head).gradient[rows, own_logits]) for head in probe.heads}
     expected = probe.expected(z, y)
-    for head, measured in told.items():
+    for head, measured in sizes.items():
         if expected is None:
-            wanted, enough = before(measured, np.abs(z).max(-1))
+            wanted_size, least_size = expected_from_nearer(measured, np.abs(z).max(-1))
         else:
-            wanted = np.abs(expected.gradient[row, own])
-            enough = DEAD * wanted
-        lost = np.flatnonzero((wanted >= DEAD) & ~(measured >= enough))
-        if len(lost):
-            return died(subject, head, (z, y), int(lost[0]), measured, wanted)
-    least = min(float(each.min()) for each in told.values())
+            wanted_size = np.abs(expected.gradient[rows, own_logits])
+            least_size = DEAD * wanted_size
+        dead_rows = np.flatnonzero((wanted_size >= DEAD) & ~(measured >= least_size))
+        if len(dead_rows):
+            return dead_at(subject, head, (z, y), int(dead_rows[0]), measured, wanted_size)
+    least = min(float(size.min()) for size in sizes.values())
     note = f"wrong by 5 to 40; the least gradient is {least:.3g}"
-    if expected is not None and np.abs(expected.gradient[row, own]).min() < DEAD:
+    if expected is not None and np.abs(expected.gradient[rows, own_logits]).min() < DEAD:
         note += ", for it is bounded and fades by its own formula"
     return passed("dead gradient", note, measured=least, threshold=DEAD)
 
 
-def before(measured: np.ndarray, away: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def expected_from_nearer(measured: np.ndarray, distance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The gradient one distance nearer, and a tenth of what fading like e^(−5t) would leave of it: [N] each.
 
     The rows come distance by distance.
     """
-    each = len(measured) // len(DISTANCES)
-    nearer = np.concatenate([measured[:each], measured[:-each]])
-    step = away - np.concatenate([away[:each], away[:-each]])
+    rows_per_distance = len(measured) // len(DISTANCES)
+    nearer = np.concatenate([measured[:rows_per_distance], measured[:-rows_per_distance]])
+    step = distance - np.concatenate([distance[:rows_per_distance], distance[:-rows_per_distance]])
     return nearer, 0.1 * nearer * np.exp(-FASTEST * step)
 
 
-def died(
-    subject: Subject, head: str, place: points.Rows, row: int, measured: np.ndarray, wanted: np.ndarray
+def dead_at(
+    subject: Subject,
+    head: str,
+    place: points.Rows,
+    row: int,
+    measured: np.ndarray,
+    wanted_size: np.ndarray,
 ) -> Finding:
-    off = Off(row, 0, float(measured[row]), float(wanted[row]))
-    cause, remedy = recognised(off, head)
+    deviation = Deviation(row, 0, float(measured[row]), float(wanted_size[row]))
+    cause, remedy = cause_of(deviation, head)
     return failed(
         "dead gradient",
-        typed(subject, place[0][row], place[1][row], head),
-        measured=off.measured,
-        expected=off.expected,
+        call_as_typed(subject, place[0][row], place[1][row], head),
+        measured=deviation.measured,
+        expected=deviation.expected,
         threshold=DEAD,
         note="the size of the gradient by the logit that is wrong",
         cause=cause or "the gradient is lost where the prediction is confidently wrong",
@@ -152,34 +171,38 @@ def died(
 
 
 def finite(subject: Subject) -> Finding:
-    """Finite numbers out to |z| = 1000, on both sides."""
+    """Looks for the first number that is not finite, out to |z| = 1000 on both sides."""
     probe: Probe = probe_of(subject)
     z, y = points.everywhere(subject.kind)
     order = np.argsort(np.abs(z).max(-1), kind="stable")
     z, y = z[order], y[order]
     for head in probe.heads:
-        off = first_infinite(probe(z, y, head=head))
-        if off:
-            cause, remedy = recognised(off, head)
-            at = typed(subject, z[off.row], y[off.row], head)
-            said = {"measured": off.measured, "expected": "a finite number", "note": off.quantity}
-            return failed("finite", at, cause=cause, remedy=remedy, **said)
+        deviation = first_infinite(probe(z, y, head=head))
+        if deviation:
+            cause, remedy = cause_of(deviation, head)
+            call = call_as_typed(subject, z[deviation.row], y[deviation.row], head)
+            numbers = {
+                "measured": deviation.measured,
+                "expected": "a finite number",
+                "note": deviation.quantity,
+            }
+            return failed("finite", call, cause=cause, remedy=remedy, **numbers)
     return passed("finite", f"{len(z)} inputs to |z| = 1000, {' and '.join(probe.heads)}")
 
 
-def first_infinite(told: Told) -> Off | None:
-    everything = np.column_stack([told.value, told.gradient])
-    bad = np.argwhere(~np.isfinite(everything))
-    if not len(bad):
+def first_infinite(measured: ValueAndGradient) -> Deviation | None:
+    columns = np.column_stack([measured.value, measured.gradient])
+    not_finite = np.argwhere(~np.isfinite(columns))
+    if not len(not_finite):
         return None
-    row, column = map(int, bad[0])
-    return Off(row, column - 1, float(everything[row, column]), np.nan)
+    row, column = map(int, not_finite[0])
+    return Deviation(row, column - 1, float(columns[row, column]), np.nan)
 
 
 CHECKS = (
-    Check("centre", "Value and gradient are the theory's to 2e-6 for |z| ≤ 10.", centre),
-    Check("wrong tail", "They are so to 1e-5, relative, confidently wrong up to |z| = 1e4.", wrong_tail),
-    Check("right tail", "They are so to 1e-6 where the prediction is right.", right_tail),
-    Check("dead gradient", "Confidently wrong by 5 to 40, there is a gradient.", dead_gradient),
-    Check("finite", "Value and gradient are finite up to |z| = 1000 on both sides.", finite),
+    LossCheck("centre", "Value and gradient are the theory's to 2e-6 for |z| ≤ 10.", centre),
+    LossCheck("wrong tail", "They are so to 1e-5, relative, confidently wrong up to |z| = 1e4.", wrong_tail),
+    LossCheck("right tail", "They are so to 1e-6 where the prediction is right.", right_tail),
+    LossCheck("dead gradient", "Confidently wrong by 5 to 40, there is a gradient.", dead_gradient),
+    LossCheck("finite", "Value and gradient are finite up to |z| = 1000 on both sides.", finite),
 )

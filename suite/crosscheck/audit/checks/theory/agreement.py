@@ -6,101 +6,118 @@ import keras
 import numpy as np
 
 from crosscheck.audit import points
-from crosscheck.audit.checks.theory.accuracy import slack
-from crosscheck.audit.contract import Check, Finding, Subject, failed, not_applicable, passed
-from crosscheck.audit.judging import Off, first_off, typed
+from crosscheck.audit.checks.theory.accuracy import rounding_of_p
+from crosscheck.audit.contract import Finding, LossCheck, Subject, failed, not_applicable, passed
+from crosscheck.audit.judging import Deviation, call_as_typed, first_deviation
 from crosscheck.audit.probe import Probe, probe_of
-from crosscheck.audit.theories import Told
+from crosscheck.audit.theories import ValueAndGradient
 
 TOLERANCE = 1e-5
 MODES = {"tensorflow": ("eager", "xla"), "jax": ("eager",), "torch": ()}
 UNASKED = "backends are compared by `crosscheck audit MODULE:LOSS`, which can make the loss elsewhere"
 
 
-def places(subject: Subject) -> points.Rows:
+def agreement_points(subject: Subject) -> points.Rows:
     """Moderate logits, then confident mistakes."""
     moderate = points.moderate(subject.kind, soft=False)
     wrong = points.tail(subject.kind, right=False, ts=(15, 20, 50))
-    z, y = (np.concatenate(each) for each in zip(moderate, wrong, strict=True))
+    z, y = (np.concatenate(arrays) for arrays in zip(moderate, wrong, strict=True))
     return z, y
 
 
-def smooth(probe: Probe, told: Told, z: np.ndarray, y: np.ndarray) -> Told:
-    """The numbers with NaN for a gradient where the theory has a kink: any slope between will do there."""
-    theory = probe.expected(z, y)
-    if theory is None:
-        return told
-    return Told(told.value, np.where(np.isnan(theory.gradient), np.nan, told.gradient))
+def without_kinks(probe: Probe, measured: ValueAndGradient, z: np.ndarray, y: np.ndarray) -> ValueAndGradient:
+    """The numbers with NaN for gradients at a kink of the theory, where any slope between is right."""
+    exact = probe.expected(z, y)
+    if exact is None:
+        return measured
+    return ValueAndGradient(measured.value, np.where(np.isnan(exact.gradient), np.nan, measured.gradient))
 
 
 def modes(subject: Subject) -> Finding:
-    """Graph against eager and, on TensorFlow, XLA."""
+    """Compares the graph with eager execution and, on TensorFlow, with XLA."""
     probe, backend = probe_of(subject), keras.backend.backend()
     if not MODES.get(backend):
-        probe(*places(subject))
+        probe(*agreement_points(subject))
         return not_applicable("modes", f"{backend} runs it eagerly alone here")
-    z, y = places(subject)
-    first = smooth(probe, probe(z, y), z, y)
+    z, y = agreement_points(subject)
+    graph = without_kinks(probe, probe(z, y), z, y)
     for mode in MODES[backend]:
-        off = first_off(probe(z, y, mode=mode), first, TOLERANCE, slack(subject, z))
-        if off:
-            return differs("modes", probe, (z, y), off, probe.heads[0], f"{mode} differs from the graph")
+        deviation = first_deviation(probe(z, y, mode=mode), graph, TOLERANCE, rounding_of_p(subject, z))
+        if deviation:
+            return disagreement(
+                "modes", probe, (z, y), deviation, probe.heads[0], f"{mode} differs from the graph"
+            )
     return passed("modes", f"graph = {' = '.join(MODES[backend])} on {backend}", threshold=TOLERANCE)
 
 
 def activation(subject: Subject) -> Finding:
-    """The same behind an activation that Keras recognises and undoes, and behind one that it does not."""
+    """Compares the loss behind an activation that Keras recognises with the loss behind a hidden one."""
     probe = probe_of(subject)
     if len(probe.heads) == 1:
         return not_applicable("activation", "it takes logits: there is no activation in front")
-    z, y = places(subject)
-    first = smooth(probe, probe(z, y), z, y)
+    z, y = agreement_points(subject)
+    plain = without_kinks(probe, probe(z, y), z, y)
     for head in probe.heads[1:]:
-        off = first_off(probe(z, y, head=head), first, TOLERANCE, slack(subject, z))
-        if off:
-            why = "Keras undoes an activation that it recognises, and not one behind a reshape"
-            return differs("activation", probe, (z, y), off, head, why)
+        deviation = first_deviation(probe(z, y, head=head), plain, TOLERANCE, rounding_of_p(subject, z))
+        if deviation:
+            reason = "Keras undoes an activation that it recognises, and not one behind a reshape"
+            return disagreement("activation", probe, (z, y), deviation, head, reason)
     return passed("activation", "the same behind a softmax or sigmoid, reshaped or not", threshold=TOLERANCE)
 
 
 def backends(subject: Subject) -> Finding:
-    """The numbers that this backend gives against those of the others, asked in processes of their own."""
-    if subject.elsewhere is None:
+    """Compares the numbers of this backend with those of the others, which run in their own processes."""
+    if subject.other_backends is None:
         return not_applicable("backends", UNASKED)
-    probe, said, asked = probe_of(subject), [], 0
-    z, y = places(subject)
-    for name, told in subject.elsewhere().items():
-        if isinstance(told, str):
-            said.append(f"{name}: {told}")
+    probe, notes, answered = probe_of(subject), [], 0
+    z, y = agreement_points(subject)
+    for backend, answer in subject.other_backends().items():
+        if isinstance(answer, str):
+            notes.append(f"{backend}: {answer}")
             continue
-        asked += 1
-        for head, numbers in told.items():
-            off = first_off(
-                probe(z, y, head=head), smooth(probe, Told(*numbers), z, y), TOLERANCE, slack(subject, z)
+        answered += 1
+        for head, numbers in answer.items():
+            deviation = first_deviation(
+                probe(z, y, head=head),
+                without_kinks(probe, ValueAndGradient(*numbers), z, y),
+                TOLERANCE,
+                rounding_of_p(subject, z),
             )
-            if off:
-                here = keras.backend.backend()
-                return differs(
-                    "backends", probe, (z, y), off, head, f"{here} and {name} differ: {said_of(off)}"
+            if deviation:
+                this_backend = keras.backend.backend()
+                return disagreement(
+                    "backends",
+                    probe,
+                    (z, y),
+                    deviation,
+                    head,
+                    f"{this_backend} and {backend} differ: {both_numbers(deviation)}",
                 )
-        said.append(f"{name} agrees")
-    note = "; ".join(said)
-    return passed("backends", note, threshold=TOLERANCE) if asked else not_applicable("backends", note)
+        notes.append(f"{backend} agrees")
+    note = "; ".join(notes)
+    return passed("backends", note, threshold=TOLERANCE) if answered else not_applicable("backends", note)
 
 
-def said_of(off: Off) -> str:
-    return f"{off.measured:.6g} and {off.expected:.6g}"
+def both_numbers(deviation: Deviation) -> str:
+    return f"{deviation.measured:.6g} and {deviation.expected:.6g}"
 
 
-def differs(check: str, probe: Probe, place: points.Rows, off: Off, head: str, cause: str) -> Finding:
-    at = typed(probe.subject, place[0][off.row], place[1][off.row], head)
-    numbers = {"measured": off.measured, "expected": off.expected, "threshold": TOLERANCE}
+def disagreement(
+    check: str,
+    probe: Probe,
+    place: points.Rows,
+    deviation: Deviation,
+    head: str,
+    cause: str,
+) -> Finding:
+    call = call_as_typed(probe.subject, place[0][deviation.row], place[1][deviation.row], head)
+    numbers = {"measured": deviation.measured, "expected": deviation.expected, "threshold": TOLERANCE}
     remedy = "" if head == "logits" else "Pass logits with from_logits=True."
-    return failed(check, at, note=off.quantity, cause=cause, remedy=remedy, **numbers)
+    return failed(check, call, note=deviation.quantity, cause=cause, remedy=remedy, **numbers)
 
 
 CHECKS = (
-    Check("modes", "Eager, graph and XLA agree.", modes),
-    Check("activation", "So do the ways to write the activation in front.", activation),
-    Check("backends", "So do TensorFlow, JAX and PyTorch.", backends),
+    LossCheck("modes", "Eager, graph and XLA agree.", modes),
+    LossCheck("activation", "So do the ways to write the activation in front.", activation),
+    LossCheck("backends", "So do TensorFlow, JAX and PyTorch.", backends),
 )

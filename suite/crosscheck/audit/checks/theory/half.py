@@ -9,10 +9,10 @@ import numpy as np
 from keras import ops
 
 from crosscheck.audit import points
-from crosscheck.audit.contract import Check, Finding, Subject, failed, not_applicable, passed
-from crosscheck.audit.judging import first_off, recognised, typed
-from crosscheck.audit.probe import HALVES, computing_in, fresh, hot, labels_of, probe_of
-from crosscheck.audit.theories import Told
+from crosscheck.audit.contract import Finding, LossCheck, Subject, failed, not_applicable, passed
+from crosscheck.audit.judging import call_as_typed, cause_of, first_deviation
+from crosscheck.audit.probe import HALVES, fresh_loss, hard_labels, labels_as_taken, probe_of, set_dtype
+from crosscheck.audit.theories import ValueAndGradient
 from crosscheck.autodiff import numbers
 
 UNITS = {"bfloat16": 2.0**-7, "float16": 2.0**-10}  # the spacing at 1
@@ -28,33 +28,33 @@ def half(subject: Subject) -> Finding:
     Against the theory, or where none is known against the loss's own numbers in float32.
     """
     probe = probe_of(subject)
-    z, y = points.paired(points.logits(subject.kind, TS), hot(subject.kind))
+    z, y = points.paired(points.logits(subject.kind, TS), hard_labels(subject.kind))
     theory = probe.expected(z, y)
     for dtype, unit in UNITS.items():
         for head in probe.heads:
             expected = theory or probe(z, y, "float32", head)
-            off = first_off(probe(z, y, dtype, head), expected, ULPS * unit)
-            if off:
-                cause, remedy = recognised(off, head)
+            deviation = first_deviation(probe(z, y, dtype, head), expected, ULPS * unit)
+            if deviation:
+                cause, remedy = cause_of(deviation, head)
                 return failed(
                     "half precision",
-                    typed(subject, z[off.row], y[off.row], head, dtype),
-                    measured=off.measured,
-                    expected=off.expected,
+                    call_as_typed(subject, z[deviation.row], y[deviation.row], head, dtype),
+                    measured=deviation.measured,
+                    expected=deviation.expected,
                     threshold=ULPS * unit,
-                    note=f"{off.quantity}, predictions in {dtype}",
+                    note=f"{deviation.quantity}, predictions in {dtype}",
                     cause=cause or f"computed in {dtype}",
                     remedy=remedy or "Compute in float32 whatever the predictions' dtype.",
                 )
-    held = subject.theory or "itself in float32"
-    return passed("half precision", f"bfloat16 and float16 to |z| = 100, against {held}", threshold=ULPS)
+    reference = subject.theory or "itself in float32"
+    return passed("half precision", f"bfloat16 and float16 to |z| = 100, against {reference}", threshold=ULPS)
 
 
 def large_batch(subject: Subject) -> Finding:
     """Predictions in half precision, 8192 confident mistakes: their mean is one's."""
     if not subject.is_class:
         return not_applicable("large batch", UNREDUCED)
-    return reduced("large batch", subject, made_in_half=False)
+    return compare_reduction("large batch", subject, made_in_half=False)
 
 
 def half_loss(subject: Subject) -> Finding:
@@ -65,55 +65,55 @@ def half_loss(subject: Subject) -> Finding:
     """
     if not subject.is_class:
         return not_applicable("half loss", UNREDUCED)
-    found = reduced("half loss", subject, made_in_half=True)
+    finding = compare_reduction("half loss", subject, made_in_half=True)
     loss = type(subject.make())
     inherited = loss.__call__ is keras.losses.Loss.__call__ and not loss.__module__.startswith("keras.")
-    if found.verdict == "failed" and inherited:
-        return passed("half loss", f"reported, not failed: {found.cause}, in Keras' reduction of any loss")
-    return found
+    if finding.verdict == "failed" and inherited:
+        return passed("half loss", f"reported, not failed: {finding.cause}, in Keras' reduction of any loss")
+    return finding
 
 
-def reduced(check: str, subject: Subject, made_in_half: bool) -> Finding:
+def compare_reduction(check: str, subject: Subject, made_in_half: bool) -> Finding:
     probe = probe_of(subject)
     z, y = points.tail(subject.kind, right=False, ts=(96,))
     z, y = z[:1], y[:1]
     head = probe.heads[0]
     for dtype in HALVES:
-        wanted = one(probe(z, y, dtype, head))
+        expected = single_value(probe(z, y, dtype, head))
         value = mean_of_many(subject, z, y, dtype, made_in_half)
-        if not abs(value - wanted) <= ULPS * UNITS[dtype] * max(1, abs(wanted)):
-            made = f", of a loss made with dtype={dtype!r}" if made_in_half else ""
+        if not abs(value - expected) <= ULPS * UNITS[dtype] * max(1, abs(expected)):
+            how_made = f", of a loss made with dtype={dtype!r}" if made_in_half else ""
             return failed(
                 check,
-                f"{typed(subject, z[0], y[0], head, dtype)}, {LARGE} times{made}",
+                f"{call_as_typed(subject, z[0], y[0], head, dtype)}, {LARGE} times{how_made}",
                 measured=value,
-                expected=wanted,
+                expected=expected,
                 threshold=ULPS * UNITS[dtype],
                 note=f"the mean over {LARGE} equal examples",
                 cause=f"the sum over the batch overflows or is rounded in {dtype}",
                 remedy="Reduce in float32.",
             )
-    of = "a loss made in them" if made_in_half else "predictions in them"
-    return passed(check, f"the mean over {LARGE} confident mistakes, bfloat16 and float16, {of}")
+    what = "a loss made in them" if made_in_half else "predictions in them"
+    return passed(check, f"the mean over {LARGE} confident mistakes, bfloat16 and float16, {what}")
 
 
-def one(told: Told) -> float:
-    return float(np.ravel(told.value)[0])
+def single_value(measured: ValueAndGradient) -> float:
+    return float(np.ravel(measured.value)[0])
 
 
 def mean_of_many(subject: Subject, z: np.ndarray, y: np.ndarray, dtype: str, made_in_half: bool) -> float:
     probe = probe_of(subject)
-    loss = fresh(subject, reduction="sum_over_batch_size")
-    loss = computing_in(loss, dtype) if made_in_half else loss
-    many, labels = (np.repeat(each, LARGE, axis=0) for each in (z, y))
-    given = probe.head(probe.heads[0])(ops.convert_to_tensor(many, dtype=dtype))
+    loss = fresh_loss(subject, reduction="sum_over_batch_size")
+    loss = set_dtype(loss, dtype) if made_in_half else loss
+    logits, labels = (np.repeat(array, LARGE, axis=0) for array in (z, y))
+    predictions = probe.head(probe.heads[0])(ops.convert_to_tensor(logits, dtype=dtype))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return float(np.ravel(numbers(loss(labels_of(subject, labels, dtype), given)))[0])
+        return float(np.ravel(numbers(loss(labels_as_taken(subject, labels, dtype), predictions)))[0])
 
 
 CHECKS = (
-    Check("half precision", "Predictions in half precision: finite, to 8 units in the last place.", half),
-    Check("large batch", "The mean over 8192 examples of them is that of one.", large_batch),
-    Check("half loss", "So it is for a loss made in half precision.", half_loss, "other arguments"),
+    LossCheck("half precision", "Predictions in half precision: finite, to 8 units in the last place.", half),
+    LossCheck("large batch", "The mean over 8192 examples of them is that of one.", large_batch),
+    LossCheck("half loss", "So it is for a loss made in half precision.", half_loss, "other arguments"),
 )

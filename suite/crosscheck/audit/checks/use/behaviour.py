@@ -1,4 +1,4 @@
-"""Does a loss compute, and nothing else? (check 17)"""
+"""A loss computes and does nothing else. (check 17)"""
 
 from __future__ import annotations
 
@@ -13,9 +13,17 @@ from unittest import mock
 import keras
 import numpy as np
 
-from crosscheck.audit.checks.use.calls import each, near, outcome, shown, tensors, told, whole
-from crosscheck.audit.checks.use.inputs import Batch, batch, typed
-from crosscheck.audit.contract import Check, Finding, Subject, failed, not_applicable, passed
+from crosscheck.audit.checks.use.calls import (
+    as_float64,
+    as_tensors,
+    example_losses,
+    is_close,
+    make_loss,
+    reportable,
+    value_or_error,
+)
+from crosscheck.audit.checks.use.inputs import Batch, call_as_typed, valid_batch
+from crosscheck.audit.contract import Finding, LossCheck, Subject, failed, not_applicable, passed
 
 CALLS = 5
 PATIENCE = 40  # calls, on a machine so busy that most of them wait for a core
@@ -23,86 +31,88 @@ IDLE = 0.02  # seconds that every call spends not computing; on a busy machine s
 
 
 def deterministic(subject: Subject) -> Finding:
-    """The same number from the same loss again, after other inputs, and from a new one: bit for bit."""
-    given, loss = batch(subject), whole(subject)
-    first = told(loss(given.y, given.x))
-    for about, again in repeats(subject, given, loss):
-        found = again()
-        if not near(found, first, 0):
+    """Compares repeated calls bit for bit: at once, after other inputs, and of a new loss."""
+    batch, loss = valid_batch(subject), make_loss(subject)
+    first = as_float64(loss(batch.y, batch.x))
+    for occasion, call in repeated_calls(subject, batch, loss):
+        values = call()
+        if not is_close(values, first, 0):
             return failed(
                 "deterministic",
-                typed(subject, given),
-                measured=shown(found),
-                expected=shown(first),
-                note=f"called {about}",
+                call_as_typed(subject, batch),
+                measured=reportable(values),
+                expected=reportable(first),
+                note=f"called {occasion}",
                 cause="the loss draws random numbers or keeps a state",
                 remedy="a loss is a function of labels and predictions; let layers hold what changes",
             )
-    return passed("deterministic", f"the same bits again, after others, and from a new loss: {shown(first)}")
+    return passed(
+        "deterministic", f"the same bits again, after others, and from a new loss: {reportable(first)}"
+    )
 
 
-def repeats(subject: Subject, given: Batch, loss: Any) -> list[tuple[str, Callable[[], np.ndarray]]]:
-    def after() -> np.ndarray:
-        other = given.rows(slice(0, 2))
-        loss(other.y, other.x)
-        return told(loss(given.y, given.x))
+def repeated_calls(subject: Subject, batch: Batch, loss: Any) -> list[tuple[str, Callable[[], np.ndarray]]]:
+    def after_other_inputs() -> np.ndarray:
+        other_batch = batch.rows(slice(0, 2))
+        loss(other_batch.y, other_batch.x)
+        return as_float64(loss(batch.y, batch.x))
 
-    again = lambda: told(loss(given.y, given.x))  # noqa: E731
-    new = lambda: told(whole(subject)(given.y, given.x))  # noqa: E731
-    return [("again", again), ("after other inputs", after), ("of a new loss", new)]
+    repeat = lambda: as_float64(loss(batch.y, batch.x))
+    of_new_loss = lambda: as_float64(make_loss(subject)(batch.y, batch.x))
+    return [("again", repeat), ("after other inputs", after_other_inputs), ("of a new loss", of_new_loss)]
 
 
 def inputs_kept(subject: Subject) -> Finding:
-    """Labels and predictions are afterwards what they were, as arrays and as tensors."""
-    given = batch(subject)
-    each(subject, given)
-    for about, call in ways(subject):
-        y, x = given.y.copy(), given.x.copy()
-        held = call(y, x)
-        for name, now, then in zip(("y_true", "y_pred"), held, (given.y, given.x), strict=True):
-            if not np.array_equal(now, then):
+    """Checks that a call changes neither labels nor predictions, passed as arrays or as tensors."""
+    batch = valid_batch(subject)
+    example_losses(subject, batch)
+    for style, call in call_styles(subject):
+        y, x = batch.y.copy(), batch.x.copy()
+        inputs_after = call(y, x)
+        for name, after, before in zip(("y_true", "y_pred"), inputs_after, (batch.y, batch.x), strict=True):
+            if not np.array_equal(after, before):
                 return failed(
                     "inputs kept",
-                    f"{typed(subject, given)}, {about}",
-                    measured=f"{name} = {shown(now)}",
-                    expected=f"{name} = {shown(then)}",
+                    f"{call_as_typed(subject, batch)}, {style}",
+                    measured=f"{name} = {reportable(after)}",
+                    expected=f"{name} = {reportable(before)}",
                     cause=f"the loss writes into {name}",
                     remedy="compute new values instead of assigning in place",
                 )
     return passed("inputs kept", "NumPy arrays and tensors are unchanged")
 
 
-def ways(subject: Subject) -> list[tuple[str, Callable[[Any, Any], tuple[Any, Any]]]]:
-    """How labels and predictions may be passed; each way gives what they are after the call."""
+def call_styles(subject: Subject) -> list[tuple[str, Callable[[Any, Any], tuple[Any, Any]]]]:
+    """Ways to pass labels and predictions; each function returns what they are after the call."""
     loss = subject.make()
 
-    def arrays(y: Any, x: Any) -> tuple[Any, Any]:
-        outcome(lambda: told(loss(y, x)))
+    def with_arrays(y: Any, x: Any) -> tuple[Any, Any]:
+        value_or_error(lambda: as_float64(loss(y, x)))
         return y, x
 
     def directly(y: Any, x: Any) -> tuple[Any, Any]:
-        outcome(lambda: told(getattr(loss, "call", loss)(y, x)))
+        value_or_error(lambda: as_float64(getattr(loss, "call", loss)(y, x)))
         return y, x
 
-    def as_tensors(y: Any, x: Any) -> tuple[Any, Any]:
-        passed_on = tensors(Batch(y, x))
-        outcome(lambda: told(loss(*passed_on)))
-        return told(passed_on[0]), told(passed_on[1])
+    def with_tensors(y: Any, x: Any) -> tuple[Any, Any]:
+        inputs = as_tensors(Batch(y, x))
+        value_or_error(lambda: as_float64(loss(*inputs)))
+        return as_float64(inputs[0]), as_float64(inputs[1])
 
-    return [("as arrays", arrays), ("as arrays, to `call`", directly), ("as tensors", as_tensors)]
+    return [("as arrays", with_arrays), ("as arrays, to `call`", directly), ("as tensors", with_tensors)]
 
 
 def quiet(subject: Subject) -> Finding:
     """Nothing is printed."""
-    given, out = batch(subject), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
-        each(subject, given)
-    lines = out.getvalue().strip().splitlines()
+    batch, output = valid_batch(subject), io.StringIO()
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
+        example_losses(subject, batch)
+    lines = output.getvalue().strip().splitlines()
     if not lines:
         return passed("quiet", "nothing printed to stdout or stderr")
     return failed(
         "quiet",
-        typed(subject, given),
+        call_as_typed(subject, batch),
         measured=f"prints {lines[0][:100]!r}",
         expected="no output",
         cause="a `print` in the loss",
@@ -111,16 +121,16 @@ def quiet(subject: Subject) -> Finding:
 
 
 def awake(subject: Subject) -> Finding:
-    """No call waits: wall clock less processor time, least of many calls."""
-    given = batch(subject)
-    loss = whole(subject)
-    calls = (idled(lambda: told(loss(given.y, given.x))) for _ in range(PATIENCE))
-    idle = least(calls, IDLE)
+    """Checks that not every call waits: the least of wall-clock time less processor time over many calls."""
+    batch = valid_batch(subject)
+    loss = make_loss(subject)
+    calls = (idle_seconds(lambda: as_float64(loss(batch.y, batch.x))) for _ in range(PATIENCE))
+    idle = first_below(calls, IDLE)
     if idle < IDLE:
         return passed("awake", f"under {IDLE * 1e3:.0f} ms idle in a call", threshold=IDLE)
     return failed(
         "awake",
-        typed(subject, given),
+        call_as_typed(subject, batch),
         measured=f"{idle:.3f} s idle in every call",
         expected=f"under {IDLE} s",
         threshold=IDLE,
@@ -129,7 +139,7 @@ def awake(subject: Subject) -> Finding:
     )
 
 
-def least(numbers: Iterator[float], enough: float) -> float:
+def first_below(numbers: Iterator[float], enough: float) -> float:
     """The least of them, or the first that is small enough."""
     low = math.inf
     for number in numbers:
@@ -139,7 +149,7 @@ def least(numbers: Iterator[float], enough: float) -> float:
     return low
 
 
-def idled(call: Callable[[], Any]) -> float:
+def idle_seconds(call: Callable[[], Any]) -> float:
     wall, busy = time.perf_counter(), time.process_time()
     call()
     return (time.perf_counter() - wall) - (time.process_time() - busy)
@@ -147,21 +157,21 @@ def idled(call: Callable[[], Any]) -> float:
 
 def retracing(subject: Subject) -> Finding:
     """After two calls no further call of the same shapes builds or traces a graph."""
-    counter = {"tensorflow": graphs_built, "jax": traces_made}.get(keras.backend.backend())
-    if counter is None:
+    count_traces = {"tensorflow": count_graphs, "jax": count_traces_of_jax}.get(keras.backend.backend())
+    if count_traces is None:
         return not_applicable("retracing", f"{keras.backend.backend()} traces nothing")
-    given, loss = batch(subject), whole(subject)
-    call = lambda: told(loss(given.y, given.x))  # noqa: E731
+    batch, loss = valid_batch(subject), make_loss(subject)
+    call = lambda: as_float64(loss(batch.y, batch.x))
     call(), call()
-    with counter() as count:
+    with count_traces() as traces:
         for _ in range(CALLS):
             call()
-    if len(count) < CALLS:
-        return passed("retracing", f"{CALLS} further calls, {len(count)} traces")
+    if len(traces) < CALLS:
+        return passed("retracing", f"{CALLS} further calls, {len(traces)} traces")
     return failed(
         "retracing",
-        typed(subject, given),
-        measured=f"{len(count)} traces in {CALLS} calls",
+        call_as_typed(subject, batch),
+        measured=f"{len(traces)} traces in {CALLS} calls",
         expected="none",
         cause="a new `tf.function` or `jax.jit` is made, or a Python number passed to it, in every call",
         remedy="make it once, outside of the loss, and pass tensors",
@@ -169,7 +179,7 @@ def retracing(subject: Subject) -> Finding:
 
 
 @contextlib.contextmanager
-def graphs_built() -> Iterator[list[Any]]:
+def count_graphs() -> Iterator[list[Any]]:
     from tensorflow.python.framework.func_graph import FuncGraph
 
     count: list[Any] = []
@@ -184,7 +194,7 @@ def graphs_built() -> Iterator[list[Any]]:
 
 
 @contextlib.contextmanager
-def traces_made() -> Iterator[list[Any]]:
+def count_traces_of_jax() -> Iterator[list[Any]]:
     import jax
 
     count: list[Any] = []
@@ -202,9 +212,9 @@ def traces_made() -> Iterator[list[Any]]:
 
 
 CHECKS = (
-    Check("deterministic", "The same inputs give the same bits, whatever came between.", deterministic),
-    Check("inputs kept", "Labels and predictions are not written to.", inputs_kept),
-    Check("quiet", "Nothing is printed.", quiet),
-    Check("awake", "No call waits.", awake),
-    Check("retracing", "No call after the second traces again.", retracing),
+    LossCheck("deterministic", "The same inputs give the same bits, whatever came between.", deterministic),
+    LossCheck("inputs kept", "Labels and predictions are not written to.", inputs_kept),
+    LossCheck("quiet", "Nothing is printed.", quiet),
+    LossCheck("awake", "No call waits.", awake),
+    LossCheck("retracing", "No call after the second traces again.", retracing),
 )

@@ -1,4 +1,4 @@
-"""Calls of the loss at hand: one value an example, one for all, or what it raised instead."""
+"""Calls the loss of a subject: for one value per example, for one in all, or for what it raises."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from crosscheck.autodiff import numbers
 CLOSE = 1e-5  # relative and absolute: two ways to the same float32 number
 
 
-class Wrapped(keras.losses.Loss):
+class FunctionLoss(keras.losses.Loss):
     """A function as `model.compile` takes it: a Keras loss that calls it."""
 
     def __init__(self, function: Callable[[Any, Any], Any], **arguments: Any):
@@ -29,88 +29,88 @@ class Wrapped(keras.losses.Loss):
         return self.function(y_true, y_pred)
 
 
-def whole(subject: Subject, reduction: str | None = "sum_over_batch_size", **arguments: Any) -> Any:
-    """The loss with this reduction, to be called with labels, predictions and weights.
+def make_loss(subject: Subject, reduction: str | None = "sum_over_batch_size", **arguments: Any) -> Any:
+    """A new loss with this reduction, to be called with labels, predictions and weights.
 
-    A constructor that knows no `reduction` is not asked for one: the attribute is set. What is checked here
-    is no question of precision: a loss of half precision is made in float32 unless `arguments` say otherwise.
+    Where the constructor takes no `reduction`, the attribute is set. Checks of use are not about precision: a
+    loss of half precision is made in float32 unless `arguments` say otherwise.
     """
     if subject.is_class and subject.config.get("dtype") in ("bfloat16", "float16"):
         arguments = {"dtype": "float32", **arguments}
     if not subject.is_class:
-        return Wrapped(subject.make(**arguments), reduction=reduction)
-    if "reduction" in parameters(subject):
+        return FunctionLoss(subject.make(**arguments), reduction=reduction)
+    if "reduction" in accepted_arguments(subject):
         return subject.make(reduction=reduction, **arguments)
     loss: Any = subject.make(**arguments)
     loss.reduction = reduction
     return loss
 
 
-def each(subject: Subject, given: Batch, **arguments: Any) -> np.ndarray:
-    """A value per example, as the loss gives them: in whatever shape, float64."""
+def example_losses(subject: Subject, batch: Batch, **arguments: Any) -> np.ndarray:
+    """The values of the unreduced loss in float64, in whatever shape it gives them."""
     if subject.is_class:
-        return told(whole(subject, reduction=None, **arguments)(given.y, given.x))
-    return told(subject.make(**arguments)(*tensors(given)))
+        return as_float64(make_loss(subject, reduction=None, **arguments)(batch.y, batch.x))
+    return as_float64(subject.make(**arguments)(*as_tensors(batch)))
 
 
-def total(
-    subject: Subject, given: Batch, weights: Any = None, reduction: str = "sum_over_batch_size"
+def reduced_loss(
+    subject: Subject, batch: Batch, weights: Any = None, reduction: str = "sum_over_batch_size"
 ) -> float:
-    return float(told(whole(subject, reduction)(given.y, given.x, sample_weight=weights)))
+    return float(as_float64(make_loss(subject, reduction)(batch.y, batch.x, sample_weight=weights)))
 
 
-def tensors(given: Batch) -> tuple[Any, Any]:
+def as_tensors(batch: Batch) -> tuple[Any, Any]:
     """Labels and predictions as tensors, in the dtypes they have."""
-    y, x = (keras.ops.convert_to_tensor(part, dtype=part.dtype.name) for part in (given.y, given.x))
+    y, x = (keras.ops.convert_to_tensor(array, dtype=array.dtype.name) for array in (batch.y, batch.x))
     return y, x
 
 
-def told(value: Any) -> np.ndarray:
+def as_float64(value: Any) -> np.ndarray:
     return numbers(keras.ops.convert_to_tensor(value)).astype("float64")
 
 
-def outcome(ask: Callable[..., Any], *given: Any, **arguments: Any) -> np.ndarray | str:
-    """What the call gives as an array, or the first line of what it raises."""
+def value_or_error(function: Callable[..., Any], *positional: Any, **arguments: Any) -> np.ndarray | str:
+    """What a call returns as an array of float64, or the first line of the error that it raises."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return np.asarray(ask(*given, **arguments), "float64")
+            return np.asarray(function(*positional, **arguments), "float64")
     except Exception as error:
-        return refusal(error)
+        return error_line(error)
 
 
-def refusal(error: Exception) -> str:
+def error_line(error: Exception) -> str:
     lines = str(error).strip().splitlines() or [""]
     return f"{type(error).__name__}: {re.sub(r'{{.*?}} *', '', lines[0])[:200]}"  # TensorFlow names nodes so
 
 
-def signals(value: np.ndarray | str) -> bool:
-    """Whether the caller is told: an error, or NaN or infinity in the value."""
+def is_signalled(value: np.ndarray | str) -> bool:
+    """Whether the caller can see that something is wrong: an error, or NaN or infinity in the value."""
     return isinstance(value, str) or not np.isfinite(value).all()
 
 
-def parameters(subject: Subject) -> dict[str, inspect.Parameter]:
-    """What the constructor, or the function, can be called with by name, apart from labels and predictions.
+def accepted_arguments(subject: Subject) -> dict[str, inspect.Parameter]:
+    """The named parameters of the constructor or function, but for labels and predictions.
 
-    What was made is asked, not `make`, which may hide it.
+    They are read off the loss that `make` returns, for `make` itself may hide them.
     """
-    made: Any = subject.make()
-    found = inspect.signature(type(made) if subject.is_class else made).parameters
+    loss: Any = subject.make()
+    parameters_found = inspect.signature(type(loss) if subject.is_class else loss).parameters
     variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     return {
-        name: each
-        for name, each in found.items()
-        if name not in ("y_true", "y_pred") and each.kind not in variadic
+        name: parameter
+        for name, parameter in parameters_found.items()
+        if name not in ("y_true", "y_pred") and parameter.kind not in variadic
     }
 
 
-def near(a: Any, b: Any, within: float = CLOSE) -> bool:
+def is_close(a: Any, b: Any, within: float = CLOSE) -> bool:
     a, b = np.asarray(a, "float64"), np.asarray(b, "float64")
     return a.shape == b.shape and bool(np.allclose(a, b, rtol=within, atol=within, equal_nan=True))
 
 
-def shown(value: Any) -> float | str:
-    """A number, or a few of them, as a finding holds them."""
+def reportable(value: Any) -> float | str:
+    """A number, or a list of a few as text, as a finding holds them."""
     if isinstance(value, str):
         return value
     array = np.asarray(value, "float64")

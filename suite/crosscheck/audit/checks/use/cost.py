@@ -11,10 +11,10 @@ import keras
 import numpy as np
 from keras import losses, ops
 
-from crosscheck.audit.builtins import ENTRIES
-from crosscheck.audit.checks.use.calls import tensors, whole
-from crosscheck.audit.checks.use.inputs import Batch, batch
-from crosscheck.audit.contract import Check, Finding, Subject, passed
+from crosscheck.audit.checks.use.calls import as_tensors, make_loss
+from crosscheck.audit.checks.use.inputs import Batch, valid_batch
+from crosscheck.audit.contract import Finding, LossCheck, Subject, passed
+from crosscheck.audit.keras_losses import KERAS_LOSSES
 from crosscheck.autodiff import differentiated, numbers
 from crosscheck.paths.probing import compiled
 
@@ -34,19 +34,19 @@ FOCAL: dict[str, type[keras.losses.Loss]] = {
 }
 
 
-def nearest(subject: Subject) -> Subject:
+def nearest_keras_loss(subject: Subject) -> Subject:
     """The Keras loss of the same theory, kind of labels and predictions; else focal if the subject is so."""
-    made = (FOCAL if "focal" in subject.name.lower() else PLAIN).get(subject.kind, PLAIN[subject.kind])
+    loss_class = (FOCAL if "focal" in subject.name.lower() else PLAIN).get(subject.kind, PLAIN[subject.kind])
     config: dict[str, Any] = {"from_logits": subject.from_logits}
-    for entry in ENTRIES:
-        alike = (entry.theory, entry.kind) == (subject.theory, subject.kind)
-        if alike and entry.from_logits in (None, subject.from_logits):
-            made = getattr(losses, entry.name)
+    for entry in KERAS_LOSSES:
+        same_theory = (entry.theory, entry.kind) == (subject.theory, subject.kind)
+        if same_theory and entry.from_logits in (None, subject.from_logits):
+            loss_class = getattr(losses, entry.name)
             config = config if entry.from_logits is None else dict(entry.settings[0])
             break
     return Subject(
-        name=f"keras.losses:{made.__name__}",
-        make=lambda **arguments: made(**{**config, **arguments}),
+        name=f"keras.losses:{loss_class.__name__}",
+        make=lambda **arguments: loss_class(**{**config, **arguments}),
         kind=subject.kind,
         from_logits=subject.from_logits,
         theory=None,
@@ -67,52 +67,58 @@ def by_hand(subject: Subject) -> Callable[[Any, Any], Any]:
 
 
 def cost(subject: Subject) -> Finding:
-    """Median ratios of compiled value + gradient, each round after the other; reported, never failed."""
-    rivals = {"by hand": by_hand(subject), nearest(subject).name: whole(nearest(subject))}
-    said, ratio = [], float("nan")
-    for size in (SMALL, largest(subject)):
-        given = repeated(subject, size)
-        times = timed([ready(each, given) for each in (whole(subject), *rivals.values())])
+    """Reports the median ratios of the cost of value and gradient, timed in turn; it never fails."""
+    rivals = {
+        "by hand": by_hand(subject),
+        nearest_keras_loss(subject).name: make_loss(nearest_keras_loss(subject)),
+    }
+    notes, last_ratio = [], float("nan")
+    for size in (SMALL, large_size(subject)):
+        batch = batch_of_size(subject, size)
+        seconds = seconds_by_round(
+            [compiled_step(loss, batch) for loss in (make_loss(subject), *rivals.values())]
+        )
         ratios = [
-            statistics.median(own / other for own, other in zip(times[0], t, strict=True)) for t in times[1:]
+            statistics.median(ours / theirs for ours, theirs in zip(seconds[0], rival_times, strict=True))
+            for rival_times in seconds[1:]
         ]
-        per = statistics.median(times[0]) / given.x.size * 1e9
-        beside = ", ".join(f"{r:.2f} × {name}" for name, r in zip(rivals, ratios, strict=True))
-        said.append(f"{size} examples: {per:.3g} ns an element, {beside}")
-        ratio = ratios[1]
-    return passed("cost", "; ".join(said), measured=round(ratio, 3))
+        nanoseconds = statistics.median(seconds[0]) / batch.x.size * 1e9
+        comparison = ", ".join(f"{ratio:.2f} × {name}" for name, ratio in zip(rivals, ratios, strict=True))
+        notes.append(f"{size} examples: {nanoseconds:.3g} ns an element, {comparison}")
+        last_ratio = ratios[1]
+    return passed("cost", "; ".join(notes), measured=round(last_ratio, 3))
 
 
-def largest(subject: Subject) -> int:
+def large_size(subject: Subject) -> int:
     """The large batch, unless it would take too long were the cost quadratic in the examples."""
-    run = ready(whole(subject), repeated(subject, MIDDLE))
-    run()
-    return LARGE if once(run) * (LARGE / MIDDLE) ** 2 < LONG else MIDDLE
+    step = compiled_step(make_loss(subject), batch_of_size(subject, MIDDLE))
+    step()
+    return LARGE if seconds_of(step) * (LARGE / MIDDLE) ** 2 < LONG else MIDDLE
 
 
-def repeated(subject: Subject, size: int) -> Batch:
-    given = batch(subject)
-    return given.rows(np.arange(size) % len(given.y))
+def batch_of_size(subject: Subject, size: int) -> Batch:
+    batch = valid_batch(subject)
+    return batch.rows(np.arange(size) % len(batch.y))
 
 
-def ready(loss: Callable[[Any, Any], Any], given: Batch) -> Callable[[], Any]:
+def compiled_step(loss: Callable[[Any, Any], Any], batch: Batch) -> Callable[[], Any]:
     """Value and gradient by the predictions, compiled where the backend compiles by default."""
-    y, x = tensors(given)
+    y, x = as_tensors(batch)
     mode = "eager" if keras.backend.backend() == "torch" else "graph"
-    run = compiled(differentiated(lambda x: (loss(y, x),)), x, mode)
-    return lambda: [numbers(part) for part in run(x)]
+    step = compiled(differentiated(lambda x: (loss(y, x),)), x, mode)
+    return lambda: [numbers(tensor) for tensor in step(x)]
 
 
-def timed(calls: list[Callable[[], Any]]) -> list[list[float]]:
+def seconds_by_round(calls: list[Callable[[], Any]]) -> list[list[float]]:
     """Seconds of each call, round by round, the first of them thrown away: [calls][rounds]."""
-    rounds = [[once(call) for call in calls] for _ in range(ROUNDS + 1)]
+    rounds = [[seconds_of(call) for call in calls] for _ in range(ROUNDS + 1)]
     return [list(times) for times in zip(*rounds[1:], strict=True)]
 
 
-def once(call: Callable[[], Any]) -> float:
+def seconds_of(call: Callable[[], Any]) -> float:
     begin = time.perf_counter()
     call()
     return time.perf_counter() - begin
 
 
-CHECKS = (Check("cost", "Value and gradient cost what they cost elsewhere; reported.", cost),)
+CHECKS = (LossCheck("cost", "Value and gradient cost what they cost elsewhere; reported.", cost),)

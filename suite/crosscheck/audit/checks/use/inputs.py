@@ -11,10 +11,14 @@ from crosscheck.audit.contract import Subject
 
 # Four examples of three classes, so that no size can be taken for another; no row of logits sums to 0.
 LOGITS = np.array([[0.5, -1.0, 2.0], [1.5, 0.25, -0.5], [-1.0, 0.25, 1.0], [0.0, 2.0, -1.5]])  # [B, K]
-SHARES = np.array([[0.125, 0.25, 0.625], [0.5, 0.375, 0.125], [0.25, 0.125, 0.625], [0.375, 0.5, 0.125]])
-CHANCES = np.array([[0.625, 0.25, 0.875], [0.5, 0.75, 0.125], [0.25, 0.375, 0.625], [0.375, 0.5, 0.125]])
+CLASS_PROBABILITIES = np.array(
+    [[0.125, 0.25, 0.625], [0.5, 0.375, 0.125], [0.25, 0.125, 0.625], [0.375, 0.5, 0.125]]
+)
+LABEL_PROBABILITIES = np.array(
+    [[0.625, 0.25, 0.875], [0.5, 0.75, 0.125], [0.25, 0.375, 0.625], [0.375, 0.5, 0.125]]
+)
 CLASSES = np.array([2, 0, 1, 1])  # [B]
-MARKS = np.array([[1, 0, 1], [0, 1, 0], [1, 1, 0], [0, 0, 1]])  # [B, L]
+LABEL_ROWS = np.array([[1, 0, 1], [0, 1, 0], [1, 1, 0], [0, 0, 1]])  # [B, L]
 K = LOGITS.shape[-1]
 
 
@@ -35,14 +39,14 @@ class Batch:
         return replace(self, x=np.asarray(x, "float32"))
 
 
-def batch(subject: Subject) -> Batch:
+def valid_batch(subject: Subject) -> Batch:
     """Valid labels and predictions of the subject's kind."""
     return Batch(valid_labels(subject), predictions(subject))
 
 
-def pair(subject: Subject) -> Batch:
+def valid_pair(subject: Subject) -> Batch:
     """The first two examples: enough for most faults to show, and short to type."""
-    return batch(subject).rows(slice(0, 2))
+    return valid_batch(subject).rows(slice(0, 2))
 
 
 def valid_labels(subject: Subject) -> np.ndarray:
@@ -50,24 +54,24 @@ def valid_labels(subject: Subject) -> np.ndarray:
         return CLASSES.astype("int32")
     if subject.kind == "categorical":
         return np.eye(K, dtype="float32")[CLASSES]
-    return (MARKS if subject.kind == "multilabel" else MARKS[:, :1]).astype("float32")
+    return (LABEL_ROWS if subject.kind == "multilabel" else LABEL_ROWS[:, :1]).astype("float32")
 
 
 def predictions(subject: Subject) -> np.ndarray:
-    exclusive = subject.kind in ("categorical", "sparse")
-    table = LOGITS if subject.from_logits else SHARES if exclusive else CHANCES
-    return (table[:, :1] if subject.kind == "binary" else table).astype("float32")
+    are_classes = subject.kind in ("categorical", "sparse")
+    values = LOGITS if subject.from_logits else CLASS_PROBABILITIES if are_classes else LABEL_PROBABILITIES
+    return (values[:, :1] if subject.kind == "binary" else values).astype("float32")
 
 
-def dense(subject: Subject) -> bool:
+def has_dense_labels(subject: Subject) -> bool:
     """Whether labels are numbers for each class, not the number of a class."""
     return subject.kind != "sparse"
 
 
-def typed(subject: Subject, given: Batch, **arguments: Any) -> str:
+def call_as_typed(subject: Subject, batch: Batch, **arguments: Any) -> str:
     """The call as a user could type it: `loss(y_true=…, y_pred=…)`."""
-    made = "".join(f"{key}={value!r}, " for key, value in arguments.items())
-    return f"{subject.name}({made}y_true={listed(given.y)}, y_pred={listed(given.x)})"
+    constructor = "".join(f"{key}={value!r}, " for key, value in arguments.items())
+    return f"{subject.name}({constructor}y_true={listed(batch.y)}, y_pred={listed(batch.x)})"
 
 
 def listed(array: np.ndarray) -> str:

@@ -16,220 +16,273 @@ from typing import Any
 
 import numpy as np
 
-from crosscheck.audit.checks.use.calls import each, near, outcome, parameters, shown, signals, told, whole
-from crosscheck.audit.checks.use.inputs import Batch, K, batch, dense, typed
-from crosscheck.audit.contract import Check, Finding, Subject, failed, not_applicable, passed
+from crosscheck.audit.checks.use.calls import (
+    accepted_arguments,
+    as_float64,
+    example_losses,
+    is_close,
+    is_signalled,
+    make_loss,
+    reportable,
+    value_or_error,
+)
+from crosscheck.audit.checks.use.inputs import Batch, K, call_as_typed, has_dense_labels, valid_batch
+from crosscheck.audit.contract import Finding, LossCheck, Subject, failed, not_applicable, passed
 
 NODES = np.array([0, 1 / 3, 2 / 3, 1])  # four labels fix a polynomial of degree 3
 BETWEEN = (1 / 6, 1 / 2, 5 / 6)  # where what is no such polynomial leaves it; one of them may be a chance
 ROUNDING = 64 * np.finfo("float32").eps  # of the nodes' values, as the continuation magnifies it
-HELD = {"bfloat16": 256, "float16": 2048, "float32": 2**24}  # up to here every whole number has its own place
+EXACT_UP_TO = {
+    "bfloat16": 256,
+    "float16": 2048,
+    "float32": 2**24,
+}  # up to here every whole number has its own place
 UNCLIPPED = "another number than inside of the range, NaN or an error"
 IMPOSSIBLE = (K, -1, -100)
 
 
 def out_of_range(subject: Subject) -> Finding:
-    """K, −1 and −100 for a class; 2, −1 and −100 where the label is a number in [0, 1]."""
-    if not dense(subject):
+    """Passes K, −1 and −100 for a class; 2, −1 and −100 where the label is a number in [0, 1]."""
+    if not has_dense_labels(subject):
         values = [v for v in IMPOSSIBLE if v != subject.config.get("ignore_class")]
-        return untold("label range", subject, values, "the label is clamped, wrapped or no class")
+        return must_be_signalled("label range", subject, values, "the label is clamped, wrapped or no class")
     if "hinge" in f"{subject.theory} {subject.name}".lower():
         return not_applicable("label range", "a hinge takes labels of -1 and 1")
-    given = batch(subject).rows(slice(0, 1))
-    along = lambda t: given.labelled(ray(given.y, t))  # noqa: E731
-    return continued("label range", subject, along, (2.0, -1.0, -100.0), "labels are clipped to [0, 1]")
+    batch = valid_batch(subject).rows(slice(0, 1))
+    batch_at = lambda t: batch.labelled(with_first_label(batch.y, t))
+    return against_continuation(
+        "label range", subject, batch_at, (2.0, -1.0, -100.0), "labels are clipped to [0, 1]"
+    )
 
 
-def ray(y: np.ndarray, t: float) -> np.ndarray:
+def with_first_label(y: np.ndarray, t: float) -> np.ndarray:
     """The labels with the first one that is 1 replaced by t."""
-    moved = y.copy()
-    moved[tuple(np.argwhere(y == 1)[0])] = t
-    return moved
+    changed = y.copy()
+    changed[tuple(np.argwhere(y == 1)[0])] = t
+    return changed
 
 
-def rows(subject: Subject) -> Finding:
+def row_sums(subject: Subject) -> Finding:
     """Rows that sum to 2, or hold two classes: the formula's number, or that of the normalised row."""
     if subject.kind != "categorical":
         return not_applicable("label rows", "labels are not rows of shares")
-    given = batch(subject).rows(slice(0, 1))
+    batch = valid_batch(subject).rows(slice(0, 1))
     shared = np.array([[0.5, 0.5, 0.0]])
-    hard = [each(subject, given.labelled(np.eye(K)[[k]])) for k in (0, 1)]
-    mixed = outcome(each, subject, given.labelled(shared))
-    if not signals(mixed) and any(near(mixed, h) for h in hard):
+    hard_losses = [example_losses(subject, batch.labelled(np.eye(K)[[k]])) for k in (0, 1)]
+    mixed_loss = value_or_error(example_losses, subject, batch.labelled(shared))
+    if not is_signalled(mixed_loss) and any(is_close(mixed_loss, loss) for loss in hard_losses):
         return wrong_label(
-            "label rows", subject, given.labelled(shared), mixed, "only one class of the row counts"
+            "label rows", subject, batch.labelled(shared), mixed_loss, "only one class of the row counts"
         )
-    return continued(
+    return against_continuation(
         "label rows",
         subject,
-        lambda t: given.labelled(t * shared),
+        lambda t: batch.labelled(t * shared),
         (2.0,),
         "the row is clipped",
         normalised=True,
     )
 
 
-def continued(
+def against_continuation(
     check: str,
     subject: Subject,
-    along: Callable[[float], Batch],
+    batch_at: Callable[[float], Batch],
     outside: tuple[float, ...],
     cause: str,
     normalised: bool = False,
 ) -> Finding:
-    """Held against the polynomial through the values at `NODES`."""
-    each(subject, batch(subject))  # a loss that refuses valid labels refuses nothing here
-    nodes = [outcome(each, subject, along(t)) for t in NODES]
-    if any(signals(node) for node in nodes[1:]):
-        return passed(check, f"soft labels are refused already: {shown(nodes[1])}")
-    start = [nodes[0]] if not signals(nodes[0]) else []
-    table, places = np.array([*start, *nodes[1:]]).reshape(-1), NODES[-len(start) - 3 :]
-    between = {t: outcome(each, subject, along(t)) for t in BETWEEN}
+    """Compares the loss at labels outside with the polynomial through its values at `NODES`."""
+    example_losses(subject, valid_batch(subject))  # a loss that refuses valid labels refuses nothing here
+    at_nodes = [value_or_error(example_losses, subject, batch_at(t)) for t in NODES]
+    if any(is_signalled(value) for value in at_nodes[1:]):
+        return passed(check, f"soft labels are refused already: {reportable(at_nodes[1])}")
+    at_zero = [at_nodes[0]] if not is_signalled(at_nodes[0]) else []
+    values, nodes = np.array([*at_zero, *at_nodes[1:]]).reshape(-1), NODES[-len(at_zero) - 3 :]
+    at_between = {t: value_or_error(example_losses, subject, batch_at(t)) for t in BETWEEN}
     polynomial = all(
-        not isinstance(v, str) and near(v, lagrange(places, t) @ table[:, None]) for t, v in between.items()
+        not isinstance(value, str) and is_close(value, lagrange_weights(nodes, t) @ values[:, None])
+        for t, value in at_between.items()
     )
     for t in outside:
-        found = outcome(each, subject, along(t))
-        basis = lagrange(places, t)
-        right = float(basis @ table)
-        slack = ROUNDING * (np.abs(basis) * np.abs(table)).sum()
-        if isinstance(found, str) or signals(found) or np.abs(found - right).max() <= slack:
+        measured = value_or_error(example_losses, subject, batch_at(t))
+        weights = lagrange_weights(nodes, t)
+        expected = float(weights @ values)
+        slack = ROUNDING * (np.abs(weights) * np.abs(values)).sum()
+        if isinstance(measured, str) or is_signalled(measured) or np.abs(measured - expected).max() <= slack:
             continue
-        flat = near(found, nodes[-1 if t > 1 else 0]) and not near(found, nodes[0 if t > 1 else -1])
-        if normalised and flat and near(table[-1], table[-2]):
+        is_clipped = is_close(measured, at_nodes[-1 if t > 1 else 0]) and not is_close(
+            measured, at_nodes[0 if t > 1 else -1]
+        )
+        if normalised and is_clipped and is_close(values[-1], values[-2]):
             continue
-        if flat or polynomial:
+        if is_clipped or polynomial:
             return wrong_label(
-                check, subject, along(t), found, cause, expected=right if polynomial else UNCLIPPED
+                check, subject, batch_at(t), measured, cause, expected=expected if polynomial else UNCLIPPED
             )
-    known = "the number that the formula gives" if polynomial else "not clipped; the formula is no polynomial"
-    return passed(check, f"labels times or of {outside}: {known}, NaN or an error")
+    note = "the number that the formula gives" if polynomial else "not clipped; the formula is no polynomial"
+    return passed(check, f"labels times or of {outside}: {note}, NaN or an error")
 
 
-def lagrange(nodes: np.ndarray, t: float) -> np.ndarray:
+def lagrange_weights(nodes: np.ndarray, t: float) -> np.ndarray:
     """The values at the nodes' weights in the polynomial through them, at t."""
-    other = ~np.eye(len(nodes), dtype=bool)
-    return np.array([np.prod((t - nodes[o]) / (n - nodes[o])) for n, o in zip(nodes, other, strict=True)])
+    is_other = ~np.eye(len(nodes), dtype=bool)
+    return np.array(
+        [
+            np.prod((t - nodes[others]) / (node - nodes[others]))
+            for node, others in zip(nodes, is_other, strict=True)
+        ]
+    )
 
 
 def not_a_number(subject: Subject) -> Finding:
     """A NaN among the labels shows: NaN in that example's loss, or an error."""
-    return untold("label NaN", subject, [np.nan], "NaN is cast to an integer, compared or clipped away")
+    return must_be_signalled(
+        "label NaN", subject, [np.nan], "NaN is cast to an integer, compared or clipped away"
+    )
 
 
 def fractional(subject: Subject) -> Finding:
     """1.5 is no class; 0.3 and 0.7 are shares, not 0 and 1."""
-    if not dense(subject):
-        return untold("label fraction", subject, [1.5], "the label is cut off to an integer")
-    given = batch(subject).rows(slice(0, 1))
-    no, yes = (each(subject, given.labelled(ray(given.y, t))) for t in (0.0, 1.0))
+    if not has_dense_labels(subject):
+        return must_be_signalled("label fraction", subject, [1.5], "the label is cut off to an integer")
+    batch = valid_batch(subject).rows(slice(0, 1))
+    loss_of_0, loss_of_1 = (
+        example_losses(subject, batch.labelled(with_first_label(batch.y, t))) for t in (0.0, 1.0)
+    )
     for t in (0.3, 0.7):
-        soft = given.labelled(ray(given.y, t))
-        found = outcome(each, subject, soft)
-        if not signals(found) and not near(no, yes) and (near(found, no) or near(found, yes)):
-            return wrong_label("label fraction", subject, soft, found, "the label is cut off or rounded")
+        soft_batch = batch.labelled(with_first_label(batch.y, t))
+        measured = value_or_error(example_losses, subject, soft_batch)
+        if (
+            not is_signalled(measured)
+            and not is_close(loss_of_0, loss_of_1)
+            and (is_close(measured, loss_of_0) or is_close(measured, loss_of_1))
+        ):
+            return wrong_label(
+                "label fraction", subject, soft_batch, measured, "the label is cut off or rounded"
+            )
     return passed("label fraction", "labels of 0.3 and 0.7 give neither the loss of 0 nor that of 1")
 
 
 def ignored(subject: Subject) -> Finding:
     """With `ignore_class` an example of that class has no loss and does not count in the mean."""
-    if "ignore_class" not in parameters(subject):
+    if "ignore_class" not in accepted_arguments(subject):
         return not_applicable("ignored label", "there is no `ignore_class`")
     for label in (-100, -1, 0):
-        found = badly_ignored(subject, label)
-        if found is not None:
-            return found
+        finding = failed_to_ignore(subject, label)
+        if finding is not None:
+            return finding
     return passed("ignored label", "ignore_class of -100, -1 and 0: no loss, and not counted in the mean")
 
 
-def badly_ignored(subject: Subject, label: int) -> Finding | None:
-    """Failed where the second example, which has this label, is not ignored; else None."""
-    given = batch(subject)
+def failed_to_ignore(subject: Subject, label: int) -> Finding | None:
+    """The failure where the second example, which has the ignored label, counts; else None."""
+    batch = valid_batch(subject)
     ignoring: dict[str, Any] = {"ignore_class": label}
-    values = each(subject, given, ignore_class=K + 7)
-    some = given.labelled(np.where([False, True, False, False], label, given.y))
-    kept = some.y != label
+    values = example_losses(subject, batch, ignore_class=K + 7)
+    ignored_batch = batch.labelled(np.where([False, True, False, False], label, batch.y))
+    kept = ignored_batch.y != label
     mean = float(values[kept].mean())
-    found = outcome(each, subject, some, **ignoring)
-    if not isinstance(found, np.ndarray) or not near(found, np.where(kept, values, 0.0)):
+    measured = value_or_error(example_losses, subject, ignored_batch, **ignoring)
+    if not isinstance(measured, np.ndarray) or not is_close(measured, np.where(kept, values, 0.0)):
         cause, expected = "an ignored example has a loss, or another has none", np.where(kept, values, 0.0)
-        return wrong_label("ignored label", subject, some, found, cause, shown(expected), **ignoring)
-    if subject.is_class and not near(told(whole(subject, **ignoring)(some.y, some.x)), mean):
-        found, cause = told(whole(subject, **ignoring)(some.y, some.x)), "ignored examples count in the mean"
-        return wrong_label("ignored label", subject, some, found, cause, mean, **ignoring)
+        return wrong_label(
+            "ignored label", subject, ignored_batch, measured, cause, reportable(expected), **ignoring
+        )
+    if subject.is_class and not is_close(
+        as_float64(make_loss(subject, **ignoring)(ignored_batch.y, ignored_batch.x)), mean
+    ):
+        measured, cause = (
+            as_float64(make_loss(subject, **ignoring)(ignored_batch.y, ignored_batch.x)),
+            "ignored examples count in the mean",
+        )
+        return wrong_label("ignored label", subject, ignored_batch, measured, cause, mean, **ignoring)
     return None
 
 
 def too_large(subject: Subject) -> Finding:
     """The first label that the loss's dtype cannot hold, with classes enough for it."""
-    if dense(subject):
+    if has_dense_labels(subject):
         return not_applicable("label too large", "labels are not class numbers")
     dtype = str(getattr(subject.make(), "dtype", "float32"))
     if dtype not in ("bfloat16", "float16"):
-        held = f"{dtype} holds every class number up to {HELD.get(dtype, 2**53)}"
-        return not_applicable("label too large", f"{held}; {halves(subject)}")
-    return precise("label too large", subject, dtype, dtype=dtype)
+        note = f"{dtype} holds every class number up to {EXACT_UP_TO.get(dtype, 2**53)}"
+        return not_applicable("label too large", f"{note}; {in_half_precision(subject)}")
+    return told_apart("label too large", subject, dtype, dtype=dtype)
 
 
-def precise(check: str, subject: Subject, held: str, **arguments: Any) -> Finding:
-    label = HELD[held] + 1
+def told_apart(check: str, subject: Subject, loss_dtype: str, **arguments: Any) -> Finding:
+    label = EXACT_UP_TO[loss_dtype] + 1
     x = np.full((1, label + 2), 0.0 if subject.from_logits else 2.0**-12, "float32")
     x[0, label] = 4.0 if subject.from_logits else 0.5  # the right class's loss is less than any other's
-    own, other = (np.array([v]) for v in (label, label - 1))
-    found, wrong = (outcome(each, subject, Batch(y, x), **arguments) for y in (own, other))
-    if isinstance(wrong, str):  # no answer either where the label fits
-        return failed(check, f"{subject.name}(dtype={held!r})", measured=wrong, cause=f"no loss in {held}")
-    if signals(found) or not near(found, wrong, 1e-3):
-        return passed(check, f"label {label} of {label + 2} classes in {held}")
+    own_label, other_label = (np.array([number]) for number in (label, label - 1))
+    measured, of_other_label = (
+        value_or_error(example_losses, subject, Batch(y, x), **arguments) for y in (own_label, other_label)
+    )
+    if isinstance(of_other_label, str):  # no answer either where the label fits
+        return failed(
+            check,
+            f"{subject.name}(dtype={loss_dtype!r})",
+            measured=of_other_label,
+            cause=f"no loss in {loss_dtype}",
+        )
+    if is_signalled(measured) or not is_close(measured, of_other_label, 1e-3):
+        return passed(check, f"label {label} of {label + 2} classes in {loss_dtype}")
     return failed(
         check,
         f"x = np.full((1, {label + 2}), {x[0, 0]}); x[0, {label}] = {x[0, label]}; "
-        f"{subject.name}(dtype={held!r})(np.array([{label}]), x)",
-        measured=shown(found),
+        f"{subject.name}(dtype={loss_dtype!r})(np.array([{label}]), x)",
+        measured=reportable(measured),
         expected=f"less: class {label}'s loss, not class {label - 1}'s; or an error",
-        cause=f"`keras.losses.Loss.__call__` casts integer labels to {held}, which has no {label}",
+        cause=f"`keras.losses.Loss.__call__` casts integer labels to {loss_dtype}, which has no {label}",
         remedy="keep the loss in float32, or cast the predictions only",
     )
 
 
-def halves(subject: Subject) -> str:
-    """What the same loss would make of it in half precision."""
-    if "dtype" not in parameters(subject):
+def in_half_precision(subject: Subject) -> str:
+    """In words, whether the same loss would confuse large labels in half precision."""
+    if "dtype" not in accepted_arguments(subject):
         return "it cannot be asked for half precision"
-    found = {held: precise("", subject, held, dtype=held) for held in ("bfloat16", "float16")}
-    bad = [f"{HELD[held] + 1} in {held}" for held, finding in found.items() if finding.remedy]
-    return f"it would take {' and '.join(bad)} for another class" if bad else "nor is half precision wrong"
+    findings = {dtype: told_apart("", subject, dtype, dtype=dtype) for dtype in ("bfloat16", "float16")}
+    confused = [
+        f"{EXACT_UP_TO[dtype] + 1} in {dtype}" for dtype, finding in findings.items() if finding.remedy
+    ]
+    return (
+        f"it would take {' and '.join(confused)} for another class"
+        if confused
+        else "nor is half precision wrong"
+    )
 
 
-def untold(check: str, subject: Subject, labels: list[Any], cause: str) -> Finding:
-    """Failed at the first label of the first example that gives a finite number."""
-    each(subject, batch(subject))  # a loss that refuses valid labels refuses nothing here
-    heard = []
+def must_be_signalled(check: str, subject: Subject, labels: list[Any], cause: str) -> Finding:
+    """Fails at the first of these labels that gives a finite number."""
+    example_losses(subject, valid_batch(subject))  # a loss that refuses valid labels refuses nothing here
+    signals_seen = []
     for label in labels:
-        given = batch(subject).rows(slice(0, 1))
-        y = given.y.astype("float32")
+        batch = valid_batch(subject).rows(slice(0, 1))
+        y = batch.y.astype("float32")
         y.reshape(-1)[0] = label
-        some = given.labelled(y)
-        found = outcome(each, subject, some)
-        if not signals(found):
-            return wrong_label(check, subject, some, found, cause)
-        heard.append(f"{label}: {'error' if isinstance(found, str) else 'NaN'}")
-    return passed(check, ", ".join(heard))
+        labelled = batch.labelled(y)
+        measured = value_or_error(example_losses, subject, labelled)
+        if not is_signalled(measured):
+            return wrong_label(check, subject, labelled, measured, cause)
+        signals_seen.append(f"{label}: {'error' if isinstance(measured, str) else 'NaN'}")
+    return passed(check, ", ".join(signals_seen))
 
 
 def wrong_label(
     check: str,
     subject: Subject,
-    given: Batch,
-    found: Any,
+    batch: Batch,
+    measured: Any,
     cause: str,
     expected: Any = "NaN or an error",
     **arguments: Any,
 ) -> Finding:
     return failed(
         check,
-        typed(subject, given, reduction=None, **arguments),
-        measured=shown(found),
+        call_as_typed(subject, batch, reduction=None, **arguments),
+        measured=reportable(measured),
         expected=expected,
         cause=cause,
         remedy="compare the labels with what they may be; `ops.where(valid, loss, nan)` works in a graph too",
@@ -237,10 +290,12 @@ def wrong_label(
 
 
 CHECKS = (
-    Check("label range", "A label outside its range is no silent number.", out_of_range, "misuse"),
-    Check("label rows", "A row that sums to something else than 1 is not cut.", rows, "misuse"),
-    Check("label NaN", "A label of NaN shows.", not_a_number, "misuse"),
-    Check("label fraction", "A fraction is a share or an error, never a whole label.", fractional, "misuse"),
-    Check("ignored label", "What `ignore_class` names does not count.", ignored, "other arguments"),
-    Check("label too large", "A class number beyond the dtype is not another class.", too_large),
+    LossCheck("label range", "A label outside its range is no silent number.", out_of_range, "misuse"),
+    LossCheck("label rows", "A row that sums to something else than 1 is not cut.", row_sums, "misuse"),
+    LossCheck("label NaN", "A label of NaN shows.", not_a_number, "misuse"),
+    LossCheck(
+        "label fraction", "A fraction is a share or an error, never a whole label.", fractional, "misuse"
+    ),
+    LossCheck("ignored label", "What `ignore_class` names does not count.", ignored, "other arguments"),
+    LossCheck("label too large", "A class number beyond the dtype is not another class.", too_large),
 )

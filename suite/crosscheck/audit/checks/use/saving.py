@@ -1,4 +1,4 @@
-"""Does a loss come back from its config, from JSON and from a saved model as it was? (check 16)"""
+"""A loss comes back from its config, from JSON and from a saved model as it was. (check 16)"""
 
 from __future__ import annotations
 
@@ -12,10 +12,18 @@ from typing import Any
 import keras
 import numpy as np
 
-from crosscheck.audit.checks.use.calls import near, outcome, parameters, refusal, shown, tensors, told
-from crosscheck.audit.checks.use.examples import identity
-from crosscheck.audit.checks.use.inputs import batch, typed
-from crosscheck.audit.contract import Check, Finding, Subject, failed, not_applicable, passed
+from crosscheck.audit.checks.use.calls import (
+    accepted_arguments,
+    as_float64,
+    as_tensors,
+    error_line,
+    is_close,
+    reportable,
+    value_or_error,
+)
+from crosscheck.audit.checks.use.examples import identity_model
+from crosscheck.audit.checks.use.inputs import call_as_typed, valid_batch
+from crosscheck.audit.contract import Finding, LossCheck, Subject, failed, not_applicable, passed
 
 FUNCTION = "a function has no config; it is saved by its name"
 OTHERS: dict[str, tuple[Any, ...]] = {  # values to try in place of the default, the first that is accepted
@@ -29,46 +37,46 @@ OTHERS: dict[str, tuple[Any, ...]] = {  # values to try in place of the default,
 
 def config(subject: Subject) -> Finding:
     """Each constructor argument but the dtype, changed alone, survives `from_config(get_config())`."""
-    return returning("config", subject, [n for n in parameters(subject) if n != "dtype"])
+    return survives_config("config", subject, [n for n in accepted_arguments(subject) if n != "dtype"])
 
 
 def dtype(subject: Subject) -> Finding:
     """The dtype survives it too."""
-    if subject.is_class and "dtype" not in parameters(subject):
+    if subject.is_class and "dtype" not in accepted_arguments(subject):
         return not_applicable("config dtype", "the constructor takes no dtype")
-    return returning("config dtype", subject, ["dtype"])
+    return survives_config("config dtype", subject, ["dtype"])
 
 
-def returning(check: str, subject: Subject, names: list[str]) -> Finding:
+def survives_config(check: str, subject: Subject, names: list[str]) -> Finding:
     if not subject.is_class:
         return not_applicable(check, FUNCTION)
-    told(subject.make()(*tensors(batch(subject))))  # or else nothing can be compared
-    changed = {name: value for name in names if (value := another(subject, name)) is not None}
+    as_float64(subject.make()(*as_tensors(valid_batch(subject))))  # or else nothing can be compared
+    changed = {name: value for name in names if (value := another_value(subject, name)) is not None}
     for name, (value,) in changed.items():
         loss = subject.make(**{name: value})
-        lost = difference(subject, loss, name, value)
-        if lost:
-            return forgotten(check, subject, name, value, lost)
-    left = sorted(set(names) - set(changed))
+        difference_found = difference(subject, loss, name, value)
+        if difference_found:
+            return forgets_argument(check, subject, name, value, difference_found)
+    unchanged = sorted(set(names) - set(changed))
     note = f"changed and rebuilt: {', '.join(changed) or 'nothing to change'}"
-    return passed(check, note + (f"; no other value known for {', '.join(left)}" if left else ""))
+    return passed(check, note + (f"; no other value known for {', '.join(unchanged)}" if unchanged else ""))
 
 
-def another(subject: Subject, name: str) -> tuple[Any] | None:
-    """In a tuple a value, not the present one, that the constructor accepts; None where none is known."""
-    present = subject.config.get(name, parameters(subject)[name].default)
-    for value in candidates(name, present):
-        if value != present and not isinstance(outcome(made, subject, name, value), str):
+def another_value(subject: Subject, name: str) -> tuple[Any] | None:
+    """A 1-tuple of another value that the constructor accepts for an argument; None where none is known."""
+    present = subject.config.get(name, accepted_arguments(subject)[name].default)
+    for value in candidate_values(name, present):
+        if value != present and not isinstance(value_or_error(construct, subject, name, value), str):
             return (value,)
     return None
 
 
-def made(subject: Subject, name: str, value: Any) -> float:
+def construct(subject: Subject, name: str, value: Any) -> float:
     subject.make(**{name: value})
     return 0.0
 
 
-def candidates(name: str, present: Any) -> tuple[Any, ...]:
+def candidate_values(name: str, present: Any) -> tuple[Any, ...]:
     if name in OTHERS:
         return OTHERS[name]
     if isinstance(present, bool):
@@ -81,33 +89,33 @@ def candidates(name: str, present: Any) -> tuple[Any, ...]:
 
 
 def difference(subject: Subject, loss: Any, name: str, value: Any) -> str:
-    """What is not as it was once rebuilt; "" where everything is."""
+    """In words, what differs once the loss is rebuilt from its config; "" where nothing does."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             again = type(loss).from_config(json.loads(json.dumps(loss.get_config())))
     except Exception as error:
-        return refusal(error)
+        return error_line(error)
     if name not in loss.get_config():
         return f"get_config() gives {sorted(loss.get_config())}"
     if getattr(again, name, value) != getattr(loss, name, value) or again.dtype != loss.dtype:
         return f"{name} = {getattr(again, name, again.dtype)!r}"
-    before, after = (value_of(subject, each) for each in (loss, again))
-    return "" if alike(before, after) else f"a loss of {shown(after)}, not {shown(before)}"
+    before, after = (value_of(subject, version) for version in (loss, again))
+    return "" if is_same(before, after) else f"a loss of {reportable(after)}, not {reportable(before)}"
 
 
-def alike(before: np.ndarray | str, after: np.ndarray | str) -> bool:
+def is_same(before: np.ndarray | str, after: np.ndarray | str) -> bool:
     if isinstance(before, str) or isinstance(after, str):
         return isinstance(before, str) and isinstance(after, str) and before == after
-    return near(before, after, 0)
+    return is_close(before, after, 0)
 
 
 def value_of(subject: Subject, loss: Any) -> np.ndarray | str:
-    given = batch(subject)
-    return outcome(lambda: told(loss(given.y, given.x)))
+    batch = valid_batch(subject)
+    return value_or_error(lambda: as_float64(loss(batch.y, batch.x)))
 
 
-def forgotten(check: str, subject: Subject, name: str, value: Any, lost: str) -> Finding:
+def forgets_argument(check: str, subject: Subject, name: str, value: Any, lost: str) -> Finding:
     return failed(
         check,
         f"loss = {subject.name}({name}={value!r}); type(loss).from_config(loss.get_config())",
@@ -124,67 +132,71 @@ def saved(subject: Subject) -> Finding:
         return not_applicable(
             "saved model", "Keras saves a function by its name, not with arguments bound to it"
         )
-    arguments = unlike(subject) if subject.is_class else {}
+    arguments = other_arguments(subject) if subject.is_class else {}
     loss = subject.make(**arguments)
-    before = told(loss(*tensors(batch(subject))))
+    before = as_float64(loss(*as_tensors(valid_batch(subject))))
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        again = through(subject, loss, Path(folder) / "model.keras")
-    if isinstance(again, str):
-        return lost_on_the_way(subject, again)
-    after = told(again(*tensors(batch(subject))))
-    kept = all(getattr(loss, a, None) == getattr(again, a, None) for a in ("reduction", "dtype"))
-    if near(before, after, 0) and kept:
+        loaded = saved_and_loaded(subject, loss, Path(folder) / "model.keras")
+    if isinstance(loaded, str):
+        return not_saved(subject, loaded)
+    after = as_float64(loaded(*as_tensors(valid_batch(subject))))
+    if is_close(before, after, 0) and reduction_and_dtype(loss) == reduction_and_dtype(loaded):
         return passed("saved model", f"saved and loaded with {arguments}")
+    call = call_as_typed(subject, valid_batch(subject), **arguments)
     return failed(
         "saved model",
-        f"model.compile(loss={typed(subject, batch(subject), **arguments)}); save as .keras; load",
-        measured=f"{shown(after)}, {getattr(again, 'reduction', None)}, {getattr(again, 'dtype', None)}",
-        expected=f"{shown(before)}, {getattr(loss, 'reduction', None)}, {getattr(loss, 'dtype', None)}",
+        f"model.compile(loss={call}); save as .keras; load",
+        measured=", ".join([str(reportable(after)), *reduction_and_dtype(loaded)]),
+        expected=", ".join([str(reportable(before)), *reduction_and_dtype(loss)]),
         cause="what `get_config` leaves out takes its default again",
         remedy="every constructor argument into `get_config`",
     )
 
 
-def unlike(subject: Subject) -> dict[str, Any]:
+def reduction_and_dtype(loss: Any) -> list[str]:
+    return [str(getattr(loss, name, None)) for name in ("reduction", "dtype")]
+
+
+def other_arguments(subject: Subject) -> dict[str, Any]:
     """Other values for all arguments at once but the dtype, of which `config dtype` speaks, and the axis."""
-    names = [name for name in parameters(subject) if name not in ("dtype", "axis", "name")]
-    found = {name: value[0] for name in names if (value := another(subject, name)) is not None}
-    return found if not isinstance(outcome(lambda: bool(subject.make(**found))), str) else {}
+    names = [name for name in accepted_arguments(subject) if name not in ("dtype", "axis", "name")]
+    values = {name: value[0] for name in names if (value := another_value(subject, name)) is not None}
+    return values if not isinstance(value_or_error(lambda: bool(subject.make(**values))), str) else {}
 
 
-def lost_on_the_way(subject: Subject, refused: str) -> Finding:
+def not_saved(subject: Subject, error: str) -> Finding:
     return failed(
         "saved model",
         f"model.compile(loss={subject.name}); model.save('model.keras'); load_model('model.keras')",
-        measured=refused,
+        measured=error,
         expected="the loss that was saved",
         cause="Keras saves a class by its config and a function by its name",
         remedy="a class with `get_config`, or a function with a name of its own",
     )
 
 
-def through(subject: Subject, loss: Any, path: Path) -> Any:
-    """The loss that a model compiled with it has after saving and loading; what was raised instead."""
-    try:
-        return saved_and_loaded(subject, loss, path)
-    except Exception as error:
-        return refusal(error)
-
-
 def saved_and_loaded(subject: Subject, loss: Any, path: Path) -> Any:
-    identity(batch(subject), loss).save(path)
+    """The loss of a model that was compiled with it, saved and loaded; the error in a line if that raises."""
+    try:
+        return save_and_load(subject, loss, path)
+    except Exception as error:
+        return error_line(error)
+
+
+def save_and_load(subject: Subject, loss: Any, path: Path) -> Any:
+    identity_model(valid_batch(subject), loss).save(path)
     custom = {getattr(loss, "__name__", type(loss).__name__): loss if not subject.is_class else type(loss)}
     return keras.saving.load_model(path, custom_objects=custom).loss
 
 
 CHECKS = (
-    Check(
+    LossCheck(
         "config",
         "Every constructor argument comes back from `get_config` through JSON.",
         config,
         "other arguments",
     ),
-    Check("config dtype", "So does the dtype.", dtype, "other arguments"),
-    Check("saved model", "A loaded model has the loss that was saved.", saved, "other arguments"),
+    LossCheck("config dtype", "So does the dtype.", dtype, "other arguments"),
+    LossCheck("saved model", "A loaded model has the loss that was saved.", saved, "other arguments"),
 )

@@ -1,4 +1,4 @@
-"""What a path should have given: loss, gradient and second derivative at 50 digits."""
+"""The exact loss, gradient and second derivative of cross-entropy, at 50 digits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ RIVALS = {"binary": 1, "categorical": 2, "sparse": 2}  # what p = e^z / (e^z + r
 
 
 class Derivatives(NamedTuple):
-    """Loss, dL/dz and d²L/dz² of each example, [N]; NaN where a path cannot tell."""
+    """Loss, dL/dz and d²L/dz² of each example, [N] each; NaN where a path does not give one."""
 
     value: np.ndarray
     gradient: np.ndarray
@@ -26,49 +26,49 @@ def oracle(loss: str, z: np.ndarray, y: np.ndarray) -> Derivatives:
     labels (p′ = 1 − p) and r = 2 in three classes, the second of which has the rest of the label. The
     gradient is p − y, the second derivative p (1 − p). No digit cancels in either tail.
 
-    >>> found = oracle("binary", np.array([0.0]), np.array([1.0]))
-    >>> [float(each[0]) for each in found]  # ln 2, p − y, p (1 − p)
+    >>> exact = oracle("binary", np.array([0.0]), np.array([1.0]))
+    >>> [float(array[0]) for array in exact]  # ln 2, p − y, p (1 − p)
     [0.6931471805599453, -0.5, 0.25]
     """
     r = RIVALS[loss]
-    wrong = lambda mp, t: mp.log1p(r * mp.exp(-t))  # noqa: E731
-    right = lambda mp, t: mp.log(r) + mp.log1p(mp.exp(t) / r)  # noqa: E731
-    p = lambda mp, t: 1 / (1 + r * mp.exp(-t))  # noqa: E731
-    q = lambda mp, t: 1 / (1 + mp.exp(t) / r)  # noqa: E731
+    wrong = lambda mp, t: mp.log1p(r * mp.exp(-t))
+    right = lambda mp, t: mp.log(r) + mp.log1p(mp.exp(t) / r)
+    p = lambda mp, t: 1 / (1 + r * mp.exp(-t))
+    q = lambda mp, t: 1 / (1 + mp.exp(t) / r)
     return Derivatives(
-        at_50_digits(lambda mp, t, y: y * wrong(mp, t) + (1 - y) * right(mp, t), z, y),
-        at_50_digits(lambda mp, t, y: (1 - y) * p(mp, t) - y * q(mp, t), z, y),
-        at_50_digits(lambda mp, t, y: p(mp, t) * q(mp, t), z, y),
+        _at_50_digits(lambda mp, t, y: y * wrong(mp, t) + (1 - y) * right(mp, t), z, y),
+        _at_50_digits(lambda mp, t, y: (1 - y) * p(mp, t) - y * q(mp, t), z, y),
+        _at_50_digits(lambda mp, t, y: p(mp, t) * q(mp, t), z, y),
     )
 
 
 def softmax(z: np.ndarray) -> np.ndarray:
     """The softmax of logits [N, K] at 50 digits, rounded to float64."""
-    return of_softmax(lambda p: p, z)
+    return _from_softmax(lambda p: p, z)
 
 
 def softmax_gradient(z: np.ndarray, y: np.ndarray) -> np.ndarray:
     """p − y of logits [N, K] and labels [N, K] at 50 digits, rounded to float64."""
-    return of_softmax(lambda p, y: p - y, z, y)
+    return _from_softmax(lambda p, y: p - y, z, y)
 
 
 def softmax_jacobian(z: np.ndarray) -> np.ndarray:
     """diag(p) − ppᵀ of logits [N, K] at 50 digits, rounded to float64: [N, K, K]."""
-    return of_softmax(lambda p: np.diag(p) - np.outer(p, p), z)
+    return _from_softmax(lambda p: np.diag(p) - np.outer(p, p), z)
 
 
-def of_softmax(formula: Callable[..., Any], z: np.ndarray, *more: np.ndarray) -> np.ndarray:
+def _from_softmax(formula: Callable[..., Any], z: np.ndarray, *arrays: np.ndarray) -> np.ndarray:
     """formula(p, …) of the softmax p of each row of logits [N, K], at 50 digits, rounded to float64."""
     import mpmath
 
     exact = np.vectorize(mpmath.mpf, otypes=[object])
     with mpmath.workdps(DIGITS):
-        grown = np.vectorize(mpmath.exp, otypes=[object])(exact(np.asarray(z, float)))
-        p = grown / grown.sum(-1, keepdims=True)
-        return np.array([formula(*row) for row in zip(p, *map(exact, more), strict=True)]).astype(float)
+        exponentials = np.vectorize(mpmath.exp, otypes=[object])(exact(np.asarray(z, float)))
+        p = exponentials / exponentials.sum(-1, keepdims=True)
+        return np.array([formula(*row) for row in zip(p, *map(exact, arrays), strict=True)]).astype(float)
 
 
-def at_50_digits(formula: Callable[..., Any], z: np.ndarray, y: np.ndarray) -> np.ndarray:
+def _at_50_digits(formula: Callable[..., Any], z: np.ndarray, y: np.ndarray) -> np.ndarray:
     import mpmath
 
     with mpmath.workdps(DIGITS):

@@ -1,4 +1,4 @@
-"""What the doctor found, and how it is told."""
+"""A diagnosis: what the doctor read off an output of a model, how it is judged, and how it is printed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from crosscheck.paths import breaking_point, lost, symptom
 
 BENIGN = 2.0  # up to this |z| every path keeps its gradient: how it is scaled is read off there
-EVEN = 0.05  # relative spread that a common factor may have at benign logits
+SPREAD = 0.05  # relative spread, at benign logits, up to which gradients count as scaled by one factor
 
 
 @dataclass(frozen=True)
@@ -64,11 +64,11 @@ class Diagnosis:
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON: what is not a finite number becomes null."""
-        return {**finite(asdict(self)), "sound": self.sound}
+        return {**without_non_finite(asdict(self)), "sound": self.sound}
 
     def __str__(self) -> str:
         return "\n".join(
-            filter(None, [self.title, f"  {self.verdict}", *self.shown, *self.advice, self.note])
+            filter(None, [self.title, f"  {self.verdict}", *self.excerpt, *self.advice, self.note])
         )
 
     @property
@@ -77,27 +77,27 @@ class Diagnosis:
 
     @property
     def verdict(self) -> str:
-        top = max(abs(reading.z) for reading in self.readings)
+        largest = max(abs(reading.z) for reading in self.readings)
         if math.isinf(self.limit):
-            return f"✓ Gradients of confident errors survive up to |z| = {top:g}."
+            return f"✓ Gradients of confident errors survive up to |z| = {largest:g}."
         if not self.known:
             return f"• The gradient of a confident error fades from |z| = {self.limit:g} on: {self.symptom}."
         if self.limit == 0:
             return f"✗ The gradient is wrong everywhere: {self.symptom}."
         p = 1 / (1 + self.rivals * math.exp(min(self.limit, 700)))
-        where = f"from |z| = {self.limit:g} on (p = {p:.1g})"
-        return f"✗ The gradient of a confident error is lost {where}: {self.symptom}."
+        lost_from = f"from |z| = {self.limit:g} on (p = {p:.1g})"
+        return f"✗ The gradient of a confident error is lost {lost_from}: {self.symptom}."
 
     @property
-    def shown(self) -> list[str]:
+    def excerpt(self) -> list[str]:
         """A few readings: before, at and beyond the limit; nothing where all is well."""
         if math.isinf(self.limit):
             return []
-        one_side = [reading for reading in self.readings if reading.label == self.readings[-1].label]
-        at = next((i for i, r in enumerate(one_side) if abs(r.z) >= self.limit), 0)
-        some = [one_side[i] for i in sorted({max(at - 1, 0), at, len(one_side) - 1})]
+        same_label = [reading for reading in self.readings if reading.label == self.readings[-1].label]
+        first_lost = next((i for i, r in enumerate(same_label) if abs(r.z) >= self.limit), 0)
+        excerpt = [same_label[i] for i in sorted({max(first_lost - 1, 0), first_lost, len(same_label) - 1})]
         lines = [
-            f"{r.z:8g}  {r.label:5d}  {r.loss:9.4g}  {r.gradient:10.3g}  {r.expected:10.3g}" for r in some
+            f"{r.z:8g}  {r.label:5d}  {r.loss:9.4g}  {r.gradient:10.3g}  {r.expected:10.3g}" for r in excerpt
         ]
         return [f"{'':4}{'logit':>8}  label  {'loss':>9}  {'gradient':>10}  {'expected':>10}"] + [
             f"{'':4}{line}" for line in lines
@@ -105,62 +105,64 @@ class Diagnosis:
 
     @property
     def advice(self) -> list[str]:
-        told = {"why": self.cause, "fix": self.remedy}
-        return [f"  {word}: {text}." for word, text in told.items() if text and not self.sound]
+        texts = {"why": self.cause, "fix": self.remedy}
+        return [f"  {heading}: {text}." for heading, text in texts.items() if text and not self.sound]
 
     @property
     def note(self) -> str:
         if not self.known:
             return "  The loss is not a cross-entropy known here: that its gradient fades may be its nature."
-        return f"  All gradients are multiplied by {self.scale:.3g}." if abs(self.scale - 1) > EVEN else ""
+        return f"  All gradients are multiplied by {self.scale:.3g}." if abs(self.scale - 1) > SPREAD else ""
 
 
-def finite(value: Any) -> Any:
+def without_non_finite(value: Any) -> Any:
+    """The value with every float that is not finite replaced by None, in dictionaries and lists too."""
     if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
+        return {key: without_non_finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [finite(item) for item in value]
+        return [without_non_finite(item) for item in value]
     return value if not isinstance(value, float) or math.isfinite(value) else None
 
 
-def judged(readings: Sequence[Reading], known: bool) -> dict[str, Any]:
-    """Scale, limit and symptom from the readings.
+def judge_readings(readings: Sequence[Reading], known: bool) -> dict[str, Any]:
+    """Scale, limit and symptom of a `Diagnosis`, from its readings.
 
     Of a loss that is known the gradient must be p − y, times one factor for all; of any other it must stay a
     number, and not fall below a millionth of what it is at benign logits.
     """
     z, gradient, expected = (
-        np.array([getattr(each, name) for each in readings]) for name in ("z", "gradient", "expected")
+        np.array([getattr(reading, name) for reading in readings]) for name in ("z", "gradient", "expected")
     )
-    benign = np.abs(z) <= BENIGN
+    is_benign = np.abs(z) <= BENIGN
     if not known:
-        size = np.abs(gradient) / np.max(np.abs(gradient[benign]), initial=1e-300)
+        size = np.abs(gradient) / np.max(np.abs(gradient[is_benign]), initial=1e-300)
         faded = np.where(np.isfinite(gradient), np.minimum(size / 1e-6, 1), np.nan)
         return {
             "scale": 1.0,
             "limit": breaking_point(z, faded, np.ones_like(z)),
-            "symptom": symptom_of(faded),
+            "symptom": symptom_of_fading(faded),
         }
     with np.errstate(all="ignore"):
-        ratio = gradient[benign] / expected[benign]
+        ratio = gradient[is_benign] / expected[is_benign]
     scale = float(np.median(ratio))
-    if not np.isfinite(scale) or scale == 0 or np.ptp(ratio) > EVEN * abs(scale):
-        return {"scale": 1.0, "limit": 0.0, "symptom": uneven(ratio)}
+    if not np.isfinite(scale) or scale == 0 or np.ptp(ratio) > SPREAD * abs(scale):
+        return {"scale": 1.0, "limit": 0.0, "symptom": symptom_of_uneven_scale(ratio)}
     relative = gradient / scale
-    where = lost(relative, expected)
+    is_lost = lost(relative, expected)
     return {
         "scale": scale,
         "limit": breaking_point(z, relative, expected),
-        "symptom": symptom(relative[where], expected[where]),
+        "symptom": symptom(relative[is_lost], expected[is_lost]),
     }
 
 
-def symptom_of(faded: np.ndarray) -> str:
+def symptom_of_fading(faded: np.ndarray) -> str:
+    """The symptom of gradients that fade, which are 1 where they do not."""
     return symptom(np.where(faded < 1, 0.0, faded), np.ones_like(faded))
 
 
-def uneven(ratio: np.ndarray) -> str:
-    """How the gradient is wrong already at benign logits."""
+def symptom_of_uneven_scale(ratio: np.ndarray) -> str:
+    """The symptom of gradients that are wrong by different factors, or all 0, already at benign logits."""
     if np.isnan(ratio).any():
         return "NaN"
     if (ratio == 0).all():

@@ -16,7 +16,7 @@ IDLE = (keras.layers.Dropout, keras.layers.Identity)  # they change neither shap
 
 @dataclass(frozen=True)
 class Head:
-    """The Dense layer, and the layers behind it in order."""
+    """The last Dense layer of a model, and the layers behind it in order."""
 
     dense: keras.layers.Dense
     behind: tuple[keras.Layer, ...]
@@ -24,50 +24,51 @@ class Head:
     @property
     def activation(self) -> str:
         """`sigmoid`, `softmax`, …; `linear` where there is none."""
-        names = [name_of(layer) for layer in (self.dense, *self.behind)]
+        names = [activation_name(layer) for layer in (self.dense, *self.behind)]
         return next((name for name in names if name != "linear"), "linear")
 
     @property
     def kind(self) -> str:
-        """The head as `crosscheck.paths.Path` names it."""
+        """The head as `crosscheck.paths.ExecutionPath` names it."""
         if self.activation == "linear":
             return "logits"
         if any(isinstance(layer, RESHAPES) for layer in self.behind):
             return "reshape"
-        if name_of(self.dense) != "linear":
+        if activation_name(self.dense) != "linear":
             return "dense"
-        applied = next(layer for layer in self.behind if name_of(layer) != "linear")
-        wide = applied.compute_dtype == "float32" and self.dense.compute_dtype != "float32"
-        return "float32" if wide else "activation"
+        activation_layer = next(layer for layer in self.behind if activation_name(layer) != "linear")
+        is_wider = activation_layer.compute_dtype == "float32" and self.dense.compute_dtype != "float32"
+        return "float32" if is_wider else "activation"
 
     def __str__(self) -> str:
-        own = name_of(self.dense)
-        dense = f"Dense({self.dense.units}{'' if own == 'linear' else ', ' + own})"
-        return " → ".join([dense, *(told(layer) for layer in self.behind)])
+        activation = activation_name(self.dense)
+        dense = f"Dense({self.dense.units}{'' if activation == 'linear' else ', ' + activation})"
+        return " → ".join([dense, *(describe_layer(layer) for layer in self.behind)])
 
 
-def told(layer: keras.Layer) -> str:
-    name = name_of(layer)
+def describe_layer(layer: keras.Layer) -> str:
+    """The layer's class, with the activation that it applies where the class does not say it."""
+    name = activation_name(layer)
     return type(layer).__name__ + (
         f"({name})" if name not in ("linear", type(layer).__name__.lower()) else ""
     )
 
 
-def name_of(layer: keras.Layer) -> str:
-    """The name of the activation that a layer applies."""
+def activation_name(layer: keras.Layer) -> str:
+    """The name of the activation that a layer applies; "linear" where it applies none."""
     if isinstance(layer, keras.layers.Softmax):
         return "softmax"
     return getattr(getattr(layer, "activation", None), "__name__", "linear")
 
 
 def head_of(model: keras.Model, output: Any) -> Head:
-    """What leads to an output of the model.
+    """The head of an output of the model; of the model's only output where `output` is None.
 
     Raises:
         UsageError: where the output does not come from a Dense layer through activations and reshapes alone.
     """
     behind: list[keras.Layer] = []
-    for layer in reversed(leading_to(model, output)):
+    for layer in reversed(layers_before(model, output)):
         if isinstance(layer, keras.layers.Dense):
             return Head(layer, tuple(reversed(behind)))
         if not isinstance(layer, (*ACTIVATIONS, *RESHAPES, *IDLE)):
@@ -79,8 +80,8 @@ def head_of(model: keras.Model, output: Any) -> Head:
     raise UsageError("The doctor sets the logits through the bias of a Dense layer, and this model has none.")
 
 
-def leading_to(model: keras.Model, output: Any) -> list[keras.Layer]:
-    """The layers in front of an output as far as they form a chain; of a subclassed model all, as created."""
+def layers_before(model: keras.Model, output: Any) -> list[keras.Layer]:
+    """The layers that lead to an output, back to a Dense or a branching one; all, of a subclassed model."""
     if output is None:
         leaves = model._flatten_layers(include_self=False, recursive=True)
         return [layer for layer in leaves if not getattr(layer, "_layers", None)]

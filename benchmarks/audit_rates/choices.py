@@ -1,4 +1,4 @@
-"""A random loss, sound or broken in one place, with what it claims to be; drawn by NumPy or by hypothesis."""
+"""A random loss, sound or broken in one place, with what it claims to be; and what it is drawn with."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from crosscheck.audit.contract import Kind, Subject
-from crosscheck.audit.recognition import recognised
-from crosscheck.audit.theories import Theory
+from crosscheck.audit.recognition import recognise
+from crosscheck.audit.theories import LossTheory
 
 T = TypeVar("T")
 
 
-class Draw(Protocol):
-    """A source of random choices: NumPy's for measuring, hypothesis' for tests, which then shrinks them."""
+class Choices(Protocol):
+    """A source of random choices: NumPy for measuring, hypothesis for tests, which then shrinks them."""
 
-    def among(self, options: Sequence[T]) -> T:
+    def one_of(self, options: Sequence[T]) -> T:
         """One of them."""
 
     def number(self, low: float, high: float) -> float:
@@ -26,12 +26,12 @@ class Draw(Protocol):
 
 
 @dataclass(frozen=True)
-class Random:
+class NumpyChoices:
     """Draws by NumPy."""
 
     generator: np.random.Generator
 
-    def among(self, options: Sequence[T]) -> T:
+    def one_of(self, options: Sequence[T]) -> T:
         return options[int(self.generator.integers(len(options)))]
 
     def number(self, low: float, high: float) -> float:
@@ -39,14 +39,27 @@ class Random:
 
 
 @dataclass(frozen=True)
-class Made:
+class OneValue:
+    """Always the same value, for a fault with parameters of one's own choice."""
+
+    value: Any
+
+    def one_of(self, options: Sequence[Any]) -> Any:
+        return self.value
+
+    def number(self, low: float, high: float) -> Any:
+        return self.value
+
+
+@dataclass(frozen=True)
+class RandomLoss:
     """A random loss.
 
     Attributes:
         about: its recipe, in words.
         make: as `Subject.make`.
         kind: of its labels; all take logits.
-        formula: what it claims to be.
+        theory: what it claims to be.
         is_class: a `keras.losses.Loss`, or a function.
         fault, check: of a broken one what is wrong, and the check that is named for it; else "".
     """
@@ -54,19 +67,19 @@ class Made:
     about: str
     make: Callable[..., Any]
     kind: Kind
-    formula: Theory
+    theory: LossTheory
     is_class: bool
     fault: str = ""
     check: str = ""
 
-    def subject(self, told: bool) -> Subject:
-        """With its claim told, or left to be recognised."""
-        untold = Subject(self.about, self.make, self.kind, True, None, is_class=self.is_class)
-        if not told:
-            return recognised(untold)
-        return replace(untold, theory="its own formula", formula=self.formula)
+    def subject(self, claim_told: bool) -> Subject:
+        """The subject of an audit, with its claim told or left to be recognised."""
+        subject = Subject(self.about, self.make, self.kind, True, None, is_class=self.is_class)
+        if not claim_told:
+            return recognise(subject)
+        return replace(subject, theory="its own formula", own_theory=self.theory)
 
-    def broken(self, fault: str, check: str, make: Callable[..., Any] | None = None) -> Made:
+    def broken(self, fault: str, check: str, make: Callable[..., Any] | None = None) -> RandomLoss:
         """The same claim, with a fault that is told in words, its parameters in parentheses."""
         return replace(
             self,

@@ -21,7 +21,7 @@ ULP = {"float64": 2.0**-52, "float32": 2.0**-23, "mixed_bfloat16": 2.0**-7, "mix
 
 
 @dataclass(frozen=True)
-class Path:
+class ExecutionPath:
     """How a loss was reached.
 
     Attributes:
@@ -70,7 +70,7 @@ def grid(
     modes: Iterable[str] | None = None,
     policies: Iterable[str] = POLICIES,
     device: str = "cpu",
-) -> tuple[Path, ...]:
+) -> tuple[ExecutionPath, ...]:
     """All paths of these losses, modes and policies on one backend; all its modes where none are given.
 
     >>> len(grid(["binary"], "tensorflow", policies=["float32"]))
@@ -80,7 +80,7 @@ def grid(
     """
     modes, policies = tuple(MODES[backend] if modes is None else modes), tuple(policies)
     return tuple(
-        Path(loss, backend, device, mode, policy, head, entry_of(head), implementation)
+        ExecutionPath(loss, backend, device, mode, policy, head, entry_of(head), implementation)
         for loss in losses
         for mode in modes
         for policy in policies
@@ -90,15 +90,17 @@ def grid(
 
 
 def entry_of(head: str) -> str:
+    """What the loss is given behind a head: logits or probabilities."""
     return "logits" if head == "logits" else "probabilities"
 
 
 def implementations(loss: str, mode: str, head: str) -> tuple[str, ...]:
-    """Ours takes logits only. `compile` turns Keras' function into its class and is not given an op.
+    """The implementations that can be used with a head in a mode.
 
-    The focal class is called directly alone, to save time.
+    Ours takes logits only. `compile` turns Keras' function into its class and is not given an op. The focal
+    class is called directly alone, to save time.
     """
     focal = () if loss == "sparse" else ("keras focal",)
-    called = () if mode.startswith("fit") else ("keras function", "keras ops", *focal)
-    own = ("ours",) if head == "logits" else ()
-    return ("keras class", *called, *own)
+    direct_calls = () if mode.startswith("fit") else ("keras function", "keras ops", *focal)
+    ours = ("ours",) if head == "logits" else ()
+    return ("keras class", *direct_calls, *ours)

@@ -1,4 +1,4 @@
-"""The examination: logits are set on a copy of the model, and one step of its own training is watched."""
+"""The examination: sets logits on a copy of the model and reads dL/dz off steps of its own training."""
 
 from __future__ import annotations
 
@@ -10,16 +10,21 @@ import keras
 import numpy as np
 from scipy.special import expit
 
-from crosscheck.doctor.diagnosis import Diagnosis, Reading, judged
-from crosscheck.doctor.head import Head, head_of
+from crosscheck.doctor._diagnosis import Diagnosis, Reading, judge_readings
+from crosscheck.doctor._head import Head, head_of
 from crosscheck.errors import UsageError
 from crosscheck.losses import LogitLoss
-from crosscheck.paths import Path, cause, remedy
+from crosscheck.paths import ExecutionPath, cause, remedy
 from crosscheck.paths.probing import number, settled_step
 
 SIZES = (0, 1, 2, 5, 10, 15, 17, 20, 30, 40, 60, 88, 100, 1000, 9984.0)  # exact in bfloat16
 ANY_SIZE = 64  # what an input dimension of any size gets
-KINDS = {"binary": "sigmoid", "categorical": "softmax", "sparse_categorical": "softmax", "joint": "softmax"}
+ACTIVATIONS = {
+    "binary": "sigmoid",
+    "categorical": "softmax",
+    "sparse_categorical": "softmax",
+    "joint": "softmax",
+}
 
 
 def examine(model: keras.Model, loss: Any = None) -> list[Diagnosis]:
@@ -50,10 +55,10 @@ def examine(model: keras.Model, loss: Any = None) -> list[Diagnosis]:
     if outputs is None:
         return [examine_output(model, None, losses)]
     names = list(getattr(model, "output_names", None) or range(len(outputs)))
-    return [examine_output(model, i, loss_of(losses, i, name)) for i, name in enumerate(names)]
+    return [examine_output(model, i, loss_of_output(losses, i, name)) for i, name in enumerate(names)]
 
 
-def loss_of(losses: Any, i: int, name: str) -> Any:
+def loss_of_output(losses: Any, i: int, name: str) -> Any:
     """The loss of an output, from one for all, a list, or a dictionary."""
     if isinstance(losses, dict):
         return losses.get(name)
@@ -61,121 +66,123 @@ def loss_of(losses: Any, i: int, name: str) -> Any:
 
 
 def examine_output(model: keras.Model, i: int | None, loss: Any) -> Diagnosis:
-    patient = copied(model)
-    if i is not None and len(patient.outputs) > 1:
-        patient = keras.Model(patient.inputs, patient.outputs[i])
-    output = None if i is None else patient.outputs[0]
-    head, used = head_of(patient, output), keras.losses.get(loss)
-    if used is None:
+    """The diagnosis of the i-th output; of the only one of a subclassed model, where i is None."""
+    clone = clone_of(model)
+    if i is not None and len(clone.outputs) > 1:
+        clone = keras.Model(clone.inputs, clone.outputs[i])
+    output = None if i is None else clone.outputs[0]
+    head, used_loss = head_of(clone, output), keras.losses.get(loss)
+    if used_loss is None:
         raise UsageError("An output of the model has no loss: there is nothing to examine.")
-    prepare(patient, head, model, used)
-    kind = kind_of(used)
-    readings = tuple(readings_of(patient, head, kind, used))
-    found = judged(readings, kind is not None)
-    if mismatch := mismatched(head, kind):
-        found = {**found, "limit": 0.0, "symptom": mismatch}
-    if np.isfinite(found["limit"]):
-        found |= explained(head, kind, used)
+    prepare_clone(clone, head, model, used_loss)
+    kind = kind_of(used_loss)
+    readings = tuple(readings_of(clone, head, kind, used_loss))
+    judgement = judge_readings(readings, kind is not None)
+    if mismatch := mismatch_of_head_and_loss(head, kind):
+        judgement = {**judgement, "limit": 0.0, "symptom": mismatch}
+    if np.isfinite(judgement["limit"]):
+        judgement |= cause_and_remedy(head, kind, used_loss)
     return Diagnosis(
         output=getattr(model, "output_names", [model.name])[i or 0] if i is not None else model.name,
-        loss=name_of_loss(used),
+        loss=loss_name(used_loss),
         head=str(head),
         policy=head.dense.dtype_policy.name,
         backend=keras.backend.backend(),
         known=kind is not None,
-        rivals=head.dense.units - 1 if KINDS.get(kind or "") == "softmax" else 1,
+        rivals=head.dense.units - 1 if ACTIVATIONS.get(kind or "") == "softmax" else 1,
         readings=readings,
-        **found,
+        **judgement,
     )
 
 
-def copied(model: keras.Model) -> keras.Model:
-    """The model once more, of its own class, untrained; its Dense layers all with a bias.
+def clone_of(model: keras.Model) -> keras.Model:
+    """An untrained model of the same class and configuration, all of whose Dense layers have a bias.
 
     Raises:
-        UsageError: where its configuration does not suffice to make it.
+        UsageError: where the configuration does not suffice to make it.
     """
     try:
         config = copy.deepcopy(model.get_config())
-        give_bias(config)
-        made = type(model).from_config(config)
-        if not made.built:
-            made(inputs_of(model))
+        give_every_dense_a_bias(config)
+        clone = type(model).from_config(config)
+        if not clone.built:
+            clone(inputs_of(model))
     except Exception as error:
         raise UsageError(
             f"The doctor works on a copy, and {type(model).__name__} cannot be copied: {error}. "
             "Give it `get_config` and `from_config`."
         ) from error
-    return made
+    return clone
 
 
-def give_bias(config: Any) -> None:
+def give_every_dense_a_bias(config: Any) -> None:
     """Sets `use_bias` of every Dense layer in a nested configuration."""
     if isinstance(config, dict):
         if config.get("class_name") == "Dense":
             config["config"]["use_bias"] = True
         for value in config.values():
-            give_bias(value)
+            give_every_dense_a_bias(value)
     elif isinstance(config, list | tuple):
         for value in config:
-            give_bias(value)
+            give_every_dense_a_bias(value)
 
 
-def prepare(patient: keras.Model, head: Head, model: keras.Model, loss: Any) -> None:
-    """Compiles the copy as the model is compiled, with plain SGD; only the head moves, freely."""
-    for layer in patient._flatten_layers(include_self=False):
+def prepare_clone(clone: keras.Model, head: Head, model: keras.Model, loss: Any) -> None:
+    """Compiles the clone as the model is compiled, but with plain SGD, and makes only the head trainable."""
+    for layer in clone._flatten_layers(include_self=False):
         layer.trainable = layer is head.dense or bool(getattr(layer, "_layers", None))
     head.dense.bias.regularizer = None
-    optimizer: Any = keras.optimizers.SGD(rate_for(head.dense))
+    optimizer: Any = keras.optimizers.SGD(learning_rate_for(head.dense))
     if isinstance(getattr(model, "optimizer", None), keras.optimizers.LossScaleOptimizer):
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    how: dict[str, Any] = {}
+    compile_options: dict[str, Any] = {}
     if model.compiled:
         weights = model.get_compile_config().get("loss_weights")
-        how = {"run_eagerly": model.run_eagerly, "jit_compile": model.jit_compile}
-        how |= {"loss_weights": weights} if isinstance(weights, int | float) else {}
-    patient.compile(optimizer, loss, auto_scale_loss=False, **how)
-    patient.optimizer.build(patient.trainable_variables)
+        compile_options = {"run_eagerly": model.run_eagerly, "jit_compile": model.jit_compile}
+        compile_options |= {"loss_weights": weights} if isinstance(weights, int | float) else {}
+    clone.compile(optimizer, loss, auto_scale_loss=False, **compile_options)
+    clone.optimizer.build(clone.trainable_variables)
 
 
-def readings_of(patient: keras.Model, head: Head, kind: str | None, loss: Any) -> Iterator[Reading]:
-    """Wrong or undecided examples, on both sides."""
-    x = inputs_of(patient)
-    shape = tuple(keras.ops.shape(patient(x, training=False)))
+def readings_of(clone: keras.Model, head: Head, kind: str | None, loss: Any) -> Iterator[Reading]:
+    """Yields a reading for wrong or undecided examples of both labels, at every size of the logit."""
+    x = inputs_of(clone)
+    shape = tuple(keras.ops.shape(clone(x, training=False)))
     for label in (0, 1):
         for size in SIZES:
             z = size if label == 0 else -size
-            y = labels(shape, kind or guess(head), label)
-            value, slope = step(patient, head.dense, x, y, z)
-            expected = theory(z, label, shape[-1], kind, getattr(loss, "label_smoothing", 0.0))
+            y = labels_for(shape, kind or likely_label_kind(head), label)
+            value, slope = step_at_logit(clone, head.dense, x, y, z)
+            expected = expected_gradient(z, label, shape[-1], kind, getattr(loss, "label_smoothing", 0.0))
             yield Reading(z, label, value, slope, expected)
 
 
-def step(
-    patient: keras.Model, dense: keras.layers.Dense, x: Any, y: np.ndarray, z: float
+def step_at_logit(
+    clone: keras.Model, dense: keras.layers.Dense, x: Any, y: np.ndarray, z: float
 ) -> tuple[float, float]:
-    """Loss and dL/dz of the first logit, which the bias makes z whatever the input."""
+    """Loss and dL/dz of the first logit, which the bias sets to z whatever the input."""
     bias = np.zeros(dense.bias.shape)
     bias[0] = z
 
-    def begin() -> None:
+    def reset_weights() -> None:
         dense.kernel.assign(np.zeros(dense.kernel.shape))
         dense.bias.assign(bias)
 
-    value, _ = settled_step(patient, x, y, begin)
-    return value, (z - number(dense.bias)) / rate_for(dense)
+    value, _ = settled_step(clone, x, y, reset_weights)
+    return value, (z - number(dense.bias)) / learning_rate_for(dense)
 
 
-def rate_for(dense: keras.layers.Dense) -> float:
-    """A rate at which a small gradient still moves a large bias: at 1, a gradient of 1/5000 is lost at 9984.
+def learning_rate_for(dense: keras.layers.Dense) -> float:
+    """The learning rate at which a small gradient still moves a large bias.
 
-    In float16 no larger than what keeps the bias finite.
+    At rate 1, a gradient of 1/5000 would be rounded away at a bias of 9984. In float16 the rate is no larger
+    than what keeps the bias finite.
     """
     return 2.0**15 if keras.backend.standardize_dtype(dense.bias.dtype) == "float16" else 2.0**20
 
 
 def inputs_of(model: keras.Model) -> Any:
-    """A batch of one for the model: zeros, which its head does not look at."""
+    """A batch of one for the model: zeros, for the kernel of its head is 0 and the input does not matter."""
     specs = getattr(model, "_inputs_struct", None)
     if specs is None:
         shapes = model.get_build_config()["input_shape"]
@@ -185,12 +192,12 @@ def inputs_of(model: keras.Model) -> Any:
     )
 
 
-def guess(head: Head) -> str:
-    """The labels that an unknown loss may want: one for each output, or one class."""
+def likely_label_kind(head: Head) -> str:
+    """The kind of labels that an unknown loss most likely takes: one for each output, or one class."""
     return "binary" if head.activation == "sigmoid" or head.dense.units == 1 else "categorical"
 
 
-def labels(shape: tuple[int, ...], kind: str, label: int) -> np.ndarray:
+def labels_for(shape: tuple[int, ...], kind: str, label: int) -> np.ndarray:
     """Labels for outputs of this shape: the first is 1 or 0; where it is not the class, the next one is."""
     if kind == "sparse_categorical":
         return np.full(shape[:-1], 1 - label, "int32")
@@ -205,25 +212,25 @@ def labels(shape: tuple[int, ...], kind: str, label: int) -> np.ndarray:
     return y
 
 
-def theory(z: float, label: int, outputs: int, kind: str | None, smoothing: float) -> float:
-    """p − y of the first logit, all others being 0; with Keras' smoothing of the label."""
+def expected_gradient(z: float, label: int, outputs: int, kind: str | None, smoothing: float) -> float:
+    """p − y of the first logit, all others being 0, with Keras' label smoothing; NaN for an unknown loss."""
     if kind is None:
         return np.nan
     classes = 2 if kind == "binary" else outputs
     with np.errstate(divide="ignore"):
-        lead = z - np.log(max(classes - 1, 0))
-    p, q = expit(lead), expit(-lead)  # p − 1 is −q, which does not round to 0
-    hard = p if label == 0 else -q
-    return float(hard + smoothing * (label - 1 / classes))
+        margin = z - np.log(max(classes - 1, 0))
+    p, q = expit(margin), expit(-margin)  # p − 1 is −q, which does not round to 0
+    unsmoothed = p if label == 0 else -q
+    return float(unsmoothed + smoothing * (label - 1 / classes))
 
 
 def kind_of(loss: Any) -> str | None:
-    """Which cross-entropy a loss is; None for any other loss."""
-    name = base_name(loss)
-    return next((kind for kind in KINDS if name == f"{kind}_crossentropy"), None)
+    """Which cross-entropy a loss is, as a key of `ACTIVATIONS`; None for any other loss."""
+    name = function_name(loss)
+    return next((kind for kind in ACTIVATIONS if name == f"{kind}_crossentropy"), None)
 
 
-def base_name(loss: Any) -> str:
+def function_name(loss: Any) -> str:
     """`binary_crossentropy` for the function of this name and for objects of the class."""
     function = getattr(loss, "fn", loss)
     if isinstance(loss, LogitLoss):
@@ -231,37 +238,45 @@ def base_name(loss: Any) -> str:
     return getattr(function, "__name__", type(loss).__name__)
 
 
-def from_logits(loss: Any) -> bool:
+def takes_logits(loss: Any) -> bool:
+    """Whether a loss takes logits: one of ours, or one of Keras' with `from_logits`."""
     config = loss.get_config() if hasattr(loss, "get_config") else {}
-    return isinstance(loss, LogitLoss) or "logits" in base_name(loss) or bool(config.get("from_logits"))
+    return isinstance(loss, LogitLoss) or "logits" in function_name(loss) or bool(config.get("from_logits"))
 
 
-def name_of_loss(loss: Any) -> str:
+def loss_name(loss: Any) -> str:
+    """The name of a loss as a diagnosis shows it, with "from logits" where it takes them."""
     name = loss.__name__ if hasattr(loss, "__name__") else type(loss).__name__
-    return f"{name} from logits" if from_logits(loss) else name
+    return f"{name} from logits" if takes_logits(loss) else name
 
 
-def path_of(head: Head, kind: str | None, loss: Any) -> Path:
+def execution_path_of(head: Head, kind: str | None, loss: Any) -> ExecutionPath:
     """The path of `crosscheck.paths` that this model is on."""
     short = {"sparse_categorical": "sparse", "joint": "categorical"}.get(kind or "", kind or "binary")
-    entry = "logits" if from_logits(loss) else "probabilities"
+    entry = "logits" if takes_logits(loss) else "probabilities"
     implementation = "ours" if isinstance(loss, LogitLoss) else "keras class"
     policy = head.dense.dtype_policy.name
-    return Path(short, keras.backend.backend(), "cpu", "fit", policy, head.kind, entry, implementation)
+    return ExecutionPath(
+        short, keras.backend.backend(), "cpu", "fit", policy, head.kind, entry, implementation
+    )
 
 
-def mismatched(head: Head, kind: str | None) -> str:
-    """What is wrong whatever the gradients: TensorFlow may find the logits behind any activation."""
+def mismatch_of_head_and_loss(head: Head, kind: str | None) -> str:
+    """How head and loss contradict each other whatever the gradients; "" where they do not.
+
+    TensorFlow may find the logits behind any activation, so that the gradients alone do not show it.
+    """
     if head.dense.units == 1 and head.activation == "softmax":
         return "the model's output is 1 whatever the logit"
-    if kind and head.activation not in ("linear", KINDS[kind]):
-        return f"what is trained is a {KINDS[kind]}, if anything, and what is predicted a {head.activation}"
+    if kind and head.activation not in ("linear", ACTIVATIONS[kind]):
+        trained = f"what is trained is a {ACTIVATIONS[kind]}, if anything"
+        return f"{trained}, and what is predicted a {head.activation}"
     return ""
 
 
-def explained(head: Head, kind: str | None, loss: Any) -> dict[str, str]:
-    """Why the gradient is lost and what to do; a loss that misunderstands its input comes first."""
-    activation, logits = head.activation, from_logits(loss)
+def cause_and_remedy(head: Head, kind: str | None, loss: Any) -> dict[str, str]:
+    """Why the gradient is lost and what to do; that the loss misreads its input is looked for first."""
+    activation, logits = head.activation, takes_logits(loss)
     if head.dense.units == 1 and activation == "softmax":
         return {
             "cause": "a softmax over one output is 1 whatever its logit",
@@ -274,13 +289,14 @@ def explained(head: Head, kind: str | None, loss: Any) -> dict[str, str]:
         }
     if kind and activation != "linear" and logits:
         return {
-            "cause": f"the loss takes the {activation}'s output for a logit, and adds another {KINDS[kind]}",
+            "cause": f"the loss takes the {activation}'s output for a logit, and adds another "
+            f"{ACTIVATIONS[kind]}",
             "remedy": f"drop the {activation} from the head, or from_logits=False",
         }
-    if kind and activation not in ("linear", KINDS[kind]):
+    if kind and activation not in ("linear", ACTIVATIONS[kind]):
         return {
-            "cause": f"{name_of_loss(loss)} wants a {KINDS[kind]}'s output, and gets a {activation}'s",
-            "remedy": f"a head with {KINDS[kind]}, or none and from_logits=True",
+            "cause": f"{loss_name(loss)} wants a {ACTIVATIONS[kind]}'s output, and gets a {activation}'s",
+            "remedy": f"a head with {ACTIVATIONS[kind]}, or none and from_logits=True",
         }
-    path = path_of(head, kind, loss)
+    path = execution_path_of(head, kind, loss)
     return {"cause": cause(path), "remedy": remedy(path)} if kind else {}

@@ -1,0 +1,37 @@
+"""`python -m benchmarks.audit_rates N`: measures how often the loss check is wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+from pathlib import Path
+
+import click
+
+from benchmarks.audit_rates import measure
+from crosscheck._files import write_atomically
+
+
+@click.command()
+@click.argument("count", type=click.IntRange(min=4), metavar="N")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("results/audit"), show_default=True)
+def main(count: int, out: Path) -> None:
+    """Audit N random losses, half of them broken, and write rates.json and rates.md.
+
+    Exit code 1 where the audit was wrong about any of them.
+    """
+    terminal = sys.stdout
+
+    def report(line: str) -> None:
+        click.echo(line, file=terminal)
+
+    with contextlib.redirect_stdout(io.StringIO()):  # some of these losses print
+        trials = measure.run_trials(count, report)
+    write_atomically(out / "rates.json", measure.to_json(trials))
+    write_atomically(out / "rates.md", measure.to_markdown(trials))
+    sys.exit(1 if any(trial.wrong for trial in trials) else 0)
+
+
+if __name__ == "__main__":
+    main()
