@@ -15,7 +15,7 @@ import mpmath
 import numpy as np
 
 from crosscheck.claims import Check, Claim, Criterion, Equal, Exceeds, Identity, Theory, Trend, Unit, unit
-from crosscheck.lazy import autodiff, contests, expected, figures, pd, rows, scores
+from crosscheck.lazy import autodiff, contests, figures, pd, risk, rows, scores
 
 CLAIM = Claim(
     title="Cross-entropy and the Brier score agree on what is right, not on how bad wrong is",
@@ -76,10 +76,10 @@ def squared_by_expectation(q: float, p: float) -> float:
 def measure_excess(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     """Excesses on a grid; their ratio, and its growth; gradients at confident errors."""
     q, z = (axis.ravel() for axis in np.meshgrid(TRUE, LOGITS))
-    excess = {score: expected.excess(score, q, z) for score in SCORES}
+    excess = {score: risk.excess(score, q, z) for score in SCORES}
     for score, other in (SCORES, SCORES[::-1]):
-        resolution = EPS * np.maximum(1, expected.expected(score, q, z))
-        law = expected.law(score, q, z)
+        resolution = EPS * np.maximum(1, risk.expected_loss(score, q, z))
+        law = risk.exact_excess(score, q, z)
         yield EXCESS.rows(excess[score], excess[other], law, setting=score, resolution=resolution)
     yield from severity_rows(q, z)
     yield gradient_rows()
@@ -90,7 +90,7 @@ def draw_excess(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     q, p = SAMPLED
     at_q, at_p = (np.log(chance / (1 - chance)) for chance in SAMPLED)
     shares = np.array([np.random.default_rng(seed).binomial(DRAWS, q) / DRAWS for seed in seeds])
-    by_log, by_square = (expected.excess(score, shares, at_p, at_q) for score in SCORES)
+    by_log, by_square = (risk.excess(score, shares, at_p, at_q) for score in SCORES)
     yield EXCESS_SAMPLED.rows(by_log, by_square, kl(q, p), setting="cross-entropy", seed=seeds)
     yield EXCESS_SAMPLED.rows(by_square, by_log, squared(q, p), setting="brier", seed=seeds)
 
@@ -129,7 +129,7 @@ GRADIENT = Check(
 def severity_rows(q: np.ndarray, z: np.ndarray) -> Iterator[pd.DataFrame]:
     far = np.abs(1 / (1 + np.exp(-z)) - q) > 0.01  # nearer, both excesses are too small for their digits
     small, half = -np.log(10.0**DECADES - 1), np.full(len(DECADES), 0.5)
-    ratio = lambda score, q, z: expected.excess(score, q, z) / expected.law("brier", q, z)
+    ratio = lambda score, q, z: risk.excess(score, q, z) / risk.exact_excess("brier", q, z)
     yield SEVERITY.rows(*(ratio(score, q[far], z[far]).min() for score in SCORES))
     along = (ratio(score, half, small) for score in SCORES)
     yield SEVERITY_UNBOUNDED.rows(*along, quantity="ratio", x=DECADES)
@@ -139,7 +139,7 @@ def gradient_rows() -> pd.DataFrame:
     """dL/dz at z, y = 1, over what theory has for the Brier score."""
     p, rest = 1 / (1 + np.exp(-HARD)), 1 / (1 + np.exp(HARD))
     y = np.ones((len(HARD), 1))
-    slopes = [autodiff.logit_gradient(expected.LOSSES[score], y, HARD[:, None])[:, 0] for score in SCORES]
+    slopes = [autodiff.logit_gradient(risk.LOSSES[score], y, HARD[:, None])[:, 0] for score in SCORES]
     by_log, by_square = (slope / (-2 * p * rest**2) for slope in slopes)
     return GRADIENT.rows(by_square, by_log, reference=1.0, resolution=EPS)
 
@@ -211,7 +211,7 @@ def measure_minimisers(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     """Where each expected loss is least, by SciPy, over a grid of q."""
     q = np.linspace(0.05, 0.95, 19)
     q = q[~np.isclose(q, 0.5)]  # where absolute error is as large everywhere
-    least = {name: [expected.minimiser(name, chance) for chance in q] for name in expected.LOSSES}
+    least = {name: [risk.minimiser(name, chance) for chance in q] for name in risk.LOSSES}
     for name, p in least.items():
         yield rows.tidy(quantity=f"minimiser, {name}", x=q, value=p)
     for score in SCORES:
@@ -223,8 +223,8 @@ def train_to_known(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     q = np.tile(KNOWN, len(seeds))  # [R]
     by_seed = [np.random.default_rng(seed).random((len(KNOWN), N)) for seed in seeds]
     y = (np.concatenate(by_seed) < q[:, None]).astype("float32")[..., None]  # [R, N, 1]
-    p = contests.trained_chances(expected.LOSSES, y)
-    focal_least = np.tile([expected.minimiser("focal", chance) for chance in KNOWN], len(seeds))
+    p = contests.trained_chances(risk.LOSSES, y)
+    focal_least = np.tile([risk.minimiser("focal", chance) for chance in KNOWN], len(seeds))
     at = [f"q = {chance:g}" for chance in q]
     shared = {"seed": np.repeat(seeds, len(KNOWN)), "x": q}
     for score in SCORES:

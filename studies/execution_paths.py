@@ -101,7 +101,7 @@ CURVATURE_PATHS = Check(
 BY_QUANTITY = {"value": VALUE_PATHS, "gradient": GRADIENT_PATHS, "curvature": CURVATURE_PATHS}
 
 
-def check_of(path: paths.Path, quantity: str) -> Check:
+def check_of(path: paths.ExecutionPath, quantity: str) -> Check:
     """The check that judges a quantity on a path."""
     if path.implementation == "ours":
         return OURS_TORCH if path.backend == "torch" else OURS
@@ -155,7 +155,7 @@ def measure_paths(
 
 
 def path_rows(
-    path: paths.Path, arm: str, derivatives: paths.Derivatives, exact: paths.Derivatives
+    path: paths.ExecutionPath, arm: str, derivatives: paths.Derivatives, exact: paths.Derivatives
 ) -> Iterator[pd.DataFrame]:
     """One row a logit, label and quantity; a step of training tells no second derivative."""
     z, y = probes(path)
@@ -172,7 +172,7 @@ def path_rows(
         )
 
 
-def probes(path: paths.Path) -> tuple[np.ndarray, np.ndarray]:
+def probes(path: paths.ExecutionPath) -> tuple[np.ndarray, np.ndarray]:
     """Logits and labels: both labels at ±z; through `train_on_batch`, one call an example, the wrong side."""
     if path.trains:
         return -TRAINED, np.ones_like(TRAINED)
@@ -180,7 +180,7 @@ def probes(path: paths.Path) -> tuple[np.ndarray, np.ndarray]:
     return np.tile(z, 2), np.repeat([0.0, 1.0], len(z))
 
 
-def resolution(path: paths.Path, quantity: str, true: np.ndarray) -> np.ndarray:
+def resolution(path: paths.ExecutionPath, quantity: str, true: np.ndarray) -> np.ndarray:
     """A unit in the last place: of the value itself where it is above 1, at 1 for everything else.
 
     `train_on_batch` returns the loss through a metric in float32, whatever it was computed in.
@@ -191,7 +191,7 @@ def resolution(path: paths.Path, quantity: str, true: np.ndarray) -> np.ndarray:
     return ulp * np.maximum(1, np.abs(true))
 
 
-def foil(path: paths.Path):
+def foil(path: paths.ExecutionPath):
     """Squared error for the same labels and head, a value per example."""
     ops = keras.ops
 
@@ -236,7 +236,7 @@ def breakage(wrong: pd.DataFrame) -> str:
 
 def explained(names: np.ndarray, cells: np.ndarray) -> tuple[str, str]:
     """Cause and remedy on the first of these paths that has any, where a gradient is lost at all."""
-    ways = [paths.Path(*name.split("/")) for name in names]
+    ways = [paths.ExecutionPath(*name.split("/")) for name in names]
     reasons = [(paths.cause(path), paths.remedy(path)) for path in ways]
     return next((reason for reason in reasons if reason[0] and (cells != "✓").any()), ("", ""))
 

@@ -28,6 +28,7 @@ from crosscheck.lazy import (
     pointwise,
     replicates,
     rows,
+    steps,
     trajectories,
 )
 from crosscheck.studies.execution_paths import path_units
@@ -292,7 +293,7 @@ def train_bases(seeds: tuple[int, ...], optimiser: str) -> Iterator[pd.DataFrame
     weights = trained(seeds, list(dict.fromkeys(run for runs in runs_of.values() for run in runs)))
     start = replicates.Replicates(perceptron, seeds).get_weights()
     for check, (natural, *pair) in runs_of.items():
-        claim, control = (models.distance(weights[run], weights[natural], start) for run in pair)
+        claim, control = (steps.distance(weights[run], weights[natural], start) for run in pair)
         yield check.rows(claim, control, seed=seeds)
 
 

@@ -245,7 +245,7 @@ def bayes_error(separation: float, prior: float) -> float:
 
 def bayes_error_by_quadrature(separation: float, prior: float) -> float:
     mixture = data.GaussianMixture(separation, 1, prior)
-    x, weight = data.line(mixture, 20_001)
+    x, weight = data.first_feature_nodes(mixture, 20_001)
     return float(weight @ (1 - np.abs(2 * mixture.posterior(x[:, None]) - 1)) / 2)  # of min(η, 1 − η)
 
 

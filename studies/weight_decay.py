@@ -18,12 +18,12 @@ from crosscheck.lazy import (
     figures,
     keras,
     losses,
-    models,
     optimize,
     pd,
     replicates,
     rows,
     special,
+    steps,
     trajectories,
 )
 
@@ -305,7 +305,7 @@ def train_trajectories(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
         penalty = trajectory_ends(seeds, optimizer(), (PENALTY, 2 * PENALTY))
         for check, setting, times in judged:
             (decay,) = trajectory_ends(seeds, optimizer(weight_decay=times * 2 * PENALTY), (0.0,))
-            apart = (models.distance(end, decay, start) for end in penalty)
+            apart = (steps.distance(end, decay, start) for end in penalty)
             yield check.rows(*apart, setting=setting, seed=seeds)
 
 

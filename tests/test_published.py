@@ -11,7 +11,7 @@ import pytest
 from crosscheck import data
 from crosscheck.claims import Equal, verdicts
 from crosscheck.claims.rows import tidy
-from crosscheck.data import colour
+from crosscheck.data.outliers import colour
 from crosscheck.data.catalogue import Dataset
 from crosscheck.errors import UsageError
 from crosscheck.lab.photographs import checkpoints, image_training

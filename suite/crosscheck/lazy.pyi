@@ -24,13 +24,13 @@ from crosscheck.lab import concentration as concentration
 from crosscheck.lab import contests as contests
 from crosscheck.lab import descent as descent
 from crosscheck.lab import distances as distances
-from crosscheck.lab import expected as expected
 from crosscheck.lab import independence as independence
 from crosscheck.lab import label_counts as label_counts
 from crosscheck.lab import landscape as landscape
 from crosscheck.lab import log_odds as log_odds
 from crosscheck.lab import pointwise as pointwise
 from crosscheck.lab import posteriors as posteriors
+from crosscheck.lab import risk as risk
 from crosscheck.lab import scores as scores
 from crosscheck.lab import steps as steps
 from crosscheck.lab import trajectories as trajectories

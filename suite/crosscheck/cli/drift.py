@@ -83,7 +83,7 @@ def between(
     redrawn: list[str] | None = None,
 ) -> Comparison:
     """All studies of both: one that either lacks is drift, unless it is left out and named."""
-    word = lambda side, study: side[study]["verdict"] if study in side else "—"  # noqa: E731
+    word = lambda side, study: side[study]["verdict"] if study in side else "—"
     words = {study: (word(then, study), word(now, study)) for study in dict.fromkeys([*then, *now])}
     lines, absent = comparison.compare(then, now), [*left_out, *comparison.left_out(then, now)]
     whats = named(reference, then), named(name, now)

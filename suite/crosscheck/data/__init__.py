@@ -15,7 +15,6 @@ from crosscheck.data.outliers import (
     Cast,
     Photographs,
     Roles,
-    colour,  # noqa: F401
     family,
     make_outliers,
     photographs,
@@ -38,8 +37,6 @@ from crosscheck.data.synthetic import (
     separator_norm,
     worth,
 )
-
-line, made = first_feature_nodes, make_outliers  # the old names
 
 __all__ = [
     "CASTS",

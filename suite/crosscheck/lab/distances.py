@@ -21,7 +21,7 @@ def draw_distances(
 
     Args:
         ax: where to draw, on a logarithmic scale.
-        rows: a study's; their values are distances, as `crosscheck.models.distance` gives them.
+        rows: a study's; their values are distances, as `crosscheck.lab.steps.distance` gives them.
         places: by the name under a column, the check and the setting that stand in it. All their criteria
             are `Equal` with one margin, which is drawn as a line.
         claim, control: the arms' names in the legend.

@@ -13,7 +13,7 @@ from crosscheck.autodiff import derivatives, numbers
 from crosscheck.paths._grid import ExecutionPath
 from crosscheck.paths._oracle import Derivatives
 from crosscheck.paths.heads import global_policy, implementation, labels, one_layer, outer, restart
-from crosscheck.replicates.program import seam
+from crosscheck.replicates.backends import current
 
 __all__ = ["compiled", "device", "number", "probe", "probe_together", "settled_step", "skipped_steps"]
 
@@ -55,7 +55,7 @@ def require_backend(path: ExecutionPath) -> None:
 
 def device() -> str:
     """What this process computes on: "cpu" or "gpu"."""
-    return seam().device()
+    return current().device()
 
 
 def skipped_steps(path: ExecutionPath, z: np.ndarray, y: np.ndarray) -> np.ndarray:
