@@ -28,7 +28,7 @@ def test_shuffled_features_say_nothing_and_a_shuffled_label_shares_nothing() -> 
 
 def test_the_held_out_gap_is_the_total_correlation_and_0_once_a_label_is_shuffled() -> None:
     y = np.random.default_rng(0).integers(2, size=(6000, 1)).repeat(2, axis=1)  # a label, twice
-    gaps = label_counts.held_out_gaps((0, 1), y, 64, 0.05, 300)
-    assert gaps.shape == (2, 2)
+    gaps = label_counts.held_out_gaps((0, 1, 2), y, 64, 0.05, 300)
+    assert gaps.shape == (2, 3)
     np.testing.assert_allclose(gaps[0], np.log(2), atol=0.01)
     np.testing.assert_allclose(gaps[1], 0, atol=0.01)
