@@ -30,6 +30,7 @@ from crosscheck.audit.subjects import subject_of
 from crosscheck.audit.theories import class_crossentropy, label_crossentropy
 
 JAX, TORCH, TENSORFLOW = (keras.backend.backend() == name for name in ("jax", "torch", "tensorflow"))
+USE_CHECKS = tuple(check for check in use.CHECKS if check.id != "cost")
 CLASSES = Recipe(
     "cross-entropy",
     "categorical",
@@ -108,8 +109,8 @@ def theory_findings(name: str) -> dict[str, Finding]:
 
 @functools.cache
 def use_findings(name: str) -> dict[str, Finding]:
-    """The findings of all checks of use about a loss of the catalogue, by check."""
-    return {finding.check: finding for finding in run_checks(use.CHECKS, subject_named(name))}
+    """The findings of all checks of use but `cost`, which only reports, about a loss of the catalogue."""
+    return {finding.check: finding for finding in run_checks(USE_CHECKS, subject_named(name))}
 
 
 def failures(findings: dict[str, Finding]) -> dict[str, Finding]:
@@ -216,7 +217,7 @@ BROKEN_IN_USE = {
     "reduced": broken(
         unclaimed(faults.reduced, None, CLASSES),
         "per example",
-        *("masks", "sample weights", "class weights"),
+        *("masks", "sample weights", "class weights", "saved model"),  # it has no name
     ),
     "unmasked": spoiled(use_losses.Unmasked, "categorical", "masks"),
     "unweighted": broken(
@@ -225,7 +226,7 @@ BROKEN_IN_USE = {
         *("class weights", "zero weight"),
     ),
     "leaking": spoiled(use_losses.Leaking, "categorical", "zero weight"),
-    "broadcast": broken(unclaimed(faults.unpaired, None, LABELS), "column", "square"),
+    "broadcast": broken(unclaimed(faults.unpaired, None, LABELS), "column", "square", "flat predictions"),
     "flat predictions": spoiled(use_losses.Flat, "binary", "flat predictions"),
     "transposed": spoiled(use_losses.Transposed, "categorical", "square"),
     "any row": spoiled(use_losses.AnyRow, "categorical", "integer labels"),
