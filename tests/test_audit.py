@@ -205,9 +205,9 @@ def test_a_focal_loss_stands_beside_one_that_is_not_taken_for_crossentropy(only)
 
 def test_all_losses_of_keras_go_into_a_table_and_a_file(tmp_path, monkeypatch):
     focal = [
-        each
-        for each in subjects.keras_subjects()
-        if each.config.get("gamma") == 0.5 and each.kind == "binary"
+        subject
+        for subject in subjects.keras_subjects()
+        if subject.config.get("gamma") == 0.5 and subject.kind == "binary"
     ]
     monkeypatch.setattr(command, "keras_subjects", lambda: focal[:1])
     monkeypatch.setattr(other_backends, "with_other_backends", lambda subjects, backend: subjects)

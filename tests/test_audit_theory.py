@@ -111,10 +111,12 @@ def test_keras_losses_from_logits_fail_the_sum_in_half_precision_alone(name: str
 def test_a_loss_of_probabilities_fails_behind_an_activation_that_keras_cannot_undo() -> None:
     subject = subject_of(keras.losses.SparseCategoricalCrossentropy)
     checks = [check_named(name) for name in ("wrong tail", "dead gradient", "activation")]
-    found = {finding.check: finding for finding in run_checks(checks, subject) if finding.verdict == "failed"}
-    assert {"wrong tail", "dead gradient", *(["activation"] if TENSORFLOW else [])} <= set(found)
-    assert not TENSORFLOW or "reshape" in found["activation"].at
-    assert "clipping of p at 1e-7" in found["wrong tail"].cause
+    failed_checks = {
+        finding.check: finding for finding in run_checks(checks, subject) if finding.verdict == "failed"
+    }
+    assert {"wrong tail", "dead gradient", *(["activation"] if TENSORFLOW else [])} <= set(failed_checks)
+    assert not TENSORFLOW or "reshape" in failed_checks["activation"].at
+    assert "clipping of p at 1e-7" in failed_checks["wrong tail"].cause
 
 
 def test_a_dead_label_is_not_hidden_by_another_that_lives() -> None:
@@ -131,9 +133,9 @@ def test_without_a_theory_a_gradient_is_dead_where_it_stops_and_not_where_it_fad
 
 
 def test_a_bounded_or_improper_loss_is_reported_and_not_failed() -> None:
-    found = theory_findings("Brier")
-    assert found["dead gradient"].verdict == "passed"
-    assert "bounded" in found["dead gradient"].note
+    findings = theory_findings("Brier")
+    assert findings["dead gradient"].verdict == "passed"
+    assert "bounded" in findings["dead gradient"].note
     focal = subject_of(keras.losses.BinaryFocalCrossentropy, from_logits=True)
     finding = check_named("proper").ask(focal)
     assert finding.verdict == "passed" and "not proper" in finding.note
@@ -147,8 +149,8 @@ def test_backends_that_differ_are_told_with_the_input() -> None:
     compared = lambda answers: check.ask(replace(subject, other_backends=lambda: answers))
     assert compared({"jax": same, "torch": "torch is not installed"}).verdict == "passed"
     assert compared({"torch": "torch is not installed"}).verdict == "not applicable"
-    found = compared({"jax": off})
-    assert found.verdict == "failed" and "jax" in found.cause and "loss(" in found.at
+    finding = compared({"jax": off})
+    assert finding.verdict == "failed" and "jax" in finding.cause and "loss(" in finding.at
 
 
 def places_of(subject: Subject) -> Any:
@@ -170,8 +172,8 @@ def places_of(subject: Subject) -> Any:
     ],
 )
 def test_kind_way_in_and_theory_are_inferred(loss: Any, kind: str, logits: bool, theory: str) -> None:
-    found = subject_of(loss)
-    assert (found.kind, found.from_logits, found.theory) == (kind, logits, theory)
+    subject = subject_of(loss)
+    assert (subject.kind, subject.from_logits, subject.theory) == (kind, logits, theory)
 
 
 @pytest.mark.parametrize("alpha", [0.037, 0.62])
@@ -180,11 +182,11 @@ def test_any_smoothing_is_recognised(alpha: float) -> None:
         (losses.CategoricalCrossentropy, "categorical"),
         (losses.BinaryCrossentropy, "multilabel"),
     ):
-        found = subject_of(loss(label_smoothing=alpha), kind)
-        assert found.theory and found.theory.endswith("crossentropy")
-        assert found.parameters == {"label_smoothing": alpha}
-        unsaid = replace(found, config={}, theory=None, parameters={})
-        assert recognise(unsaid).parameters == pytest.approx({"label_smoothing": alpha}, abs=2e-6)
+        subject = subject_of(loss(label_smoothing=alpha), kind)
+        assert subject.theory and subject.theory.endswith("crossentropy")
+        assert subject.parameters == {"label_smoothing": alpha}
+        without_config = replace(subject, config={}, theory=None, parameters={})
+        assert recognise(without_config).parameters == pytest.approx({"label_smoothing": alpha}, abs=2e-6)
 
 
 @pytest.mark.parametrize(
@@ -247,8 +249,8 @@ def test_a_check_that_raises_has_failed_and_the_others_go_on() -> None:
         raise ZeroDivisionError("by design")
 
     checks = (LossCheck("a", "", refuse), LossCheck("b", "", lambda subject: passed("b", "ran")))
-    found = run_checks(checks, subject_of(crossentropy, "categorical"))
-    assert [finding.verdict for finding in found] == ["failed", "passed"]
+    findings = run_checks(checks, subject_of(crossentropy, "categorical"))
+    assert [finding.verdict for finding in findings] == ["failed", "passed"]
 
 
 def test_a_gradient_that_fades_fast_is_not_taken_for_one_that_breaks_off() -> None:
@@ -275,12 +277,12 @@ def test_a_formula_that_treats_classes_unlike_is_not_asked_for_symmetry() -> Non
     check = check_named("symmetry")
     for name in ("by hand", "lopsided"):
         own = replace(subject_named(name), theory=f"test:{name}", parameters={})
-        found = {
+        verdicts = {
             claim: check.ask(replace(own, own_theory=own_theory)).verdict
             for claim, own_theory in theories.items()
         }
-        assert found["lopsided"] == "not applicable"
-        assert found["plain"] == ("failed" if name == "lopsided" else "passed")
+        assert verdicts["lopsided"] == "not applicable"
+        assert verdicts["plain"] == ("failed" if name == "lopsided" else "passed")
 
 
 @pytest.mark.parametrize(
@@ -303,7 +305,7 @@ def differences_of_tempered_logits(y, logits):
 
 
 def test_the_rounding_of_large_logits_is_excused_in_a_gradient_as_far_as_it_goes() -> None:
-    exact = LossTheory(lambda z, y: class_crossentropy([each / 2.423 for each in z], y, 0), "classes")
+    exact = LossTheory(lambda z, y: class_crossentropy([logit / 2.423 for logit in z], y, 0), "classes")
     subject = subject_of(differences_of_tempered_logits, "categorical")
     check = check_named("wrong tail")
     assert check.ask(replace(subject, theory="tempered", own_theory=exact, parameters={})).verdict == "passed"

@@ -12,6 +12,7 @@ from audited import (
     JAX,
     SOUND_IN_USE,
     TORCH,
+    USE_CHECKS,
     failures,
     subject,
     subject_named,
@@ -20,7 +21,7 @@ from audited import (
 from use_losses import Clipping, Sparse
 
 from crosscheck.audit.checks.use import CHECKS, behaviour, nearest_keras_loss
-from crosscheck.audit.contract import LossCheck
+from crosscheck.audit.contract import LossCheck, run_check
 
 KNOWN = {  # what valid and careless use of Keras' and of our losses brings to light
     "Keras": {"flat predictions", "smoothing range", "config dtype"},
@@ -59,10 +60,21 @@ def test_losses_of_keras_fail_what_was_shown_by_hand(name: str) -> None:
 
 
 def test_every_check_has_a_broken_loss() -> None:
-    reported = {"cost", "class weights"}  # the first is never failed; the second falls with the weights
+    untried = {"cost", "class weights"}  # the first only reports; the second falls with the weights
     elsewhere = {"retracing"} if TORCH else set()
     broken = {audited.check for audited in BROKEN_IN_USE.values()}
-    assert broken == {check.id for check in CHECKS} - reported - elsewhere
+    assert broken == {check.id for check in CHECKS} - untried - elsewhere
+
+
+@pytest.mark.parametrize("name", ["binary", "multilabel", "categorical", "sparse", "of probabilities"])
+def test_the_cost_is_reported_of_every_kind_of_loss(name: str) -> None:
+    finding = check_named("cost").ask(subject_named(name))
+    assert finding.verdict == "passed" and finding.measured > 0
+    assert "ns an element" in finding.note and "by hand" in finding.note
+
+
+def test_the_cost_of_a_loss_that_cannot_be_called_is_a_failure() -> None:
+    assert run_check(check_named("cost"), subject_named("raising")).verdict == "failed"
 
 
 def test_a_statistic_of_the_batch_shows() -> None:
@@ -78,7 +90,7 @@ def test_hinge_reads_an_example_by_its_neighbours() -> None:
 @pytest.mark.parametrize("name", ["raising", "axis kept"])
 def test_a_loss_that_cannot_be_used_is_told_and_the_others_go_on(name: str) -> None:
     findings = use_findings(name)
-    assert len(findings) == len(CHECKS)
+    assert len(findings) == len(USE_CHECKS)
     assert findings["per example"].verdict == "failed"
     if name == "raising":
         assert not [finding.check for finding in findings.values() if finding.verdict == "passed"]

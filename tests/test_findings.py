@@ -47,9 +47,9 @@ def test_the_clip_is_what_kills_the_gradient_of_a_probability(loss: str) -> None
 @pytest.mark.parametrize("loss", ["binary", "categorical"])
 def test_the_clip_is_what_kills_the_gradient_of_a_focal_loss_from_logits(loss: str) -> None:
     path, wrong = on("logits", loss=loss, implementation="keras focal"), (np.array([-20.0]), np.ones(1))
-    found = bool(paths.cause(path))
-    assert found == (loss == "categorical" or not TENSORFLOW)
-    assert probe(path, *wrong).gradient == pytest.approx(0 if found else -1, abs=1e-6)
+    has_cause = bool(paths.cause(path))
+    assert has_cause == (loss == "categorical" or not TENSORFLOW)
+    assert probe(path, *wrong).gradient == pytest.approx(0 if has_cause else -1, abs=1e-6)
     keras.config.set_epsilon(1e-30)
     assert probe(path, *wrong).gradient == pytest.approx(-1, abs=1e-5)
 

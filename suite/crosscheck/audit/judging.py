@@ -87,7 +87,7 @@ def failed_at(
     head: str,
     cause_and_remedy: tuple[str, str] = ("", ""),
 ) -> Finding:
-    """The failure of a check at a row of logits and labels in `place`; a cause is inferred if none is given."""
+    """The failure of a check at a row of logits and labels; a cause that is not given is inferred."""
     cause, remedy = cause_and_remedy if any(cause_and_remedy) else cause_of(deviation, head)
     return failed(
         check,
