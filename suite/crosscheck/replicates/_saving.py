@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,21 +47,25 @@ class Saved:
         Raises:
             ValueError: if Keras does not know a class in it.
         """
-        try:
-            with tempfile.TemporaryDirectory() as folder:
-                file = Path(folder) / "model.keras"
-                file.write_bytes(self.model)
-                return keras.models.load_model(file)
-        except TypeError as error:
-            raise unknown_class(error) from error
+        with unknown_named(), tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "model.keras"
+            file.write_bytes(self.model)
+            return keras.models.load_model(file)
 
 
-def unknown_class(error: Exception) -> ValueError:
-    """Returns what to tell the user where Keras could not locate a class."""
-    return ValueError(
-        f"{str(error).strip().splitlines()[0]} Import the module that registers the class first; ours are in "
-        f"{OURS}."
-    )
+@contextmanager
+def unknown_named() -> Iterator[None]:
+    """Raises a ValueError that names the class, where Keras fails because it could not locate one."""
+    try:
+        yield
+    except TypeError as error:
+        unknown = re.search(r"Could not locate \w+ '([^']+)'", str(error))
+        if not unknown:
+            raise
+        raise ValueError(
+            f"The file holds {unknown[1]}, which Keras does not know: import the module that registers it "
+            f"first. Ours are {OURS}."
+        ) from error
 
 
 def write(path: Path, saved: Saved) -> None:
@@ -130,7 +136,7 @@ def compile_arguments(config: dict[str, Any]) -> dict[str, Any]:
         ValueError: if Keras does not know a class among them.
     """
     deserialize = keras.saving.deserialize_keras_object
-    try:
+    with unknown_named():
         return {
             "optimizer": deserialize(config["optimizer"]),
             "loss": deserialize(config["loss"]),
@@ -139,5 +145,3 @@ def compile_arguments(config: dict[str, Any]) -> dict[str, Any]:
             "penalty_scale": config["penalty_scale"],
             "jit_compile": config["jit_compile"],
         }
-    except TypeError as error:
-        raise unknown_class(error) from error
