@@ -66,29 +66,29 @@ def code_hash(study: str, measure: str) -> str:
 
 def reached(start: str, definitions: dict[str, ast.stmt]) -> list[str]:
     """The top-level names that a definition uses, directly or not, itself included."""
-    found, todo = [], [start]
+    names, todo = [], [start]
     while todo:
         name = todo.pop()
-        if name in definitions and name not in found:
-            found.append(name)
+        if name in definitions and name not in names:
+            names.append(name)
             todo += used_names(definitions[name])
-    return found
+    return names
 
 
 def used_names(node: ast.AST) -> Iterator[str]:
-    return (each.id for each in ast.walk(node) if isinstance(each, ast.Name))
+    return (part.id for part in ast.walk(node) if isinstance(part, ast.Name))
 
 
 def everything_imported(modules: Iterable[str]) -> set[str]:
     """These modules of ours, and all of ours that they import, wherever in their code."""
-    found: set[str] = set()
+    closure: set[str] = set()
     todo = list(modules)
     while todo:
         module = todo.pop()
-        if module not in found and is_ours(module) and origin(module):
-            found.add(module)
+        if module not in closure and is_ours(module) and origin(module):
+            closure.add(module)
             todo += names_of(module)[1].values()
-    return found
+    return closure
 
 
 @lru_cache

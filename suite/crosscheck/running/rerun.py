@@ -23,19 +23,19 @@ def recorded(folder: Path, names: Collection[str] = ()) -> dict[str, Any]:
     """
     from crosscheck.report import records
 
-    found = {record["study"]: record for record in records.read_all(folder)}
-    missing = [name for name in names if name not in found] or ([] if found else ["any study"])
+    verdicts = {record["study"]: record for record in records.read_all(folder)}
+    missing = [name for name in names if name not in verdicts] or ([] if verdicts else ["any study"])
     if missing:
         raise UsageError(f"{folder} holds no verdict on {', '.join(missing)}. `crosscheck run` writes them.")
-    return {name: record for name, record in found.items() if not names or name in names}
+    return {name: record for name, record in verdicts.items() if not names or name in names}
 
 
 def requests(reference: Verdicts, folder: Path, jobs: int | None) -> list[plan.Request]:
     """One request for each scale, backend and count of seeds of the reference; usually a single one."""
     kinds: dict[tuple[str, str, int | None], list[str]] = {}
     for name, record in reference.items():
-        made = record["provenance"]
-        kinds.setdefault((made["scale"], made["backend"], made.get("seed_count")), []).append(name)
+        run = record["provenance"]
+        kinds.setdefault((run["scale"], run["backend"], run.get("seed_count")), []).append(name)
     return [
         plan.Request(
             tuple(names), folder / "results", folder / "store", scale, backend, jobs=jobs, seeds=seeds
@@ -45,22 +45,22 @@ def requests(reference: Verdicts, folder: Path, jobs: int | None) -> list[plan.R
 
 
 @contextlib.contextmanager
-def empty_folder(wanted: Path | None) -> Iterator[Path]:
-    """A folder with nothing in it: the one that is wanted, and kept, or a temporary one.
+def empty_folder(asked: Path | None) -> Iterator[Path]:
+    """A folder with nothing in it: the one asked for, which is kept, or a temporary one.
 
     Raises:
-        UsageError: the wanted one is not empty, so that a run in it would not be a fresh one.
+        UsageError: the one asked for is not empty, so that a run in it would not be a fresh one.
     """
-    if wanted is None:
+    if asked is None:
         with tempfile.TemporaryDirectory(prefix="crosscheck-") as temporary:
             yield Path(temporary)
         return
-    if wanted.exists() and (not wanted.is_dir() or any(wanted.iterdir())):
+    if asked.exists() and (not asked.is_dir() or any(asked.iterdir())):
         raise UsageError(
-            f"{wanted} is not an empty folder, and a fresh run needs one. To compare with results that are "
-            f"there already: `crosscheck verify --against {wanted / 'results'}`."
+            f"{asked} is not an empty folder, and a fresh run needs one. To compare with results that are "
+            f"there already: `crosscheck verify --against {asked / 'results'}`."
         )
-    yield wanted
+    yield asked
 
 
 def afresh(
@@ -102,13 +102,13 @@ def redrawn(reference: Verdicts, folder: Path) -> list[str]:
 
 def differing(one: Path, other: Path) -> list[str]:
     """Tables and figures whose bytes are not the same in two results folders, or that one of them lacks."""
-    found = {
+    files = {
         path.relative_to(side)
         for side in (one, other)
         for kind in ("table", "figure")
         for path in side.glob(f"*/{kind}.*")
     }
-    return [str(path) for path in sorted(found) if content(one / path) != content(other / path)]
+    return [str(path) for path in sorted(files) if content(one / path) != content(other / path)]
 
 
 def content(file: Path) -> bytes | None:

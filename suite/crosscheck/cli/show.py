@@ -1,4 +1,4 @@
-"""What `crosscheck show` prints of one study: the claim, its formula, and every check with its interval."""
+"""`crosscheck show`: one claim, its formula, its verdict and every check with its interval."""
 
 from __future__ import annotations
 
@@ -12,34 +12,46 @@ from typing import Any
 
 import click
 
-from crosscheck.claims.claim import Check, Study
-from crosscheck.cli.voice import COLOURS, complain, number, tell_json, verdict
+from crosscheck.claims import register
+from crosscheck.claims.claim import Check, Claim, Study
+from crosscheck.cli.options import completed_study, json_option, results_option
+from crosscheck.cli.voice import COLOURS, complain, number, print_json, verdict
 from crosscheck.errors import UsageError
 
 FIGURES = ("figure.svg", "figure.png")
 WIDEST = 100
+Record = Mapping[str, Any]
 
 
-def tell_study(name: str, study: Study, record: Mapping[str, Any] | None, figure: Path | None) -> None:
-    """The claim as the study states it, and the verdict as its record has it; None where there is none."""
-    for line in told(name, study, record, figure):
-        click.echo(line)
+@click.command("show")
+@click.argument("name", metavar="STUDY", shell_complete=completed_study)
+@results_option
+@click.option("--open", "opened", is_flag=True, help="Open the figure, where there is a display.")
+@json_option
+def command(name: str, results: Path, opened: bool, as_json: bool) -> int:
+    """The claim of STUDY, its formula, its verdict check by check with intervals, and where its figure is."""
+    from crosscheck.report.records import FILE, read
+
+    study, folder = register.load(name), results / name
+    record = read(folder / FILE) if (folder / FILE).exists() else None
+    figure = figure_in(folder)
+    if as_json:
+        print_json({**(record or unjudged(name, study.CLAIM)), "figure": figure and str(figure)})
+    else:
+        click.echo("\n".join(lines(name, study, record, figure)))
+    return launch(figure) if opened else 0
 
 
-def tell_record(name: str, study: Study, record: Mapping[str, Any] | None, figure: Path | None) -> None:
-    """The same as JSON: the whole record, or the claim with `verdict` null, and the figure's path."""
-    claim = study.CLAIM
-    unjudged: dict[str, Any] = {
-        "study": name,
-        "title": claim.title,
-        "claim": claim.statement,
-        "formula": claim.formula,
+def unjudged(name: str, claim: Claim) -> Record:
+    """The keys of a record that stand before any run; `verdict` is None."""
+    return {
+        **{"study": name, "title": claim.title, "claim": claim.statement, "formula": claim.formula},
+        **{"source": claim.source, "correct": claim.correct, "verdict": None, "checks": []},
     }
-    unjudged |= {"source": claim.source, "correct": claim.correct, "verdict": None, "checks": []}
-    tell_json({**(record or unjudged), "figure": figure and str(figure)})
 
 
-def told(name: str, study: Study, record: Mapping[str, Any] | None, figure: Path | None) -> Iterator[str]:
+def lines(name: str, study: Study, record: Record | None, figure: Path | None) -> Iterator[str]:
+    """The claim as the study states it, and the verdict as its record has it; None where there is none."""
     claim = study.CLAIM
     yield click.style(f"{name}: {claim.title}", bold=True)
     yield from paragraph("claim", claim.statement)
@@ -52,7 +64,7 @@ def told(name: str, study: Study, record: Mapping[str, Any] | None, figure: Path
     yield ""
     judged = {check["id"]: check for check in record["checks"]} if record else {}
     for check in study.CHECKS:
-        yield from told_check(check, judged.get(check.id))
+        yield from lines_of_check(check, judged.get(check.id))
     if record:
         yield from paragraph("figure", str(figure) if figure else "— none was made")
 
@@ -65,29 +77,24 @@ def paragraph(head: str, text: str, indent: int = 10) -> list[str]:
     )
 
 
-def told_check(check: Check, judged: Mapping[str, Any] | None) -> Iterator[str]:
+def lines_of_check(check: Check, judged: Record | None) -> Iterator[str]:
     yield f"{verdict(judged['verdict'] if judged else '—')}{check.id}: {check.statement}"
     if judged:
-        yield from paragraph("", measured(judged), indent=12)
-        yield from paragraph(
-            "", f"control: {check.control}: {measured_control(judged['control'])}", indent=12
-        )
+        control = f"control: {check.control}: {estimate(judged['control'])}, {judged['control']['verdict']}"
+        yield from paragraph("", measurement(judged), indent=12)
+        yield from paragraph("", control, indent=12)
     else:
         yield from paragraph("", f"{check.criterion}; control: {check.control}", indent=12)
 
 
-def measured(judged: Mapping[str, Any]) -> str:
+def measurement(judged: Record) -> str:
     """Estimate with interval, the criterion, how many it rests on, and why it is not decided."""
     n = f"n = {judged['n']}" + ("" if judged["level"] in (None, 1) else f", level {judged['level']:.7g}")
     reason = f". {judged['reason']}" if judged["reason"] else ""
     return f"{estimate(judged)}; {judged['criterion']}; {n}{reason}"
 
 
-def measured_control(control: Mapping[str, Any]) -> str:
-    return f"{estimate(control)}, {control['verdict']}"
-
-
-def estimate(judged: Mapping[str, Any]) -> str:
+def estimate(judged: Record) -> str:
     """With its interval, where it has one besides itself; an end that JSON cannot write has no bound."""
     value, (lo, hi) = judged["estimate"], judged["interval"]
     if value is None or lo == hi == value:
@@ -96,9 +103,9 @@ def estimate(judged: Mapping[str, Any]) -> str:
     return f"{number(value)} [{', '.join(ends)}]"
 
 
-def figure_of(place: Path) -> Path | None:
+def figure_in(folder: Path) -> Path | None:
     """The first of the figure's files that is there."""
-    return next((place / name for name in FIGURES if (place / name).is_file()), None)
+    return next((folder / name for name in FIGURES if (folder / name).is_file()), None)
 
 
 def launch(figure: Path | None) -> int:

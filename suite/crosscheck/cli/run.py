@@ -1,0 +1,210 @@
+"""`crosscheck run`: train, measure, judge and report; its progress, and what came of it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from crosscheck.claims.claim import BACKENDS, SCALES
+from crosscheck.cli.list import line_of
+from crosscheck.cli.options import (
+    BUILD,
+    FOLDER,
+    RESULTS,
+    gpu_option,
+    jobs_option,
+    json_option,
+    loudness_options,
+    results_folder,
+    seeds_option,
+    show_accelerators,
+    store_option,
+    studies_argument,
+    studies_matching,
+)
+from crosscheck.cli.voice import complain, print_json, verdict
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from crosscheck.claims.claim import Unit
+    from crosscheck.running.pipeline import Finished
+    from crosscheck.running.plan import Plan, Request
+
+Advance = Callable[..., None]
+
+
+@click.command("run")
+@studies_argument
+@click.option("--scale", type=click.Choice(SCALES), default="standard", show_default=True)
+@click.option("--backend", type=click.Choice(BACKENDS), default="tensorflow", show_default=True)
+@click.option("--data", multiple=True, metavar="NAME", help="Use only this data set; may be repeated.")
+@seeds_option
+@gpu_option
+@click.option(
+    "--results",
+    type=FOLDER,
+    help=f"Folder of the results. [default: {RESULTS}; {BUILD}/smoke, {BUILD}/standard-N-seeds, …]",
+)
+@store_option
+@jobs_option
+@json_option
+@loudness_options
+def command(
+    patterns: tuple[str, ...],
+    gpu: bool,
+    scale: str,
+    seeds: int | None,
+    results: Path | None,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    **options: Any,
+) -> int:
+    """Train, measure, judge and report the named STUDIES, or all; what is finished is not done again.
+
+    STUDY may be a pattern: `crosscheck run 'ood_*' --seeds 64`.
+    """
+    from crosscheck.running import pipeline, plan
+
+    show_accelerators(gpu)
+    voice = Voice(quiet, verbose, as_json)
+    folder = results_folder(results, scale, seeds)
+    names = studies_matching(patterns)
+    request = plan.Request(names, scale=scale, results=folder, seeds=seeds, **options)
+    if pipeline.up_to_date(request):
+        voice.print_up_to_date(request)
+        return 0
+    finished = meet(request, voice)
+    voice.print_finished(request, finished)
+    return 0 if finished.sound else 1
+
+
+def meet(request: Request, voice: Voice) -> Finished:
+    """Have a request met, telling of the progress as loud as asked."""
+    from crosscheck.running import pipeline, plan
+
+    work = plan.make(request)
+    voice.print_plan(work)
+    with voice.progress(work.all_units) as progress:
+        return pipeline.run(request, work, progress)
+
+
+@dataclass(frozen=True)
+class Voice:
+    """How loud a run is: `quiet` tells only what falls short, `verbose` a line for each unit.
+
+    With `as_json` the output holds JSON alone, and whatever else there is to tell goes to the error stream.
+    """
+
+    quiet: bool = False
+    verbose: bool = False
+    as_json: bool = False
+
+    def say(self, line: str) -> None:
+        if not self.quiet:
+            click.echo(line, err=self.as_json)
+
+    def print_plan(self, work: Plan) -> None:
+        """A line on the data sets and one on the backends that are left out; silence where nothing is."""
+        if work.unprepared:
+            names = sorted(work.unprepared)
+            fetch = f"`crosscheck data {' '.join(names)}` fetches {'it' if len(names) == 1 else 'them'}"
+            self.say(f"Left out, not prepared here: {', '.join(names)} ({fetch}).")
+        if work.uninstalled:
+            names = sorted(work.uninstalled)
+            self.say(f"Left out, not installed here: {', '.join(names)} (`pip install {' '.join(names)}`).")
+
+    @contextmanager
+    def progress(self, units: Sequence[Unit]) -> Iterator[Advance]:
+        """What the runner calls after each unit: moves a bar in a terminal, prints a line elsewhere."""
+        if self.quiet:
+            yield lambda *_: None
+        elif self.verbose or not sys.stderr.isatty():
+            yield printed_lines(len(units), self.verbose)
+        else:
+            with moving_bar(sum(unit.cost for unit in units)) as advance:
+                yield advance
+
+    def print_up_to_date(self, request: Request) -> None:
+        if self.as_json:
+            verdicts = {name: line_of(name, "", request.results).verdict for name in request.names}
+            nothing = {"finished": 0, "reused": 0, "shortcomings": []}
+            print_json({**request_keys(request), "studies": verdicts, **nothing})
+            return
+        count, scale = len(request.names), request.scale
+        self.say(f"Nothing to do: {request.results} is up to date ({count} studies, scale {scale}).")
+
+    def print_finished(self, request: Request, finished: Finished) -> None:
+        """Verdicts on the output, shortcomings on the error stream."""
+        outcome, complaints = finished.outcome, shortcomings(finished)
+        verdicts = {name: study.verdict for name, study in finished.studies.items()}
+        if self.as_json:
+            counts = {"finished": outcome.finished, "reused": outcome.reused}
+            print_json({**request_keys(request), "studies": verdicts, **counts, "shortcomings": complaints})
+        elif not self.quiet:
+            for name, word in verdicts.items():
+                click.echo(f"{verdict(word)}{name}")
+            report = f"The report: {request.results / 'README.md'}, {request.results / 'report.html'}"
+            click.echo(f"{outcome.finished} units run, {outcome.reused} reused. {report}")
+        for line in complaints:
+            complain(line)
+
+
+def request_keys(request: Request) -> dict[str, Any]:
+    """What was asked for, as the JSON of a run has it."""
+    keys = {"scale": request.scale, "backend": request.backend, "seeds": request.seeds}
+    return {**keys, "results": str(request.results), "store": str(request.store)}
+
+
+@contextmanager
+def moving_bar(cost: float) -> Iterator[Advance]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, speed_estimate_period=600) as bar:
+        yield advance_of(bar, cost)
+
+
+def advance_of(bar: Progress, cost: float) -> Advance:
+    """Progress in rough seconds of work, that gives the remaining time a meaning; reused units cost none."""
+    task, left = bar.add_task("running", total=cost), cost
+
+    def advance(unit: Unit, seconds: float | None, cost: float) -> None:
+        nonlocal left
+        if seconds is None:
+            left -= cost
+            bar.update(task, total=left)
+        else:
+            bar.update(task, advance=cost, description=str(unit))
+
+    return advance
+
+
+def printed_lines(total: int, also_reused: bool = False) -> Advance:
+    """One line for each unit that was run, for logs; for those that were there already, if asked."""
+    count = 0
+
+    def advance(unit: Unit, seconds: float | None, cost: float) -> None:
+        nonlocal count
+        count += 1
+        if seconds is not None or also_reused:
+            took = "reused" if seconds is None else f"{seconds:.1f} s"
+            click.echo(f"[{count}/{total}] {unit}: {took}", err=True)
+
+    return advance
+
+
+def shortcomings(finished: Finished) -> list[str]:
+    """One line for each unit that failed or gave NaN, each invalid check, each table or figure not made."""
+    failed = [f"unit failed: {failure}" for failure in finished.outcome.failed]
+    nan = [f"unit gave NaN: {unit}" for unit in finished.outcome.nan]
+    invalid = [f"invalid: {check}" for check in finished.invalid]
+    return [*failed, *nan, *invalid, *finished.faults]
