@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+from crosscheck import _child
 from crosscheck.errors import CrosscheckError, UsageError
 from crosscheck.report.comparison import Verdicts
 from crosscheck.running import pipeline, plan
@@ -82,19 +82,11 @@ def redrawn(reference: Verdicts, folder: Path) -> list[str]:
         CrosscheckError: they could not be drawn again.
     """
     for request in requests(reference, folder, None):
-        command = [
-            sys.executable,
-            "-m",
-            "crosscheck",
-            "run",
-            *request.names,
-            "--quiet",
-            "--store",
-            request.store,
-        ]
-        command += ["--results", folder / "again", "--scale", request.scale, "--backend", request.backend]
-        command += ["--seeds", str(request.seeds)] if request.seeds else []
-        ran = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+        options = ["--quiet", "--store", request.store, "--results", folder / "again"]
+        options += ["--scale", request.scale, "--backend", request.backend]
+        options += ["--seeds", request.seeds] if request.seeds else []
+        command = _child.command("crosscheck", "run", *request.names, *options)
+        ran = subprocess.run(command, env=_child.environment(), capture_output=True, text=True)
         if ran.returncode == UsageError.exit_code:
             raise CrosscheckError(f"Tables and figures could not be drawn again: {ran.stderr.strip()}")
     return differing(folder / "results", folder / "again")
