@@ -144,7 +144,7 @@ def test_show_knows_a_claim_that_is_not_judged(tmp_path: Path) -> None:
 
 def test_show_for_scripts_is_the_record_and_where_the_figure_is() -> None:
     told = json.loads(in_process.crosscheck("show", "saturation", "--results", RESULTS, "--json").out)
-    assert Path(told.pop("figure")).is_file()
+    assert Path(told.pop("figure")).is_file() and told.pop("verdict_from") == "results"
     assert told == json.loads((RESULTS / "saturation" / "verdict.json").read_text())
 
 

@@ -41,6 +41,11 @@ def completed_study(context: click.Context, parameter: click.Parameter, incomple
 results_option = click.option(
     "--results", type=FOLDER, default=RESULTS, show_default=True, help="Folder of verdicts, figures, report."
 )
+results_or_reference_option = click.option(
+    "--results",
+    type=FOLDER,
+    help=f"Folder of verdicts and figures. [default: {RESULTS}, and the reference for what is not in it]",
+)
 store_option = click.option(
     "--store", type=FOLDER, default=Path(".store"), show_default=True, help="Folder of saved rows."
 )

@@ -14,7 +14,7 @@ import click
 
 from crosscheck.claims import register
 from crosscheck.claims.claim import Check, Claim, Study
-from crosscheck.cli.options import completed_study, json_option, results_option
+from crosscheck.cli.options import RESULTS, completed_study, json_option, results_or_reference_option
 from crosscheck.cli.voice import COLOURS, complain, number, print_json, verdict
 from crosscheck.errors import UsageError
 
@@ -25,21 +25,44 @@ Record = Mapping[str, Any]
 
 @click.command("show")
 @click.argument("name", metavar="STUDY", shell_complete=completed_study)
-@results_option
+@results_or_reference_option
 @click.option("--open", "opened", is_flag=True, help="Open the figure, where there is a display.")
 @json_option
-def command(name: str, results: Path, opened: bool, as_json: bool) -> int:
-    """The claim of STUDY, its formula, its verdict check by check with intervals, and where its figure is."""
-    from crosscheck.report.records import FILE, read
+def command(name: str, results: Path | None, opened: bool, as_json: bool) -> int:
+    """The claim of STUDY, its formula, its verdict check by check with intervals, and where its figure is.
 
-    study, folder = register.load(name), results / name
-    record = read(folder / FILE) if (folder / FILE).exists() else None
+    A study that has not been run on this machine is shown with the verdict of the reference.
+    """
+    study, folder = register.load(name), (results or RESULTS) / name
+    record, source = record_in(folder), "results"
+    if record is None and results is None:
+        record, source = of_reference(name)
     figure = figure_in(folder)
     if as_json:
-        print_json({**(record or unjudged(name, study.CLAIM)), "figure": figure and str(figure)})
+        keys = {"figure": figure and str(figure), "verdict_from": source if record else None}
+        print_json({**(record or unjudged(name, study.CLAIM)), **keys})
     else:
-        click.echo("\n".join(lines(name, study, record, figure)))
+        click.echo("\n".join(lines(name, study, record, source, figure)))
     return launch(figure) if opened else 0
+
+
+def record_in(folder: Path) -> Record | None:
+    """The record in a study's folder; None where there is none.
+
+    Raises:
+        UsageError: it is broken.
+    """
+    from crosscheck.report.records import FILE, read
+
+    return read(folder / FILE) if (folder / FILE).exists() else None
+
+
+def of_reference(name: str) -> tuple[Record | None, str]:
+    """The record of the reference, if it has one, and what the reference is."""
+    from crosscheck.running import reference
+
+    with reference.folder((name,)) as folder:
+        return record_in(folder / name), f"the reference, {reference.description()}"
 
 
 def unjudged(name: str, claim: Claim) -> Record:
@@ -50,7 +73,7 @@ def unjudged(name: str, claim: Claim) -> Record:
     }
 
 
-def lines(name: str, study: Study, record: Record | None, figure: Path | None) -> Iterator[str]:
+def lines(name: str, study: Study, record: Record | None, source: str, figure: Path | None) -> Iterator[str]:
     """The claim as the study states it, and the verdict as its record has it; None where there is none."""
     claim = study.CLAIM
     yield click.style(f"{name}: {claim.title}", bold=True)
@@ -61,11 +84,13 @@ def lines(name: str, study: Study, record: Record | None, figure: Path | None) -
         yield from paragraph("correct", claim.correct)
     word = record["verdict"] if record else f"— not judged yet: `crosscheck run {name}`"
     yield f"{'verdict':10}{click.style(word, fg=COLOURS.get(word))}"
+    if record and source != "results":
+        yield from paragraph("", f"not run here: this is {source}")
     yield ""
     judged = {check["id"]: check for check in record["checks"]} if record else {}
     for check in study.CHECKS:
         yield from lines_of_check(check, judged.get(check.id))
-    if record:
+    if record and source == "results":
         yield from paragraph("figure", str(figure) if figure else "— none was made")
 
 

@@ -8,7 +8,6 @@ import click
 
 from crosscheck.cli.options import (
     FOLDER,
-    RESULTS,
     gpu_option,
     jobs_option,
     json_option,
@@ -21,7 +20,12 @@ from crosscheck.cli.options import (
 
 @click.command("verify")
 @studies_argument
-@click.option("--reference", type=FOLDER, default=RESULTS, show_default=True, help="What to compare with.")
+@click.option(
+    "--reference",
+    "reference_folder",
+    type=FOLDER,
+    help="Results to compare with. [default: what git holds in a checkout, else what came with the package]",
+)
 @click.option(
     "--against", type=FOLDER, multiple=True, help="Compare with this results folder, and run nothing."
 )
@@ -33,7 +37,7 @@ from crosscheck.cli.options import (
 @loudness_options
 def command(
     patterns: tuple[str, ...],
-    reference: Path,
+    reference_folder: Path | None,
     against: tuple[Path, ...],
     scratch: Path | None,
     out: Path | None,
@@ -50,22 +54,24 @@ def command(
     """
     from crosscheck.cli import drift
     from crosscheck.cli.run import Voice, meet
-    from crosscheck.running import rerun
+    from crosscheck.running import reference, rerun
 
     show_accelerators(gpu)
     names = studies_matching(patterns) if patterns else ()
-    then = rerun.recorded(reference, names)
+    if reference_folder:
+        then, what = rerun.recorded(reference_folder, names), str(reference_folder)
+    else:
+        then, what = rerun.reference_verdicts(names), reference.description()
     if against:
         comparisons = [
-            drift.of_common(str(reference), then, str(folder), rerun.recorded(folder, names))
-            for folder in against
+            drift.of_common(what, then, str(folder), rerun.recorded(folder, names)) for folder in against
         ]
     else:
         voice = Voice(quiet, verbose, as_json)
         with rerun.empty_folder(scratch) as folder:
             now = rerun.afresh(then, folder, jobs, lambda request: meet(request, voice))
             redrawn = rerun.redrawn(then, folder)
-        comparisons = [drift.between(str(reference), then, "a fresh run", now, redrawn=redrawn)]
+        comparisons = [drift.between(what, then, "a fresh run", now, redrawn=redrawn)]
     is_sound = all(comparison.sound for comparison in comparisons)
     if as_json or not quiet or not is_sound:
         drift.print_comparisons(comparisons, as_json)

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from crosscheck import _child
+from crosscheck.claims import register
 from crosscheck.errors import CrosscheckError, UsageError
 from crosscheck.report.comparison import Verdicts
-from crosscheck.running import pipeline, plan
+from crosscheck.running import pipeline, plan, reference
 
 
 def recorded(folder: Path, names: Collection[str] = ()) -> dict[str, Any]:
@@ -30,10 +31,29 @@ def recorded(folder: Path, names: Collection[str] = ()) -> dict[str, Any]:
     return {name: record for name, record in verdicts.items() if not names or name in names}
 
 
-def requests(reference: Verdicts, folder: Path, jobs: int | None) -> list[plan.Request]:
+def reference_verdicts(names: Collection[str] = ()) -> dict[str, Any]:
+    """The verdicts of the reference, by study; only the named ones, if any are.
+
+    Raises:
+        UsageError: there is no reference, or it holds no verdict on a named study.
+    """
+    from crosscheck.report import records
+
+    with reference.folder(names or register.NAMES) as folder:
+        judged = {path.parent.name for path in folder.glob(f"*/{records.FILE}")}
+        missing = [name for name in names if name not in judged] or ([] if judged else ["any study"])
+        if missing:
+            raise UsageError(
+                f"The reference, {reference.description()}, holds no verdict on {', '.join(missing)}. "
+                "`--reference FOLDER` names results to compare with."
+            )
+        return recorded(folder, names)
+
+
+def requests(then: Verdicts, folder: Path, jobs: int | None) -> list[plan.Request]:
     """One request for each scale, backend and count of seeds of the reference; usually a single one."""
     kinds: dict[tuple[str, str, int | None], list[str]] = {}
-    for name, record in reference.items():
+    for name, record in then.items():
         run = record["provenance"]
         kinds.setdefault((run["scale"], run["backend"], run.get("seed_count")), []).append(name)
     return [
@@ -64,16 +84,16 @@ def empty_folder(asked: Path | None) -> Iterator[Path]:
 
 
 def afresh(
-    reference: Verdicts, folder: Path, jobs: int | None, meet: Callable[[plan.Request], Any]
+    then: Verdicts, folder: Path, jobs: int | None, meet: Callable[[plan.Request], Any]
 ) -> dict[str, Any]:
     """Have every study of the reference run in an empty folder, and return the new verdicts."""
-    for request in requests(reference, folder, jobs):
+    for request in requests(then, folder, jobs):
         pipeline.require_writable(request.results)
         meet(request)
     return recorded(folder / "results")
 
 
-def redrawn(reference: Verdicts, folder: Path) -> list[str]:
+def redrawn(then: Verdicts, folder: Path) -> list[str]:
     """Tables and figures of a fresh run that differ when another process draws them from the same rows.
 
     Another process, so that the order of sets and whatever else is fixed when Python starts may show.
@@ -81,7 +101,7 @@ def redrawn(reference: Verdicts, folder: Path) -> list[str]:
     Raises:
         CrosscheckError: they could not be drawn again.
     """
-    for request in requests(reference, folder, None):
+    for request in requests(then, folder, None):
         options = ["--quiet", "--store", request.store, "--results", folder / "again"]
         options += ["--scale", request.scale, "--backend", request.backend]
         options += ["--seeds", request.seeds] if request.seeds else []

@@ -20,6 +20,7 @@ from crosscheck.errors import UsageError
 from crosscheck.running.plan import Request
 from crosscheck.running.provenance import installed, versions
 
+PACKAGE = Path(crosscheck.__file__).parent
 DRAWN_WITH = ("pandas", "matplotlib", "seaborn", "jinja2")
 
 
@@ -64,15 +65,20 @@ def path_of(request: Request) -> Path:
 def inputs(request: Request) -> str:
     """One hash of the whole code and of the versions that shape results: stricter than it need be."""
     drawn_with = [installed(name) for name in DRAWN_WITH]
-    files = sorted((file.name, checksum(file)) for file in package_files())
+    files = sorted((str(file.relative_to(PACKAGE)), checksum(file)) for file in package_files())
     return digest(files, versions(*BACKENDS), drawn_with)
 
 
 def package_files() -> Iterator[Path]:
-    """Every file of the package, the studies behind their link included; what Python has compiled is none."""
-    for folder, _, names in os.walk(Path(crosscheck.__file__).parent, followlinks=True):
-        if not folder.endswith("__pycache__"):
-            yield from (Path(folder, name) for name in names)
+    """Every file that shapes results: templates, scripts, stubs and, behind their link, the studies.
+
+    Not among them is what Python has compiled, nor the reference, which in a checkout is what runs write.
+    """
+    for folder, folders, names in os.walk(PACKAGE, followlinks=True):
+        folders[:] = [name for name in folders if name != "__pycache__"]
+        if Path(folder) == PACKAGE and "reference" in folders:
+            folders.remove("reference")
+        yield from (Path(folder, name) for name in names)
 
 
 def state(name: str) -> str:
