@@ -96,9 +96,10 @@ def results_folder(asked: Path | None, scale: str, seeds: int | None) -> Path:
     return build_folder(scale, seeds) if scale == "smoke" or seeds else RESULTS
 
 
-def build_folder(scale: str, seeds: int | None) -> Path:
+def build_folder(scale: str, seeds: int | None, backend: str = "tensorflow") -> Path:
     """Where results go that are not to replace those in `RESULTS`."""
-    return BUILD / (f"{scale}-{seeds}-seeds" if seeds else scale)
+    on_backend = "" if backend == "tensorflow" else f"-{backend}"
+    return BUILD / f"{scale}{f'-{seeds}-seeds' if seeds else ''}{on_backend}"
 
 
 def show_accelerators(gpu: bool) -> None:

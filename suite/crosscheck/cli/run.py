@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +19,7 @@ from crosscheck.cli.options import (
     BUILD,
     FOLDER,
     RESULTS,
+    build_folder,
     gpu_option,
     jobs_option,
     json_option,
@@ -52,6 +55,9 @@ Advance = Callable[..., None]
     type=FOLDER,
     help=f"Folder of the results. [default: {RESULTS}; {BUILD}/smoke, {BUILD}/standard-N-seeds, …]",
 )
+@click.option(
+    "--replace", is_flag=True, help=f"Write to {RESULTS} although what lies there covers more than this run."
+)
 @store_option
 @jobs_option
 @json_option
@@ -62,6 +68,7 @@ def command(
     scale: str,
     seeds: int | None,
     results: Path | None,
+    replace: bool,
     as_json: bool,
     quiet: bool,
     verbose: bool,
@@ -69,7 +76,8 @@ def command(
 ) -> int:
     """Train, measure, judge and report the named STUDIES, or all; what is finished is not done again.
 
-    STUDY may be a pattern: `crosscheck run 'ood_*' --seeds 64`.
+    STUDY may be a pattern: `crosscheck run 'ood_*' --seeds 64`. A run that covers less than the results that
+    lie there, for want of a data set or a backend, leaves them alone and writes to a folder of its own.
     """
     from crosscheck.running import pipeline, plan
 
@@ -78,20 +86,38 @@ def command(
     folder = results_folder(results, scale, seeds)
     names = studies_matching(patterns)
     request = plan.Request(names, scale=scale, results=folder, seeds=seeds, **options)
-    if pipeline.up_to_date(request):
-        voice.print_up_to_date(request)
-        return 0
-    finished = meet(request, voice)
-    voice.print_finished(request, finished)
-    return 0 if finished.sound else 1
+    if not pipeline.up_to_date(request):
+        work = plan.make(request)
+        request = request if results or replace else beside(request, work, voice)
+        if request.results == folder or not pipeline.up_to_date(request):
+            finished = meet(request, voice, work)
+            voice.print_finished(request, finished)
+            return 0 if finished.sound else 1
+    voice.print_up_to_date(request)
+    return 0
 
 
-def meet(request: Request, voice: Voice) -> Finished:
+def beside(request: Request, work: Plan, voice: Voice) -> Request:
+    """The request with a folder of its own where its results would replace ones that cover more."""
+    from crosscheck.running import coverage
+
+    missing = coverage.lost(request, work) if request.results == RESULTS else []
+    if not missing:
+        return request
+    folder = build_folder(request.scale, request.seeds, request.backend)
+    voice.say(
+        f"{RESULTS} covers more ({', '.join(missing)}) and stays as it is: these results go to {folder}. "
+        "`--replace` overwrites it."
+    )
+    return dataclasses.replace(request, results=folder)
+
+
+def meet(request: Request, voice: Voice, work: Plan | None = None) -> Finished:
     """Have a request met, telling of the progress as loud as asked."""
     from crosscheck.running import pipeline, plan
 
-    work = plan.make(request)
-    voice.print_plan(work)
+    work = work or plan.make(request)
+    voice.print_coverage(work)
     with voice.progress(work.all_units) as progress:
         return pipeline.run(request, work, progress)
 
@@ -111,15 +137,16 @@ class Voice:
         if not self.quiet:
             click.echo(line, err=self.as_json)
 
-    def print_plan(self, work: Plan) -> None:
-        """A line on the data sets and one on the backends that are left out; silence where nothing is."""
-        if work.unprepared:
-            names = sorted(work.unprepared)
-            fetch = f"`crosscheck data {' '.join(names)}` fetches {'it' if len(names) == 1 else 'them'}"
-            self.say(f"Left out, not prepared here: {', '.join(names)} ({fetch}).")
-        if work.uninstalled:
-            names = sorted(work.uninstalled)
-            self.say(f"Left out, not installed here: {', '.join(names)} (`pip install {' '.join(names)}`).")
+    def print_coverage(self, work: Plan) -> None:
+        """How much of what the studies can use this run uses, and the command that fetches the rest."""
+        parts = [(work.read, "data set"), (work.backends, "backend")]
+        counts = [
+            f"{len(names - work.absent)} of {plural(len(names), what)}" for names, what in parts if names
+        ]
+        left_out = f" Not run here: {', '.join(sorted(work.absent))}." if work.absent else ""
+        self.say(f"Covered: {', '.join(counts)}.{left_out}")
+        for line in remedies(work):
+            self.say(line)
 
     @contextmanager
     def progress(self, units: Sequence[Unit]) -> Iterator[Advance]:
@@ -149,12 +176,33 @@ class Voice:
             counts = {"finished": outcome.finished, "reused": outcome.reused}
             print_json({**request_keys(request), "studies": verdicts, **counts, "shortcomings": complaints})
         elif not self.quiet:
-            for name, word in verdicts.items():
-                click.echo(f"{verdict(word)}{name}")
+            for name, study in finished.studies.items():
+                absent = f"  not run here: {', '.join(study.absent)}" if study.absent else ""
+                click.echo(f"{verdict(study.verdict)}{name}{absent}")
             report = f"The report: {request.results / 'README.md'}, {request.results / 'report.html'}"
             click.echo(f"{outcome.finished} units run, {outcome.reused} reused. {report}")
         for line in complaints:
             complain(line)
+
+
+def plural(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def remedies(work: Plan) -> list[str]:
+    """The one command that fetches what is missing, and a line on data sets that no command fetches."""
+    from crosscheck.data import CATALOGUE
+
+    python = os.path.relpath(sys.executable)
+    python = sys.executable if python.startswith("..") else python
+    by_hand = [name for name in sorted(work.unprepared) if CATALOGUE[name].archive]
+    sets = [name for name in sorted(work.unprepared) if name not in by_hand]
+    commands = [f"{python} -m pip install {' '.join(sorted(work.uninstalled))}"] if work.uninstalled else []
+    commands += [f"{python} -m crosscheck data {' '.join(sets)}"] if sets else []
+    lines = [f"To fetch the rest: {' && '.join(commands)}"] if commands else []
+    if by_hand:
+        lines.append(f"From archives: {', '.join(by_hand)}; `crosscheck data {by_hand[0]}` says how.")
+    return lines
 
 
 def request_keys(request: Request) -> dict[str, Any]:

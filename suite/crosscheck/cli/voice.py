@@ -12,7 +12,10 @@ from typing import Any
 
 import click
 
-COLOURS = {"holds": "green", "scoped": "blue", "fails": "red", "undecided": "yellow", "invalid": "magenta"}
+COLOURS = {
+    **{"holds": "green", "scoped": "blue", "fails": "red"},
+    **{"undecided": "yellow", "open": "cyan", "invalid": "magenta"},
+}
 WIDTH = max(map(len, COLOURS)) + 2
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from crosscheck.claims import register
 from crosscheck.errors import CrosscheckError, UsageError
-from crosscheck.running import provenance
+from crosscheck.running import provenance, reference
 from crosscheck.running.plan import Plan, Request
 
 
@@ -18,12 +18,13 @@ class Conclusion:
     """What came of a study.
 
     Attributes:
-        verdict: of the study.
+        verdict: of the study; `absent`: data sets and backends that it was reached without.
         invalid: checks whose control did not fail, each with the reason.
         faults: tables and figures that could not be made.
     """
 
     verdict: str
+    absent: list[str]
     invalid: list[str]
     faults: list[str]
 
@@ -42,6 +43,7 @@ def conclude(request: Request, work: Plan, name: str) -> Conclusion:
     rows, seconds = store.rows(request.store, work.units[name])
     level = verdicts.interval_level(suite)
     judged = verdicts.judge_study(study, rows, level, work.absent, request.scale)
+    judged["verdict"] = beside_reference(judged, reference_record(name))
     circumstances = {
         **provenance.circumstances(work.units[name], request.scale, request.backend, seconds),
         **({"seed_count": request.seeds} if request.seeds else {}),  # asked for, in place of the study's own
@@ -58,7 +60,50 @@ def conclude(request: Request, work: Plan, name: str) -> Conclusion:
         raise
     except CrosscheckError as fault:
         faults.append(str(fault))
-    return Conclusion(judged["verdict"], invalid_checks(name, judged["checks"]), faults)
+    absent = sorted({setting for check in judged["checks"] for setting in check["absent"]})
+    return Conclusion(judged["verdict"], absent, invalid_checks(name, judged["checks"]), faults)
+
+
+def beside_reference(judged: dict[str, Any], record: dict[str, Any] | None) -> str:
+    """The study's verdict, or `open` where it would differ from the reference's for want of evidence alone.
+
+    A machine that has less says less, not something else. Where something was absent, and the reference,
+    judged on what was run here too, comes out as this run did, then the rest of it makes the difference.
+    """
+    from crosscheck.claims import verdicts
+
+    verdict = judged["verdict"]
+    if record is None or verdict == record["verdict"]:
+        return verdict
+    if not any(check["absent"] for check in judged["checks"]):
+        return verdict
+    return verdicts.OPEN if verdict == verdicts.combine(in_common(record, judged)) else verdict
+
+
+def in_common(record: dict[str, Any], judged: dict[str, Any]) -> list[dict[str, Any]]:
+    """The checks of a record as they come out at those settings that were judged here as well."""
+    from crosscheck.claims.verdicts import RANK
+
+    labels = {check["id"]: set(check["scope"]) for check in judged["checks"] if not check.get("unrun")}
+    checks = []
+    for check in record["checks"]:
+        parts = [part["verdict"] for part in check["parts"] if part["setting"] in labels.get(check["id"], ())]
+        if parts and len(parts) < len(check["parts"]) and check["verdict"] != "invalid":
+            checks.append({**check, "verdict": min(parts, key=RANK.index)})
+        elif parts:
+            checks.append(check)
+    return checks
+
+
+def reference_record(name: str) -> dict[str, Any] | None:
+    """What the reference says of a study; None where it says nothing that can be read."""
+    from crosscheck.report import records
+
+    with reference.folder((name,)) as folder:
+        try:
+            return records.read(folder / name / records.FILE)
+        except UsageError:
+            return None
 
 
 def invalid_checks(name: str, checks: list[dict[str, Any]]) -> list[str]:

@@ -39,7 +39,8 @@ class Plan:
     """Studies with their units.
 
     Attributes:
-        read: data sets that the units read, or would if they were there.
+        read: data sets that the units read, or would if they were there; `backends`: those that they
+            are computed on, or would be.
         absent: data sets and backends that are left out; `unprepared`: data sets that are not there;
             `uninstalled`: backends that are not.
     """
@@ -47,6 +48,7 @@ class Plan:
     studies: dict[str, Study]
     units: dict[str, list[Unit]]
     read: frozenset[str]
+    backends: frozenset[str]
     absent: frozenset[str]
     unprepared: frozenset[str]
     uninstalled: frozenset[str]
@@ -76,7 +78,7 @@ def make(request: Request) -> Plan:
     }
     read = {name for units in wished.values() for unit in units for name in unit.data}
     present = asked_for(request.data, read) if request.data else prepared(read)
-    backends = {unit.backend for units in wished.values() for unit in units}
+    backends = frozenset(unit.backend for units in wished.values() for unit in units)
     uninstalled = frozenset(backend for backend in backends if not is_installed(backend))
     units = {
         name: [u for u in wishes if present.issuperset(u.data) and u.backend not in uninstalled]
@@ -84,7 +86,7 @@ def make(request: Request) -> Plan:
     }
     absent = frozenset(read - present)
     unprepared = frozenset() if request.data else absent
-    return Plan(studies, units, frozenset(read), absent | uninstalled, unprepared, uninstalled)
+    return Plan(studies, units, frozenset(read), backends, absent | uninstalled, unprepared, uninstalled)
 
 
 def with_backend(units: Iterable[Unit], backend: str) -> list[Unit]:
