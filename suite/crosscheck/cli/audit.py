@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
 
 from crosscheck.claims.claim import BACKENDS
 from crosscheck.cli.options import FOLDER, RESULTS
+from crosscheck.cli.voice import import_keras
 
 
 @click.command("audit")
@@ -32,11 +32,7 @@ def command(
 
     Without one, check what Keras ships and write audit.json and table.md. Exit code 1 where a check fails.
     """
-    from crosscheck.running import plan
-
-    plan.require_backend(backend)
-    os.environ["KERAS_BACKEND"] = backend
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import_keras(backend)
     from crosscheck.audit import command as auditing
 
     if not target:

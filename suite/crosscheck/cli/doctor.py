@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
 
 from crosscheck.claims.claim import BACKENDS
 from crosscheck.cli.options import gpu_option, show_accelerators
+from crosscheck.cli.voice import import_keras
 
 
 @click.command("doctor")
@@ -28,12 +28,8 @@ def command(
     Takes steps of the model's own training on a copy, with logits that are set by hand. Exit code 1 where a
     gradient is lost.
     """
-    from crosscheck.running import plan
-
-    plan.require_backend(backend)
     show_accelerators(gpu)
-    os.environ["KERAS_BACKEND"] = backend
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import_keras(backend)
     from crosscheck.doctor.command import see
 
     text, is_sound = see(model, loss, modules, as_json)

@@ -5,9 +5,13 @@ Colour and ruled tables are for terminals; elsewhere the same stands in plain co
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import json
+import os
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
@@ -33,6 +37,42 @@ def printable(character: str) -> str:
     if character.isprintable():
         return character
     return " " if character in "\n\r\t" else character.encode("unicode_escape").decode()
+
+
+@contextlib.contextmanager
+def unheard() -> Iterator[None]:
+    """Keep what libraries log while they are imported from the error stream; show it if the import fails.
+
+    It is the stream of the process that is led elsewhere: TensorFlow logs to it before it reads a setting.
+    """
+    sys.stderr.flush()
+    errors = os.dup(2)
+    with tempfile.TemporaryFile() as log:
+        os.dup2(log.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            log.seek(0)
+            os.write(errors, log.read())
+            raise
+        finally:
+            os.dup2(errors, 2)
+            os.close(errors)
+
+
+def import_keras(backend: str) -> None:
+    """Import Keras on a backend, without a word.
+
+    Raises:
+        UsageError: the backend's library is not installed.
+    """
+    from crosscheck.running import plan
+
+    plan.require_backend(backend)
+    os.environ["KERAS_BACKEND"] = backend
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with unheard():
+        importlib.import_module("keras")
 
 
 def number(value: float | None, digits: int = 5) -> str:
