@@ -112,7 +112,7 @@ def run(request: Request, work: Plan, progress: Any = None) -> Finished:
     finished = Finished(outcome, studies)
     files = [*page.write_report(request.results), *outputs(request)]
     if finished.sound:
-        stamp.write(request, work.read, [*files, *saved_rows(request, work)])
+        stamp.write(request, work.read, [*files, *saved_rows(request, work), *named_files(work)])
     return finished
 
 
@@ -128,6 +128,13 @@ def saved_rows(request: Request, work: Plan) -> list[Path]:
 
     files = (store.find(request.store, fingerprint.unit_key(unit)) for unit in work.all_units)
     return [file for file in files if file]
+
+
+def named_files(work: Plan) -> list[Path]:
+    """The files of their own that the units read."""
+    from crosscheck.running import fingerprint
+
+    return sorted({path for unit in work.all_units for path in fingerprint.named_files(unit).values()})
 
 
 class Concluding:

@@ -27,8 +27,8 @@ from crosscheck import _child
 from crosscheck._files import write_atomically
 from crosscheck.claims import register
 from crosscheck.claims.claim import Unit
-from crosscheck.errors import UsageError
-from crosscheck.running import store
+from crosscheck.errors import CrosscheckError, UsageError
+from crosscheck.running import reads, store
 from crosscheck.running.fingerprint import training_key
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def attempt(job: dict[str, Any]) -> dict[str, Any]:
 
     The traceback is kept in a file. `unwritable` says that the store cannot keep anything.
     """
-    unit, folder = Unit(**{**job["unit"], "seeds": tuple(job["unit"]["seeds"])}), Path(job["store"])
+    unit, folder = unit_of(job["unit"]), Path(job["store"])
     try:
         with store.alone(folder, job["key"]):
             done = store.find(folder, job["key"])
@@ -129,19 +129,28 @@ def attempt(job: dict[str, Any]) -> dict[str, Any]:
         return failure(unit, folder / "failures" / f"{job['key']}.txt", error)
 
 
+def unit_of(fields: dict[str, Any]) -> Unit:
+    """A unit from its fields as JSON has them."""
+    return Unit(
+        **{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
+    )
+
+
 def failure(unit: Unit, place: Path, error: Exception) -> dict[str, Any]:
     try:
         write_atomically(place, f"{unit}\n\n{traceback.format_exc()}")
     except UsageError as full:
         return {"unwritable": str(full)}
-    return {"error": f"{type(error).__name__}: {error}".splitlines()[0], "traceback": str(place)}
+    what = str(error) if isinstance(error, CrosscheckError) else f"{type(error).__name__}: {error}"
+    return {"error": what.splitlines()[0], "traceback": str(place)}
 
 
 def compute(unit: Unit, folder: Path, key: str) -> dict[str, Any]:
     prepare(unit)
     os.environ["CROSSCHECK_CHECKPOINTS"] = str(folder / "checkpoints" / training_key(unit))
     start = time.perf_counter()
-    measured = register.measured(unit)
+    with reads.only_named(unit, folder):
+        measured = register.measured(unit)
     seconds = time.perf_counter() - start
     about = {"unit": str(unit), "seconds": seconds, "nan": not_finite(measured)}
     store.write(folder, key, measured, about)
