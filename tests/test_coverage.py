@@ -120,9 +120,10 @@ def test_a_run_that_covers_less_leaves_the_results_alone_unless_asked(tmp_path: 
     file.write_text(file.read_text().replace('"data": {}', '"data": {"mnist": "3.0.1/0123"}'))
     before = project.files()
     ran = project.crosscheck("run", "steady")
-    first, *_ = ran.stdout.splitlines()
-    assert "covers more (mnist)" in first and "build/standard" in first
-    assert "0 of 1 data set" in ran.stdout and "-m crosscheck data mnist" in ran.stdout
+    first, second, third, *_ = ran.stdout.splitlines()
+    assert first == "Covered: 0 of 1 data set, 1 of 1 backend. Not run here: mnist."
+    assert second.startswith("To fetch the rest: ") and second.endswith(" -m crosscheck data mnist")
+    assert "results covers more (mnist)" in third and "build/standard" in third
     assert "steady  not run here: mnist" in ran.stdout
     assert project.files() == before
     assert (project.folder / "build" / "standard" / "report.html").exists()

@@ -388,7 +388,18 @@ def test_broken_benches(tmp_path: Path, data: st.DataObject) -> None:
 
 COMMANDS = ("list", "show", "run", "report", "verify", "doctor", "audit", "data", "completion", "help")
 OPTIONS = (
-    *("--results", "--store", "--scale", "--backend", "--data", "--seeds", "--jobs", "--json", "--quiet"),
+    *(
+        "--results",
+        "--store",
+        "--scale",
+        "--backend",
+        "--data",
+        "--replace",
+        "--seeds",
+        "--jobs",
+        "--json",
+        "--quiet",
+    ),
     *("-q", "-v", "--gpu", "--open", "--against", "--reference", "--scratch", "--out", "--from", "--loss"),
     *("--kind", "--config", "--theory"),
     *("--debug", "--version", "--help", "-h", "--", "-", "--import", "--no-such-option", "-x"),
@@ -444,7 +455,8 @@ def test_any_command_line(
         raise Met("met")
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(run, "meet", meet)
+    for name in ("meet", "carry_out"):
+        monkeypatch.setattr(run, name, meet)
     monkeypatch.setattr(data, "prepare", meet)
     monkeypatch.setattr(auditing, "every", meet)
     monkeypatch.setattr(auditing.scorecard, "scorecard", meet)

@@ -86,40 +86,49 @@ def command(
     folder = results_folder(results, scale, seeds)
     names = studies_matching(patterns)
     request = plan.Request(names, scale=scale, results=folder, seeds=seeds, **options)
-    if not pipeline.up_to_date(request):
-        work = plan.make(request)
-        request = request if results or replace else beside(request, work, voice)
-        if request.results == folder or not pipeline.up_to_date(request):
-            finished = meet(request, voice, work)
-            voice.print_finished(request, finished)
-            return 0 if finished.sound else 1
-    voice.print_up_to_date(request)
-    return 0
+    if pipeline.up_to_date(request):
+        voice.print_up_to_date(request)
+        return 0
+    work = plan.make(request)
+    missing = [] if results or replace else lost(request, work)
+    if missing:
+        request = dataclasses.replace(request, results=build_folder(scale, seeds, request.backend))
+        if pipeline.up_to_date(request):
+            voice.print_up_to_date(request)
+            return 0
+    voice.print_coverage(work)
+    if missing:
+        voice.say(
+            f"{folder} covers more ({', '.join(missing)}) and stays as it is: these results go to "
+            f"{request.results}. `--replace` overwrites it."
+        )
+    finished = carry_out(request, work, voice)
+    voice.print_finished(request, finished)
+    return 0 if finished.sound else 1
 
 
-def beside(request: Request, work: Plan, voice: Voice) -> Request:
-    """The request with a folder of its own where its results would replace ones that cover more."""
+def lost(request: Request, work: Plan) -> list[str]:
+    """What `RESULTS` covers and would not after this run; nothing where the results go elsewhere."""
     from crosscheck.running import coverage
 
-    missing = coverage.lost(request, work) if request.results == RESULTS else []
-    if not missing:
-        return request
-    folder = build_folder(request.scale, request.seeds, request.backend)
-    voice.say(
-        f"{RESULTS} covers more ({', '.join(missing)}) and stays as it is: these results go to {folder}. "
-        "`--replace` overwrites it."
-    )
-    return dataclasses.replace(request, results=folder)
+    return coverage.lost(request, work) if request.results == RESULTS else []
 
 
-def meet(request: Request, voice: Voice, work: Plan | None = None) -> Finished:
-    """Have a request met, telling of the progress as loud as asked."""
-    from crosscheck.running import pipeline, plan
+def carry_out(request: Request, work: Plan, voice: Voice) -> Finished:
+    """Run a plan, telling of the progress as loud as asked."""
+    from crosscheck.running import pipeline
 
-    work = work or plan.make(request)
-    voice.print_coverage(work)
     with voice.progress(work.all_units) as progress:
         return pipeline.run(request, work, progress)
+
+
+def meet(request: Request, voice: Voice) -> Finished:
+    """Plan what a request takes, say what that covers, and carry it out."""
+    from crosscheck.running import plan
+
+    work = plan.make(request)
+    voice.print_coverage(work)
+    return carry_out(request, work, voice)
 
 
 @dataclass(frozen=True)

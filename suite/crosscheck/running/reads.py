@@ -73,7 +73,7 @@ def folders(study: str, store: Path) -> tuple[set[Path], set[Path]]:
     installed = [sys.prefix, sys.base_prefix, *site.getsitepackages(), site.getusersitepackages()]
     caches = [os.environ[name] for name in CACHES if name in os.environ]
     hidden = [path for folder in own if folder.is_dir() for path in folder.iterdir() if path.name[0] == "."]
-    foreign = [*installed, *caches, *hidden, home / "Library", home / "AppData"]
+    foreign: list[str | Path] = [*installed, *caches, *hidden, home / "Library", home / "AppData"]
     foreign += [store, data.data_dir(), tempfile.gettempdir(), _child.PACKAGE]
     return own, {Path(folder).resolve() for folder in foreign}
 

@@ -131,9 +131,8 @@ def attempt(job: dict[str, Any]) -> dict[str, Any]:
 
 def unit_of(fields: dict[str, Any]) -> Unit:
     """A unit from its fields as JSON has them."""
-    return Unit(
-        **{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
-    )
+    tuples = {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
+    return Unit(**(fields | tuples))
 
 
 def failure(unit: Unit, place: Path, error: Exception) -> dict[str, Any]:
