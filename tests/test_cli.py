@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import throwaway
 
-from crosscheck.cli import main
+from crosscheck.cli import main, voice
 
 HEAVY = ("tensorflow", "keras", "pandas", "matplotlib", "scipy", "seaborn", "sklearn", "jax", "torch")
 
@@ -163,6 +163,39 @@ def test_looking_around_imports_nothing_heavy(arguments: list[str]) -> None:
     )
     assert ran.stderr.strip() == "[]"
     assert ran.stdout
+
+
+LOSS = "keras.losses:BinaryCrossentropy"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["audit", LOSS, "--kind", "binary", "--json"], ["doctor", "model.keras"]]
+)
+def test_the_error_stream_is_for_errors(tmp_path: Path, arguments: list[str]) -> None:
+    """Not for what TensorFlow logs while it is imported."""
+    import keras
+
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", keras.losses.BinaryCrossentropy(from_logits=True))
+    model.save(tmp_path / "model.keras")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
+    ran = subprocess.run(
+        [sys.executable, "-m", "crosscheck", *arguments],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert ran.stdout and ran.stderr == ""
+
+
+def test_what_is_logged_while_an_import_fails_is_shown(capfd: pytest.CaptureFixture[str]) -> None:
+    with voice.unheard():
+        os.write(2, b"unheard\n")
+    with pytest.raises(ZeroDivisionError), voice.unheard():
+        os.write(2, b"told\n")
+        raise ZeroDivisionError
+    assert capfd.readouterr().err == "told\n"
 
 
 def test_an_interrupted_command_says_that_nothing_is_lost(

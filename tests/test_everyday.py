@@ -15,7 +15,8 @@ import pytest
 import throwaway
 
 from crosscheck.claims import Unit, register
-from crosscheck.cli import options, showing, voice
+from crosscheck.cli import list as listing
+from crosscheck.cli import options, show
 from crosscheck.running import plan, rerun
 
 RESULTS = throwaway.ROOT / "results"
@@ -44,19 +45,19 @@ def test_the_list_has_every_study_with_its_verdict_in_plain_columns() -> None:
 
 
 def test_the_list_for_scripts_counts_the_checks() -> None:
-    found = json.loads(in_process.crosscheck("list", "--results", RESULTS, "--json").out)
-    assert [each["study"] for each in found] == list(register.NAMES)
-    for each in found:
-        assert sum(each["checks"].values()) == len(register.load(each["study"]).CHECKS)
+    lines = json.loads(in_process.crosscheck("list", "--results", RESULTS, "--json").out)
+    assert [line["study"] for line in lines] == list(register.NAMES)
+    for line in lines:
+        assert sum(line["checks"].values()) == len(register.load(line["study"]).CHECKS)
 
 
 def test_what_is_not_judged_or_cannot_be_read_is_listed_as_such(tmp_path: Path) -> None:
-    listed = lambda: voice.listed("saturation", "title", tmp_path)  # noqa: E731
-    assert listed().verdict == "—"
+    line = lambda: listing.line_of("saturation", "title", tmp_path)
+    assert line().verdict == "—"
     (tmp_path / "saturation").mkdir()
     for broken in ("{", "[]", '{"verdict": "holds"}', '{"verdict": "holds", "checks": [1]}', "[" * 100_000):
         (tmp_path / "saturation" / "verdict.json").write_text(broken)
-        assert listed().verdict == "unreadable"
+        assert line().verdict == "unreadable"
 
 
 def in_a_terminal(*command: str, **environment: str) -> str:
@@ -107,9 +108,9 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
 
 
 def test_a_pattern_stands_for_the_studies_that_it_matches() -> None:
-    assert options.known(("ood_*",)) == ("ood_overconfidence", "ood_energy")
-    assert options.known(("*", "saturation")) == register.NAMES == options.known(())
-    assert options.known(("ood_energy", "sat?ration")) == ("saturation", "ood_energy")
+    assert options.studies_matching(("ood_*",)) == ("ood_overconfidence", "ood_energy")
+    assert options.studies_matching(("*", "saturation")) == register.NAMES == options.studies_matching(())
+    assert options.studies_matching(("ood_energy", "sat?ration")) == ("saturation", "ood_energy")
 
 
 @pytest.mark.parametrize("command", ["list", "run", "verify"])
@@ -143,7 +144,7 @@ def test_show_knows_a_claim_that_is_not_judged(tmp_path: Path) -> None:
 
 def test_show_for_scripts_is_the_record_and_where_the_figure_is() -> None:
     told = json.loads(in_process.crosscheck("show", "saturation", "--results", RESULTS, "--json").out)
-    assert Path(told.pop("figure")).is_file()
+    assert Path(told.pop("figure")).is_file() and told.pop("verdict_from") == "results"
     assert told == json.loads((RESULTS / "saturation" / "verdict.json").read_text())
 
 
@@ -151,7 +152,7 @@ def test_a_figure_is_opened_where_there_is_one_and_a_display(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     opened: list[str] = []
-    monkeypatch.setattr(showing.click, "launch", lambda path: opened.append(path) or 0)
+    monkeypatch.setattr(show.click, "launch", lambda path: opened.append(path) or 0)
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setenv("DISPLAY", ":0")
     assert in_process.crosscheck("show", "saturation", "--results", RESULTS, "--open").code == 0
@@ -280,4 +281,4 @@ def test_a_stamp_of_other_seeds_is_no_stamp() -> None:
     from crosscheck.running import stamp
 
     request = plan.Request(("surprise",), Path("results"), Path("store"))
-    assert stamp.place(request) != stamp.place(dataclasses.replace(request, seeds=64))
+    assert stamp.path_of(request) != stamp.path_of(dataclasses.replace(request, seeds=64))

@@ -331,7 +331,7 @@ def test_a_file_that_may_not_grow_is_named_and_the_next_run_goes_on(
     project: throwaway.Project, undisturbed: dict[str, bytes]
 ) -> None:
     """The same on any machine: the system refuses files beyond a size, as a quota would."""
-    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))  # noqa: E731
+    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
     code, told = ended(started(project, preexec=limit))
     assert code == 2 and ".parquet" in one_complaint(told) and "Cannot write" in one_complaint(told)
     finish(project)

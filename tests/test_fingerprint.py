@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import crosscheck
 from crosscheck.claims import Unit
-from crosscheck.running import fingerprint
+from crosscheck.running import fingerprint, stamp
+from crosscheck.running.plan import Request
 
 SOURCE = '''
 """A study."""
@@ -90,7 +94,7 @@ def test_of_a_check_that_makes_its_rows_id_and_settings_count(code, old: str) ->
 
 def test_the_code_that_makes_a_checks_rows_counts(code, monkeypatch) -> None:
     before, dumped = code(JUDGED), fingerprint.module_dump
-    changed = lambda module: dumped(module) + "!" * (module == "crosscheck.claims.rows")  # noqa: E731
+    changed = lambda module: dumped(module) + "!" * (module == "crosscheck.claims.rows")
     monkeypatch.setattr(fingerprint, "module_dump", changed)
     assert code(JUDGED) != before
 
@@ -113,6 +117,54 @@ def test_settings_seeds_and_backend_count() -> None:
     changes = [{"setting": {"a": 2}}, {"seeds": (0, 2)}, {"backend": "jax"}, {"measure": "train_many"}]
     keys = {fingerprint.unit_key(dataclasses.replace(unit, **change)) for change in [{}, *changes]}
     assert len(keys) == len(changes) + 1
+
+
+PACKAGE = Path(crosscheck.__file__).parent
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of what is no Python in the package, a reference among it, and the studies behind a link."""
+    copy = tmp_path / "crosscheck"
+    shutil.copytree(PACKAGE / "report" / "templates", copy / "report" / "templates")
+    shutil.copy(PACKAGE / "lazy.pyi", copy)
+    (tmp_path / "results" / "saturation").mkdir(parents=True)
+    (tmp_path / "results" / "saturation" / "verdict.json").touch()
+    (tmp_path / "studies").mkdir()
+    (tmp_path / "studies" / "saturation.py").touch()
+    (copy / "fonts").mkdir()
+    (copy / "fonts" / "serif.woff2").write_bytes(b"0")
+    for name, target in (("reference", "results"), ("studies", "studies")):
+        (copy / name).symlink_to(tmp_path / target)
+    monkeypatch.setattr(stamp, "PACKAGE", copy)
+    return copy
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "report/templates/report.js",
+        "report/templates/report.css",
+        "report/templates/report.html.j2",
+        "lazy.pyi",
+        "fonts/serif.woff2",
+        "studies/saturation.py",
+    ],
+)
+def test_a_stamp_knows_every_file_of_the_package(package: Path, file: str) -> None:
+    request = Request(("saturation",), Path("results"), Path("store"))
+    before = stamp.inputs(request)
+    (package / file).write_bytes((package / file).read_bytes() + b" ")
+    assert stamp.inputs(request) != before
+
+
+@pytest.mark.parametrize("file", ["reference/saturation/verdict.json", "report/__pycache__/a.pyc"])
+def test_a_stamp_does_not_know_what_runs_write_nor_what_python_compiles(package: Path, file: str) -> None:
+    request = Request(("saturation",), Path("results"), Path("store"))
+    before = stamp.inputs(request)
+    (package / file).parent.mkdir(exist_ok=True)
+    (package / file).write_bytes(b"changed")
+    assert stamp.inputs(request) == before
 
 
 def test_keys_are_found_without_importing_anything_heavy() -> None:

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from crosscheck.claims import BACKENDS, SCALES, register
 from crosscheck.claims.rows import tidy
-from crosscheck.cli import main
+from crosscheck.cli import run, show
 from crosscheck.errors import UsageError
 from crosscheck.running import stamp, store
 
@@ -187,7 +187,7 @@ def test_a_unit_of_broken_bytes_under_any_name(tmp_path: Path, data: st.DataObje
     found = store.find(tmp_path, KEY)
     if found and not unharmed:  # a name that is right, and a change that Parquet does not mind
         assert named
-        assert store.about(found).keys() >= store.TOLD
+        assert store.about(found).keys() >= store.REQUIRED
     assert bool(found) == planted.exists()
     if found:
         try:
@@ -209,7 +209,7 @@ def test_a_broken_stamp_is_no_stamp(tmp_path: Path, data: st.DataObject) -> None
     output.write_text("")
     stamp.write(request, ("digits",), [output])
     assert stamp.matches(request)
-    file = stamp.place(request)
+    file = stamp.path_of(request)
     good = file.read_bytes()
     if data.draw(st.booleans()):
         file.write_bytes(data.draw(harmed_bytes(good)))
@@ -387,9 +387,20 @@ def test_broken_benches(tmp_path: Path, data: st.DataObject) -> None:
 
 COMMANDS = ("list", "show", "run", "report", "verify", "doctor", "audit", "data", "completion", "help")
 OPTIONS = (
-    *("--results", "--store", "--scale", "--backend", "--data", "--seeds", "--jobs", "--json", "--quiet"),
+    *(
+        "--results",
+        "--store",
+        "--scale",
+        "--backend",
+        "--data",
+        "--replace",
+        "--seeds",
+        "--jobs",
+        "--json",
+        "--quiet",
+    ),
     *("-q", "-v", "--gpu", "--open", "--against", "--reference", "--scratch", "--out", "--from", "--loss"),
-    *("--kind", "--config", "--theory", "--rates"),
+    *("--kind", "--config", "--theory"),
     *("--debug", "--version", "--help", "-h", "--", "-", "--import", "--no-such-option", "-x"),
 )
 WORDS = (
@@ -443,12 +454,12 @@ def test_any_command_line(
         raise Met("met")
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(main, "meet", meet)
+    for name in ("meet", "carry_out"):
+        monkeypatch.setattr(run, name, meet)
     monkeypatch.setattr(data, "prepare", meet)
-    for work in ("every", "measured"):
-        monkeypatch.setattr(auditing, work, meet)
+    monkeypatch.setattr(auditing, "every", meet)
     monkeypatch.setattr(auditing.scorecard, "scorecard", meet)
-    monkeypatch.setattr(main.click, "launch", meet)
+    monkeypatch.setattr(show.click, "launch", meet)
     monkeypatch.setattr(pipeline, "up_to_date", lambda request: False)
     monkeypatch.setenv("CROSSCHECK_DEBUG", "")
     before = content_of(tmp_path)

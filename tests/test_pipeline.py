@@ -132,7 +132,7 @@ def test_a_broken_stamp_costs_a_second_look_only(project: throwaway.Project) -> 
         stamp.write_text("[]")
     told = project.crosscheck("run").stdout
     assert "0 units run, 2 reused" in told
-    assert "Left out, not prepared here: mnist" in told
+    assert "Covered: 0 of 1 data set, 1 of 1 backend. Not run here: mnist." in told
     assert verdict(project, "steady")["checks"][0]["absent"] == ["mnist"]
     assert "Nothing to do" in project.crosscheck("run").stdout
 
@@ -240,7 +240,7 @@ def test_git_names_the_commit_and_whether_the_code_differs(
 def test_a_study_is_concluded_when_its_last_unit_is_done_and_one_without_units_too() -> None:
     first, second, shared = (Unit("s", name) for name in ("first", "second", "shared"))
     units = {"both": [first, shared], "none": [], "other": [second, shared]}
-    work = plan.Plan({}, units, *[frozenset()] * 4)
+    work = plan.Plan({}, units, *[frozenset()] * 5)
     with ThreadPoolExecutor(1) as thread:
         concluding = pipeline.Concluding(thread, str.upper, work)
         concluding.done(shared)

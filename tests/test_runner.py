@@ -6,12 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 import throwaway
 
+from crosscheck.claims import Unit
 from crosscheck.running import runner
 
 
@@ -68,9 +70,61 @@ def test_a_worker_that_dies_is_replaced_and_its_unit_tried_again(project: throwa
 def test_a_unit_that_kills_every_worker_is_given_up_and_spares_the_others(project: throwaway.Project) -> None:
     (project.folder / "die").touch()
     ran = project.crosscheck("run", code=1)
-    assert "its worker died 2 times" in ran.stderr
+    assert "its worker was killed (out of memory?), 2 times in a row" in ran.stderr
     assert measured(project, "moody") == 2
     assert (project.folder / "results" / "steady" / "verdict.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("death", "words"),
+    [
+        (
+            'os.write(2, b"I0000 00:00 a log\\nthe last word\\n"); os._exit(3)',
+            "ended with exit code 3: the last word,",
+        ),
+        ("os.abort()", "died of SIGABRT,"),
+        ('os.write(2, b"an error\\n"); os.kill(os.getpid(), 9)', "was killed: an error,"),
+    ],
+    ids=["exit", "abort", "kill"],
+)
+def test_how_a_worker_ended_is_told_with_its_last_words(
+    project: throwaway.Project, death: str, words: str
+) -> None:
+    moody = project.folder / "studies" / "moody.py"
+    moody.write_text(moody.read_text().replace("time.sleep(0.1)", death))
+    assert words in project.crosscheck("run", "moody", code=1).stderr
+
+
+@pytest.mark.parametrize("way", ["PYTHONPATH", "sys.path"])
+def test_a_worker_has_the_code_of_its_parent_in_whatever_folder_it_starts(
+    project: throwaway.Project, tmp_path: Path, way: str
+) -> None:
+    """Not that of the folder at hand, nor of an installation that the parent has passed over."""
+    (tmp_path / "elsewhere" / "crosscheck" / "running").mkdir(parents=True)
+    for module in ("__init__", "running/__init__", "running/worker"):
+        text = "raise SystemExit('a foreign copy')\n"
+        (tmp_path / "elsewhere" / "crosscheck" / f"{module}.py").write_text(text)
+    path = [str(project.folder)] if way == "sys.path" else []
+    code = f"import sys; sys.path[:0] = {path}; from crosscheck.cli.main import main; main()"
+    environment = project.environment()
+    if way == "sys.path":
+        environment["PYTHONPATH"] = str(throwaway.ROOT / "suite")
+    ran = subprocess.run(
+        [sys.executable, "-P", "-c", code, "run", "steady"],
+        cwd=tmp_path / "elsewhere",
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert measured(project, "steady") == 1
+
+
+def test_a_worker_with_other_code_than_its_parent_refuses(tmp_path: Path) -> None:
+    command = [sys.executable, "-P", "-m", "crosscheck.running.worker", str(tmp_path)]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 1 and f"and the run from {tmp_path}" in ran.stderr
 
 
 STARTS = """
@@ -81,7 +135,7 @@ if "crosscheck.running.worker" in sys.orig_argv:
 """
 ELSEWHERE = """
 if "crosscheck.running.worker" in sys.orig_argv:
-    import pandas  # which would miss files of that system
+    import pandas, psutil  # which would miss files of that system
     sys.platform = "darwin"
 """
 ACCELERATED = """
@@ -126,18 +180,41 @@ def test_what_works_dies_with_the_worker_it_is_a_copy_of(project: throwaway.Proj
 def test_a_worker_that_died_while_idle_is_given_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def start(code: str) -> subprocess.Popen:
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        return subprocess.Popen([sys.executable, "-c", code], text=True, **pipes)
-
-    monkeypatch.setattr(runner, "start_worker", lambda backend, count: start("input()"))
+    monkeypatch.setattr(runner, "start_worker", waiting_worker)
     with runner.workers(1, tmp_path) as pool:
         dead = pool.worker_for("tensorflow")
-        dead.communicate()
-        pool.idle.append((dead, "tensorflow"))
-        pool.idle.append((fresh := pool.worker_for("tensorflow"), "tensorflow"))
+        kill(dead)
+        pool.idle.append(dead)
+        pool.idle.append(fresh := pool.worker_for("tensorflow"))
         assert fresh is not dead and pool.worker_for("tensorflow") is fresh
-        pool.idle.append((fresh, "tensorflow"))
+        pool.idle.append(fresh)
+
+
+def test_a_worker_that_dies_while_idle_is_let_go_while_another_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "start_worker", waiting_worker)
+    with runner.workers(2, tmp_path) as pool:
+        idle = pool.worker_for("tensorflow")
+        busy = pool.worker_for("tensorflow")
+        pool.idle.append(idle)
+        pool.busy[busy] = runner.Job(Unit("study", "measure"), "key")
+        kill(idle)
+        assert list(pool.replies()) == [] and pool.idle == []
+        kill(busy)
+        ((job, reply),) = pool.replies()
+        assert job.key == "key" and reply["died"].startswith("was killed")
+
+
+def waiting_worker(backend: str, count: int) -> runner.Worker:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    process = subprocess.Popen([sys.executable, "-c", "input()"], text=True, **pipes)
+    return runner.Worker(process, backend, tempfile.TemporaryFile("a+b"))
+
+
+def kill(worker: runner.Worker) -> None:
+    worker.process.kill()
+    worker.process.wait()
 
 
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])

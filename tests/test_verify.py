@@ -190,7 +190,7 @@ def compared(redrawn: list[str] | None = None) -> drift.Comparison:
 
 
 def test_the_drift_table_says_what_moved_by_how_much_and_which_version_changed(capsys) -> None:
-    drift.tell([compared()])
+    drift.print_comparisons([compared()])
     head, moved, *remarks = capsys.readouterr().out.splitlines()
     assert "moved (SE)" in head and moved.split()[:3] == ["s/gap", "0.5", "0.9"] and "estimate" in moved
     assert f"{0.4 / (math.sqrt(2) * SD / math.sqrt(N)):+.1f}" in moved
@@ -199,7 +199,7 @@ def test_the_drift_table_says_what_moved_by_how_much_and_which_version_changed(c
 
 
 def test_the_comparison_for_scripts_has_every_line(capsys) -> None:
-    drift.tell([compared(), compared([])], as_json=True)
+    drift.print_comparisons([compared(), compared([])], as_json=True)
     first, second = json.loads(capsys.readouterr().out)
     assert first["moved"] == ["s/gap"] and not first["sound"] and first["redrawn"] is None
     assert [line["id"] for line in second["lines"]] == ["s/gap", "s/same"]
@@ -239,6 +239,6 @@ def test_of_two_folders_the_studies_in_common_are_compared_and_the_others_named(
 
 
 def test_numbers_that_moved_are_shown_with_the_digits_that_moved() -> None:
-    assert drift.told_apart(0.5, 0.9) == ("0.5", "0.9")
-    assert drift.told_apart(0.0018709011, 0.0018709012) == ("0.0018709011", "0.0018709012")
-    assert drift.told_apart(1.0, 1.0) == ("1", "1") and drift.told_apart(None, 1.0) == ("—", "1")
+    assert drift.distinguished(0.5, 0.9) == ("0.5", "0.9")
+    assert drift.distinguished(0.0018709011, 0.0018709012) == ("0.0018709011", "0.0018709012")
+    assert drift.distinguished(1.0, 1.0) == ("1", "1") and drift.distinguished(None, 1.0) == ("—", "1")

@@ -111,15 +111,15 @@ class Project:
 
     def files(self) -> dict[str, bytes]:
         """Everything under results/."""
-        found = sorted((self.folder / "results").rglob("*"))
-        return {str(path.relative_to(self.folder)): path.read_bytes() for path in found if path.is_file()}
+        paths = sorted((self.folder / "results").rglob("*"))
+        return {str(path.relative_to(self.folder)): path.read_bytes() for path in paths if path.is_file()}
 
 
 def lay_out(folder: Path) -> Project:
     """The real package, linked file by file, with other studies in it and their names in the register."""
     real, shadow = ROOT / "suite" / "crosscheck", folder / "crosscheck"
     (shadow / "claims").mkdir(parents=True)
-    for place, own in ((Path(), ("studies", "claims")), (Path("claims"), ("register.py",))):
+    for place, own in ((Path(), ("studies", "claims", "reference")), (Path("claims"), ("register.py",))):
         for file in (real / place).iterdir():
             if file.name not in own:
                 (shadow / place / file.name).symlink_to(file)

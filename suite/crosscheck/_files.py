@@ -1,9 +1,12 @@
-"""Files that are either whole or not there: written beside their place, then moved into it."""
+"""Files that are whole or not there, locks that die with their process, and checksums."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import hashlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from crosscheck.errors import UsageError
@@ -18,6 +21,7 @@ REMEDIES = {
     errno.EEXIST: "a part of the path is a file, not a folder; move it away or choose another folder",
     errno.EISDIR: "there is a folder of that name; move it away",
 }
+NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)  # said by a file system without locks
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
@@ -56,5 +60,38 @@ def discard(path: Path) -> None:
         return
 
 
+def checksum(source: bytes | Path) -> str:
+    """The sha256 of bytes or of a file, in hexadecimal digits."""
+    content = source if isinstance(source, bytes) else source.read_bytes()
+    return hashlib.sha256(content).hexdigest()
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock on a path, waiting for it; the system takes it from a process that dies.
+
+    A file system that knows no locks goes without.
+
+    Raises:
+        OSError: there is no place for the lock.
+    """
+    from filelock import FileLock
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    try:
+        lock.acquire()
+    except NotImplementedError:  # how older versions of filelock say it
+        pass
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def remedy(error: OSError) -> str:
+    """What to do about it, in words."""
     return REMEDIES.get(error.errno or 0, error.strerror or str(error))

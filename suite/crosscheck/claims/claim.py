@@ -151,9 +151,13 @@ class Theory:
 class Unit:
     """A unit of work: `getattr(study, measure)(seeds=seeds, **setting)` returns its rows.
 
-    `setting` must be JSON (it is hashed). `data` names the data sets that the unit reads. A `pinned` unit
-    belongs to its backend, whichever one the user asks for. `cost` is a rough time in seconds; it only
-    shapes the progress bar and the order of work.
+    Attributes:
+        setting: further arguments, of JSON's types: they are hashed.
+        data: the data sets that the unit reads.
+        pinned: the unit belongs to its backend, whichever one the user asks for.
+        cost: a rough time in seconds; it only shapes the progress bar and the order of work.
+        files: files of one's own that the unit reads: paths from the study's folder, the project's or the
+            current one. What they hold is part of the unit's key; reading others is an error.
     """
 
     study: str
@@ -164,6 +168,7 @@ class Unit:
     backend: str = "tensorflow"
     pinned: bool = False
     cost: float = 1.0
+    files: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         told = " ".join(f"{key}={value}" for key, value in self.setting.items())
@@ -179,6 +184,7 @@ def unit(
     backend: str = "tensorflow",
     pinned: bool = False,
     cost: float = 1.0,
+    files: str | Sequence[str] = (),
     **setting: Any,
 ) -> Unit:
     """The unit of work in which a study's function measures: `measure(seeds=seeds, **setting)`.
@@ -188,6 +194,7 @@ def unit(
         seeds: of the replicates; none where nothing is random.
         data: the data sets that it reads. A single one, as a string, is told to the function as `name`.
         backend, pinned, cost: as in `Unit`.
+        files: files of one's own that it reads, as in `Unit`; a single one may be a string.
         setting: further arguments, of JSON's types.
 
     Raises:
@@ -197,7 +204,8 @@ def unit(
     arguments = {**named, **setting}
     inspect.signature(measure).bind(seeds=seeds, **arguments)
     study = measure.__module__.rpartition(".")[2]
-    return Unit(study, measure.__name__, arguments, tuple(seeds), sets, backend, pinned, cost)
+    paths = (files,) if isinstance(files, str) else tuple(files)
+    return Unit(study, measure.__name__, arguments, tuple(seeds), sets, backend, pinned, cost, paths)
 
 
 def units_by_set(

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 ERROR_RATE = 0.01
 MANY = 10_000  # seeds; where more would be needed, the truth lies all but on the margin
-RANK = ("invalid", "fails", "undecided", "scoped", "holds")  # the first that occurs is the study's verdict
+OPEN = "open"  # a study's verdict where what was run agrees with the reference, whose verdict rests on more
+RANK = ("invalid", "fails", "undecided", OPEN, "scoped", "holds")  # the first that occurs is the study's verdict
 
 
 def interval_count(studies: Iterable[Study]) -> int:
@@ -60,17 +61,24 @@ def judge_study(
         study: the study's module.
         rows: its rows, as the store returns them.
         level: coverage of each interval, from `interval_level`.
-        absent: data sets that are not prepared here; their settings are left out and named.
+        absent: data sets and backends that are not there; their settings are left out and named, and a
+            check that has no other does not count.
         scale: that of the rows; checks that belong to others alone do not count.
     """
-    checks = [
-        judge_check(check, rows[rows["check"] == check.id], level, absent)
-        if scale in check.scales
-        else unrun(check, rows.iloc[:0], level, scale)
-        for check in study.CHECKS
-    ]
-    counted = [judged for judged, check in zip(checks, study.CHECKS, strict=True) if scale in check.scales]
-    return {"verdict": combine(counted), "checks": checks}
+    checks = [judge_or_name(check, rows, level, absent, scale) for check in study.CHECKS]
+    return {"verdict": combine([check for check in checks if not check.get("unrun")]), "checks": checks}
+
+
+def judge_or_name(
+    check: Check, rows: pd.DataFrame, level: float, absent: Collection[str], scale: str
+) -> dict[str, Any]:
+    """The check judged, or named as not run: at this scale, or on a machine without what it needs."""
+    if scale not in check.scales:
+        return unrun(check, rows.iloc[:0], level, scale)
+    judged = judge_check(check, rows[rows["check"] == check.id], level, absent)
+    if set(check.settings) <= set(absent):
+        return {**judged, "reason": f"not run here: {', '.join(check.settings)}", "unrun": True}
+    return judged
 
 
 def unrun(check: Check, nothing: pd.DataFrame, level: float, scale: str) -> dict[str, Any]:
@@ -88,7 +96,7 @@ def combine(checks: list[dict[str, Any]]) -> str:
         "scoped" if check["kind"] == "scope" and check["verdict"] == "fails" else check["verdict"]
         for check in checks
     }
-    return next((verdict for verdict in RANK if verdict in verdicts), "undecided")
+    return next((verdict for verdict in RANK if verdict in verdicts), OPEN)
 
 
 def judge_check(

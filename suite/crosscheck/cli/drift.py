@@ -13,7 +13,7 @@ from crosscheck._files import write_atomically
 from crosscheck.cli import voice
 from crosscheck.cli.voice import number
 from crosscheck.errors import UsageError
-from crosscheck.report import comparison
+from crosscheck.report import comparison as comparing
 from crosscheck.report.comparison import Line, Verdicts
 
 HEADS = ("check", "reference", "now", "moved (SE)", "verdict", "why")
@@ -56,8 +56,8 @@ class Comparison:
         return max(random, key=lambda line: abs(line.moved or 0), default=None)
 
     def to_dict(self) -> dict[str, Any]:
-        told = {**asdict(self), "moved": [line.id for line in self.moved], "sound": self.sound}
-        return {key: told[key] for key in ("reference", "now", "sound", "moved", *told)}
+        keys = {**asdict(self), "moved": [line.id for line in self.moved], "sound": self.sound}
+        return {key: keys[key] for key in ("reference", "now", "sound", "moved", *keys)}
 
 
 def of_common(reference: str, then: Verdicts, name: str, now: Verdicts) -> Comparison:
@@ -85,10 +85,10 @@ def between(
     """All studies of both: one that either lacks is drift, unless it is left out and named."""
     word = lambda side, study: side[study]["verdict"] if study in side else "—"
     words = {study: (word(then, study), word(now, study)) for study in dict.fromkeys([*then, *now])}
-    lines, absent = comparison.compare(then, now), [*left_out, *comparison.left_out(then, now)]
+    lines, absent = comparing.compare(then, now), [*left_out, *comparing.left_out(then, now)]
     whats = named(reference, then), named(name, now)
     return Comparison(
-        *whats, words, lines, comparison.changes(then, now), absent, comparison.circumstances(now), redrawn
+        *whats, words, lines, comparing.changes(then, now), absent, comparing.circumstances(now), redrawn
     )
 
 
@@ -98,44 +98,45 @@ def named(what: str, verdicts: Verdicts) -> str:
     return f"{what} ({', '.join(backends)})" if backends else what
 
 
-def tell(found: Sequence[Comparison], as_json: bool = False) -> None:
+def print_comparisons(comparisons: Sequence[Comparison], as_json: bool = False) -> None:
     """What moved, as a table, and under which changed circumstances."""
     if as_json:
-        voice.tell_json([each.to_dict() for each in found])
+        voice.print_json([comparison.to_dict() for comparison in comparisons])
         return
-    for each in found:
-        tell_one(each, headed=len(found) > 1)
+    for comparison in comparisons:
+        print_comparison(comparison, headed=len(comparisons) > 1)
 
 
-def tell_one(found: Comparison, headed: bool) -> None:
+def print_comparison(comparison: Comparison, headed: bool) -> None:
     if headed:
-        click.echo(click.style(f"{found.reference} → {found.now}", bold=True))
-    if found.moved:
-        voice.tell_table(HEADS, [cells(line) for line in found.moved])
-    for line in remarks(found):
+        click.echo(click.style(f"{comparison.reference} → {comparison.now}", bold=True))
+    if comparison.moved:
+        voice.print_table(HEADS, [cells(line) for line in comparison.moved])
+    for line in remarks(comparison):
         click.echo(line)
 
 
-def remarks(found: Comparison) -> list[str]:
-    told = [f"changed: {change}" for change in found.changed]
-    if found.left_out:
-        told.append(f"Not compared, absent in one of the two: {', '.join(found.left_out)}.")
-    if found.redrawn:
-        told.append(f"Drawn again from the same rows, these differ: {', '.join(found.redrawn)}.")
-    elif found.redrawn is not None:
-        told.append("Drawn again from the same rows, every table and figure is the same to the byte.")
-    if found.furthest:
-        told.append(f"Furthest: {found.furthest.id}, by {found.furthest.moved:+.1f} joint standard errors.")
-    return [*told, f"{len(found.lines)} verdicts and estimates compared, {len(found.moved)} moved."]
+def remarks(comparison: Comparison) -> list[str]:
+    lines = [f"changed: {change}" for change in comparison.changed]
+    if comparison.left_out:
+        lines.append(f"Not compared, absent in one of the two: {', '.join(comparison.left_out)}.")
+    if comparison.redrawn:
+        lines.append(f"Drawn again from the same rows, these differ: {', '.join(comparison.redrawn)}.")
+    elif comparison.redrawn is not None:
+        lines.append("Drawn again from the same rows, every table and figure is the same to the byte.")
+    if furthest := comparison.furthest:
+        lines.append(f"Furthest: {furthest.id}, by {furthest.moved:+.1f} joint standard errors.")
+    count, moved = len(comparison.lines), len(comparison.moved)
+    return [*lines, f"{count} verdicts and estimates compared, {moved} moved."]
 
 
 def cells(line: Line) -> tuple[str, ...]:
     then, now = line.verdicts
     moved = "—" if line.moved is None else f"{line.moved:+.1f}"
-    return (line.id, *told_apart(line.reference, line.now), moved, f"{then} → {now}", line.drift)
+    return (line.id, *distinguished(line.reference, line.now), moved, f"{then} → {now}", line.drift)
 
 
-def told_apart(one: float | None, other: float | None) -> tuple[str, str]:
+def distinguished(one: float | None, other: float | None) -> tuple[str, str]:
     """Two numbers with as many digits as it takes to see that they differ."""
     for digits in range(5, 18):
         pair = number(one, digits), number(other, digits)
@@ -144,21 +145,25 @@ def told_apart(one: float | None, other: float | None) -> tuple[str, str]:
     return pair
 
 
-def write(found: Sequence[Comparison], place: Path) -> list[Path]:
-    """Write PLACE.json and PLACE.md.
+def write(comparisons: Sequence[Comparison], path: Path) -> list[Path]:
+    """Write PATH.json and PATH.md.
 
     Raises:
         UsageError: where they cannot be written.
     """
     from crosscheck.report.records import to_json
 
-    files = {".json": to_json([each.to_dict() for each in found]), ".md": to_markdown(found)}
-    for ending, content in files.items():
-        write_atomically(place.with_name(place.name + ending), content)
-    return [place.with_name(place.name + ending) for ending in files]
+    content = {
+        ".json": to_json([comparison.to_dict() for comparison in comparisons]),
+        ".md": to_markdown(comparisons),
+    }
+    files = {path.with_name(path.name + ending): text for ending, text in content.items()}
+    for file, text in files.items():
+        write_atomically(file, text)
+    return list(files)
 
 
-def to_markdown(found: Sequence[Comparison]) -> str:
+def to_markdown(comparisons: Sequence[Comparison]) -> str:
     from crosscheck.report.markup import markdown
 
     lines = [
@@ -168,28 +173,29 @@ def to_markdown(found: Sequence[Comparison]) -> str:
         "intervals together allow, √(h₁² + h₂²); where nothing is random, when they are equal to rounding. "
         "SE: joint standard errors.",
     ]
-    for each in found:
-        lines += ["", f"## {markdown(each.reference)} → {markdown(each.now)}", ""]
-        lines += table(("study", "verdict", "compared", "moved"), of_studies(each))
-        if each.moved:
-            lines += ["", *table(HEADS, [cells(line) for line in each.moved])]
-        made = ", ".join(f"{name} {told}" for name, told in each.circumstances.items())
-        lines += ["", *(f"- {markdown(line)}" for line in (*remarks(each), f"now: {made}"))]
+    for comparison in comparisons:
+        lines += ["", f"## {markdown(comparison.reference)} → {markdown(comparison.now)}", ""]
+        lines += table(("study", "verdict", "compared", "moved"), counts_by_study(comparison))
+        if comparison.moved:
+            lines += ["", *table(HEADS, [cells(line) for line in comparison.moved])]
+        circumstances = ", ".join(f"{name} {value}" for name, value in comparison.circumstances.items())
+        closing = (*remarks(comparison), f"now: {circumstances}")
+        lines += ["", *(f"- {markdown(line)}" for line in closing)]
     return "\n".join(lines) + "\n"
 
 
-def of_studies(found: Comparison) -> list[tuple[str, ...]]:
+def counts_by_study(comparison: Comparison) -> list[tuple[str, ...]]:
     def count(study: str, lines: Sequence[Line]) -> str:
         return str(sum(line.id.startswith(f"{study}/") for line in lines))
 
     return [
-        (study, f"{then} → {now}", count(study, found.lines), count(study, found.moved))
-        for study, (then, now) in found.studies.items()
+        (study, f"{then} → {now}", count(study, comparison.lines), count(study, comparison.moved))
+        for study, (then, now) in comparison.studies.items()
     ]
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     from crosscheck.report.markup import markdown
 
-    ruled = [heads, ["---"] * len(heads), *([markdown(cell) for cell in row] for row in rows)]
-    return ["| " + " | ".join(row) + " |" for row in ruled]
+    cells = [heads, ["---"] * len(heads), *([markdown(cell) for cell in row] for row in rows)]
+    return ["| " + " | ".join(row) + " |" for row in cells]

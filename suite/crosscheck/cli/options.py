@@ -1,8 +1,9 @@
-"""What the commands take: options that several share, studies by name or pattern, completion of names."""
+"""What several commands take: their options, studies by name or pattern, and where results go."""
 
 from __future__ import annotations
 
 import fnmatch
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from crosscheck.errors import UsageError
 
 FOLDER = click.Path(path_type=Path)
 RESULTS = Path("results")
-BUILD = Path("build")  # results at another scale or with other seeds never replace the reference
+BUILD = Path("build")  # for results that are not to replace those in RESULTS
 
 
 def options_of(*options: Callable[..., Any]) -> Callable[..., Any]:
@@ -29,11 +30,21 @@ def options_of(*options: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def starting(names: Iterable[str], incomplete: str) -> list[str]:
+    """The names that begin in this way, for the shell to complete."""
     return [name for name in names if name.startswith(incomplete)]
+
+
+def completed_study(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    return starting(register.NAMES, incomplete)
 
 
 results_option = click.option(
     "--results", type=FOLDER, default=RESULTS, show_default=True, help="Folder of verdicts, figures, report."
+)
+results_or_reference_option = click.option(
+    "--results",
+    type=FOLDER,
+    help=f"Folder of verdicts and figures. [default: {RESULTS}, and the reference for what is not in it]",
 )
 store_option = click.option(
     "--store", type=FOLDER, default=Path(".store"), show_default=True, help="Folder of saved rows."
@@ -45,7 +56,7 @@ gpu_option = click.option(
     "--gpu", is_flag=True, envvar="GPU", help="Let the backend see accelerators; otherwise they stay hidden."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON on the output, for scripts.")
-loud_option = options_of(
+loudness_options = options_of(
     click.option("-q", "--quiet", is_flag=True, help="Tell only what falls short."),
     click.option("-v", "--verbose", is_flag=True, help="A line for each unit, also in a terminal."),
 )
@@ -55,43 +66,42 @@ seeds_option = click.option(
     metavar="N",
     help="Seeds 0 to N − 1 wherever a study draws any, in place of its own numbers; recorded in the results.",
 )
-named_studies = click.argument(
-    "names",
-    metavar="[STUDY]...",
-    nargs=-1,
-    shell_complete=lambda context, parameter, incomplete: starting(register.NAMES, incomplete),
-)
+studies_argument = click.argument("patterns", metavar="[STUDY]...", nargs=-1, shell_complete=completed_study)
 
 
-def known(patterns: tuple[str, ...]) -> tuple[str, ...]:
+def studies_matching(patterns: tuple[str, ...]) -> tuple[str, ...]:
     """Studies named, or matched by a pattern such as `ood_*`, in the register's order; all where none is.
 
     Raises:
         UsageError: a name that is not in the register, or a pattern that nothing matches.
     """
-    chosen = {name for pattern in patterns for name in matching(pattern)}
-    return tuple(name for name in register.NAMES if name in chosen or not patterns)
+    names = {name for pattern in patterns for name in matching(pattern)}
+    return tuple(name for name in register.NAMES if name in names or not patterns)
 
 
 def matching(pattern: str) -> list[str]:
     if not set(pattern) & set("*?["):
         register.load(pattern)  # refuses, and suggests the nearest name
         return [pattern]
-    found = fnmatch.filter(register.NAMES, pattern)
-    if not found:
+    names = fnmatch.filter(register.NAMES, pattern)
+    if not names:
         raise UsageError(f"No study matches {pattern!r}. Studies: {', '.join(register.NAMES)}.")
-    return found
+    return names
 
 
 def results_folder(asked: Path | None, scale: str, seeds: int | None) -> Path:
     """Where results go: those of a quick look, or of another number of seeds, in a folder of their own."""
     if asked:
         return asked
-    with_seeds = f"-{seeds}-seeds" if seeds else ""
-    return BUILD / f"{scale}{with_seeds}" if scale == "smoke" or seeds else RESULTS
+    return build_folder(scale, seeds) if scale == "smoke" or seeds else RESULTS
 
 
-def known_sets(incomplete: str) -> list[str]:
-    from crosscheck import data as sets
+def build_folder(scale: str, seeds: int | None, backend: str = "tensorflow") -> Path:
+    """Where results go that are not to replace those in `RESULTS`."""
+    on_backend = "" if backend == "tensorflow" else f"-{backend}"
+    return BUILD / f"{scale}{f'-{seeds}-seeds' if seeds else ''}{on_backend}"
 
-    return starting(sets.CATALOGUE, incomplete)
+
+def show_accelerators(gpu: bool) -> None:
+    """Let workers see accelerators: a number should not depend on whether one happens to be there."""
+    os.environ["GPU"] = "1" if gpu else "0"

@@ -37,6 +37,7 @@ VERDICT_COLOURS = {
     "scoped": "#2b6cb8",
     "fails": "#c8371f",
     "undecided": "#6d7178",
+    "open": "#8a6100",
     "invalid": "#9650b0",
 }
 LEVEL = 0.95  # of the bands in figures; verdicts use the far stricter level of `crosscheck.claims.verdicts`

@@ -22,13 +22,14 @@ from crosscheck.report.records import read_all
 
 TEMPLATES = Path(__file__).parent / "templates"
 THUMBNAIL = (264, 176)  # pixels; shown at half of that
-CHIPS = {"holds": "🟢", "scoped": "🔵", "fails": "🔴", "undecided": "⚪", "invalid": "🟣"}
+CHIPS = {"holds": "🟢", "scoped": "🔵", "fails": "🔴", "undecided": "⚪", "open": "🟡", "invalid": "🟣"}
 TALLY = {"holds": "hold", "scoped": "hold within limits", "fails": "fail"}
 MEANINGS = {
     "holds": "every check came out whole inside the region that was fixed before any run",
     "scoped": "holds where the chapter states it, and breaks on some execution path or condition named here",
     "fails": "at least one check came out whole outside its region: the sentence is false as written",
     "undecided": "the evidence here does not suffice; the reason says what would",
+    "open": "what was run here agrees with the reference, whose verdict rests on more than was run here",
     "invalid": "a control, which must fail, did not: the measurement cannot be trusted either way",
 }
 
@@ -118,6 +119,8 @@ def headline(record: dict[str, Any]) -> dict[str, str]:
             "id": "",
             "text": f"all {len(checks)} checks hold" if len(checks) > 1 else "its one check holds",
         }
+    if verdict == "open":
+        return {"id": "", "text": "what was run here agrees with the reference, which rests on more"}
     wanted = "fails" if verdict == "scoped" else verdict
     deciding = [
         c for c in checks if c["verdict"] == wanted and (c["kind"] == "scope") == (verdict == "scoped")

@@ -11,7 +11,7 @@ from crosscheck.claims.verdicts import RANK
 AXES = ("loss", "backend", "device", "mode", "policy", "head", "entry", "implementation")
 ROW_AXES = ("loss", "backend", "device", "head", "entry", "policy")
 COLUMN_AXES = ("implementation", "mode")
-SYMBOLS = {"holds": "✓", "scoped": "◐", "fails": "✗", "undecided": "?", "invalid": "⊘"}
+SYMBOLS = {"holds": "✓", "scoped": "◐", "fails": "✗", "undecided": "?", "open": "◌", "invalid": "⊘"}
 FEW = 6  # so many labels are named one by one
 
 Point = dict[str, str]

@@ -17,7 +17,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from crosscheck import lazy
+from crosscheck._files import checksum
 from crosscheck.claims.claim import Unit
+from crosscheck.errors import UsageError
 from crosscheck.running.provenance import versions
 
 OURS = "crosscheck"
@@ -28,7 +30,8 @@ def unit_key(unit: Unit) -> str:
     """The name under which the store keeps a unit's rows.
 
     Raises:
-        UsageError: if a data set that the unit reads is unknown or not prepared.
+        UsageError: if a data set that the unit reads is unknown or not prepared, or a file that it names is
+            not there.
     """
     from crosscheck import data
 
@@ -42,14 +45,46 @@ def unit_key(unit: Unit) -> str:
         "code": code_hash(unit.study, unit.measure),
         "versions": versions(unit.backend),
         "machine": platform.machine(),
+        **content_of_files(unit),
     }
     return digest(json.dumps(determines, sort_keys=True))[:20]
 
 
 def training_key(unit: Unit) -> str:
     """What a training of the unit depends on besides its own setting and data: a folder for checkpoints."""
-    code = code_hash(unit.study, unit.measure)
-    return digest(json.dumps([code, unit.backend, versions(unit.backend), platform.machine()]))[:20]
+    code, files = code_hash(unit.study, unit.measure), content_of_files(unit)
+    shared = [code, unit.backend, versions(unit.backend), platform.machine(), *filter(None, [files])]
+    return digest(json.dumps(shared))[:20]
+
+
+def content_of_files(unit: Unit) -> dict[str, dict[str, str]]:
+    """The checksums of the files that a unit names; nothing where it names none."""
+    checksums = {name: checksum(path) for name, path in named_files(unit).items()}
+    return {"files": checksums} if checksums else {}
+
+
+def named_files(unit: Unit) -> dict[str, Path]:
+    """Where the files are that a unit names.
+
+    A relative path is looked for beside the study, in the project around it, and in the current folder.
+
+    Raises:
+        UsageError: a file is not there.
+    """
+    paths = {}
+    for name in unit.files:
+        places = [folder / Path(name).expanduser() for folder in (*project(unit.study), Path.cwd())]
+        if not (files := [place for place in places if place.is_file()]):
+            folders = " or ".join(dict.fromkeys(str(place.parent) for place in places))
+            raise UsageError(f"{unit} names the file {Path(name).name!r}, which is not in {folders}.")
+        paths[name] = files[0]
+    return paths
+
+
+def project(study: str) -> list[Path]:
+    """The folder in which a study lies, whatever link leads to it, and the one around it."""
+    file = origin(f"crosscheck.studies.{study}")
+    return list(file.resolve().parents[:2]) if file else []
 
 
 @lru_cache
@@ -66,29 +101,29 @@ def code_hash(study: str, measure: str) -> str:
 
 def reached(start: str, definitions: dict[str, ast.stmt]) -> list[str]:
     """The top-level names that a definition uses, directly or not, itself included."""
-    found, todo = [], [start]
+    names, todo = [], [start]
     while todo:
         name = todo.pop()
-        if name in definitions and name not in found:
-            found.append(name)
+        if name in definitions and name not in names:
+            names.append(name)
             todo += used_names(definitions[name])
-    return found
+    return names
 
 
 def used_names(node: ast.AST) -> Iterator[str]:
-    return (each.id for each in ast.walk(node) if isinstance(each, ast.Name))
+    return (part.id for part in ast.walk(node) if isinstance(part, ast.Name))
 
 
 def everything_imported(modules: Iterable[str]) -> set[str]:
     """These modules of ours, and all of ours that they import, wherever in their code."""
-    found: set[str] = set()
+    closure: set[str] = set()
     todo = list(modules)
     while todo:
         module = todo.pop()
-        if module not in found and is_ours(module) and origin(module):
-            found.add(module)
+        if module not in closure and is_ours(module) and origin(module):
+            closure.add(module)
             todo += names_of(module)[1].values()
-    return found
+    return closure
 
 
 @lru_cache

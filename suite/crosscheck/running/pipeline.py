@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,31 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crosscheck._files import discard, write_atomically
-from crosscheck.claims import register
-from crosscheck.errors import CrosscheckError, UsageError
-from crosscheck.running import provenance, stamp
+from crosscheck.errors import UsageError
+from crosscheck.running import stamp
+from crosscheck.running.conclude import Conclusion, conclude
 from crosscheck.running.plan import Plan, Request
 
 if TYPE_CHECKING:
     from crosscheck.claims.claim import Unit
     from crosscheck.running.runner import Outcome
-
-UNIMPORTANT = ("git", "seconds")  # they differ from run to run although nothing else was found
-
-
-@dataclass(frozen=True)
-class Concluded:
-    """What came of a study.
-
-    Attributes:
-        verdict: of the study.
-        invalid: checks whose control did not fail, each with the reason.
-        faults: tables and figures that could not be made.
-    """
-
-    verdict: str
-    invalid: list[str]
-    faults: list[str]
 
 
 @dataclass(frozen=True)
@@ -44,15 +26,15 @@ class Finished:
     """What came of a request: what the runner did, and each study."""
 
     outcome: Outcome
-    studies: dict[str, Concluded]
+    studies: dict[str, Conclusion]
 
     @property
     def invalid(self) -> list[str]:
-        return [line for study in self.studies.values() for line in study.invalid]
+        return [check for study in self.studies.values() for check in study.invalid]
 
     @property
     def faults(self) -> list[str]:
-        return [line for study in self.studies.values() for line in study.faults]
+        return [fault for study in self.studies.values() for fault in study.faults]
 
     @property
     def sound(self) -> bool:
@@ -65,19 +47,23 @@ def up_to_date(request: Request) -> bool:
     Raises:
         UsageError: where results or rows could not be written, even if nothing needs to be now.
     """
-    folders = (request.results, *places(request), request.store)
+    folders = (request.results, *study_folders(request), request.store)
     require_writable(*folders)
     sweep(*folders, request.store / "stamps")
     return stamp.matches(request)
 
 
-def places(request: Request) -> list[Path]:
+def study_folders(request: Request) -> list[Path]:
     """Folders of results that are there already."""
-    return [place for name in request.names if (place := request.results / name).exists()]
+    return [folder for name in request.names if (folder := request.results / name).exists()]
 
 
 def require_writable(*folders: Path) -> None:
-    """Find out by writing: mode bits mean nothing to root, nor on a read-only file system."""
+    """Find out by writing: mode bits mean nothing to root, nor on a read-only file system.
+
+    Raises:
+        UsageError: a folder cannot be written.
+    """
     for folder in folders:
         trial = folder / ".writable"
         try:
@@ -89,13 +75,13 @@ def require_writable(*folders: Path) -> None:
 
 def sweep(*folders: Path) -> None:
     """Remove what a killed process had begun to write beside a file, as `write_atomically` names it."""
-    for aside in (each for folder in folders for each in folder.glob(".*.tmp")):
+    for aside in (file for folder in folders for file in folder.glob(".*.tmp")):
         process = aside.name.split(".")[-2]
-        if process.isdecimal() and not alive(int(process)):
+        if process.isdecimal() and not is_alive(int(process)):
             discard(aside)
 
 
-def alive(process: int) -> bool:
+def is_alive(process: int) -> bool:
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -114,33 +100,41 @@ def run(request: Request, work: Plan, progress: Any = None) -> Finished:
     from crosscheck.report import page
     from crosscheck.running import runner
 
-    with beside(request, work) as concluding:
+    with concluding_beside(request, work) as concluding:
 
-        def tell(unit: Unit, *told: Any) -> None:
+        def report(unit: Unit, *measured: Any) -> None:
             concluding.done(unit)
             if progress:
-                progress(unit, *told)
+                progress(unit, *measured)
 
-        outcome = runner.run(work.all_units, request.store, request.jobs, tell)
-        found = concluding.results()
-    finished = Finished(outcome, found)
-    written = [*page.write_report(request.results), *outputs(request)]
+        outcome = runner.run(work.all_units, request.store, request.jobs, report)
+        studies = concluding.results()
+    finished = Finished(outcome, studies)
+    files = [*page.write_report(request.results), *outputs(request)]
     if finished.sound:
-        stamp.write(request, work.read, [*written, *saved(request, work)])
+        stamp.write(request, work.read, [*files, *saved_rows(request, work), *named_files(work)])
     return finished
 
 
 def outputs(request: Request) -> list[Path]:
-    files = (file for place in places(request) for file in sorted(place.iterdir()))
+    """The files of the studies' results."""
+    files = (file for folder in study_folders(request) for file in sorted(folder.iterdir()))
     return [file for file in files if file.is_file() and not file.name.startswith(".")]
 
 
-def saved(request: Request, work: Plan) -> list[Path]:
+def saved_rows(request: Request, work: Plan) -> list[Path]:
     """The files of the rows: a stamp that did not know them would keep their damage from being seen."""
     from crosscheck.running import fingerprint, store
 
-    found = (store.find(request.store, fingerprint.unit_key(unit)) for unit in work.all_units)
-    return [path for path in found if path]
+    files = (store.find(request.store, fingerprint.unit_key(unit)) for unit in work.all_units)
+    return [file for file in files if file]
+
+
+def named_files(work: Plan) -> list[Path]:
+    """The files of their own that the units read."""
+    from crosscheck.running import fingerprint
+
+    return sorted({path for unit in work.all_units for path in fingerprint.named_files(unit).values()})
 
 
 class Concluding:
@@ -149,10 +143,10 @@ class Concluding:
     The process that waits for them has little else to do. It is one thread: Matplotlib's state is for one.
     """
 
-    def __init__(self, thread: ThreadPoolExecutor, conclude: Callable[[str], Concluded], work: Plan):
+    def __init__(self, thread: ThreadPoolExecutor, conclude: Callable[[str], Conclusion], work: Plan):
         self.submit = lambda name: thread.submit(conclude, name)
         self.left = {name: list(units) for name, units in work.units.items()}
-        self.studies: dict[str, Future[Concluded]] = {}
+        self.studies: dict[str, Future[Conclusion]] = {}
 
     def done(self, unit: Unit) -> None:
         for name, left in self.left.items():
@@ -161,7 +155,7 @@ class Concluding:
                 if not left:
                     self.studies[name] = self.submit(name)
 
-    def results(self) -> dict[str, Concluded]:
+    def results(self) -> dict[str, Conclusion]:
         """In the order of the plan, waiting for them; a study that had no units is concluded now."""
         for name in self.left:
             if name not in self.studies:
@@ -170,58 +164,9 @@ class Concluding:
 
 
 @contextlib.contextmanager
-def beside(request: Request, work: Plan) -> Iterator[Concluding]:
+def concluding_beside(request: Request, work: Plan) -> Iterator[Concluding]:
     thread = ThreadPoolExecutor(1)
     try:
         yield Concluding(thread, lambda name: conclude(request, work, name), work)
     finally:
         thread.shutdown(cancel_futures=True)
-
-
-def conclude(request: Request, work: Plan, name: str) -> Concluded:
-    """From the saved rows of a study to its verdict, table and figure."""
-    from crosscheck.claims import verdicts
-    from crosscheck.report import records
-    from crosscheck.running import store
-
-    study, everything = work.studies[name], [register.load(each) for each in register.NAMES]
-    rows, seconds = store.rows(request.store, work.units[name])
-    level = verdicts.interval_level(everything)
-    judged = verdicts.judge_study(study, rows, level, work.absent, request.scale)
-    told = {
-        **provenance.circumstances(work.units[name], request.scale, request.backend, seconds),
-        **({"seed_count": request.seeds} if request.seeds else {}),  # asked for, in place of the study's own
-        "error_rate": verdicts.ERROR_RATE,
-        "intervals": verdicts.interval_count(everything),
-        "level": level,
-    }
-    told = settled(request.results / name / records.FILE, records.record(name, study, judged, told))
-    invalid = [
-        f"{name}/{check['id']}: {check['reason']}"
-        for check in judged["checks"]
-        if check["verdict"] == "invalid"
-    ]
-    faults: list[str] = []
-    try:
-        records.write_study(request.results, name, study, rows, judged, told)
-    except UsageError:
-        raise
-    except CrosscheckError as fault:
-        faults.append(str(fault))
-    return Concluded(judged["verdict"], invalid, faults)
-
-
-def settled(file: Path, fresh: dict[str, Any]) -> dict[str, Any]:
-    """The provenance to write: the old one where it differs from the new in nothing that matters.
-
-    So a run that finds what the committed results say leaves them as they are, to the byte.
-    """
-    from crosscheck.report import records
-
-    made = fresh["provenance"]
-    try:
-        old = json.loads(file.read_text(encoding="utf-8"))
-        kept = {**made, **{key: old["provenance"][key] for key in UNIMPORTANT}}
-    except (OSError, ValueError, KeyError, TypeError):
-        return made
-    return kept if json.loads(records.to_json({**fresh, "provenance": kept})) == old else made

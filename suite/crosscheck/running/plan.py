@@ -39,7 +39,8 @@ class Plan:
     """Studies with their units.
 
     Attributes:
-        read: data sets that the units read, or would if they were there.
+        read: data sets that the units read, or would if they were there; `backends`: those that they
+            are computed on, or would be.
         absent: data sets and backends that are left out; `unprepared`: data sets that are not there;
             `uninstalled`: backends that are not.
     """
@@ -47,6 +48,7 @@ class Plan:
     studies: dict[str, Study]
     units: dict[str, list[Unit]]
     read: frozenset[str]
+    backends: frozenset[str]
     absent: frozenset[str]
     unprepared: frozenset[str]
     uninstalled: frozenset[str]
@@ -54,11 +56,11 @@ class Plan:
     @property
     def all_units(self) -> list[Unit]:
         """Each once: a study may show what another has measured."""
-        found: list[Unit] = []
+        once: list[Unit] = []
         for unit in (unit for units in self.units.values() for unit in units):
-            if unit not in found:
-                found.append(unit)
-        return found
+            if unit not in once:
+                once.append(unit)
+        return once
 
 
 def make(request: Request) -> Plan:
@@ -69,22 +71,22 @@ def make(request: Request) -> Plan:
             none of the studies reads, or a backend that is not installed.
     """
     require_backend(request.backend)
-    chosen = {name: register.load(name) for name in request.names}
-    asked = {
+    studies = {name: register.load(name) for name in request.names}
+    wished = {
         name: with_backend(with_seeds(study.units(request.scale), request.seeds), request.backend)
-        for name, study in chosen.items()
+        for name, study in studies.items()
     }
-    read = {name for units in asked.values() for unit in units for name in unit.data}
+    read = {name for units in wished.values() for unit in units for name in unit.data}
     present = asked_for(request.data, read) if request.data else prepared(read)
-    backends = {unit.backend for units in asked.values() for unit in units}
+    backends = frozenset(unit.backend for units in wished.values() for unit in units)
     uninstalled = frozenset(backend for backend in backends if not is_installed(backend))
     units = {
-        name: [u for u in found if present.issuperset(u.data) and u.backend not in uninstalled]
-        for name, found in asked.items()
+        name: [u for u in wishes if present.issuperset(u.data) and u.backend not in uninstalled]
+        for name, wishes in wished.items()
     }
     absent = frozenset(read - present)
     unprepared = frozenset() if request.data else absent
-    return Plan(chosen, units, frozenset(read), absent | uninstalled, unprepared, uninstalled)
+    return Plan(studies, units, frozenset(read), backends, absent | uninstalled, unprepared, uninstalled)
 
 
 def with_backend(units: Iterable[Unit], backend: str) -> list[Unit]:
@@ -108,10 +110,10 @@ def reseeded(alike: list[Unit], count: int | None) -> list[Unit]:
     if count is None or not first.seeds:
         return alike
     size = count if len(alike) == 1 else len(first.seeds)
-    seeds = [tuple(range(start, min(start + size, count))) for start in range(0, count, size)]
+    parts = [tuple(range(start, min(start + size, count))) for start in range(0, count, size)]
     return [
-        dataclasses.replace(first, seeds=part, cost=first.cost * len(part) / len(first.seeds))
-        for part in seeds
+        dataclasses.replace(first, seeds=seeds, cost=first.cost * len(seeds) / len(first.seeds))
+        for seeds in parts
     ]
 
 
@@ -126,7 +128,11 @@ def prepared(names: Iterable[str]) -> set[str]:
 
 
 def asked_for(names: Collection[str], read: Collection[str]) -> set[str]:
-    """The data sets asked for by name: known and of use here; the fingerprint refuses unprepared ones."""
+    """The data sets asked for by name: known, and read here; the fingerprint refuses unprepared ones.
+
+    Raises:
+        UsageError: an unknown data set, or one that none of the studies reads.
+    """
     from crosscheck import data
 
     for name in names:

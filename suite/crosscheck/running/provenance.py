@@ -47,8 +47,8 @@ def circumstances(units: Sequence[Unit], scale: str, backend: str, seconds: floa
 def versions(*backends: str) -> dict[str, str]:
     """Versions of whatever shapes a number on these backends, without importing any of it."""
     own = (name for backend in backends for name in OF_BACKEND.get(backend, ()))
-    found = {name: installed(name) for name in (*PACKAGES, *own)}
-    return {"python": platform.python_version(), "crosscheck": crosscheck.__version__, **found}
+    packages = {name: installed(name) for name in (*PACKAGES, *own)}
+    return {"python": platform.python_version(), "crosscheck": crosscheck.__version__, **packages}
 
 
 @functools.cache
@@ -71,25 +71,32 @@ def device() -> str:
 
 def seeds(units: Iterable[Unit]) -> str:
     """All seeds in use, runs of them drawn together: `0–31, 100`."""
-    found = sorted({seed for unit in units for seed in unit.seeds})
-    starts = [seed for seed in found if seed - 1 not in found]
-    ends = [seed for seed in found if seed + 1 not in found]
+    used = sorted({seed for unit in units for seed in unit.seeds})
+    starts = [seed for seed in used if seed - 1 not in used]
+    ends = [seed for seed in used if seed + 1 not in used]
     return ", ".join(str(a) if a == b else f"{a}–{b}" for a, b in zip(starts, ends, strict=True))
 
 
 def git() -> str:
     """The commit, and `dirty` where the code differs from it; empty outside a checkout of the project."""
-    top = asked("rev-parse", "--show-toplevel")
-    if not top or Path(top).resolve() != ROOT:
+    if not in_checkout():
         return ""
-    changed = asked("status", "--porcelain", "--", *CODE)
-    return asked("rev-parse", "HEAD") + (" dirty" if changed else "")
+    changed = ask_git("status", "--porcelain", "--", *CODE)
+    return ask_git("rev-parse", "HEAD") + (" dirty" if changed else "")
 
 
-def asked(*question: str) -> str:
+def in_checkout() -> bool:
+    """Whether this package lies in a checkout of its own project, and not inside another project's."""
+    top = ask_git("rev-parse", "--show-toplevel")
+    return bool(top) and Path(top).resolve() == ROOT
+
+
+def ask_git(*question: str) -> str:
     """Git's answer; empty where git is missing or has none."""
     try:
-        answer = subprocess.run(["git", *question], cwd=ROOT, capture_output=True, text=True, timeout=10)
+        answer = subprocess.run(
+            ["git", *question], cwd=ROOT, capture_output=True, text=True, timeout=10, encoding="utf-8"
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return answer.stdout.strip() if answer.returncode == 0 else ""

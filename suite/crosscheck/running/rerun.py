@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+from crosscheck import _child
+from crosscheck.claims import register
 from crosscheck.errors import CrosscheckError, UsageError
 from crosscheck.report.comparison import Verdicts
-from crosscheck.running import pipeline, plan
+from crosscheck.running import pipeline, plan, reference
 
 
 def recorded(folder: Path, names: Collection[str] = ()) -> dict[str, Any]:
@@ -23,19 +24,38 @@ def recorded(folder: Path, names: Collection[str] = ()) -> dict[str, Any]:
     """
     from crosscheck.report import records
 
-    found = {record["study"]: record for record in records.read_all(folder)}
-    missing = [name for name in names if name not in found] or ([] if found else ["any study"])
+    verdicts = {record["study"]: record for record in records.read_all(folder)}
+    missing = [name for name in names if name not in verdicts] or ([] if verdicts else ["any study"])
     if missing:
         raise UsageError(f"{folder} holds no verdict on {', '.join(missing)}. `crosscheck run` writes them.")
-    return {name: record for name, record in found.items() if not names or name in names}
+    return {name: record for name, record in verdicts.items() if not names or name in names}
 
 
-def requests(reference: Verdicts, folder: Path, jobs: int | None) -> list[plan.Request]:
+def reference_verdicts(names: Collection[str] = ()) -> dict[str, Any]:
+    """The verdicts of the reference, by study; only the named ones, if any are.
+
+    Raises:
+        UsageError: there is no reference, or it holds no verdict on a named study.
+    """
+    from crosscheck.report import records
+
+    with reference.folder(names or register.NAMES) as folder:
+        judged = {path.parent.name for path in folder.glob(f"*/{records.FILE}")}
+        missing = [name for name in names if name not in judged] or ([] if judged else ["any study"])
+        if missing:
+            raise UsageError(
+                f"The reference, {reference.description()}, holds no verdict on {', '.join(missing)}. "
+                "`--reference FOLDER` names results to compare with."
+            )
+        return recorded(folder, names)
+
+
+def requests(then: Verdicts, folder: Path, jobs: int | None) -> list[plan.Request]:
     """One request for each scale, backend and count of seeds of the reference; usually a single one."""
     kinds: dict[tuple[str, str, int | None], list[str]] = {}
-    for name, record in reference.items():
-        made = record["provenance"]
-        kinds.setdefault((made["scale"], made["backend"], made.get("seed_count")), []).append(name)
+    for name, record in then.items():
+        run = record["provenance"]
+        kinds.setdefault((run["scale"], run["backend"], run.get("seed_count")), []).append(name)
     return [
         plan.Request(
             tuple(names), folder / "results", folder / "store", scale, backend, jobs=jobs, seeds=seeds
@@ -45,35 +65,35 @@ def requests(reference: Verdicts, folder: Path, jobs: int | None) -> list[plan.R
 
 
 @contextlib.contextmanager
-def empty_folder(wanted: Path | None) -> Iterator[Path]:
-    """A folder with nothing in it: the one that is wanted, and kept, or a temporary one.
+def empty_folder(asked: Path | None) -> Iterator[Path]:
+    """A folder with nothing in it: the one asked for, which is kept, or a temporary one.
 
     Raises:
-        UsageError: the wanted one is not empty, so that a run in it would not be a fresh one.
+        UsageError: the one asked for is not empty, so that a run in it would not be a fresh one.
     """
-    if wanted is None:
+    if asked is None:
         with tempfile.TemporaryDirectory(prefix="crosscheck-") as temporary:
             yield Path(temporary)
         return
-    if wanted.exists() and (not wanted.is_dir() or any(wanted.iterdir())):
+    if asked.exists() and (not asked.is_dir() or any(asked.iterdir())):
         raise UsageError(
-            f"{wanted} is not an empty folder, and a fresh run needs one. To compare with results that are "
-            f"there already: `crosscheck verify --against {wanted / 'results'}`."
+            f"{asked} is not an empty folder, and a fresh run needs one. To compare with results that are "
+            f"there already: `crosscheck verify --against {asked / 'results'}`."
         )
-    yield wanted
+    yield asked
 
 
 def afresh(
-    reference: Verdicts, folder: Path, jobs: int | None, meet: Callable[[plan.Request], Any]
+    then: Verdicts, folder: Path, jobs: int | None, meet: Callable[[plan.Request], Any]
 ) -> dict[str, Any]:
     """Have every study of the reference run in an empty folder, and return the new verdicts."""
-    for request in requests(reference, folder, jobs):
+    for request in requests(then, folder, jobs):
         pipeline.require_writable(request.results)
         meet(request)
     return recorded(folder / "results")
 
 
-def redrawn(reference: Verdicts, folder: Path) -> list[str]:
+def redrawn(then: Verdicts, folder: Path) -> list[str]:
     """Tables and figures of a fresh run that differ when another process draws them from the same rows.
 
     Another process, so that the order of sets and whatever else is fixed when Python starts may show.
@@ -81,20 +101,12 @@ def redrawn(reference: Verdicts, folder: Path) -> list[str]:
     Raises:
         CrosscheckError: they could not be drawn again.
     """
-    for request in requests(reference, folder, None):
-        command = [
-            sys.executable,
-            "-m",
-            "crosscheck",
-            "run",
-            *request.names,
-            "--quiet",
-            "--store",
-            request.store,
-        ]
-        command += ["--results", folder / "again", "--scale", request.scale, "--backend", request.backend]
-        command += ["--seeds", str(request.seeds)] if request.seeds else []
-        ran = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    for request in requests(then, folder, None):
+        options = ["--quiet", "--store", request.store, "--results", folder / "again"]
+        options += ["--scale", request.scale, "--backend", request.backend]
+        options += ["--seeds", request.seeds] if request.seeds else []
+        command = _child.command("crosscheck", "run", *request.names, *options)
+        ran = subprocess.run(command, env=_child.environment(), capture_output=True, text=True)
         if ran.returncode == UsageError.exit_code:
             raise CrosscheckError(f"Tables and figures could not be drawn again: {ran.stderr.strip()}")
     return differing(folder / "results", folder / "again")
@@ -102,13 +114,13 @@ def redrawn(reference: Verdicts, folder: Path) -> list[str]:
 
 def differing(one: Path, other: Path) -> list[str]:
     """Tables and figures whose bytes are not the same in two results folders, or that one of them lacks."""
-    found = {
+    files = {
         path.relative_to(side)
         for side in (one, other)
         for kind in ("table", "figure")
         for path in side.glob(f"*/{kind}.*")
     }
-    return [str(path) for path in sorted(found) if content(one / path) != content(other / path)]
+    return [str(path) for path in sorted(files) if content(one / path) != content(other / path)]
 
 
 def content(file: Path) -> bytes | None:

@@ -6,16 +6,18 @@ import contextlib
 import dataclasses
 import json
 import os
+import re
 import selectors
 import signal
 import subprocess
-import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from crosscheck import _child
 from crosscheck.claims.claim import Unit
 from crosscheck.errors import UsageError
 from crosscheck.running import store
@@ -23,7 +25,12 @@ from crosscheck.running.fingerprint import unit_key
 
 ATTEMPTS = 2  # a worker's death is tried once more: it may have been the machine, not the unit
 WORKERS = 2  # the suite is to stay under 4 GB
+LAST_WORDS = 4096  # bytes of a dead worker's standard error that are looked at
 HELD = 1.0e9  # bytes that a worker may hold between units; one that has just imported TensorFlow holds 0.8e9
+# What TensorFlow and its libraries log on their own, short of errors.
+CHATTER = re.compile(
+    r"WARNING: All log messages before absl|[IW]\d{4} |\d{4}-\d\d-\d\d .*?: [IW] |To enable the"
+)
 
 
 @dataclass
@@ -51,6 +58,31 @@ class Job:
     attempts: int = 0
 
 
+@dataclass(eq=False)
+class Worker:
+    """A process with the backend that it has fixed, and the file that its standard error goes to."""
+
+    process: subprocess.Popen
+    backend: str
+    errors: IO[bytes]
+
+    def forget_errors(self) -> None:
+        """Nothing of earlier jobs, nor of start-up, is to be taken for the last words of the next."""
+        self.errors.truncate(0)
+
+    def ending(self) -> str:
+        """How it ended, with the end of what it had written to standard error."""
+        code = self.process.returncode
+        self.errors.seek(max(0, self.errors.seek(0, os.SEEK_END) - LAST_WORDS))
+        lines = self.errors.read().decode(errors="replace").splitlines()
+        lines = [line.strip() for line in lines if line.strip() and not CHATTER.match(line)]
+        words = ": " + " / ".join(lines[-2:] if code < 0 else lines[-1:]) if lines else ""
+        if code == -signal.SIGKILL:
+            return "was killed" + (words or " (out of memory?)")
+        how = f"died of {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        return how + words
+
+
 def run(
     units: Iterable[Unit], folder: Path, jobs: int | None = None, progress: Callable[..., None] | None = None
 ) -> Outcome:
@@ -67,39 +99,46 @@ def run(
         KeyboardInterrupt: on Ctrl-C, after the workers have been stopped; finished units are kept.
     """
     start, outcome = time.monotonic(), Outcome()
-    tell = progress or (lambda *_: None)
+    report = progress or (lambda *_: None)
     waiting: list[Job] = []
     for unit in units:
         key = unit_key(unit)
         if path := store.find(folder, key):
             outcome.reused += 1
             outcome.nan += [f"{unit}: {bad}" for bad in store.about(path)["nan"]]
-            tell(unit, None, unit.cost)
+            report(unit, None, unit.cost)
         else:
             waiting.append(Job(unit, key))
     waiting.sort(key=lambda job: job.unit.cost)  # the longest at the end, where it is taken first
     count = min(jobs or min(WORKERS, os.cpu_count() or 1), len(waiting))
     with workers(count, folder) as pool:
-        drain(waiting, pool, outcome, tell)
+        drain(waiting, pool, outcome, report)
     outcome.seconds = time.monotonic() - start
     return outcome
 
 
-def drain(waiting: list[Job], pool: Pool, outcome: Outcome, tell: Callable[..., None]) -> None:
+def drain(waiting: list[Job], pool: Pool, outcome: Outcome, report: Callable[..., None]) -> None:
     """Hand out jobs until all are answered."""
     pool.employ(waiting)
     while pool.busy:
         for job, reply in pool.replies():
-            if reply is None and job.attempts < ATTEMPTS:
+            if "died" in reply and job.attempts < ATTEMPTS:
                 waiting.append(job)
             else:
-                record(job, reply, outcome, tell)
+                record(job, reply, outcome)
+                seconds = None if reply.get("reused") else reply.get("seconds", 0.0)
+                report(job.unit, seconds, job.unit.cost)
         pool.employ(waiting)
 
 
-def record(job: Job, reply: dict[str, Any] | None, outcome: Outcome, tell: Callable[..., None]) -> None:
-    if reply is None:
-        outcome.failed.append(f"{job.unit}: its worker died {ATTEMPTS} times (out of memory?)")
+def record(job: Job, reply: dict[str, Any], outcome: Outcome) -> None:
+    """Add to the outcome what became of a job.
+
+    Raises:
+        UsageError: the store cannot be written.
+    """
+    if "died" in reply:
+        outcome.failed.append(f"{job.unit}: its worker {reply['died']}, {ATTEMPTS} times in a row")
     elif "unwritable" in reply:
         raise UsageError(reply["unwritable"])
     elif "error" in reply:
@@ -109,8 +148,6 @@ def record(job: Job, reply: dict[str, Any] | None, outcome: Outcome, tell: Calla
         outcome.reused += reused
         outcome.finished += not reused
         outcome.nan += [f"{job.unit}: {bad}" for bad in reply["nan"]]
-    took = (reply or {}).get("seconds", 0.0)
-    tell(job.unit, None if (reply or {}).get("reused") else took, job.unit.cost)
 
 
 @contextlib.contextmanager
@@ -127,8 +164,8 @@ class Pool:
 
     def __init__(self, count: int, folder: Path):
         self.count, self.folder = count, folder
-        self.idle: list[tuple[subprocess.Popen, str]] = []  # with the backend that each has fixed
-        self.busy: dict[subprocess.Popen, Job] = {}
+        self.idle: list[Worker] = []
+        self.busy: dict[Worker, Job] = {}
         self.selector = selectors.DefaultSelector()
 
     def employ(self, waiting: list[Job]) -> None:
@@ -141,52 +178,57 @@ class Pool:
             line |= {"store": str(self.folder), "may_hold": HELD}
             self.busy[worker] = job
             with contextlib.suppress(BrokenPipeError):  # it died while idle: its silence tells
-                worker.stdin.write(json.dumps(line) + "\n")  # type: ignore[union-attr]
-                worker.stdin.flush()  # type: ignore[union-attr]
+                worker.process.stdin.write(json.dumps(line) + "\n")  # type: ignore[union-attr]
+                worker.process.stdin.flush()  # type: ignore[union-attr]
 
-    def worker_for(self, backend: str) -> subprocess.Popen:
-        alive = (pair for pair in self.idle if pair[0].poll() is None)
-        fitting = next((pair for pair in alive if pair[1] == backend), None)
+    def worker_for(self, backend: str) -> Worker:
+        alive = (worker for worker in self.idle if worker.process.poll() is None)
+        fitting = next((worker for worker in alive if worker.backend == backend), None)
         if fitting:
             self.idle.remove(fitting)
-            return fitting[0]
+            fitting.forget_errors()
+            return fitting
         while self.idle:  # of another backend, or dead: its place is needed
-            self.dismiss(self.idle.pop()[0])
+            self.dismiss(self.idle.pop())
         worker = start_worker(backend, self.count)
-        self.selector.register(worker.stdout, selectors.EVENT_READ, worker)  # type: ignore[arg-type]
+        self.selector.register(worker.process.stdout, selectors.EVENT_READ, worker)  # type: ignore[arg-type]
         return worker
 
-    def replies(self) -> Iterator[tuple[Job, dict[str, Any] | None]]:
-        """Each job that was answered, with its answer; None where its worker died."""
-        for chosen, _ in self.selector.select():
-            worker: subprocess.Popen = chosen.data
-            job = self.busy.pop(worker)
-            line = worker.stdout.readline()  # type: ignore[union-attr]
-            reply = json.loads(line) if line.endswith("\n") else None
-            if reply:
-                self.idle.append((worker, job.unit.backend))
-            else:
+    def replies(self) -> Iterator[tuple[Job, dict[str, Any]]]:
+        """Each job that was answered, with its answer; `died` says how its worker ended without one."""
+        for ready, _ in self.selector.select():
+            worker: Worker = ready.data
+            line = worker.process.stdout.readline()  # type: ignore[union-attr]
+            if worker in self.idle:  # it had nothing to do, and died
+                self.idle.remove(worker)
                 self.dismiss(worker)
-            yield job, reply
+                continue
+            job = self.busy.pop(worker)
+            if line.endswith("\n"):
+                self.idle.append(worker)
+                yield job, json.loads(line)
+            else:
+                yield job, {"died": self.dismiss(worker)}
 
-    def dismiss(self, worker: subprocess.Popen) -> None:
-        """Let it go; one that is idle ends by itself when nothing can come any more."""
-        self.selector.unregister(worker.stdout)  # type: ignore[arg-type]
-        worker.communicate()
+    def dismiss(self, worker: Worker) -> str:
+        """Let it go, and say how it ended; one that is idle ends by itself when nothing more can come."""
+        self.selector.unregister(worker.process.stdout)  # type: ignore[arg-type]
+        worker.process.communicate()
+        with worker.errors:
+            return worker.ending()
 
     def stop(self) -> None:
         for worker in self.busy:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(worker.pid, signal.SIGKILL)  # with its copy: it leads a session of its own
-        for worker in [*(worker for worker, _ in self.idle), *self.busy]:
+                os.killpg(worker.process.pid, signal.SIGKILL)  # with its copy: it leads a session of its own
+        for worker in [*self.idle, *self.busy]:
             self.dismiss(worker)
 
 
-def start_worker(backend: str, count: int) -> subprocess.Popen:
+def start_worker(backend: str, count: int) -> Worker:
     """A worker with its environment fixed before anything is imported, deaf to Ctrl-C in the terminal."""
     threads = max(1, (os.cpu_count() or 1) // max(1, count))
-    environment = {
-        **os.environ,
+    variables = {
         "KERAS_BACKEND": backend,
         "JAX_ENABLE_X64": "1",  # else float64 is float32 without a word
         "TF_CPP_MIN_LOG_LEVEL": "3",
@@ -194,13 +236,15 @@ def start_worker(backend: str, count: int) -> subprocess.Popen:
         "OMP_NUM_THREADS": str(threads),
     }
     if os.environ.get("GPU") != "1":
-        environment["CUDA_VISIBLE_DEVICES"] = "-1"
-    return subprocess.Popen(
-        [sys.executable, "-m", "crosscheck.running.worker"],
-        env=environment,
+        variables["CUDA_VISIBLE_DEVICES"] = "-1"
+    errors = tempfile.TemporaryFile("a+b")  # noqa: SIM115 - to append, and closed when it is dismissed
+    process = subprocess.Popen(
+        _child.command("crosscheck.running.worker", _child.PACKAGE),
+        env=_child.environment(**variables),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=None if os.environ.get("CROSSCHECK_DEBUG") else subprocess.DEVNULL,
+        stderr=None if os.environ.get("CROSSCHECK_DEBUG") else errors,
         text=True,
         start_new_session=True,
     )
+    return Worker(process, backend, errors)

@@ -14,39 +14,46 @@ from pathlib import Path
 from typing import Any
 
 import crosscheck
-from crosscheck._files import write_atomically
+from crosscheck._files import checksum, write_atomically
 from crosscheck.claims.claim import BACKENDS
 from crosscheck.errors import UsageError
 from crosscheck.running.plan import Request
 from crosscheck.running.provenance import installed, versions
 
+PACKAGE = Path(crosscheck.__file__).parent
 DRAWN_WITH = ("pandas", "matplotlib", "seaborn", "jinja2")
 
 
-def write(request: Request, read: Iterable[str], outputs: Iterable[Path]) -> None:
-    """Stamp a request as met. `read` are the data sets that its units read, or would have read."""
+def write(request: Request, read: Iterable[str], files: Iterable[Path]) -> None:
+    """Stamp a request as met.
+
+    Args:
+        request: what was asked for.
+        read: the data sets that its units read, or would have read.
+        files: that have to be there unchanged for the request to count as met.
+    """
     stamp = {
         "inputs": inputs(request),
         "data": {name: state(name) for name in sorted(read)},
-        "outputs": {str(file.resolve()): checksum(file) for file in outputs},
+        "files": {str(file.resolve()): checksum(file) for file in files},
     }
-    write_atomically(place(request), json.dumps(stamp, indent=1))
+    write_atomically(path_of(request), json.dumps(stamp, indent=1))
 
 
 def matches(request: Request) -> bool:
-    """Whether the request was met from what is here now, and no file has changed since."""
+    """Whether the request was met from what is there now, and no file has changed since."""
     try:
-        stamp = json.loads(place(request).read_text(encoding="utf-8"))
+        stamp = json.loads(path_of(request).read_text(encoding="utf-8"))
         return (
             stamp["inputs"] == inputs(request)
-            and all(checksum(Path(file)) == known for file, known in stamp["outputs"].items())
-            and all(state(name) == known for name, known in stamp["data"].items())
+            and all(checksum(Path(file)) == old for file, old in stamp["files"].items())
+            and all(state(name) == old for name, old in stamp["data"].items())
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, UsageError):
         return False  # missing, broken, or from another version of this module
 
 
-def place(request: Request) -> Path:
+def path_of(request: Request) -> Path:
     """Each request has a stamp of its own, so that running one study does not undo the stamp of all."""
     asked = (
         *(request.names, str(request.results.resolve()), request.scale, request.backend, request.data),
@@ -58,15 +65,20 @@ def place(request: Request) -> Path:
 def inputs(request: Request) -> str:
     """One hash of the whole code and of the versions that shape results: stricter than it need be."""
     drawn_with = [installed(name) for name in DRAWN_WITH]
-    files = sorted((file.name, checksum(file)) for file in package_files())
+    files = sorted((str(file.relative_to(PACKAGE)), checksum(file)) for file in package_files())
     return digest(files, versions(*BACKENDS), drawn_with)
 
 
 def package_files() -> Iterator[Path]:
-    """Every file of the package, the studies behind their link included; what Python has compiled is none."""
-    for folder, _, names in os.walk(Path(crosscheck.__file__).parent, followlinks=True):
-        if not folder.endswith("__pycache__"):
-            yield from (Path(folder, name) for name in names)
+    """Every file that shapes results: templates, scripts, stubs and, behind their link, the studies.
+
+    Not among them is what Python has compiled, nor the reference, which in a checkout is what runs write.
+    """
+    for folder, folders, names in os.walk(PACKAGE, followlinks=True):
+        folders[:] = [name for name in folders if name != "__pycache__"]
+        if Path(folder) == PACKAGE and "reference" in folders:
+            folders.remove("reference")
+        yield from (Path(folder, name) for name in names)
 
 
 def state(name: str) -> str:
@@ -78,7 +90,3 @@ def state(name: str) -> str:
 
 def digest(*parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-
-def checksum(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()

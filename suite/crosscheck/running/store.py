@@ -7,8 +7,6 @@ name, or is not what a unit leaves behind, is set aside, and the unit counts as 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import hashlib
 import io
 import json
 import logging
@@ -16,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crosscheck._files import remedy, write_atomically
+from crosscheck._files import checksum, locked, remedy, write_atomically
 from crosscheck.claims.claim import Unit
 from crosscheck.errors import UsageError
 from crosscheck.running.fingerprint import unit_key
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LABEL = b"crosscheck"  # of our entry in the file's metadata
-TOLD = {"key", "seconds", "nan"}  # with every unit's rows
+REQUIRED = {"key", "seconds", "nan"}  # keys of that entry
 logger = logging.getLogger(__name__)
 
 
@@ -58,37 +56,31 @@ def fault(path: Path, key: str) -> str:
     if content is None or path.name != file_name(key, content):
         return "does not match its checksum"
     try:
-        told = about(io.BytesIO(content))
+        entry = about(io.BytesIO(content))
     except (ValueError, OSError):  # of Arrow and of JSON
         return "is no table of rows"
-    return (
-        "" if isinstance(told, dict) and told.keys() >= TOLD and told["key"] == key else "is another unit's"
-    )
+    is_ours = isinstance(entry, dict) and entry.keys() >= REQUIRED and entry["key"] == key
+    return "" if is_ours else "is another unit's"
 
 
 @contextlib.contextmanager
 def alone(store: Path, key: str) -> Iterator[None]:
     """Only one process at a time computes a unit; who has waited finds it done.
 
-    The system takes the lock from a process that dies. A file system that knows no locks goes without.
-
     Raises:
         UnwritableError: there is no place for the lock.
     """
-    place = store / "locks" / key
+    path, stack = store / "locks" / key, contextlib.ExitStack()
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        stream = place.open("a")
+        stack.enter_context(locked(path))
     except OSError as error:
-        raise UnwritableError(f"Cannot write {place}: {remedy(error)}.") from error
-    with stream:
-        with contextlib.suppress(OSError):
-            fcntl.flock(stream, fcntl.LOCK_EX)
+        raise UnwritableError(f"Cannot write {path}: {remedy(error)}.") from error
+    with stack:
         yield
 
 
 def file_name(key: str, content: bytes) -> str:
-    return f"{key}-{hashlib.sha256(content).hexdigest()[:16]}.parquet"
+    return f"{key}-{checksum(content)[:16]}.parquet"
 
 
 def set_aside(path: Path, wrong: str) -> None:
@@ -125,10 +117,10 @@ def rows(store: Path, units: Iterable[Unit]) -> tuple[pd.DataFrame, float]:
 
     from crosscheck.claims.rows import tidy, typed
 
-    found = [sound(path, key) for key in map(unit_key, units) if (path := find(store, key))]
-    frames = [frame for frame, _ in found]
+    finished = [sound(path, key) for key in map(unit_key, units) if (path := find(store, key))]
+    frames = [frame for frame, _ in finished]
     together = typed(pd.concat(frames, ignore_index=True)) if frames else tidy(value=[])
-    return together, sum(about["seconds"] for _, about in found)
+    return together, sum(entry["seconds"] for _, entry in finished)
 
 
 def sound(path: Path, key: str) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -136,8 +128,8 @@ def sound(path: Path, key: str) -> tuple[pd.DataFrame, dict[str, Any]]:
     from crosscheck.claims.rows import typed
 
     try:
-        rows, told = read(path, key)
-        return typed(rows), told
+        rows, entry = read(path, key)
+        return typed(rows), entry
     except (ValueError, OSError, KeyError, TypeError) as error:
         raise UsageError(f"{path} does not hold a unit's rows: {error}. Delete it and run again.") from error
 
@@ -150,10 +142,10 @@ def read(path: Path, key: str) -> tuple[pd.DataFrame, dict[str, Any]]:
     """
     from pyarrow import parquet
 
-    told = about(path)
-    if told.get("key") != key:
-        raise ValueError(f"{path} holds the unit {told.get('key')!r}, not {key!r}. Delete it and run again.")
-    return parquet.read_table(path).to_pandas(), told
+    entry = about(path)
+    if entry.get("key") != key:
+        raise ValueError(f"{path} holds the unit {entry.get('key')!r}, not {key!r}. Delete it and run again.")
+    return parquet.read_table(path).to_pandas(), entry
 
 
 def about(path: Path | io.BytesIO) -> dict[str, Any]:

@@ -21,11 +21,14 @@ import traceback
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+import psutil
+
+from crosscheck import _child
 from crosscheck._files import write_atomically
 from crosscheck.claims import register
 from crosscheck.claims.claim import Unit
-from crosscheck.errors import UsageError
-from crosscheck.running import store
+from crosscheck.errors import CrosscheckError, UsageError
+from crosscheck.running import reads, store
 from crosscheck.running.fingerprint import training_key
 
 if TYPE_CHECKING:
@@ -38,13 +41,14 @@ PR_SET_PDEATHSIG = 1  # of Linux' prctl
 
 
 def main() -> None:
+    require_package(sys.argv[1])
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     # Where a library or a driver may not survive a fork, this process starts afresh instead.
     if sys.platform != "linux" or os.environ.get("GPU") == "1":
         if serve(answers) == FULL:
             os.dup2(answers.fileno(), 1)
-            os.execv(sys.executable, [sys.executable, "-m", "crosscheck.running.worker"])
+            os.execv(sys.executable, _child.command("crosscheck.running.worker", _child.PACKAGE))
         return
     import keras  # noqa: F401
 
@@ -53,14 +57,31 @@ def main() -> None:
     gc.freeze()  # or every collection in a copy goes through all that was imported, and copies its pages
     while (code := in_a_copy(serve, answers)) == FULL:
         pass
+    if code < 0:  # of what the copy died, this one dies: the runner tells of it
+        with contextlib.suppress(OSError):  # of SIGKILL, which cannot be caught either
+            signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
     sys.exit(code)
 
 
+def require_package(folder: str) -> None:
+    """End where this process has imported another copy of the package than the runner that started it.
+
+    Rows are stored under a key of the runner's code.
+    """
+    if folder != str(_child.PACKAGE):
+        sys.exit(f"The worker imports crosscheck from {_child.PACKAGE}, and the run from {folder}.")
+
+
 def in_a_copy(work: Callable[..., int], *arguments: Any) -> int:
-    """Do the work in a copy of this process, which dies with this one; the exit status that the work gave."""
+    """Do the work in a copy of this process, which dies with this one.
+
+    Returns:
+        the exit status that the work gave, or minus the number of the signal that the copy died of.
+    """
     pid = os.fork()
     if pid:
-        return abs(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     os._exit(work(*arguments))
 
@@ -84,11 +105,8 @@ def tidied() -> int:
 
 
 def resident() -> int:
-    """Bytes of memory; 0 where the system does not tell."""
-    try:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        return 0
+    """Bytes of memory that this process holds."""
+    return psutil.Process().memory_info().rss
 
 
 def answer(stream: IO[str], reply: dict[str, Any]) -> None:
@@ -96,11 +114,11 @@ def answer(stream: IO[str], reply: dict[str, Any]) -> None:
 
 
 def attempt(job: dict[str, Any]) -> dict[str, Any]:
-    """One unit, unless another process has it by now; whatever it raises is told in a line.
+    """One unit, unless another process has it by now; whatever it raises comes back as a line.
 
     The traceback is kept in a file. `unwritable` says that the store cannot keep anything.
     """
-    unit, folder = Unit(**{**job["unit"], "seeds": tuple(job["unit"]["seeds"])}), Path(job["store"])
+    unit, folder = unit_of(job["unit"]), Path(job["store"])
     try:
         with store.alone(folder, job["key"]):
             done = store.find(folder, job["key"])
@@ -111,23 +129,31 @@ def attempt(job: dict[str, Any]) -> dict[str, Any]:
         return failure(unit, folder / "failures" / f"{job['key']}.txt", error)
 
 
+def unit_of(fields: dict[str, Any]) -> Unit:
+    """A unit from its fields as JSON has them."""
+    tuples = {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
+    return Unit(**(fields | tuples))
+
+
 def failure(unit: Unit, place: Path, error: Exception) -> dict[str, Any]:
     try:
         write_atomically(place, f"{unit}\n\n{traceback.format_exc()}")
     except UsageError as full:
         return {"unwritable": str(full)}
-    return {"error": f"{type(error).__name__}: {error}".splitlines()[0], "traceback": str(place)}
+    what = str(error) if isinstance(error, CrosscheckError) else f"{type(error).__name__}: {error}"
+    return {"error": what.splitlines()[0], "traceback": str(place)}
 
 
 def compute(unit: Unit, folder: Path, key: str) -> dict[str, Any]:
     prepare(unit)
     os.environ["CROSSCHECK_CHECKPOINTS"] = str(folder / "checkpoints" / training_key(unit))
     start = time.perf_counter()
-    measured = register.measured(unit)
+    with reads.only_named(unit, folder):
+        measured = register.measured(unit)
     seconds = time.perf_counter() - start
-    known = {"unit": str(unit), "seconds": seconds, "nan": not_finite(measured)}
-    store.write(folder, key, measured, known)
-    return known
+    about = {"unit": str(unit), "seconds": seconds, "nan": not_finite(measured)}
+    store.write(folder, key, measured, about)
+    return about
 
 
 def not_finite(rows: pd.DataFrame) -> list[str]:

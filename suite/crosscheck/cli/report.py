@@ -1,0 +1,26 @@
+"""`crosscheck report`: the report written anew from results that are there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from crosscheck.cli.options import FOLDER, results_option
+
+
+@click.command("report")
+@results_option
+@click.option("--pdf", type=FOLDER, metavar="FILE", help="Print it into FILE as well; needs Chromium.")
+def command(results: Path, pdf: Path | None) -> None:
+    """Write the report anew from the verdicts, tables and figures that are there."""
+    from crosscheck.report.page import write_report
+
+    files = write_report(results)
+    if pdf:
+        from crosscheck.report.pdf import to_pdf
+
+        to_pdf(files[-1], pdf)
+        files.append(pdf)
+    for file in files:
+        click.echo(file)

@@ -1,0 +1,80 @@
+"""`crosscheck verify`: a fresh run, or results that are there, compared with the reference."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from crosscheck.cli.options import (
+    FOLDER,
+    gpu_option,
+    jobs_option,
+    json_option,
+    loudness_options,
+    show_accelerators,
+    studies_argument,
+    studies_matching,
+)
+
+
+@click.command("verify")
+@studies_argument
+@click.option(
+    "--reference",
+    "reference_folder",
+    type=FOLDER,
+    help="Results to compare with. [default: what git holds in a checkout, else what came with the package]",
+)
+@click.option(
+    "--against", type=FOLDER, multiple=True, help="Compare with this results folder, and run nothing."
+)
+@click.option("--scratch", type=FOLDER, help="Run in this folder and keep it; else in a temporary one.")
+@click.option("--out", type=FOLDER, metavar="PATH", help="Write the comparison to PATH.md and PATH.json.")
+@gpu_option
+@jobs_option
+@json_option
+@loudness_options
+def command(
+    patterns: tuple[str, ...],
+    reference_folder: Path | None,
+    against: tuple[Path, ...],
+    scratch: Path | None,
+    out: Path | None,
+    gpu: bool,
+    jobs: int | None,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+) -> int:
+    """Run afresh, at the reference's scale, and compare verdict by verdict and estimate by estimate.
+
+    Two machines, two backends, two versions: `--against FOLDER` compares results that are there already, and
+    may be repeated. Exit code 1 where something moved, or came out different when drawn again from its rows.
+    """
+    from crosscheck.cli import drift
+    from crosscheck.cli.run import Voice, meet
+    from crosscheck.running import reference, rerun
+
+    show_accelerators(gpu)
+    names = studies_matching(patterns) if patterns else ()
+    if reference_folder:
+        then, what = rerun.recorded(reference_folder, names), str(reference_folder)
+    else:
+        then, what = rerun.reference_verdicts(names), reference.description()
+    if against:
+        comparisons = [
+            drift.of_common(what, then, str(folder), rerun.recorded(folder, names)) for folder in against
+        ]
+    else:
+        voice = Voice(quiet, verbose, as_json)
+        with rerun.empty_folder(scratch) as folder:
+            now = rerun.afresh(then, folder, jobs, lambda request: meet(request, voice))
+            redrawn = rerun.redrawn(then, folder)
+        comparisons = [drift.between(what, then, "a fresh run", now, redrawn=redrawn)]
+    is_sound = all(comparison.sound for comparison in comparisons)
+    if as_json or not quiet or not is_sound:
+        drift.print_comparisons(comparisons, as_json)
+    if out:
+        drift.write(comparisons, out)
+    return 0 if is_sound else 1

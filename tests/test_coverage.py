@@ -1,0 +1,135 @@
+"""A machine that has less says less, not something else, and does not replace what says more."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import made_up_study as made_up
+import pytest
+import throwaway
+
+from crosscheck.claims import Check, Exceeds, Unit, verdicts
+from crosscheck.running import conclude, coverage, plan
+
+# --- the verdict ------------------------------------------------------------------------------------
+
+
+def judged(**by_setting: str) -> dict:
+    """A study with two checks: one at the settings given, and one that holds wherever it is run."""
+    parts = [{"setting": setting, "verdict": verdict} for setting, verdict in by_setting.items() if verdict]
+    absent = [setting for setting, verdict in by_setting.items() if not verdict]
+    worst = min((part["verdict"] for part in parts), key=verdicts.RANK.index, default="undecided")
+    own = {"id": "own", "kind": "scope", "verdict": worst, "parts": parts, "absent": absent}
+    other = {"id": "other", "kind": "equal", "verdict": "holds", "absent": []}
+    other["parts"] = [{"setting": "", "verdict": "holds"}]
+    checks = [own | ({} if parts else {"unrun": True}), other]
+    for check in checks:
+        check["scope"] = {part["setting"]: part["verdict"] for part in check["parts"]}
+    return {"checks": checks, "verdict": verdicts.combine([c for c in checks if not c.get("unrun")])}
+
+
+REFERENCE = judged(digits="holds", mnist="fails")
+
+
+def test_a_verdict_that_only_a_missing_set_would_turn_is_open() -> None:
+    assert REFERENCE["verdict"] == "scoped"
+    assert conclude.beside_reference(judged(digits="holds", mnist=""), REFERENCE) == "open"
+    assert conclude.beside_reference(judged(digits="", mnist=""), REFERENCE) == "open"
+
+
+def test_a_verdict_that_moved_on_what_was_run_stands() -> None:
+    moved = judged(digits="undecided", mnist="")
+    assert conclude.beside_reference(moved, REFERENCE) == moved["verdict"] == "undecided"
+
+
+def test_a_verdict_as_in_the_reference_stands_whatever_is_missing() -> None:
+    assert conclude.beside_reference(judged(digits="", mnist="fails"), REFERENCE) == "scoped"
+
+
+def test_a_verdict_stands_where_nothing_is_missing_or_there_is_no_reference() -> None:
+    assert conclude.beside_reference(judged(digits="holds", mnist="holds"), REFERENCE) == "holds"
+    assert conclude.beside_reference(judged(digits="holds", mnist=""), None) == "holds"
+
+
+def test_a_check_that_cannot_be_run_here_is_named_and_does_not_count() -> None:
+    mnist = Check("elsewhere", "it is so", Exceeds(0.1), "", "not so", settings=("mnist",))
+    bounded = made_up.CHECKS[1]
+    study = made_up.study((bounded, mnist))
+    level = made_up.PROVENANCE["level"]
+    checks = verdicts.judge_study(study, made_up.measured(), level, absent=("mnist",))
+    assert checks["verdict"] == "holds"
+    left_out = checks["checks"][1]
+    assert (
+        left_out["unrun"] and left_out["absent"] == ["mnist"] and left_out["reason"] == "not run here: mnist"
+    )
+    alone = verdicts.judge_study(made_up.study((mnist,)), made_up.measured(), level, absent=("mnist",))
+    assert alone["verdict"] == verdicts.OPEN
+
+
+# --- what a run covers ------------------------------------------------------------------------------
+
+
+def request(results: Path, **more) -> plan.Request:
+    return plan.Request(("s",), results, Path("store"), **more)
+
+
+def work(*units: Unit) -> plan.Plan:
+    return plan.Plan({}, {"s": list(units)}, *[frozenset()] * 5)
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """Of digits and MNIST, on TensorFlow and PyTorch."""
+    versions = {"keras": "3", "tensorflow": "2", "torch": "2"}
+    run = {"data": {"digits": "1", "mnist": "3"}, "versions": versions, "scale": "standard"}
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "verdict.json").write_text(json.dumps({"provenance": {**run, "backend": "tensorflow"}}))
+    return tmp_path
+
+
+ALL = (Unit("s", "a", data=("digits", "mnist")), Unit("s", "b", backend="torch"))
+
+
+def test_a_run_of_all_that_lies_there_loses_nothing(results: Path) -> None:
+    assert coverage.lost(request(results), work(*ALL)) == []
+    assert coverage.lost(request(results, scale="full"), work(*ALL, Unit("s", "c", data=("yeast",)))) == []
+
+
+def test_what_a_run_would_lose_is_named(results: Path) -> None:
+    assert coverage.lost(request(results), work(Unit("s", "a", data=("digits",)))) == ["mnist", "torch"]
+    assert coverage.lost(request(results, scale="smoke"), work(*ALL)) == ["the standard scale"]
+    assert coverage.lost(request(results, backend="jax"), work(*ALL)) == ["the backend tensorflow"]
+
+
+@pytest.mark.parametrize("broken", ["{", "[]", "{}", '{"provenance": {"data": 1}}'])
+def test_what_is_missing_or_broken_has_nothing_to_lose(results: Path, broken: str) -> None:
+    (results / "s" / "verdict.json").write_text(broken)
+    assert coverage.lost(request(results), work()) == []
+    assert coverage.lost(request(results / "nowhere"), work()) == []
+
+
+# --- in a checkout whose results cover more ----------------------------------------------------------
+
+
+def test_a_run_that_covers_less_leaves_the_results_alone_unless_asked(tmp_path: Path) -> None:
+    project = throwaway.lay_out(tmp_path)
+    project.crosscheck("run", "steady", "--quiet")
+    file = project.folder / "results" / "steady" / "verdict.json"
+    file.write_text(file.read_text().replace('"data": {}', '"data": {"mnist": "3.0.1/0123"}'))
+    before = project.files()
+    ran = project.crosscheck("run", "steady")
+    first, second, third, *_ = ran.stdout.splitlines()
+    assert first == "Covered: 0 of 1 data set, 1 of 1 backend. Not run here: mnist."
+    assert second.startswith("To fetch the rest: ") and second.endswith(" -m crosscheck data mnist")
+    assert "results covers more (mnist)" in third and "build/standard" in third
+    assert "steady  not run here: mnist" in ran.stdout
+    assert project.files() == before
+    assert (project.folder / "build" / "standard" / "report.html").exists()
+    again = project.crosscheck("run", "steady")
+    assert "Nothing to do: build/standard is up to date" in again.stdout
+    assert project.files() == before
+    shutil.rmtree(project.folder / "build")
+    project.crosscheck("run", "steady", "--replace")
+    assert project.files() != before and not (project.folder / "build").exists()
