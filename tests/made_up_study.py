@@ -1,12 +1,14 @@
 """A small made-up study, its rows and its provenance, for the tests of what is written and shown."""
 
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pandas as pd
 
 from crosscheck.claims import Check, Claim, Equal, Exceeds, Identity, rows, verdicts
-from crosscheck.report import figures
+from crosscheck.claims.judged import StudyVerdict
+from crosscheck.report import figures, records
 
 NASTY = '<script>alert("x")</script> & |p − y|_i *not* `code` $5'
 PATHS = [
@@ -91,5 +93,11 @@ def both(check: str, setting: str, mean: float, sd: float, reference: float = 0.
     return [claim, rows.tidy(arm="control", value=-9 + noise(sd), **told)]
 
 
-def judged(made: ModuleType) -> dict:
+def judged(made: ModuleType) -> StudyVerdict:
     return verdicts.judge_study(made, measured(), PROVENANCE["level"], absent=("mnist",))
+
+
+def write(folder: Path, name: str, made: ModuleType, verdict: StudyVerdict | None = None) -> Path:
+    """Its verdict, table and figure, under a name of the register."""
+    record = records.record_of(name, made, verdict or judged(made), PROVENANCE)
+    return records.write_study(folder, made, measured(), record)

@@ -32,6 +32,20 @@
     filter();
   }
 
+  // The figures once more, small, beside the claims.
+  function thumbnails() {
+    for (const cell of all(".overview .thumbnail")) cell.hidden = false;
+    for (const row of rows) {
+      const figure = document.getElementById(row.dataset.claim).querySelector("figure img");
+      if (!figure) continue;
+      const link = document.createElement("a"), image = new Image();
+      Object.assign(link, { href: `#${row.dataset.claim}`, tabIndex: -1, ariaHidden: "true" });
+      Object.assign(image, { src: figure.src, alt: "" });
+      link.append(image);
+      row.querySelector(".thumbnail").append(link);
+    }
+  }
+
   // A link to what is folded or filtered away shows it.
   function reveal() {
     const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
@@ -93,5 +107,6 @@
   bar.querySelector("button[type=reset]").addEventListener("click", clear);
   addEventListener("hashchange", reveal);
   bar.hidden = false;
+  thumbnails();
   reveal();
 })();
