@@ -44,8 +44,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory):
 @pytest.fixture(scope="module")
 def judged(rows):
     return {
-        name: verdicts.judge_study(STUDIES[name], rows[name], LEVEL, ABSENT, "smoke")["checks"]
-        for name in rows
+        name: verdicts.judge_study(STUDIES[name], rows[name], LEVEL, ABSENT, "smoke").checks for name in rows
     }
 
 
@@ -54,8 +53,8 @@ ALL_CHECKS = [(name, check.id) for name, study in STUDIES.items() for check in s
 
 @pytest.mark.parametrize(("name", "check"), ALL_CHECKS)
 def test_every_control_fails(judged, name: str, check: str) -> None:
-    (found,) = (each for each in judged[name] if each["id"] == check)
-    assert found["control"]["verdict"] == "fails", found["control"]
+    (control,) = (record.control for record in judged[name] if record.id == check)
+    assert control.verdict == "fails", control
 
 
 @pytest.mark.parametrize("name", register.NAMES)

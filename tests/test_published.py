@@ -84,8 +84,8 @@ def test_the_control_has_no_outliers_and_misses_every_published_number(rows) -> 
 
 def test_smaller_scales_name_the_check_as_not_run_and_judge_without_it() -> None:
     assert not any(unit.measure == "measure_photographs" for unit in study.units("standard"))
-    judged = verdicts.judge_study(study, tidy(value=[]), 0.99, scale="standard")["checks"]
-    told = {check["id"]: check["reason"] for check in judged if check["id"].startswith("published")}
+    judged = verdicts.judge_study(study, tidy(value=[]), 0.99, scale="standard").checks
+    told = {check.id: check.reason for check in judged if check.id.startswith("published")}
     assert {*told} == {check.id for check in OURS} and len(told) == 4
     assert set(told.values()) == {"not run at the standard scale, only at: full"}
 
@@ -107,10 +107,10 @@ def test_a_missing_set_is_named_and_costs_its_own_units_alone(monkeypatch) -> No
 
 
 def test_without_cifar10_the_check_says_so(monkeypatch) -> None:
-    judged = verdicts.judge_study(study, tidy(value=[]), 0.99, ["cifar10"], "full")["checks"]
+    judged = verdicts.judge_study(study, tidy(value=[]), 0.99, ["cifar10"], "full").checks
     for check in judged:
-        if check["id"].startswith("published"):
-            assert check["absent"] == ["cifar10"] and check["verdict"] == "undecided"
+        if check.id.startswith("published"):
+            assert check.absent == ["cifar10"] and check.verdict == "undecided"
 
 
 # --- photographs ------------------------------------------------------------------------------------
@@ -197,15 +197,14 @@ def test_the_shorter_side_is_brought_to_size_and_the_middle_cut_out() -> None:
 
 
 def test_the_report_does_not_say_of_a_control_that_was_not_run_that_it_did_not_fail(tmp_path) -> None:
-    from crosscheck.report import page, records
+    from crosscheck.report import page
     from tests import made_up_study
 
     later = dataclasses.replace(made_up_study.CHECKS[3], scales=("full",))
     made = made_up_study.study((made_up_study.CHECKS[0], later))
     level = made_up_study.PROVENANCE["level"]
-    found = verdicts.judge_study(made, made_up_study.measured(), level, scale="smoke")
-
-    records.write_study(tmp_path, "one", made, made_up_study.measured(), found, made_up_study.PROVENANCE)
+    judged = verdicts.judge_study(made, made_up_study.measured(), level, scale="smoke")
+    made_up_study.write(tmp_path, "one", made, judged)
     for path in page.write_report(tmp_path):
         text = path.read_text()
         assert "not run at this scale" in text and "only at: full" in text

@@ -17,7 +17,7 @@ LEVEL = verdicts.interval_level([register.load(name) for name in register.NAMES]
 def verdict(check: str, rows, settings: tuple[str, ...] = ("",)) -> str:
     (declared,) = (each for each in saturation.CHECKS if each.id == check)
     here = dataclasses.replace(declared, settings=settings)
-    return verdicts.judge_check(here, rows[rows["check"] == check], LEVEL)["verdict"]
+    return verdicts.judge_check(here, rows[rows["check"] == check], LEVEL).verdict
 
 
 @pytest.mark.parametrize(("factor", "expected"), [(1.0, "holds"), (1.01, "fails")])

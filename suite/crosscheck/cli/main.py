@@ -131,10 +131,10 @@ def list_(names: tuple[str, ...], results: Path, as_json: bool) -> None:
 def show(name: str, results: Path, opened: bool, as_json: bool) -> int:
     """The claim of STUDY, its formula, its verdict check by check with intervals, and where its figure is."""
     from crosscheck.cli import showing
-    from crosscheck.report.records import FILE, read
+    from crosscheck.report.records import FILE, plain, read
 
     study, place = register.load(name), results / name
-    record = read(place / FILE) if (place / FILE).exists() else None
+    record = plain(read(place / FILE)) if (place / FILE).exists() else None
     figure = showing.figure_of(place)
     tell = showing.tell_record if as_json else showing.tell_study
     tell(name, study, record, figure)

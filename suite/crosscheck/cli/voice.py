@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from crosscheck.claims.words import Verdict
+
 if TYPE_CHECKING:
     from rich.progress import Progress
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from crosscheck.running.pipeline import Finished
     from crosscheck.running.plan import Plan, Request
 
-COLOURS = {"holds": "green", "scoped": "blue", "fails": "red", "undecided": "yellow", "invalid": "magenta"}
+COLOURS: dict[str, str] = {verdict: verdict.terminal for verdict in Verdict}
 WIDTH = max(map(len, COLOURS)) + 2
 Advance = Callable[..., None]
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from crosscheck._files import discard, write_atomically
 from crosscheck.claims import register
@@ -19,6 +20,7 @@ from crosscheck.running.plan import Plan, Request
 
 if TYPE_CHECKING:
     from crosscheck.claims.claim import Unit
+    from crosscheck.report.records import VerdictRecord
     from crosscheck.running.runner import Outcome
 
 UNIMPORTANT = ("git", "seconds")  # they differ from run to run although nothing else was found
@@ -195,33 +197,29 @@ def conclude(request: Request, work: Plan, name: str) -> Concluded:
         "intervals": verdicts.interval_count(everything),
         "level": level,
     }
-    told = settled(request.results / name / records.FILE, records.record(name, study, judged, told))
-    invalid = [
-        f"{name}/{check['id']}: {check['reason']}"
-        for check in judged["checks"]
-        if check["verdict"] == "invalid"
-    ]
+    record = settled(request.results / name / records.FILE, records.record_of(name, study, judged, told))
+    invalid = [f"{name}/{check.id}: {check.reason}" for check in judged.checks if check.verdict == "invalid"]
     faults: list[str] = []
     try:
-        records.write_study(request.results, name, study, rows, judged, told)
+        records.write_study(request.results, study, rows, record)
     except UsageError:
         raise
     except CrosscheckError as fault:
         faults.append(str(fault))
-    return Concluded(judged["verdict"], invalid, faults)
+    return Concluded(judged.verdict, invalid, faults)
 
 
-def settled(file: Path, fresh: dict[str, Any]) -> dict[str, Any]:
-    """The provenance to write: the old one where it differs from the new in nothing that matters.
+def settled(file: Path, fresh: VerdictRecord) -> VerdictRecord:
+    """The record to write: with the old provenance where it differs from the new in nothing that matters.
 
     So a run that finds what the committed results say leaves them as they are, to the byte.
     """
     from crosscheck.report import records
 
-    made = fresh["provenance"]
     try:
-        old = json.loads(file.read_text(encoding="utf-8"))
-        kept = {**made, **{key: old["provenance"][key] for key in UNIMPORTANT}}
-    except (OSError, ValueError, KeyError, TypeError):
-        return made
-    return kept if json.loads(records.to_json({**fresh, "provenance": kept})) == old else made
+        old = records.read(file).provenance
+    except UsageError:
+        return fresh
+    unimportant = {name: getattr(old, name) for name in UNIMPORTANT}
+    kept = replace(fresh, provenance=replace(fresh.provenance, **unimportant))
+    return kept if records.to_json(kept) == file.read_text(encoding="utf-8") else fresh

@@ -23,7 +23,7 @@ def recorded(folder: Path, names: Collection[str] = ()) -> dict[str, Any]:
     """
     from crosscheck.report import records
 
-    found = {record["study"]: record for record in records.read_all(folder)}
+    found = {record.study: record for record in records.read_all(folder)}
     missing = [name for name in names if name not in found] or ([] if found else ["any study"])
     if missing:
         raise UsageError(f"{folder} holds no verdict on {', '.join(missing)}. `crosscheck run` writes them.")
@@ -34,8 +34,9 @@ def requests(reference: Verdicts, folder: Path, jobs: int | None) -> list[plan.R
     """One request for each scale, backend and count of seeds of the reference; usually a single one."""
     kinds: dict[tuple[str, str, int | None], list[str]] = {}
     for name, record in reference.items():
-        made = record["provenance"]
-        kinds.setdefault((made["scale"], made["backend"], made.get("seed_count")), []).append(name)
+        made = record.provenance
+        kind = made.scale or "standard", made.backend or "tensorflow", made.seed_count or None
+        kinds.setdefault(kind, []).append(name)
     return [
         plan.Request(
             tuple(names), folder / "results", folder / "store", scale, backend, jobs=jobs, seeds=seeds
