@@ -67,12 +67,14 @@ def test_percent(share, shown):
     [
         ("a_b & 5 % of $3 #1 {x}", r"a\_b \& 5 \% of \$3 \#1 \{x\}"),
         (r"\input{~^}", r"\textbackslash{}input\{\textasciitilde{}\textasciicircum{}\}"),
-        ("ε = 0.1, Σ, λ, Α", r"$\epsilon$ = 0.1, $\Sigma$, $\lambda$, $A$"),
-        ("1 × 10⁻⁷", r"1 $\times$ 10$^{-7}$"),
-        ("p ≤ ½", r"p $\le$ $1/2$"),
-        ("Y₁ −2", r"Y$_{1}$ $-$2"),
-        ("$σ²", r"\$$\sigma^{2}$"),
-        ("é", "é"),
+        ("ε, Σ, Α", r"\ensuremath{\varepsilon}, \ensuremath{\Sigma}, A"),
+        ("1 × 10⁻⁷", r"1 \texttimes{} 10$^{-7}$"),
+        ("p ≤ ½", r"p \ensuremath{\leq} \textonehalf{}"),
+        ("Y₁₂ −2", r"Y$_{12}$ \ensuremath{-}2"),
+        ("$σ²", r"\$\ensuremath{\sigma}$^{2}$"),
+        ("a | b √ ✓ ✗", r"a $|$ b $\surd$ $\surd$ $\times$"),
+        ("é", r"\'e"),
+        ("漢", "漢"),
     ],
 )
 def test_latex_escapes(text, escaped):
@@ -132,7 +134,7 @@ def test_latex(frame):
     assert lines[1:3] == [r"\begin{tabular}{lrrl}", r"\toprule"]
     assert lines[3] == r"loss\_name & value & n & ok \\"
     assert lines[5] == r"BCE $|$ CCE & 0.1235 & 3 & yes \\"
-    assert lines[6] == r"50 \% \& [x] & --- & 40 & no \\"
+    assert lines[6] == r"50 \% \& [x] & \textemdash{} & 40 & no \\"
     assert lines[-2:] == [r"\bottomrule", r"\end{tabular}"]
 
 
