@@ -116,9 +116,10 @@ def test_every_full_figure_says_what_it_shows(page):
 @pytest.mark.parametrize("name", NAMES)
 def test_page_has_claim_checks_verdicts_and_how_to_run_it_again(page, name):
     claim, text = made_up.study().CLAIM, page.text.replace("`", "")  # what stands between backticks is code
-    told = [f"{name} {made_up.NASTY}", claim.statement, claim.source, claim.correct]
-    for part in [*told, *(each for check in made_up.CHECKS for each in (check.statement, check.control))]:
-        assert part.replace("`", "") in text
+    parts = [f"{name} {made_up.NASTY}", claim.statement, claim.source, claim.correct]
+    for check in made_up.CHECKS:
+        parts += [check.statement, check.control]
+    assert all(part.replace("`", "") in text for part in parts)
     assert f"make {name}" in page.text and f"crosscheck run {name}" in page.text
 
 
@@ -290,8 +291,8 @@ def test_published_numbers_stand_beside_ours(tmp_path):
     made_up.write(tmp_path, "saturation", study)
     write_report(tmp_path)
     text = " ".join(Page((tmp_path / "report.html").read_text()).text.split())
-    told = text[text.index("Published, and ours") :]
-    assert "They 2020" in told and "0.33" in told and "seeds112" in told
+    section = text[text.index("Published, and ours") :]
+    assert "They 2020" in section and "0.33" in section and "seeds112" in section
     assert "| energy | 0.33 |" in (tmp_path / "README.md").read_text()
 
 
@@ -360,8 +361,8 @@ def test_lines_of_a_matrix_that_say_the_same_become_one():
     path = "binary/tensorflow/cpu/{}/{}/{}/probabilities/keras class".format
     scope = {path(m, p, h): HOLDS for m in modes for p in policies for h in ("dense", "reshape")}
     scope[path("graph", "mixed_float16", "dense")] = FAILS
-    told = {heads: [str(cell) for cell in cells] for heads, cells in path_matrix.matrix(scope).rows}
-    assert told == {
+    lines = {heads: [str(cell) for cell in cells] for heads, cells in path_matrix.matrix(scope).rows}
+    assert lines == {
         ("dense", "float32, float64"): ["✓", "✓"],
         ("dense", "mixed_float16"): ["✓", "✗"],
         ("reshape", "float32, float64, mixed_float16"): ["✓", "✓"],

@@ -180,14 +180,16 @@ def failing(number):
 
 
 @pytest.mark.parametrize(
-    ("number", "told"),
+    ("number", "complaint"),
     [(errno.ENOSPC, "disk is full"), (errno.EACCES, "no permission"), (errno.EROFS, "read-only")],
 )
-def test_a_disk_that_refuses_is_one_clear_message_and_the_old_file_stays(tmp_path, monkeypatch, number, told):
+def test_a_disk_that_refuses_is_one_clear_message_and_the_old_file_stays(
+    tmp_path, monkeypatch, number, complaint
+):
     path = tmp_path / "file.txt"
     write_atomically(path, "old")
     monkeypatch.setattr(os, "fsync", failing(number))
-    with pytest.raises(UsageError, match=told) as caught:
+    with pytest.raises(UsageError, match=complaint) as caught:
         write_atomically(path, "new")
     assert str(path) in str(caught.value)
     assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"file.txt": "old"}

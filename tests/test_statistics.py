@@ -143,8 +143,8 @@ def test_too_little_to_go_by_is_undecided(values):
 def test_detectable_effect_is_found_as_often_as_stated():
     rng = np.random.default_rng(26)
     detectable = np.mean([estimates.mean(rng.normal(size=16), LEVEL).detectable for _ in range(500)])
-    found = [estimates.mean(rng.normal(detectable, size=16), LEVEL).lo > 0 for _ in range(2000)]
-    assert np.mean(found) == pytest.approx(estimates.POWER, abs=0.05)
+    detected = [estimates.mean(rng.normal(detectable, size=16), LEVEL).lo > 0 for _ in range(2000)]
+    assert np.mean(detected) == pytest.approx(estimates.POWER, abs=0.05)
 
 
 def test_seeds_needed_would_decide():
@@ -236,12 +236,12 @@ def test_where_nothing_is_random_every_row_must_do(bad: float) -> None:
 
 def test_a_check_of_another_scale_is_named_as_not_run_and_does_not_count() -> None:
     later = dataclasses.replace(CHECK, id="later", scales=("full",))
-    made = SimpleNamespace(CHECKS=(CHECK, later))
+    study = SimpleNamespace(CHECKS=(CHECK, later))
     rows = check_rows()
-    small = verdicts.judge_study(made, rows, LEVEL, scale="standard")
+    small = verdicts.judge_study(study, rows, LEVEL, scale="standard")
     first, second = small.checks
     assert small.verdict == first.verdict != "undecided"
     assert second.verdict == "undecided" and second.unrun and not second.parts and not second.absent
     assert second.reason == "not run at the standard scale, only at: full"
-    whole = verdicts.judge_study(made, rows, LEVEL, scale="full")
+    whole = verdicts.judge_study(study, rows, LEVEL, scale="full")
     assert whole.verdict == "undecided" and "rows are missing" in whole.checks[1].reason

@@ -35,6 +35,7 @@ def drawn() -> bytes:
 
 def test_a_path_keeps_its_points_to_a_hundredth() -> None:
     assert svg.relative_path(PATH) == "m1.23 2.5h2.27v-2.75l.5 .25q1 0 1 1zm-.23-1.5 1 1"
+    assert svg.relative_path("M 1 1 \nM 2 2 \nL 3 4 \n") == "m1 1m1 1 1 2"
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -143,13 +143,13 @@ def test_a_latex_cell_that_begins_with_a_bracket_is_no_option():
 
 
 def test_an_index_that_says_something_becomes_a_column():
-    told = pd.DataFrame({"value": [1.0]}, index=pd.Index(["BCE"], name="loss"))
-    assert tables.to_csv(told) == "loss,value\nBCE,1.0\n"
+    frame = pd.DataFrame({"value": [1.0]}, index=pd.Index(["BCE"], name="loss"))
+    assert tables.to_csv(frame) == "loss,value\nBCE,1.0\n"
 
 
 def test_two_level_headings_become_one_line():
-    told = pd.DataFrame([[1, 2]], columns=pd.MultiIndex.from_tuples([("ECE", "mean"), ("ECE", "sd")]))
-    assert tables.to_csv(told).startswith("ECE mean,ECE sd\n")
+    frame = pd.DataFrame([[1, 2]], columns=pd.MultiIndex.from_tuples([("ECE", "mean"), ("ECE", "sd")]))
+    assert tables.to_csv(frame).startswith("ECE mean,ECE sd\n")
 
 
 def test_a_file_that_is_no_table_is_named(tmp_path: Path):
@@ -176,6 +176,6 @@ def test_the_committed_latex_tables_compile(tmp_path):
     files = sorted((Path(__file__).parents[1] / "results").glob("*/table.tex"))
     shown = "\n".join(rf"\begingroup\tiny\input{{{file}}}\endgroup\clearpage" for file in files)
     (tmp_path / "all.tex").write_text(LATEX % shown, encoding="utf-8")
-    wanted = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-draftmode", "all.tex"]
-    ran = subprocess.run(wanted, cwd=tmp_path, capture_output=True, check=False)
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-draftmode", "all.tex"]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
     assert len(files) > 10 and ran.returncode == 0, ran.stdout.decode(errors="replace")[-2000:]

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 # Okabe & Ito's colours, told apart by all common kinds of sight; without the yellow, which white swallows.
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6b6b6b")
 THEORY = "#1a1a1a"
-COLOURS = 64  # of a PNG
 LEVEL = 0.95  # of the bands in figures; verdicts use the far stricter level of `crosscheck.claims.verdicts`
 WIDTHS = {1: 6.0, 2: 8.0, 3: 10.0}  # inches
 LOOK: Any = {
@@ -235,9 +234,12 @@ def rendered(figure: Figure, kind: str, metadata: dict[str, None]) -> bytes:
 
 
 def in_a_palette(png: io.BytesIO) -> bytes:
-    """In `COLOURS` of its own, a quarter of the bytes; a colour bar may show steps, which the SVG has not."""
+    """In 256 colours of its own, a third of the bytes; a colour bar may show steps, which the SVG has not.
+
+    With fewer colours whole areas change theirs visibly.
+    """
     stream = io.BytesIO()
     picture = Image.open(png)
-    few = picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+    few = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
     few.save(stream, format="png", optimize=True, dpi=picture.info.get("dpi", (150, 150)))
     return stream.getvalue()

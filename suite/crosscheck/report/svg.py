@@ -58,9 +58,8 @@ def read(path: Path) -> Figure | None:
 def data_uri(svg: str) -> Markup:
     """As a `data:` address, fit for a double-quoted attribute; a quarter shorter than in base64."""
     one_line = " ".join(svg.split())
-    quotes_can_change = "'" not in one_line
-    plain = one_line.replace('"', "'") if quotes_can_change else one_line
-    return Markup("data:image/svg+xml," + quote(plain, safe=UNQUOTED))
+    single_quoted = one_line if "'" in one_line else one_line.replace('"', "'")
+    return Markup("data:image/svg+xml," + quote(single_quoted, safe=UNQUOTED))
 
 
 def shortened(svg: bytes) -> bytes:
@@ -121,7 +120,7 @@ def relative_path(d: str, unit: float = 1, grid: int = GRID) -> str:
         letter = command.lower()
         if letter == "l" and 0 in steps:
             letter, steps = ("h", steps[:1]) if steps[1] == 0 else ("v", steps[1:])
-        implied = letter == previous or (previous == "m" and letter == "l")
+        implied = letter == previous != "m" or (previous == "m" and letter == "l")
         parts.append(("" if implied else letter, *(number(step, grid) for step in steps)))
         x, y = points[-2:] or start
         start = (x, y) if command == "M" else start

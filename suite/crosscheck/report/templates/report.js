@@ -68,10 +68,10 @@
   // What a cell's number is; where it does not say, the one that it begins with: `12`, `−1.2 × 10⁻³`, `∞`.
   function numberIn(cell) {
     if (cell.dataset.v) return Number(cell.dataset.v);
-    const told = cell.textContent.trim().replace(/^−/, "-");
-    if (/^-?∞/.test(told)) return told[0] === "-" ? -Infinity : Infinity;
-    const found = told.match(/^(-?[\d.]+)(?:\s*×\s*10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+))?/);
-    return found ? Number(found[1]) * 10 ** Number(digits(found[2] || "0")) : NaN;
+    const shown = cell.textContent.trim().replace(/^−/, "-");
+    if (/^-?∞/.test(shown)) return shown[0] === "-" ? -Infinity : Infinity;
+    const number = shown.match(/^(-?[\d.]+)(?:\s*×\s*10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+))?/);
+    return number ? Number(number[1]) * 10 ** Number(digits(number[2] || "0")) : NaN;
   }
 
   function sort(table, column, down) {
