@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from benchmarks import report
 from benchmarks.benches import BENCHES
@@ -17,14 +18,42 @@ from benchmarks.machine import installed
 from crosscheck._files import write_atomically
 from crosscheck.claims.claim import BACKENDS
 from crosscheck.errors import CrosscheckError, UsageError
-from crosscheck.report import schema
 
-SPREAD = dict.fromkeys(("median", "min", "max"), (int, float))
-ENTRY = {
-    **{"bench": str, "subject": str, "against": str, "ratio": SPREAD},
-    "setting": {"R?": int, "inputs?": list, "examples?": int, "epochs?": int, "batch?": int},
-    "seconds": {"subject": SPREAD, "against?": SPREAD},
-}
+
+class Spread(msgspec.Struct):
+    """Over rounds."""
+
+    median: float
+    min: float
+    max: float
+
+
+class Seconds(msgspec.Struct):
+    """Of either side."""
+
+    subject: Spread
+    against: Spread | None = None
+
+
+class Setting(msgspec.Struct):
+    """What a bench is run at; benches have settings of their own besides."""
+
+    R: int = 0
+    inputs: list[Any] = []
+    examples: int = 0
+    epochs: int = 0
+    batch: int = 0
+
+
+class Shape(msgspec.Struct):
+    """What every entry of bench.json has; it has more."""
+
+    bench: str
+    subject: str
+    against: str
+    ratio: Spread
+    setting: Setting
+    seconds: Seconds
 
 
 def identity(entry: Entry) -> tuple[Any, ...]:
@@ -50,9 +79,9 @@ def read_entries(file: Path) -> list[Entry]:
         UsageError: for a file that holds none.
     """
     try:
-        entries = json.loads(file.read_text(encoding="utf-8"), parse_constant=schema.refuse)
-        schema.conform(entries, schema.Each(ENTRY), "the list")
-        return list(entries)
+        content = file.read_bytes()
+        msgspec.json.decode(content, type=list[Shape])
+        return list(json.loads(content))
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{file} holds no benches: {error}. Measure some first.") from error
 

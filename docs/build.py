@@ -27,6 +27,7 @@ MODULES = (
     "paths",
     "paths.probing",
     "doctor",
+    "audit",
     "testing",
     "claims",
 )
@@ -76,9 +77,9 @@ def signature(parameters: griffe.Parameters, returns: object) -> str:
 def methods(of: griffe.Object) -> Iterator[griffe.Function]:
     """What a class adds of its own and documents at some length."""
     for name, member in of.members.items():
-        if not name.startswith("_") and not member.is_alias and member.is_function:
-            if member.docstring and len(member.docstring.value) > LONG:
-                yield member
+        public = not name.startswith("_") and not member.is_alias and member.is_function
+        if public and member.docstring and len(member.docstring.value) > LONG:
+            yield member
 
 
 def described(of: griffe.Object) -> Iterator[str]:

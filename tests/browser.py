@@ -32,7 +32,7 @@ document.querySelector("iframe").onload = (event) => {{
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *told: Any) -> None:
+    def log_message(self, *line: Any) -> None:
         pass
 
 
@@ -52,15 +52,15 @@ def look(page: Path, probe: str, width: int = 1280, scheme: int = LIGHT) -> tupl
     frame.write_text(FRAME.format(page=page.name, width=width, probe=probe), encoding="utf-8")
     with served(page.parent) as address:
         dom, console = chromium("--dump-dom", f"{address}/{frame.name}", scheme=scheme)
-    (told,) = re.findall(r'<pre id="found">(.*?)</pre>', dom, re.DOTALL)
-    assert told, console  # a probe that does not parse finds nothing
-    text = told.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    (written,) = re.findall(r'<pre id="found">(.*?)</pre>', dom, re.DOTALL)
+    assert written, console  # a probe that does not parse finds nothing
+    text = written.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
     return json.loads(text), console
 
 
 def chromium(*arguments: str, scheme: int = LIGHT) -> tuple[str, list[str]]:
     """Its standard output, and what pages have written to the console."""
     how = ("--enable-logging=stderr", "--window-size=1400,1000", "--virtual-time-budget=20000")
-    wanted = command(*how, f"--blink-settings=preferredColorScheme={scheme}", *arguments)
-    ran = subprocess.run(wanted, capture_output=True, text=True, timeout=120, check=True)
+    looking = command(*how, f"--blink-settings=preferredColorScheme={scheme}", *arguments)
+    ran = subprocess.run(looking, capture_output=True, text=True, timeout=120, check=True)
     return ran.stdout, [line for line in ran.stderr.splitlines() if ":CONSOLE" in line]

@@ -1,12 +1,14 @@
 """A small made-up study, its rows and its provenance, for the tests of what is written and shown."""
 
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pandas as pd
 
 from crosscheck.claims import Check, Claim, Equal, Exceeds, Identity, rows, verdicts
-from crosscheck.report import figures
+from crosscheck.claims.judged import StudyVerdict
+from crosscheck.report import figures, records
 
 NASTY = '<script>alert("x")</script> & |p − y|_i *not* `code` $5'
 PATHS = [
@@ -44,13 +46,13 @@ CHECKS = (
 
 
 def study(checks: tuple[Check, ...] = CHECKS, title: str = f"A claim {NASTY}") -> ModuleType:
-    made = ModuleType("made_up")
-    made.CLAIM = Claim(
+    module = ModuleType("made_up")
+    module.CLAIM = Claim(
         title, f"It is asserted. {NASTY}", r"L = -\sum_k y_k \log p_k", f"§1 {NASTY}", f"Or: {NASTY}"
     )
-    made.CHECKS, made.THEORIES, made.units = checks, (), lambda scale: []
-    made.table, made.figure = table, figure
-    return made
+    module.CHECKS, module.THEORIES, module.units = checks, (), lambda scale: []
+    module.table, module.figure = table, figure
+    return module
 
 
 def table(frame: pd.DataFrame) -> pd.DataFrame:
@@ -58,12 +60,12 @@ def table(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def figure(frame: pd.DataFrame):
-    made, (ax,) = figures.panels()
+    drawing, (ax,) = figures.panels()
     x = np.linspace(0, 1, 5)
     figures.mean_with_interval(ax, x, noise(0.0)[:, None] + x, "measured")
     figures.theory_line(ax, x, x)
     ax.legend()
-    return made
+    return drawing
 
 
 def noise(sd: float) -> np.ndarray:
@@ -86,10 +88,16 @@ def on_path(path: str, arm: str, off: float) -> pd.DataFrame:
 
 
 def both(check: str, setting: str, mean: float, sd: float, reference: float = 0.0) -> list[pd.DataFrame]:
-    told = {"check": check, "setting": setting, "seed": SEEDS, "reference": reference, "resolution": 0.01}
-    claim = rows.tidy(arm="claim", value=mean + noise(sd), **told)
-    return [claim, rows.tidy(arm="control", value=-9 + noise(sd), **told)]
+    shared = {"check": check, "setting": setting, "seed": SEEDS, "reference": reference, "resolution": 0.01}
+    claim = rows.tidy(arm="claim", value=mean + noise(sd), **shared)
+    return [claim, rows.tidy(arm="control", value=-9 + noise(sd), **shared)]
 
 
-def judged(made: ModuleType) -> dict:
-    return verdicts.judge_study(made, measured(), PROVENANCE["level"], absent=("mnist",))
+def judged(study: ModuleType) -> StudyVerdict:
+    return verdicts.judge_study(study, measured(), PROVENANCE["level"], absent=("mnist",))
+
+
+def write(folder: Path, name: str, study: ModuleType, verdict: StudyVerdict | None = None) -> Path:
+    """Its verdict, table and figure, under a name of the register."""
+    record = records.record_of(name, study, verdict or judged(study), PROVENANCE)
+    return records.write_study(folder, study, measured(), record)

@@ -106,7 +106,7 @@ def test_greedy_decides_each_label_given_those_before(order) -> None:
 
 def take_steps(model, count, x, y, **weight) -> None:
     """Steps on all examples at once, within one epoch: an epoch costs many times what a step does."""
-    again = lambda given: np.concatenate([given] * count)  # noqa: E731
+    again = lambda given: np.concatenate([given] * count)
     weight = {name: again(value) for name, value in weight.items()}
     model.fit([again(x), again(y)], again(y), batch_size=len(x), shuffle=False, verbose=0, **weight)
 

@@ -1,7 +1,8 @@
 """The contract that every study keeps, run at the smoke scale through the real runner.
 
-Rows are kept in the project's own store, as `crosscheck run --scale smoke` keeps them: a unit's key holds code,
-data, versions and machine, so that what has not changed is not trained again. `pytest -k NAME` runs one study.
+Rows are kept in the project's own store, as `crosscheck run --scale smoke` keeps them: a unit's key holds
+code, data, versions and machine, so that what has not changed is not trained again. `pytest -k NAME` runs
+one study.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import functools
 import math
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -17,6 +17,7 @@ import pytest
 import crosscheck.studies
 from crosscheck import data
 from crosscheck.claims import BACKENDS, Check, Unit, register, verdicts
+from crosscheck.claims.judged import CheckRecord
 from crosscheck.claims.rows import COLUMNS
 from crosscheck.report.figures import theme
 from crosscheck.report.tables import to_markdown
@@ -51,16 +52,16 @@ def rows_of(name: str) -> pd.DataFrame:
 
 
 @functools.cache
-def judged(name: str) -> dict[str, Any]:
+def judged(name: str) -> dict[str, CheckRecord]:
     """What the checks of a study came out as, by id."""
-    checks = verdicts.judge_study(STUDIES[name], rows_of(name), LEVEL, ABSENT, "smoke")["checks"]
-    return {check["id"]: check for check in checks}
+    checks = verdicts.judge_study(STUDIES[name], rows_of(name), LEVEL, ABSENT, "smoke").checks
+    return {check.id: check for check in checks}
 
 
 @pytest.mark.parametrize(("name", "check"), CHECKS, ids=[f"{name}-{check.id}" for name, check in CHECKS])
 def test_every_control_fails(name: str, check: Check) -> None:
-    control = judged(name)[check.id]["control"]
-    assert control["verdict"] == "fails", control
+    control = judged(name)[check.id].control
+    assert control.verdict == "fails", control
 
 
 @pytest.mark.parametrize("name", register.NAMES)

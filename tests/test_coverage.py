@@ -5,43 +5,62 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import made_up_study as made_up
 import pytest
 import throwaway
 
 from crosscheck.claims import Check, Exceeds, Unit, verdicts
+from crosscheck.claims.judged import CheckRecord, ControlRecord, PartRecord, StudyVerdict
+from crosscheck.claims.words import Verdict
 from crosscheck.running import conclude, coverage, plan
 
 # --- the verdict ------------------------------------------------------------------------------------
 
 
-def judged(**by_setting: str) -> dict:
+NUMBERS: dict[str, Any] = {"theory": None, "estimate": 0.0, "interval": (0.0, 0.0), "level": 1.0, "n": 1}
+
+
+def check_record(name: str, kind: str, by_setting: dict[str, str]) -> CheckRecord:
+    """A check with a verdict at each setting; an empty one where the setting was not run."""
+    parts = [
+        PartRecord(setting=setting, verdict=Verdict(verdict), **NUMBERS)
+        for setting, verdict in by_setting.items()
+        if verdict
+    ]
+    worst = min((part.verdict for part in parts), key=lambda verdict: verdict.rank, default=Verdict.UNDECIDED)
+    return CheckRecord(
+        **{"id": name, "kind": kind, "statement": "", "criterion": "", "formula": "", "reason": ""},
+        **NUMBERS,
+        verdict=worst,
+        scope={part.setting: part.verdict for part in parts},
+        control=ControlRecord(statement="", verdict=Verdict.FAILS, **NUMBERS),
+        absent=[setting for setting, verdict in by_setting.items() if not verdict],
+        parts=parts,
+        unrun=not parts,
+    )
+
+
+def judged(**by_setting: str) -> StudyVerdict:
     """A study with two checks: one at the settings given, and one that holds wherever it is run."""
-    parts = [{"setting": setting, "verdict": verdict} for setting, verdict in by_setting.items() if verdict]
-    absent = [setting for setting, verdict in by_setting.items() if not verdict]
-    worst = min((part["verdict"] for part in parts), key=verdicts.RANK.index, default="undecided")
-    own = {"id": "own", "kind": "scope", "verdict": worst, "parts": parts, "absent": absent}
-    other = {"id": "other", "kind": "equal", "verdict": "holds", "absent": []}
-    other["parts"] = [{"setting": "", "verdict": "holds"}]
-    checks = [own | ({} if parts else {"unrun": True}), other]
-    for check in checks:
-        check["scope"] = {part["setting"]: part["verdict"] for part in check["parts"]}
-    return {"checks": checks, "verdict": verdicts.combine([c for c in checks if not c.get("unrun")])}
+    checks = [check_record("own", "scope", by_setting), check_record("other", "equal", {"": "holds"})]
+    combined = verdicts.combine([check for check in checks if not check.unrun])
+    return StudyVerdict(verdict=combined, checks=checks)
 
 
 REFERENCE = judged(digits="holds", mnist="fails")
 
 
 def test_a_verdict_that_only_a_missing_set_would_turn_is_open() -> None:
-    assert REFERENCE["verdict"] == "scoped"
+    assert REFERENCE.verdict == "scoped"
     assert conclude.beside_reference(judged(digits="holds", mnist=""), REFERENCE) == "open"
     assert conclude.beside_reference(judged(digits="", mnist=""), REFERENCE) == "open"
 
 
 def test_a_verdict_that_moved_on_what_was_run_stands() -> None:
     moved = judged(digits="undecided", mnist="")
-    assert conclude.beside_reference(moved, REFERENCE) == moved["verdict"] == "undecided"
+    assert conclude.beside_reference(moved, REFERENCE) == moved.verdict == "undecided"
 
 
 def test_a_verdict_as_in_the_reference_stands_whatever_is_missing() -> None:
@@ -58,14 +77,12 @@ def test_a_check_that_cannot_be_run_here_is_named_and_does_not_count() -> None:
     bounded = made_up.CHECKS[1]
     study = made_up.study((bounded, mnist))
     level = made_up.PROVENANCE["level"]
-    checks = verdicts.judge_study(study, made_up.measured(), level, absent=("mnist",))
-    assert checks["verdict"] == "holds"
-    left_out = checks["checks"][1]
-    assert (
-        left_out["unrun"] and left_out["absent"] == ["mnist"] and left_out["reason"] == "not run here: mnist"
-    )
+    verdict = verdicts.judge_study(study, made_up.measured(), level, absent=("mnist",))
+    assert verdict.verdict == "holds"
+    left_out = verdict.checks[1]
+    assert left_out.unrun and left_out.absent == ["mnist"] and left_out.reason == "not run here: mnist"
     alone = verdicts.judge_study(made_up.study((mnist,)), made_up.measured(), level, absent=("mnist",))
-    assert alone["verdict"] == verdicts.OPEN
+    assert alone.verdict == "undecided", "no evidence is none, and there is no reference beside it"
 
 
 # --- what a run covers ------------------------------------------------------------------------------

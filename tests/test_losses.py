@@ -52,10 +52,10 @@ def sigma(z: mpmath.mpf) -> mpmath.mpf:
 
 def exact(name: str) -> tuple[Callable[..., mpmath.mpf], Callable[..., mpmath.mpf]]:
     """Value and gradient of a binary loss, written so that no digit cancels for hard labels."""
-    error = lambda y, z: (1 - y) * sigma(z) - y * sigma(-z)  # noqa: E731
+    error = lambda y, z: (1 - y) * sigma(z) - y * sigma(-z)
     if name == "brier":
         return (lambda y, z: error(y, z) ** 2), (lambda y, z: 2 * error(y, z) * sigma(z) * sigma(-z))
-    cost = lambda y, z: y * mpmath.log1p(mpmath.exp(-z)) + (1 - y) * mpmath.log1p(mpmath.exp(z))  # noqa: E731
+    cost = lambda y, z: y * mpmath.log1p(mpmath.exp(-z)) + (1 - y) * mpmath.log1p(mpmath.exp(z))
     return cost, error
 
 
@@ -186,7 +186,7 @@ def test_the_largest_logits_stay_finite(name):
 def test_smoothed_binary_loss_is_minimal_at_its_finite_optimum(alpha, dtype):
     best = np.log((1 - alpha / 2) / (alpha / 2))
     z = np.array([[best - 0.1], [best], [best + 0.1]], dtype)
-    smoothed = lambda y, z: losses.binary_crossentropy(y, z, alpha)  # noqa: E731
+    smoothed = lambda y, z: losses.binary_crossentropy(y, z, alpha)
     before, at, after = logit_gradient(smoothed, np.ones((3, 1), dtype), z)[:, 0]
     assert before < 0 < after
     assert abs(at) <= 4 * np.finfo(dtype).eps
@@ -198,7 +198,7 @@ def test_smoothed_binary_loss_is_minimal_at_its_finite_optimum(alpha, dtype):
 def test_smoothed_categorical_loss_is_minimal_at_its_finite_gap(k, alpha, dtype):
     y = np.eye(k, dtype=dtype)[:1]
     gap = np.log1p(k * (1 - alpha) / alpha)
-    slope = lambda g: logit_gradient(  # noqa: E731
+    slope = lambda g: logit_gradient(
         lambda y, z: losses.categorical_crossentropy(y, z, alpha), y, (g * y).astype(dtype)
     )
     assert slope(gap - 0.1)[0, 0] < 0 < slope(gap + 0.1)[0, 0]
@@ -221,7 +221,7 @@ def test_smoothing_is_not_rounded_to_float32_beside_float64_logits(name):
     alpha, z, k = 0.3, z.astype("float64"), 2 if name in BINARY else 5
     soft = (np.eye(5)[y] if name == "sparse" else y.astype("float64")) * (1 - alpha) + alpha / k
     plain = FUNCTIONS["categorical" if name == "sparse" else name]
-    smoothed = lambda y, z: FUNCTIONS[name](y, z, alpha)  # noqa: E731
+    smoothed = lambda y, z: FUNCTIONS[name](y, z, alpha)
     np.testing.assert_allclose(smoothed(y, z), plain(soft, z), rtol=1e-14)
     np.testing.assert_allclose(logit_gradient(smoothed, y, z), logit_gradient(plain, soft, z), atol=1e-15)
 
@@ -263,7 +263,7 @@ def test_softmax_losses_do_not_see_a_common_shift(logits, shift, alpha):
 @settings(deadline=None, max_examples=50)
 @given(some_logits, st.floats(0, 1))
 def test_gradients_of_softmax_losses_sum_to_zero(logits, alpha):
-    smoothed = lambda y, z: losses.sparse_categorical_crossentropy(y, z, alpha)  # noqa: E731
+    smoothed = lambda y, z: losses.sparse_categorical_crossentropy(y, z, alpha)
     slope = logit_gradient(smoothed, np.array([0]), np.array([logits]))
     assert abs(slope.sum()) <= 2 * len(logits) * np.finfo("float64").eps
 
@@ -273,7 +273,7 @@ def test_gradients_of_softmax_losses_sum_to_zero(logits, alpha):
 def test_softmax_losses_do_not_know_the_order_of_the_classes(drawn, alpha):
     z, order = np.array([drawn[0]]), list(drawn[1])
     y = np.eye(len(order))[:1]
-    smoothed = lambda y, z: losses.categorical_crossentropy(y, z, alpha)  # noqa: E731
+    smoothed = lambda y, z: losses.categorical_crossentropy(y, z, alpha)
     np.testing.assert_allclose(smoothed(y[:, order], z[:, order]), smoothed(y, z), rtol=1e-13, atol=1e-13)
     moved = logit_gradient(smoothed, y[:, order], z[:, order])
     np.testing.assert_allclose(moved, logit_gradient(smoothed, y, z)[:, order], atol=1e-13)

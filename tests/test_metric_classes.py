@@ -63,7 +63,7 @@ def test_masked_steps_of_a_sequence_do_not_count(name: str, logits: bool) -> Non
     p, y = predictions(14)
     mask, weight = np.random.default_rng(15).random((6, 8)) < 0.7, np.array([1, 2, 0, 1, 0.5, 1])
     times = (mask * weight[:, None]).ravel()
-    make = lambda: METRICS[name](dtype="float64", from_logits=logits)  # noqa: E731
+    make = lambda: METRICS[name](dtype="float64", from_logits=logits)
     seen = np.log(p) if logits else p
     expected = value(make(), y, seen, times)
     prediction = keras.ops.convert_to_tensor(np.where(times[:, None] > 0, seen, np.nan).reshape(6, 8, 5))
@@ -221,7 +221,7 @@ def test_replicates_report_the_information_gap() -> None:
     rng = np.random.default_rng(24)
     x, y = rng.normal(size=(40, 3)).astype("float32"), rng.integers(0, 2, (40, 2))
     replicas = Replicates(perceptron(3, [], 6), [1, 2])
-    untrained = lambda y, z: keras.ops.sum(0 * z, axis=-1)  # noqa: E731
+    untrained = lambda y, z: keras.ops.sum(0 * z, axis=-1)
     replicas.compile(keras.optimizers.SGD(0.1), untrained, metrics=[metrics.MutualInformationGap()])
     actual = replicas.evaluate(x, y, 16)["mutual_information_gap"]
     alone = [value(metrics.MutualInformationGap(), y, z) for z in replicas.predict(x)]

@@ -266,7 +266,7 @@ def test_biases_are_left_alone_unless_named(only):
 
 def test_stacked_variables_go_by_the_models_paths():
     x, y = examples()
-    hidden = lambda: keras.Sequential(  # noqa: E731
+    hidden = lambda: keras.Sequential(
         [keras.Input((D,)), keras.layers.Dense(4, "relu", name="first"), keras.layers.Dense(1, name="last")]
     )
     replicas = Replicates(hidden, [0, 1], mode="stacked")

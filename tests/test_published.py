@@ -11,8 +11,8 @@ import pytest
 from crosscheck import data
 from crosscheck.claims import Equal, verdicts
 from crosscheck.claims.rows import tidy
-from crosscheck.data.outliers import colour
 from crosscheck.data.catalogue import Dataset
+from crosscheck.data.outliers import colour
 from crosscheck.errors import UsageError
 from crosscheck.lab.photographs import checkpoints, image_training
 from crosscheck.lab.photographs.image_training import TRAINED, TUNED, published_protocol
@@ -84,8 +84,8 @@ def test_the_control_has_no_outliers_and_misses_every_published_number(rows) -> 
 def test_smaller_scales_train_nothing_and_say_so() -> None:
     assert not study.units("smoke") and not study.units("standard")
     judged = verdicts.judge_study(study, tidy(value=[]), 0.99, scale="standard")
-    assert judged["verdict"] == "undecided" and len(judged["checks"]) == 4
-    reasons = {check["reason"] for check in judged["checks"]}
+    assert judged.verdict == "undecided" and len(judged.checks) == 4
+    reasons = {check.reason for check in judged.checks}
     assert reasons == {"not run at the standard scale, only at: full"}
 
 
@@ -148,9 +148,9 @@ def test_a_missing_set_is_named_and_costs_its_own_units_alone(monkeypatch) -> No
 
 
 def test_without_cifar10_the_check_says_so() -> None:
-    judged = verdicts.judge_study(study, tidy(value=[]), 0.99, ["cifar10"], "full")["checks"]
+    judged = verdicts.judge_study(study, tidy(value=[]), 0.99, ["cifar10"], "full").checks
     for check in judged:
-        assert check["absent"] == ["cifar10"] and check["verdict"] == "undecided"
+        assert check.absent == ["cifar10"] and check.verdict == "undecided"
 
 
 # --- photographs ------------------------------------------------------------------------------------
@@ -238,17 +238,16 @@ def test_the_shorter_side_is_brought_to_size_and_the_middle_cut_out() -> None:
 
 
 def test_the_report_does_not_say_of_a_control_that_was_not_run_that_it_did_not_fail(tmp_path) -> None:
-    from crosscheck.report import page, records
+    from crosscheck.report import page
     from tests import made_up_study
 
     later = dataclasses.replace(made_up_study.CHECKS[3], scales=("full",))
     made = made_up_study.study((made_up_study.CHECKS[0], later))
     level = made_up_study.PROVENANCE["level"]
     judged = verdicts.judge_study(made, made_up_study.measured(), level, scale="smoke")
-
-    records.write_study(tmp_path, "one", made, made_up_study.measured(), judged, made_up_study.PROVENANCE)
+    made_up_study.write(tmp_path, "one", made, judged)
     for path in page.write_report(tmp_path):
         text = path.read_text()
-        assert "not run at this scale" in text and "only at: full" in text
+        assert "not run at the smoke scale, only at: full" in text
         if path.suffix == ".md":
             assert "did not fail" not in text

@@ -34,24 +34,24 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return next(path for path in write_report(folder) if path.suffix == ".html")
 
 
-def found(page: Path, probe: str, **how: Any) -> Any:
-    """What the probe found on a page that had nothing to complain of."""
-    told, console = browser.look(page, probe, **how)
-    assert not console and not (isinstance(told, dict) and "error" in told), (told, console)
-    return told
+def seen(page: Path, probe: str, **how: Any) -> Any:
+    """What the probe saw on a page that had nothing to complain of."""
+    answer, console = browser.look(page, probe, **how)
+    assert not console and not (isinstance(answer, dict) and "error" in answer), (answer, console)
+    return answer
 
 
 def test_every_link_leads_to_something(page: Path) -> None:
     probe = """return [...doc.querySelectorAll("a[href]")].map((a) => a.getAttribute("href"))
       .filter((href) => href[0] !== "#" || !doc.getElementById(decodeURIComponent(href.slice(1))));"""
-    assert found(page, probe) == []
+    assert seen(page, probe) == []
 
 
 @pytest.mark.parametrize("width", [360, 768, 1280])
 def test_nothing_sticks_out_at_any_width(page: Path, width: int) -> None:
     probe = """doc.querySelectorAll("details").forEach((each) => { each.open = true; });
       return [doc.documentElement.scrollWidth, doc.documentElement.clientWidth];"""
-    wide, room = found(page, probe, width=width)
+    wide, room = seen(page, probe, width=width)
     assert wide <= room <= width
 
 
@@ -68,11 +68,11 @@ def test_a_verdict_filters_rows_and_sections(page: Path) -> None:
         button.click();
       }}
       return [kinds, rows().length, shown().length];"""
-    kinds, everything, after = found(page, probe)
+    kinds, everything, after = seen(page, probe)
     assert after == everything and sum(total for _, total, *_ in kinds.values()) == everything
-    for shown, total, fit, hidden, told in kinds.values():
+    for shown, total, fit, hidden, message in kinds.values():
         assert shown == total and fit and hidden
-        assert told == ("" if total == everything else f"{total} of {everything} claims")
+        assert message == ("" if total == everything else f"{total} of {everything} claims")
 
 
 def test_search_looks_into_the_sections_and_can_be_undone(page: Path) -> None:
@@ -82,17 +82,17 @@ def test_search_looks_into_the_sections_and_can_be_undone(page: Path) -> None:
         type(words); seen.push(shown().map((row) => row.dataset.claim)); }}
       type("no such words anywhere"); doc.querySelector("#filter button[type=reset]").click();
       return [...seen, shown().length];"""
-    some, none, everything, again = found(page, probe)
-    assert 0 < len(some) < len(everything) == again and none == []
+    matching, none, everything, again = seen(page, probe)
+    assert 0 < len(matching) < len(everything) == again and none == []
 
 
 def test_a_link_to_a_filtered_claim_shows_it(page: Path) -> None:
     probe = f"""{SHOWN}
       type("no such words anywhere");
-      const wanted = section(rows()[2]), before = wanted.hidden;
-      frame.location.hash = wanted.id; frame.dispatchEvent(new frame.HashChangeEvent("hashchange"));
-      return [before, wanted.hidden];"""
-    assert found(page, probe) == [True, False]
+      const target = section(rows()[2]), before = target.hidden;
+      frame.location.hash = target.id; frame.dispatchEvent(new frame.HashChangeEvent("hashchange"));
+      return [before, target.hidden];"""
+    assert seen(page, probe) == [True, False]
 
 
 def test_tables_sort_by_number_both_ways_with_what_is_none_last(page: Path) -> None:
@@ -109,7 +109,7 @@ def test_tables_sort_by_number_both_ways_with_what_is_none_last(page: Path) -> N
         button.click();
         return [up, seen()];
       }).filter(Boolean);"""
-    tables = found(page, probe)
+    tables = seen(page, probe)
     assert len(tables) > 20
     for (rising, up), (falling, down) in tables:
         values = sorted(value for value in up if value is not None)
@@ -126,29 +126,29 @@ def test_a_table_of_a_study_sorts_by_words_and_by_what_its_numbers_say(page: Pat
         head.querySelector("button").click();
         return [head.classList.contains("n"), read(i)];
       });"""
-    for numeric, column in found(page, probe):
-        told = [value for value in map(number, column) if value is not None]
-        assert told == sorted(told) if numeric else column == sorted(column, key=str.casefold)
+    for numeric, column in seen(page, probe):
+        numbers = [value for value in map(number, column) if value is not None]
+        assert numbers == sorted(numbers) if numeric else column == sorted(column, key=str.casefold)
 
 
-def number(told: str) -> float | None:
+def number(text: str) -> float | None:
     """A number as the report writes it: `−1.2 × 10⁻³`; None for a dash."""
-    plain = told.translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹−", "-0123456789-")).replace(" × 10", "e")
+    plain = text.translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹−", "-0123456789-")).replace(" × 10", "e")
     plain = plain.replace("∞", "inf")
-    return None if told == "—" else float(plain)
+    return None if text == "—" else float(plain)
 
 
 @pytest.mark.parametrize("scheme", [browser.LIGHT, browser.DARK])
 def test_every_text_can_be_told_from_its_ground(page: Path, scheme: int) -> None:
-    assert found(page, CONTRAST, scheme=scheme) == []
+    assert seen(page, CONTRAST, scheme=scheme) == []
 
 
 def test_everything_can_be_reached_by_keyboard_and_has_a_name(page: Path) -> None:
     probe = """
       const boxes = [...doc.querySelectorAll(".scroll")];
       const scrolls = boxes.filter((box) => box.tabIndex !== 0 || !box.ariaLabel);
-      const nameless = [...doc.querySelectorAll("button, a[href]")].filter((each) =>
-        !each.textContent.trim() && !each.ariaLabel && !each.ariaHidden);
+      const nameless = [...doc.querySelectorAll("button, a[href]")].filter((element) =>
+        !element.textContent.trim() && !element.ariaLabel && !element.ariaHidden);
       const pictures = [...doc.querySelectorAll("img:not([alt])")];
       return [scrolls.length, nameless.length, pictures.length];"""
-    assert found(page, probe) == [0, 0, 0]
+    assert seen(page, probe) == [0, 0, 0]

@@ -13,10 +13,10 @@ SEEDS = {"seed": [7, 8], "setting": "digits"}
 
 
 def test_both_arms_differ_in_one_column() -> None:
-    told = rows.both_arms("reference", [1.0, 2.0], 3.0, check="c", value=[5.0, 6.0], seed=[0, 1])
-    assert list(told["arm"]) == ["claim", "claim", "control", "control"]
-    assert list(told["reference"]) == [1, 2, 3, 3]
-    assert list(told["value"]) == [5, 6, 5, 6]
+    both = rows.both_arms("reference", [1.0, 2.0], 3.0, check="c", value=[5.0, 6.0], seed=[0, 1])
+    assert list(both["arm"]) == ["claim", "claim", "control", "control"]
+    assert list(both["reference"]) == [1, 2, 3, 3]
+    assert list(both["value"]) == [5, 6, 5, 6]
 
 
 def test_comparisons_hold_one_subject_against_another_seed_by_seed() -> None:
@@ -24,8 +24,8 @@ def test_comparisons_hold_one_subject_against_another_seed_by_seed() -> None:
         "c": ("loss", "net, b", "net, a", "worse, a"),
         "elsewhere": ("loss", "none", "net, a", "net, b"),
     }
-    told = rows.compared(FOUND, checks, {"worse, a": {"loss": np.array([8.0, 9.0])}}, **SEEDS)
-    judged = told[told["check"] != ""]
+    comparisons = rows.compared(FOUND, checks, {"worse, a": {"loss": np.array([8.0, 9.0])}}, **SEEDS)
+    judged = comparisons[comparisons["check"] != ""]
     assert set(judged["check"]) == {"c"}
     assert list(judged["value"]) == [3, 5, 3, 5]
     assert list(judged["reference"]) == [1, 2, 8, 9]
@@ -33,11 +33,11 @@ def test_comparisons_hold_one_subject_against_another_seed_by_seed() -> None:
 
 
 def test_scores_are_read_back_by_their_parts() -> None:
-    told = rows.scored(rows.compared(FOUND, {}, **SEEDS), "what", "by")
-    assert list(told["what"]) == ["net"] * 4
-    assert list(told["by"]) == ["a", "a", "b", "b"]
-    assert list(told["score"]) == ["loss"] * 4
-    assert list(told["value"]) == [1, 2, 3, 5]
+    scores = rows.scored(rows.compared(FOUND, {}, **SEEDS), "what", "by")
+    assert list(scores["what"]) == ["net"] * 4
+    assert list(scores["by"]) == ["a", "a", "b", "b"]
+    assert list(scores["score"]) == ["loss"] * 4
+    assert list(scores["value"]) == [1, 2, 3, 5]
 
 
 MEAN = Check("mean", "It is zero.", Equal(0.1), "0", "one is added", settings=("a", "b"))
@@ -45,9 +45,9 @@ LAW = Check("law", "It is exact.", Identity(), "0", "one is added", exact=True)
 
 
 def test_a_check_makes_the_rows_of_both_its_arms() -> None:
-    made = MEAN.rows([1.0, 2.0], 3.0, reference=[5.0, 6.0], setting="b", seed=[0, 1])
+    both = MEAN.rows([1.0, 2.0], 3.0, reference=[5.0, 6.0], setting="b", seed=[0, 1])
     by_hand = {"check": "mean", "setting": "b", "seed": [0, 1], "reference": [5.0, 6.0]}
-    pd.testing.assert_frame_equal(made, rows.both_arms("value", [1.0, 2.0], 3.0, **by_hand))
+    pd.testing.assert_frame_equal(both, rows.both_arms("value", [1.0, 2.0], 3.0, **by_hand))
     alone = MEAN.rows(control=[3.0], setting="a", seed=[0])
     assert list(alone["arm"]) == ["control"]
 
@@ -75,8 +75,8 @@ def measure(seeds, name, examples=10):
 
 
 def test_a_unit_names_its_function_and_what_it_is_told() -> None:
-    made = unit(measure, (3,), data="digits", examples=20, cost=2)
-    assert made == Unit("test_rows", "measure", {"name": "digits", "examples": 20}, (3,), ("digits",), cost=2)
+    work = unit(measure, (3,), data="digits", examples=20, cost=2)
+    assert work == Unit("test_rows", "measure", {"name": "digits", "examples": 20}, (3,), ("digits",), cost=2)
     assert unit(measure, name="a", data=("digits",)).setting == {"name": "a"}
 
 

@@ -18,7 +18,7 @@ LEVEL = verdicts.interval_level([register.load(name) for name in register.NAMES]
 def verdict(check, frames) -> str:
     """What the check makes of its rows among those that a measuring function yields."""
     rows = gathered(frames)
-    return verdicts.judge_check(check, rows[rows["check"] == check.id], LEVEL)["verdict"]
+    return verdicts.judge_check(check, rows[rows["check"] == check.id], LEVEL).verdict
 
 
 @pytest.mark.parametrize(("factor", "expected"), [(1.0, "holds"), (1.01, "fails")])

@@ -11,6 +11,7 @@ from scipy import stats
 
 from crosscheck.claims import Check, Equal, Exceeds, Identity, Trend, criteria, estimates, verdicts
 from crosscheck.claims.rows import tidy
+from crosscheck.claims.words import Verdict
 
 LEVEL = 0.95
 STUDIES = 4000
@@ -89,7 +90,7 @@ def test_trend_holds_only_when_every_step_does():
     up = np.arange(5.0) + 0.1 * rng.normal(size=shape)
     bent = np.array([0, 1, 2, 1.5, 3]) + 0.1 * rng.normal(size=shape)
     flat = 0.1 * rng.normal(size=shape)
-    verdict = lambda values, **kw: judged(Trend(**kw), trend_rows(values))  # noqa: E731
+    verdict = lambda values, **kw: judged(Trend(**kw), trend_rows(values))
     assert verdict(up) == "holds"
     assert verdict(-up, increasing=False) == "holds"
     assert verdict(up, step=0.5) == "holds"
@@ -142,8 +143,8 @@ def test_too_little_to_go_by_is_undecided(values):
 def test_detectable_effect_is_found_as_often_as_stated():
     rng = np.random.default_rng(26)
     detectable = np.mean([estimates.mean(rng.normal(size=16), LEVEL).detectable for _ in range(500)])
-    found = [estimates.mean(rng.normal(detectable, size=16), LEVEL).lo > 0 for _ in range(2000)]
-    assert np.mean(found) == pytest.approx(estimates.POWER, abs=0.05)
+    detected = [estimates.mean(rng.normal(detectable, size=16), LEVEL).lo > 0 for _ in range(2000)]
+    assert np.mean(detected) == pytest.approx(estimates.POWER, abs=0.05)
 
 
 def test_seeds_needed_would_decide():
@@ -184,21 +185,19 @@ def check_rows(shift_a=0.0, shift_b=0.0, control=1.0, settings=("a", "b")):
 )
 def test_check_verdicts(rows, verdict):
     judged_check = verdicts.judge_check(CHECK, rows, LEVEL)
-    assert judged_check["verdict"] == verdict
-    assert bool(judged_check["reason"]) == (verdict in ("undecided", "invalid"))
+    assert judged_check.verdict == verdict
+    assert bool(judged_check.reason) == (verdict in ("undecided", "invalid"))
 
 
 def test_a_setting_whose_data_are_absent_is_left_out_and_named():
     judged_check = verdicts.judge_check(CHECK, check_rows(settings=("a",)), LEVEL, absent={"b"})
-    assert judged_check["verdict"] == "holds"
-    assert judged_check["absent"] == ["b"]
-    assert (
-        verdicts.judge_check(CHECK, check_rows().iloc[:0], LEVEL, absent={"a", "b"})["verdict"] == "undecided"
-    )
+    assert judged_check.verdict == "holds"
+    assert judged_check.absent == ["b"]
+    assert verdicts.judge_check(CHECK, check_rows().iloc[:0], LEVEL, absent={"a", "b"}).verdict == "undecided"
 
 
 def test_the_study_is_as_good_as_its_worst_check_but_scope_only_narrows():
-    check = lambda kind, verdict: {"kind": kind, "verdict": verdict}  # noqa: E731
+    check = lambda kind, verdict: SimpleNamespace(kind=kind, verdict=Verdict(verdict))
     for one, two in itertools.permutations([check("equal", "holds"), check("scope", "fails")]):
         assert verdicts.combine([one, two]) == "scoped"
     assert verdicts.combine([check("equal", "fails"), check("scope", "fails")]) == "fails"
@@ -218,10 +217,10 @@ def test_on_several_paths_every_control_must_fail():
     claim = tidy(check="p", path=["ok", "bad"], value=[0.0, 1.0], resolution=1e-7)
     control = tidy(check="p", arm="control", path=["ok", "bad"], value=[0.0, 1.0], resolution=1e-7)
     both_fail = control.assign(value=1.0)
-    assert verdicts.judge_check(check, pd.concat([claim, control]), LEVEL)["verdict"] == "invalid"
+    assert verdicts.judge_check(check, pd.concat([claim, control]), LEVEL).verdict == "invalid"
     judged_check = verdicts.judge_check(check, pd.concat([claim, both_fail]), LEVEL)
-    assert judged_check["verdict"] == "fails"
-    assert judged_check["scope"] == {"ok": "holds", "bad": "fails"}
+    assert judged_check.verdict == "fails"
+    assert judged_check.scope == {"ok": "holds", "bad": "fails"}
 
 
 @pytest.mark.parametrize("bad", [-0.5, np.nan])
@@ -237,12 +236,12 @@ def test_where_nothing_is_random_every_row_must_do(bad: float) -> None:
 
 def test_a_check_of_another_scale_is_named_as_not_run_and_does_not_count() -> None:
     later = dataclasses.replace(CHECK, id="later", scales=("full",))
-    made = SimpleNamespace(CHECKS=(CHECK, later))
+    study = SimpleNamespace(CHECKS=(CHECK, later))
     rows = check_rows()
-    small = verdicts.judge_study(made, rows, LEVEL, scale="standard")
-    assert small["verdict"] == small["checks"][0]["verdict"] != "undecided"
-    found = small["checks"][1]
-    assert found["verdict"] == "undecided" and found["unrun"] and not found["parts"] and not found["absent"]
-    assert found["reason"] == "not run at the standard scale, only at: full"
-    whole = verdicts.judge_study(made, rows, LEVEL, scale="full")
-    assert whole["verdict"] == "undecided" and "rows are missing" in whole["checks"][1]["reason"]
+    small = verdicts.judge_study(study, rows, LEVEL, scale="standard")
+    first, second = small.checks
+    assert small.verdict == first.verdict != "undecided"
+    assert second.verdict == "undecided" and second.unrun and not second.parts and not second.absent
+    assert second.reason == "not run at the standard scale, only at: full"
+    whole = verdicts.judge_study(study, rows, LEVEL, scale="full")
+    assert whole.verdict == "undecided" and "rows are missing" in whole.checks[1].reason

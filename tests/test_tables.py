@@ -67,12 +67,14 @@ def test_percent(share, shown):
     [
         ("a_b & 5 % of $3 #1 {x}", r"a\_b \& 5 \% of \$3 \#1 \{x\}"),
         (r"\input{~^}", r"\textbackslash{}input\{\textasciitilde{}\textasciicircum{}\}"),
-        ("ε = 0.1, Σ, λ, Α", r"$\epsilon$ = 0.1, $\Sigma$, $\lambda$, $A$"),
-        ("1 × 10⁻⁷", r"1 $\times$ 10$^{-7}$"),
-        ("p ≤ ½", r"p $\le$ $1/2$"),
-        ("Y₁ −2", r"Y$_{1}$ $-$2"),
-        ("$σ²", r"\$$\sigma^{2}$"),
-        ("é", "é"),
+        ("ε, Σ, Α", r"\ensuremath{\varepsilon}, \ensuremath{\Sigma}, A"),
+        ("1 × 10⁻⁷", r"1 \texttimes{} 10$^{-7}$"),
+        ("p ≤ ½", r"p \ensuremath{\leq} \textonehalf{}"),
+        ("Y₁₂ −2", r"Y$_{12}$ \ensuremath{-}2"),
+        ("$σ²", r"\$\ensuremath{\sigma}$^{2}$"),
+        ("a | b √ ✓ ✗", r"a $|$ b $\surd$ $\surd$ $\times$"),
+        ("é", r"\'e"),
+        ("漢", "漢"),
     ],
 )
 def test_latex_escapes(text, escaped):
@@ -132,7 +134,7 @@ def test_latex(frame):
     assert lines[1:3] == [r"\begin{tabular}{lrrl}", r"\toprule"]
     assert lines[3] == r"loss\_name & value & n & ok \\"
     assert lines[5] == r"BCE $|$ CCE & 0.1235 & 3 & yes \\"
-    assert lines[6] == r"50 \% \& [x] & --- & 40 & no \\"
+    assert lines[6] == r"50 \% \& [x] & \textemdash{} & 40 & no \\"
     assert lines[-2:] == [r"\bottomrule", r"\end{tabular}"]
 
 
@@ -141,13 +143,13 @@ def test_a_latex_cell_that_begins_with_a_bracket_is_no_option():
 
 
 def test_an_index_that_says_something_becomes_a_column():
-    told = pd.DataFrame({"value": [1.0]}, index=pd.Index(["BCE"], name="loss"))
-    assert tables.to_csv(told) == "loss,value\nBCE,1.0\n"
+    frame = pd.DataFrame({"value": [1.0]}, index=pd.Index(["BCE"], name="loss"))
+    assert tables.to_csv(frame) == "loss,value\nBCE,1.0\n"
 
 
 def test_two_level_headings_become_one_line():
-    told = pd.DataFrame([[1, 2]], columns=pd.MultiIndex.from_tuples([("ECE", "mean"), ("ECE", "sd")]))
-    assert tables.to_csv(told).startswith("ECE mean,ECE sd\n")
+    frame = pd.DataFrame([[1, 2]], columns=pd.MultiIndex.from_tuples([("ECE", "mean"), ("ECE", "sd")]))
+    assert tables.to_csv(frame).startswith("ECE mean,ECE sd\n")
 
 
 def test_a_file_that_is_no_table_is_named(tmp_path: Path):
@@ -174,6 +176,6 @@ def test_the_committed_latex_tables_compile(tmp_path):
     files = sorted((Path(__file__).parents[1] / "results").glob("*/table.tex"))
     shown = "\n".join(rf"\begingroup\tiny\input{{{file}}}\endgroup\clearpage" for file in files)
     (tmp_path / "all.tex").write_text(LATEX % shown, encoding="utf-8")
-    wanted = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-draftmode", "all.tex"]
-    ran = subprocess.run(wanted, cwd=tmp_path, capture_output=True, check=False)
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-draftmode", "all.tex"]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
     assert len(files) > 10 and ran.returncode == 0, ran.stdout.decode(errors="replace")[-2000:]

@@ -7,12 +7,14 @@ import json
 import math
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from crosscheck.claims import Equal, Exceeds, Identity, Trend
+from crosscheck.claims import Criterion, Equal, Exceeds, Identity, Trend
 from crosscheck.cli import drift
 from crosscheck.errors import UsageError
 from crosscheck.report import comparison
+from crosscheck.report.records import VerdictRecord
 from crosscheck.running import rerun
 
 HALF = 0.1
@@ -26,18 +28,37 @@ def part(
     interval = [None, None] if estimate is None else [estimate - HALF, estimate + HALF]
     if level == 1:
         interval = [estimate, estimate]
-    shared = {"estimate": estimate, "interval": interval, "level": level, "n": N, "seed_sd": SD}
+    shared = {
+        "theory": None,
+        "estimate": estimate,
+        "interval": interval,
+        "level": level,
+        "n": N,
+        "seed_sd": SD,
+    }
     return {"setting": setting, "verdict": verdict, **shared}
 
 
 def check(*parts: dict, id: str = "gap", absent: tuple[str, ...] = (), **own: object) -> dict:
     shown = parts[0] if parts else {**part(None, "undecided"), "n": 0}
-    control = {"verdict": "fails", "estimate": 3.0, "interval": [2.9, 3.1]}
-    return {**shown, "id": id, "parts": list(parts), "absent": list(absent), "control": control, **own}
+    told = {"statement": "", "kind": "equal", "criterion": "", "formula": "", "reason": "", "scope": {}}
+    control = {**part(3.0, "fails"), "statement": "", "interval": [2.9, 3.1]}
+    return {
+        **told,
+        **shown,
+        "id": id,
+        "parts": list(parts),
+        "absent": list(absent),
+        "control": control,
+        **own,
+    }
 
 
-def study(*checks: dict, **provenance: object) -> dict:
-    return {"checks": list(checks), "provenance": {"versions": {"keras": "3.15.0"}, **provenance}}
+def study(*checks: dict, **provenance: object) -> VerdictRecord:
+    told = dict.fromkeys(("study", "claim", "source", "title", "formula", "correct"), "")
+    provenance = {"versions": {"keras": "3.15.0"}, **provenance}
+    record = {**told, "verdict": "holds", "checks": list(checks), "provenance": provenance}
+    return msgspec.convert(record, VerdictRecord)
 
 
 def drifts(then: dict, now: dict) -> list[tuple[str, str]]:
@@ -108,16 +129,28 @@ def test_rounding_is_counted_in_the_margin_where_the_number_is_smaller() -> None
     assert drifts(both, far) == [("s/gap", "beyond rounding")]
 
 
-def test_every_criterion_has_its_margin_in_its_words() -> None:
-    for criterion, margin in (
-        (Identity(8), 8),
-        (Equal(0.05), 0.05),
-        (Exceeds(0.99), 0.99),
-        (Trend(1e-5), 1e-5),
-    ):
-        zero = {"estimate": 0.0}
-        scale = 1 if isinstance(criterion, Identity) else comparison.ROUNDING
-        assert comparison.rounding(zero, zero, str(criterion)) == pytest.approx(scale * margin)
+CRITERIA = (
+    *(Identity(8), Equal(0.05), Exceeds(0.99), Exceeds(-0.2)),
+    *(Trend(1e-5), Trend(-1e-5, increasing=False), Trend()),
+)
+
+
+@pytest.mark.parametrize("criterion", CRITERIA, ids=str)
+def test_a_record_without_a_region_has_it_by_what_the_criterion_says(criterion: Criterion) -> None:
+    region = tuple(end if math.isfinite(end) else None for end in criterion.region)
+    assert comparison.region_said(str(criterion)) == region
+
+
+def test_a_region_counts_and_not_what_the_criterion_says() -> None:
+    def moved(region: list[float | None], by: float) -> list[tuple[str, str]]:
+        sides = (check(part(x, level=1), criterion="at least −3 to 7", region=region) for x in (0.0, by))
+        return drifts(*sides)
+
+    margin = -0.2
+    assert moved([margin, None], 0.9 * comparison.ROUNDING * 0.2) == []
+    assert moved([margin, None], 1.1 * comparison.ROUNDING * 0.2) == [("s/gap", "beyond rounding")]
+    assert moved([None, 8.0], 7.9) == []  # an identity: units in the last place
+    assert moved([None, 8.0], 8.1) == [("s/gap", "beyond rounding")]
 
 
 def test_a_number_that_is_none_any_more_drifts() -> None:
@@ -168,8 +201,8 @@ def test_checks_and_studies_on_one_side_only_drift() -> None:
 
 def test_changes_name_versions_and_circumstances_that_differ() -> None:
     reference = {"s": study(backend="tensorflow", device="A", data={"digits": "1.0.0/ab"})}
-    now = {"s": study(backend="tensorflow", device="B", data={"digits": "1.0.0/cd"})}
-    now["s"]["provenance"]["versions"] = {"keras": "3.16.0"}
+    versions = {"keras": "3.16.0"}
+    now = {"s": study(backend="tensorflow", device="B", data={"digits": "1.0.0/cd"}, versions=versions)}
     assert comparison.changes(reference, now) == [
         "keras 3.15.0 → 3.16.0",
         "digits 1.0.0/ab → 1.0.0/cd",
@@ -183,9 +216,8 @@ def test_changes_name_versions_and_circumstances_that_differ() -> None:
 
 def compared(redrawn: list[str] | None = None) -> drift.Comparison:
     """One estimate moved, the other stayed, and Keras is another one."""
-    then = {"s": {**study(check(part(0.5)), check(part(0.5), id="same")), "verdict": "holds"}}
-    now = {"s": {**study(check(part(0.9)), check(part(0.51), id="same")), "verdict": "holds"}}
-    now["s"]["provenance"]["versions"] = {"keras": "3.16.0"}
+    then = {"s": study(check(part(0.5)), check(part(0.5), id="same"))}
+    now = {"s": study(check(part(0.9)), check(part(0.51), id="same"), versions={"keras": "3.16.0"})}
     return drift.between("results", then, "elsewhere", now, redrawn=redrawn)
 
 
@@ -214,7 +246,7 @@ def test_the_comparison_is_kept_as_a_page_and_as_json(tmp_path: Path) -> None:
 
 
 def test_a_figure_that_comes_out_different_is_drift_though_no_number_moved() -> None:
-    same = {"s": {**study(check(part())), "verdict": "holds"}}
+    same = {"s": study(check(part()))}
     assert drift.between("a", same, "b", same, redrawn=[]).sound
     assert not drift.between("a", same, "b", same, redrawn=["s/figure.svg"]).sound
 
@@ -230,7 +262,7 @@ def test_files_that_differ_or_are_missing_are_named(tmp_path: Path) -> None:
 
 
 def test_of_two_folders_the_studies_in_common_are_compared_and_the_others_named() -> None:
-    made = {**study(check(part())), "verdict": "holds"}
+    made = study(check(part()))
     found = drift.of_common("a", {"s": made, "only then": made}, "b", {"s": made, "only now": made})
     assert found.sound and [line.id for line in found.lines] == ["s/gap"]
     assert found.left_out == ["only then", "only now"]

@@ -1,7 +1,7 @@
 """The contract between a study and everything else: claims, checks, theories, units of work, rows.
 
 Nothing here computes. A study (`studies/<name>.py`) declares these and offers three plain functions;
-`Study` says which. The register is `studies.NAMES`.
+`Study` says which. The register is `crosscheck.claims.register.NAMES`.
 """
 
 from __future__ import annotations
@@ -171,9 +171,9 @@ class Unit:
     files: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        told = " ".join(f"{key}={value}" for key, value in self.setting.items())
+        setting = " ".join(f"{key}={value}" for key, value in self.setting.items())
         seeds = f" seeds {self.seeds[0]}–{self.seeds[-1]}" if self.seeds else ""
-        return f"{self.study}/{self.measure} {told}{seeds}".strip()
+        return f"{self.study}/{self.measure} {setting}{seeds}".strip()
 
 
 def unit(

@@ -15,19 +15,20 @@ import numpy as np
 
 from crosscheck.claims import estimates
 from crosscheck.claims.estimates import Estimate
+from crosscheck.claims.words import Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def judge(estimate: Estimate, region: tuple[float, float]) -> str:
+def judge(estimate: Estimate, region: tuple[float, float]) -> Verdict:
     """`holds`, `fails` or `undecided`, from the estimate's interval and the region."""
     lo, hi = region
     if lo <= estimate.lo and estimate.hi <= hi:
-        return "holds"
+        return Verdict.HOLDS
     if estimate.hi < lo or estimate.lo > hi:
-        return "fails"
-    return "undecided"
+        return Verdict.FAILS
+    return Verdict.UNDECIDED
 
 
 @dataclass(frozen=True)

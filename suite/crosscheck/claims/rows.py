@@ -66,15 +66,15 @@ def of_check(
     frames = [
         tidy(check=check.id, arm=arm, value=value, reference=reference, **columns) for arm, value in arms
     ]
-    made = pd.concat(frames) if len(frames) > 1 else frames[0]
-    foreign = sorted(set(made["setting"]) - set(check.settings))
+    rows = pd.concat(frames) if len(frames) > 1 else frames[0]
+    foreign = sorted(set(rows["setting"]) - set(check.settings))
     if foreign:
         raise ValueError(f"Check {check.id!r} has no setting {foreign[0]!r}; it has {list(check.settings)}.")
-    if not check.exact and (made["seed"] == EXACT).any():
+    if not check.exact and (rows["seed"] == EXACT).any():
         raise ValueError(f"Check {check.id!r} is judged over seeds, but some of its rows have none.")
-    if check.criterion.kind == "identity" and made["resolution"].isna().any():
+    if check.criterion.kind == "identity" and rows["resolution"].isna().any():
         raise ValueError(f"Check {check.id!r} is an identity: its rows need a `resolution`.")
-    return made
+    return rows
 
 
 def both_arms(column: str, claim: Any, control: Any, /, **shared: Any) -> pd.DataFrame:

@@ -7,24 +7,25 @@ intervals of all checks and controls in the register, whether or not they are ru
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec.structs import replace
 
 from crosscheck.claims import criteria
 from crosscheck.claims.claim import Check, Study
 from crosscheck.claims.criteria import Equal
 from crosscheck.claims.estimates import Estimate, seeds_needed
+from crosscheck.claims.judged import CheckRecord, ControlRecord, Ends, PartRecord, StudyVerdict
+from crosscheck.claims.words import Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
 
 ERROR_RATE = 0.01
 MANY = 10_000  # seeds; where more would be needed, the truth lies all but on the margin
-OPEN = "open"  # a study's verdict where what was run agrees with the reference, whose verdict rests on more
-RANK = ("invalid", "fails", "undecided", OPEN, "scoped", "holds")  # the first that occurs is the study's verdict
 
 
 def interval_count(studies: Iterable[Study]) -> int:
@@ -42,7 +43,7 @@ class Part:
     """A check at one setting and on one path."""
 
     label: str
-    verdict: str
+    verdict: Verdict
     estimate: Estimate
     reference: float
     evaluation_error: float
@@ -54,8 +55,8 @@ class Part:
 
 def judge_study(
     study: Study, rows: pd.DataFrame, level: float, absent: Collection[str] = (), scale: str = "full"
-) -> dict[str, Any]:
-    """The verdict on a study and on each of its checks, ready for JSON.
+) -> StudyVerdict:
+    """The verdict on a study and on each of its checks.
 
     Args:
         study: the study's module.
@@ -64,71 +65,89 @@ def judge_study(
         absent: data sets and backends that are not there; their settings are left out and named, and a
             check that has no other does not count.
         scale: that of the rows; checks that belong to others alone do not count.
+
+    Raises:
+        ValueError: where rows of a statistical check have no seeds.
     """
     checks = [judge_or_name(check, rows, level, absent, scale) for check in study.CHECKS]
-    return {"verdict": combine([check for check in checks if not check.get("unrun")]), "checks": checks}
+    return StudyVerdict(verdict=combine([check for check in checks if not check.unrun]), checks=checks)
 
 
 def judge_or_name(
     check: Check, rows: pd.DataFrame, level: float, absent: Collection[str], scale: str
-) -> dict[str, Any]:
+) -> CheckRecord:
     """The check judged, or named as not run: at this scale, or on a machine without what it needs."""
     if scale not in check.scales:
         return unrun(check, rows.iloc[:0], level, scale)
     judged = judge_check(check, rows[rows["check"] == check.id], level, absent)
     if set(check.settings) <= set(absent):
-        return {**judged, "reason": f"not run here: {', '.join(check.settings)}", "unrun": True}
+        return replace(judged, reason=f"not run here: {', '.join(check.settings)}", unrun=True)
     return judged
 
 
-def unrun(check: Check, nothing: pd.DataFrame, level: float, scale: str) -> dict[str, Any]:
+def unrun(check: Check, no_rows: pd.DataFrame, level: float, scale: str) -> CheckRecord:
     """A check that this scale does not run: undecided, and why."""
-    why = f"not run at the {scale} scale, only at: {', '.join(check.scales)}"
-    return {**judge_check(check, nothing, level, check.settings), "reason": why, "absent": [], "unrun": True}
+    reason = f"not run at the {scale} scale, only at: {', '.join(check.scales)}"
+    judged = judge_check(check, no_rows, level, check.settings)
+    return replace(judged, reason=reason, absent=[], unrun=True)
 
 
-def combine(checks: list[dict[str, Any]]) -> str:
+def combine(checks: Sequence[CheckRecord]) -> Verdict:
     """The study's verdict: the worst of its checks, where a failing scope check only narrows the claim.
 
     Without a check, as where a scale runs none, it is `undecided`.
     """
-    verdicts = {
-        "scoped" if check["kind"] == "scope" and check["verdict"] == "fails" else check["verdict"]
-        for check in checks
-    }
-    return next((verdict for verdict in RANK if verdict in verdicts), OPEN)
+    verdicts = map(verdict_on_study, checks)
+    return min(verdicts, key=lambda verdict: verdict.rank, default=Verdict.UNDECIDED)
 
 
-def judge_check(
-    check: Check, rows: pd.DataFrame, level: float, absent: Collection[str] = ()
-) -> dict[str, Any]:
-    """One check with its control: the estimate shown is that of the setting and path that decides."""
-    here = [setting for setting in check.settings if setting not in absent]
-    claim = judge_parts(check, rows[rows["arm"] == "claim"], here, level)
-    control = judge_parts(check, rows[rows["arm"] == "control"], here, level)
+def verdict_on_study(check: CheckRecord) -> Verdict:
+    """What one check makes of its study, if no other makes it worse."""
+    narrows = check.kind == "scope" and check.verdict is Verdict.FAILS
+    return Verdict.SCOPED if narrows else check.verdict
+
+
+def judge_check(check: Check, rows: pd.DataFrame, level: float, absent: Collection[str] = ()) -> CheckRecord:
+    """One check with its control: the estimate shown is that of the setting and path that decides.
+
+    Raises:
+        ValueError: where the check is a statistical one and its rows have no seeds.
+    """
+    settings = [setting for setting in check.settings if setting not in absent]
+    parts = judge_parts(check, rows[rows["arm"] == "claim"], settings, level)
+    control_parts = judge_parts(check, rows[rows["arm"] == "control"], settings, level)
     region = check.criterion.region
-    worst = min(claim, key=lambda part: (RANK.index(part.verdict), part.clearance(region)), default=None)
-    closest = max(control, key=lambda part: (RANK.index(part.verdict), part.clearance(region)), default=None)
-    return {
-        "id": check.id,
-        "statement": check.statement,
-        "kind": check.kind,
-        "criterion": str(check.criterion),
-        "formula": check.theory,
-        **described(check, worst),
-        "verdict": check_verdict(worst, closest),
-        "reason": reason(worst, closest, check, region),
-        "scope": {part.label: part.verdict for part in claim},
-        "parts": [
-            {"setting": part.label, "verdict": part.verdict, **described(check, part)} for part in claim
+    worst, closest = last_to_hold(parts, region), first_to_hold(control_parts, region)
+    return CheckRecord(
+        id=check.id,
+        statement=check.statement,
+        kind=check.kind,
+        criterion=str(check.criterion),
+        **numbers(check, worst),
+        verdict=check_verdict(worst, closest),
+        scope={part.label: part.verdict for part in parts},
+        control=ControlRecord(
+            statement=check.control,
+            **numbers(check, closest),
+            verdict=closest.verdict if closest else Verdict.UNDECIDED,
+        ),
+        region=ends(region),
+        formula=check.theory,
+        reason=reason(worst, closest, check),
+        absent=[setting for setting in check.settings if setting in absent],
+        parts=[
+            PartRecord(setting=part.label, verdict=part.verdict, **numbers(check, part)) for part in parts
         ],
-        "absent": [setting for setting in check.settings if setting in absent],
-        "control": {
-            "statement": check.control,
-            **described(check, closest),
-            "verdict": closest.verdict if closest else "undecided",
-        },
-    }
+    )
+
+
+def last_to_hold(parts: list[Part], region: tuple[float, float]) -> Part | None:
+    """The part with the worst verdict; of those, the one whose interval reaches furthest outside."""
+    return min(parts, key=lambda part: (part.verdict.rank, part.clearance(region)), default=None)
+
+
+def first_to_hold(parts: list[Part], region: tuple[float, float]) -> Part | None:
+    return max(parts, key=lambda part: (part.verdict.rank, part.clearance(region)), default=None)
 
 
 def judge_parts(check: Check, rows: pd.DataFrame, settings: list[str], level: float) -> list[Part]:
@@ -148,7 +167,7 @@ def by_path(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 def judge_part(check: Check, label: str, rows: pd.DataFrame, level: float) -> Part:
     if rows.empty:
         nothing = Estimate(math.nan, -math.inf, math.inf, level, 0)
-        return Part(label, "undecided", nothing, math.nan, math.nan)
+        return Part(label, Verdict.UNDECIDED, nothing, math.nan, math.nan)
     if not check.exact and criteria.is_exact(rows):
         raise ValueError(
             f"Check {check.id!r} draws on the error rate, but its rows at {label!r} have no seeds."
@@ -159,21 +178,21 @@ def judge_part(check: Check, label: str, rows: pd.DataFrame, level: float) -> Pa
     return Part(label, verdict, estimate, float(rows["reference"].mean()), error)
 
 
-def check_verdict(claim: Part | None, control: Part | None) -> str:
+def check_verdict(claim: Part | None, control: Part | None) -> Verdict:
     """The claim's verdict, unless there is nothing to judge or the control did not fail."""
     if claim is None or control is None or claim.estimate.n == 0 or control.estimate.n == 0:
-        return "undecided"
-    return claim.verdict if control.verdict == "fails" else "invalid"
+        return Verdict.UNDECIDED
+    return claim.verdict if control.verdict is Verdict.FAILS else Verdict.INVALID
 
 
-def reason(claim: Part | None, control: Part | None, check: Check, region: tuple[float, float]) -> str:
+def reason(claim: Part | None, control: Part | None, check: Check) -> str:
     """In one line why a check is undecided or invalid; empty otherwise."""
-    verdict = check_verdict(claim, control)
-    if verdict == "invalid":
+    verdict, region = check_verdict(claim, control), check.criterion.region
+    if verdict is Verdict.INVALID:
         assert control is not None
-        told = f"; {enough(control, region)}" if control.verdict == "undecided" else ""
-        return f"the control did not fail: {control.label or check.control} ({control.verdict}{told})"
-    if verdict != "undecided":
+        seeds = f"; {enough(control, region)}" if control.verdict is Verdict.UNDECIDED else ""
+        return f"the control did not fail: {control.label or check.control} ({control.verdict}{seeds})"
+    if verdict is not Verdict.UNDECIDED:
         return ""
     if claim is None:
         return "nothing that it needs is installed or prepared here"
@@ -186,22 +205,22 @@ def reason(claim: Part | None, control: Part | None, check: Check, region: tuple
 
 def enough(part: Part, region: tuple[float, float]) -> str:
     """How many seeds would decide."""
-    need = seeds_needed(part.estimate, *region) or MANY
-    return f"about {need} seeds would decide" if need < MANY else "it lies too close to call"
+    seeds = seeds_needed(part.estimate, *region) or MANY
+    return f"about {seeds} seeds would decide" if seeds < MANY else "it lies too close to call"
 
 
-def described(check: Check, part: Part | None) -> dict[str, Any]:
-    """A part's numbers for JSON; for `equal`, on the scale of the quantity itself."""
+def numbers(check: Check, part: Part | None) -> dict[str, Any]:
+    """The numbers of a part, as fields of a record; for `Equal`, on the scale of the quantity itself."""
     if part is None:
-        return {"theory": None, "estimate": None, "interval": [None, None], "level": None, "n": 0}
-    e = part.estimate
-    shift = part.reference if isinstance(check.criterion, Equal) else 0.0
+        return {"theory": None, "estimate": None, "interval": (None, None), "level": None, "n": 0}
+    estimate, equality = part.estimate, isinstance(check.criterion, Equal)
+    shift = part.reference if equality else 0.0
     return {
-        "theory": finite(part.reference) if isinstance(check.criterion, Equal) else None,
-        "estimate": finite(e.value + shift),
-        "interval": [finite(e.lo + shift), finite(e.hi + shift)],
-        "level": e.level,
-        "n": e.n,
+        "theory": finite(part.reference) if equality else None,
+        "estimate": finite(estimate.value + shift),
+        "interval": ends((estimate.lo + shift, estimate.hi + shift)),
+        "level": estimate.level,
+        "n": estimate.n,
         **({} if check.exact else spread(part)),
     }
 
@@ -213,6 +232,11 @@ def spread(part: Part) -> dict[str, float | None]:
         "evaluation_error": finite(part.evaluation_error),
         "detectable": finite(part.estimate.detectable),
     }
+
+
+def ends(interval: tuple[float, float]) -> Ends:
+    lo, hi = interval
+    return finite(lo), finite(hi)
 
 
 def finite(value: float) -> float | None:

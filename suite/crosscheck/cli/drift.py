@@ -83,7 +83,7 @@ def between(
     redrawn: list[str] | None = None,
 ) -> Comparison:
     """All studies of both: one that either lacks is drift, unless it is left out and named."""
-    word = lambda side, study: side[study]["verdict"] if study in side else "—"
+    word = lambda side, study: side[study].verdict if study in side else "—"
     words = {study: (word(then, study), word(now, study)) for study in dict.fromkeys([*then, *now])}
     lines, absent = comparing.compare(then, now), [*left_out, *comparing.left_out(then, now)]
     whats = named(reference, then), named(name, now)
@@ -94,7 +94,7 @@ def between(
 
 def named(what: str, verdicts: Verdicts) -> str:
     """With the backend that it was made on."""
-    backends = sorted({study["provenance"].get("backend", "") for study in verdicts.values()} - {""})
+    backends = sorted({study.provenance.backend or "" for study in verdicts.values()} - {""})
     return f"{what} ({', '.join(backends)})" if backends else what
 
 

@@ -6,9 +6,9 @@ import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,9 +18,12 @@ from crosscheck.cli.options import RESULTS, completed_study, json_option, result
 from crosscheck.cli.voice import COLOURS, complain, number, print_json, verdict
 from crosscheck.errors import UsageError
 
+if TYPE_CHECKING:
+    from crosscheck.claims.judged import CheckRecord, ControlRecord
+    from crosscheck.report.records import VerdictRecord
+
 FIGURES = ("figure.svg", "figure.png")
 WIDEST = 100
-Record = Mapping[str, Any]
 
 
 @click.command("show")
@@ -40,13 +43,13 @@ def command(name: str, results: Path | None, opened: bool, as_json: bool) -> int
     figure = figure_in(folder)
     if as_json:
         keys = {"figure": figure and str(figure), "verdict_from": source if record else None}
-        print_json({**(record or unjudged(name, study.CLAIM)), **keys})
+        print_json({**(as_dict(record) if record else unjudged(name, study.CLAIM)), **keys})
     else:
         click.echo("\n".join(lines(name, study, record, source, figure)))
     return launch(figure) if opened else 0
 
 
-def record_in(folder: Path) -> Record | None:
+def record_in(folder: Path) -> VerdictRecord | None:
     """The record in a study's folder; None where there is none.
 
     Raises:
@@ -57,7 +60,7 @@ def record_in(folder: Path) -> Record | None:
     return read(folder / FILE) if (folder / FILE).exists() else None
 
 
-def of_reference(name: str) -> tuple[Record | None, str]:
+def of_reference(name: str) -> tuple[VerdictRecord | None, str]:
     """The record of the reference, if it has one, and what the reference is."""
     from crosscheck.running import reference
 
@@ -65,7 +68,13 @@ def of_reference(name: str) -> tuple[Record | None, str]:
         return record_in(folder / name), f"the reference, {reference.description()}"
 
 
-def unjudged(name: str, claim: Claim) -> Record:
+def as_dict(record: VerdictRecord) -> dict[str, Any]:
+    from crosscheck.report.records import plain
+
+    return plain(record)
+
+
+def unjudged(name: str, claim: Claim) -> dict[str, Any]:
     """The keys of a record that stand before any run; `verdict` is None."""
     return {
         **{"study": name, "title": claim.title, "claim": claim.statement, "formula": claim.formula},
@@ -73,7 +82,9 @@ def unjudged(name: str, claim: Claim) -> Record:
     }
 
 
-def lines(name: str, study: Study, record: Record | None, source: str, figure: Path | None) -> Iterator[str]:
+def lines(
+    name: str, study: Study, record: VerdictRecord | None, source: str, figure: Path | None
+) -> Iterator[str]:
     """The claim as the study states it, and the verdict as its record has it; None where there is none."""
     claim = study.CLAIM
     yield click.style(f"{name}: {claim.title}", bold=True)
@@ -82,12 +93,12 @@ def lines(name: str, study: Study, record: Record | None, source: str, figure: P
     yield from paragraph("source", claim.source)
     if claim.correct:
         yield from paragraph("correct", claim.correct)
-    word = record["verdict"] if record else f"— not judged yet: `crosscheck run {name}`"
+    word = record.verdict if record else f"— not judged yet: `crosscheck run {name}`"
     yield f"{'verdict':10}{click.style(word, fg=COLOURS.get(word))}"
     if record and source != "results":
         yield from paragraph("", f"not run here: this is {source}")
     yield ""
-    judged = {check["id"]: check for check in record["checks"]} if record else {}
+    judged = {check.id: check for check in record.checks} if record else {}
     for check in study.CHECKS:
         yield from lines_of_check(check, judged.get(check.id))
     if record and source == "results":
@@ -102,26 +113,26 @@ def paragraph(head: str, text: str, indent: int = 10) -> list[str]:
     )
 
 
-def lines_of_check(check: Check, judged: Record | None) -> Iterator[str]:
-    yield f"{verdict(judged['verdict'] if judged else '—')}{check.id}: {check.statement}"
+def lines_of_check(check: Check, judged: CheckRecord | None) -> Iterator[str]:
+    yield f"{verdict(judged.verdict if judged else '—')}{check.id}: {check.statement}"
     if judged:
-        control = f"control: {check.control}: {estimate(judged['control'])}, {judged['control']['verdict']}"
+        control = f"control: {check.control}: {estimate(judged.control)}, {judged.control.verdict}"
         yield from paragraph("", measurement(judged), indent=12)
         yield from paragraph("", control, indent=12)
     else:
         yield from paragraph("", f"{check.criterion}; control: {check.control}", indent=12)
 
 
-def measurement(judged: Record) -> str:
+def measurement(judged: CheckRecord) -> str:
     """Estimate with interval, the criterion, how many it rests on, and why it is not decided."""
-    n = f"n = {judged['n']}" + ("" if judged["level"] in (None, 1) else f", level {judged['level']:.7g}")
-    reason = f". {judged['reason']}" if judged["reason"] else ""
-    return f"{estimate(judged)}; {judged['criterion']}; {n}{reason}"
+    n = f"n = {judged.n}" + ("" if judged.level in (None, 1) else f", level {judged.level:.7g}")
+    reason = f". {judged.reason}" if judged.reason else ""
+    return f"{estimate(judged)}; {judged.criterion}; {n}{reason}"
 
 
-def estimate(judged: Record) -> str:
+def estimate(judged: CheckRecord | ControlRecord) -> str:
     """With its interval, where it has one besides itself; an end that JSON cannot write has no bound."""
-    value, (lo, hi) = judged["estimate"], judged["interval"]
+    value, (lo, hi) = judged.estimate, judged.interval
     if value is None or lo == hi == value:
         return number(value)
     ends = ("−∞" if lo is None else number(lo), "∞" if hi is None else number(hi))

@@ -16,10 +16,9 @@ from typing import Any
 
 import click
 
-COLOURS = {
-    **{"holds": "green", "scoped": "blue", "fails": "red"},
-    **{"undecided": "yellow", "open": "cyan", "invalid": "magenta"},
-}
+from crosscheck.claims.words import Verdict
+
+COLOURS: dict[str, str] = {verdict: verdict.terminal for verdict in Verdict}
 WIDTH = max(map(len, COLOURS)) + 2
 
 

@@ -2,70 +2,118 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
 
 from crosscheck.claims.claim import BACKEND_NAMES
-from crosscheck.errors import UsageError
-from crosscheck.report import schema
+from crosscheck.report.records import decode
 
-SIGNS = {"passed": "✓", "failed": "✗", "not applicable": "–"}
-TOLD = {"at": "", "cause": "", "remedy": "", "measured": None, "expected": None}  # left out where empty
-VALUE = (int, float, str, type(None))
-FINDING = {
-    **{"check": str, "verdict": set(SIGNS), "at?": str, "cause?": str, "remedy?": str},
-    **{"measured?": VALUE, "expected?": VALUE},
-}
-CARD = {
-    **{"loss": str, "config": {}, "kind": str, "backend": str, "keras": str, "checks": schema.Each(FINDING)},
-    "failed": {"valid": int},
-}
+SYMBOLS = {"passed": "✓", "failed": "✗", "not applicable": "–"}
+Number = float | int | str | None
 
 
-def read(folder: Path) -> dict[str, Any] | None:
-    """Scorecards and defects under results/audit; None where no audit has been run.
+class Finding(Struct, frozen=True):
+    """What one check said of a loss, as `crosscheck audit` writes it."""
+
+    check: str
+    verdict: Literal["passed", "failed", "not applicable"]
+    at: str = ""
+    cause: str = ""
+    remedy: str = ""
+    measured: Number = None
+    expected: Number = None
+
+
+class Failures(Struct, frozen=True):
+    """How many checks of valid use failed."""
+
+    valid: int
+
+
+class Scorecard(Struct, frozen=True):
+    """One loss in one configuration, on one backend."""
+
+    loss: str
+    config: dict[str, Any]
+    kind: str
+    backend: str
+    keras: str
+    checks: list[Finding]
+    failed: Failures
+
+    @property
+    def name(self) -> str:
+        return self.loss.rpartition(":")[2]
+
+    @property
+    def arguments(self) -> str:
+        return ", ".join(f"{key}={value!r}" for key, value in self.config.items())
+
+    @property
+    def symbols(self) -> dict[str, str]:
+        """Of every check that was made."""
+        return {finding.check: SYMBOLS[finding.verdict] for finding in self.checks}
+
+    @property
+    def failures(self) -> list[Finding]:
+        return [finding for finding in self.checks if finding.verdict == "failed"]
+
+
+@dataclass(frozen=True)
+class Defect:
+    """A defect of Keras, written up in a Markdown file whose first line is the title."""
+
+    file: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Scorecards, all of one backend and one Keras, and the defects they led to."""
+
+    scorecards: list[Scorecard]
+    defects: list[Defect]
+
+    @property
+    def keras(self) -> str:
+        return self.scorecards[0].keras
+
+    @property
+    def backend(self) -> str:
+        backend = self.scorecards[0].backend
+        return BACKEND_NAMES.get(backend, backend)
+
+    @property
+    def checks(self) -> list[str]:
+        """Of all scorecards, in the order in which they occur."""
+        return list(dict.fromkeys(finding.check for card in self.scorecards for finding in card.checks))
+
+    @property
+    def sound(self) -> int:
+        """How many configurations pass every check of valid use."""
+        return sum(card.failed.valid == 0 for card in self.scorecards)
+
+
+def read(folder: Path) -> Audit | None:
+    """Scorecards and defects under the results folder; None where no audit has been run.
 
     Raises:
-        UsageError: where its file is broken or not ours.
+        UsageError: where audit.json is broken or not ours.
     """
-    place = folder / "audit" / "audit.json"
-    if not place.exists():
+    file = folder / "audit" / "audit.json"
+    if not file.exists():
         return None
-    try:
-        cards = json.loads(place.read_text(encoding="utf-8"), parse_constant=schema.refuse)
-        schema.conform(cards, schema.Each(CARD), "the file")
-        if not isinstance(cards, list) or not cards:
-            raise ValueError("it holds no scorecards")
-    except (OSError, ValueError, RecursionError) as error:
-        remedy = "Move it away, or write it afresh with `crosscheck audit`."
-        raise UsageError(f"{place} is not an audit written by crosscheck: {error}. {remedy}") from error
-    lines = [line(card) for card in cards]
-    return {
-        "keras": cards[0]["keras"],
-        "backend": BACKEND_NAMES.get(cards[0]["backend"], cards[0]["backend"]),
-        "checks": list(dict.fromkeys(found["check"] for card in cards for found in card["checks"])),
-        "lines": lines,
-        "sound": sum(card["failed"]["valid"] == 0 for card in cards),
-        "defects": list(defects(place.parent / "defects")),
-    }
+    shape = Annotated[list[Scorecard], Meta(min_length=1)]
+    scorecards = decode(file, shape, "an audit", "crosscheck audit")
+    return Audit(scorecards, list(read_defects(file.parent / "defects")))
 
 
-def line(card: dict[str, Any]) -> dict[str, Any]:
-    """A loss with the sign of each check, and what failed."""
-    given = ", ".join(f"{key}={value!r}" for key, value in card["config"].items())
-    return {
-        "name": card["loss"].rpartition(":")[2],
-        "given": given,
-        "kind": card["kind"],
-        "signs": {found["check"]: SIGNS[found["verdict"]] for found in card["checks"]},
-        "failed": [TOLD | found for found in card["checks"] if found["verdict"] == "failed"],
-    }
-
-
-def defects(folder: Path) -> Iterator[dict[str, str]]:
-    """The defects' reports: the first line of each is its title."""
+def read_defects(folder: Path) -> Iterator[Defect]:
     for file in sorted(folder.glob("*.md")):
         title, _, text = file.read_text(encoding="utf-8", errors="replace").partition("\n")
-        yield {"file": file.name, "title": title.removeprefix("# ").strip(), "text": text.strip()}
+        yield Defect(file.name, title.removeprefix("# ").strip(), text.strip())

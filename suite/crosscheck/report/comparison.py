@@ -9,7 +9,7 @@ and which of them came out is the doing of a compiler. Any other number may diff
 of the criterion's margin where it is smaller than that: float32 rounds at 6e−8, and a sum of a thousand such
 numbers, in another order, moves by no more than a thousand times that.
 
-Everything here reads verdicts and trains nothing.
+Everything here reads records and trains nothing.
 """
 
 from __future__ import annotations
@@ -19,14 +19,17 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
 
-Verdicts = Mapping[str, Mapping[str, Any]]  # study → the content of its verdict.json
+import msgspec
+from msgspec import UNSET
+
+from crosscheck.claims.judged import CheckRecord, Ends, PartRecord
+from crosscheck.report.records import VerdictRecord
+
+Verdicts = Mapping[str, VerdictRecord]  # by study
 
 ROUNDING = 1e-4
-IN_UNITS = "units in the last place"  # how the criterion of an identity ends
-
-NOTHING: dict[str, Any] = {"verdict": "—", "estimate": None, "interval": [None, None]}
+NONE = "—"  # in place of a verdict, where one side has no such check or setting
 
 
 @dataclass(frozen=True)
@@ -49,53 +52,55 @@ class Line:
     drift: str
 
 
+Judged = CheckRecord | PartRecord
+
+
 def compare(reference: Verdicts, now: Verdicts) -> list[Line]:
     """Every check of both sides, in the order of the reference."""
     names = dict.fromkeys(chain(reference, now))
     return [line for name in names for line in compare_study(name, reference.get(name), now.get(name))]
 
 
-def compare_study(
-    name: str, reference: Mapping[str, Any] | None, now: Mapping[str, Any] | None
-) -> Iterator[Line]:
-    then, current = checks_of(reference), checks_of(now)
-    for check in dict.fromkeys(chain(then, current)):
-        yield from compare_check(f"{name}/{check}", then.get(check), current.get(check))
+def compare_study(name: str, reference: VerdictRecord | None, now: VerdictRecord | None) -> Iterator[Line]:
+    old, new = checks_of(reference), checks_of(now)
+    for check in dict.fromkeys(chain(old, new)):
+        yield from compare_check(f"{name}/{check}", old.get(check), new.get(check))
 
 
-def checks_of(study: Mapping[str, Any] | None) -> dict[str, Mapping[str, Any]]:
-    return {check["id"]: check for check in study["checks"]} if study else {}
+def checks_of(record: VerdictRecord | None) -> dict[str, CheckRecord]:
+    return {check.id: check for check in record.checks} if record else {}
 
 
-def compare_check(id: str, then: Mapping[str, Any] | None, now: Mapping[str, Any] | None) -> Iterator[Line]:
+def compare_check(id: str, old: CheckRecord | None, new: CheckRecord | None) -> Iterator[Line]:
     """A check's settings one by one, then its own verdict where only that has moved: the control's doing."""
-    if then is None or now is None:
-        yield one_sided(id, then, now)
+    if old is None or new is None:
+        yield one_sided(id, old, new)
         return
-    lines = list(compare_parts(id, then, now))
+    lines = list(compare_parts(id, old, new))
     yield from lines
     if any(line.drift for line in lines):
         return
-    if comparable(then, now) and then["verdict"] != now["verdict"]:
-        yield line_of(id, then, now, "verdict")
+    if comparable(old, new) and old.verdict != new.verdict:
+        yield line_of(id, old, new, "verdict")
 
 
-def compare_parts(id: str, then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Line]:
+def compare_parts(id: str, old: CheckRecord, new: CheckRecord) -> Iterator[Line]:
     """The settings that both sides could judge; one whose data set or backend either lacks is passed over."""
-    absent = {*then.get("absent", ()), *now.get("absent", ())}
-    old, new = parts_of(then), parts_of(now)
-    for label in dict.fromkeys(chain(old, new)):
+    absent = {*old.absent, *new.absent}
+    old_parts, new_parts = parts_of(old), parts_of(new)
+    for label in dict.fromkeys(chain(old_parts, new_parts)):
         if setting_of(label) in absent:
             continue
-        told = f"{id} [{label}]" if label else id
-        if label in old and label in new:
-            yield line_of(told, old[label], new[label], drift(old[label], new[label], criterion_of(then)))
+        place = f"{id} [{label}]" if label else id
+        if label in old_parts and label in new_parts:
+            parts = old_parts[label], new_parts[label]
+            yield line_of(place, *parts, drift(*parts, region_of(old)))
         else:
-            yield one_sided(told, old.get(label), new.get(label))
+            yield one_sided(place, old_parts.get(label), new_parts.get(label))
 
 
-def parts_of(check: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    return {part["setting"]: part for part in check.get("parts", ())}
+def parts_of(check: CheckRecord) -> dict[str, PartRecord]:
+    return {part.setting: part for part in check.parts}
 
 
 def setting_of(label: str) -> str:
@@ -103,87 +108,107 @@ def setting_of(label: str) -> str:
     return label.split(" · ")[0]
 
 
-def comparable(then: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+def comparable(old: CheckRecord, new: CheckRecord) -> bool:
     """Whether both verdicts were reached over the same settings; an invalid one is never explained away."""
-    return set(then.get("absent", ())) == set(now.get("absent", ())) or now["verdict"] == "invalid"
+    return set(old.absent) == set(new.absent) or new.verdict == "invalid"
 
 
-def one_sided(id: str, then: Mapping[str, Any] | None, now: Mapping[str, Any] | None) -> Line:
-    return line_of(id, then or NOTHING, now or NOTHING, "missing now" if now is None else "new")
+def one_sided(id: str, old: Judged | None, new: Judged | None) -> Line:
+    """What only one of the two runs has."""
+    estimates = old.estimate if old else None, new.estimate if new else None
+    verdicts = old.verdict if old else NONE, new.verdict if new else NONE
+    return Line(id, *estimates, None, verdicts, "missing now" if new is None else "new")
 
 
-def line_of(id: str, then: Mapping[str, Any], now: Mapping[str, Any], why: str) -> Line:
-    estimates = then["estimate"], now["estimate"]
-    return Line(id, *estimates, joint_errors(then, now), (then["verdict"], now["verdict"]), why)
+def line_of(id: str, old: Judged, new: Judged, drift: str) -> Line:
+    return Line(id, old.estimate, new.estimate, joint_errors(old, new), (old.verdict, new.verdict), drift)
 
 
-def criterion_of(check: Mapping[str, Any]) -> str:
-    return check.get("criterion", "")
-
-
-def drift(then: Mapping[str, Any], now: Mapping[str, Any], criterion: str = "") -> str:
+def drift(old: Judged, new: Judged, region: Ends = (None, None)) -> str:
     """Why two parts do not agree; empty where they do."""
-    if then["verdict"] != now["verdict"]:
+    if old.verdict != new.verdict:
         return "verdict"
-    if (then["estimate"] is None) != (now["estimate"] is None):
-        return "no longer a number" if now["estimate"] is None else "a number only now"
-    if then["estimate"] is None:
-        return ""
-    exact = then["level"] == now["level"] == 1
-    reach = rounding(then, now, criterion) if exact else math.hypot(half_width(then), half_width(now))
-    if abs(now["estimate"] - then["estimate"]) <= reach:
+    if old.estimate is None or new.estimate is None:
+        if old.estimate is new.estimate:
+            return ""
+        return "no longer a number" if new.estimate is None else "a number only now"
+    exact = old.level == new.level == 1
+    if exact:
+        allowed = rounding(old.estimate, new.estimate, region)
+    else:
+        allowed = math.hypot(half_width(old), half_width(new))
+    if abs(new.estimate - old.estimate) <= allowed:
         return ""
     return "beyond rounding" if exact else "estimate"
 
 
-def rounding(then: Mapping[str, Any], now: Mapping[str, Any], criterion: str) -> float:
-    """How far two estimates in which nothing is random may differ."""
-    margin = next((float(found) for found in re.findall(r"\d[\d.]*(?:e[-+]?\d+)?", criterion)), 0.0)
-    units = margin if criterion.endswith(IN_UNITS) else 0.0
-    return max(units, ROUNDING * max(abs(then["estimate"]), abs(now["estimate"]), margin))
+def rounding(old: float, new: float, region: Ends) -> float:
+    """How far two estimates in which nothing is random may differ.
+
+    Args:
+        old, new: the estimates.
+        region: of the criterion.
+    """
+    lo, hi = region
+    margin = next((abs(end) for end in (hi, lo) if end is not None), 0.0)
+    identity = lo is None and hi is not None  # a deviation in units in the last place, at most so many
+    return max(margin if identity else 0.0, ROUNDING * max(abs(old), abs(new), margin))
 
 
-def half_width(part: Mapping[str, Any]) -> float:
-    """Half the interval; infinite where it has no end (JSON's null)."""
-    lo, hi = part["interval"]
+def region_of(check: CheckRecord) -> Ends:
+    """The region of a check's criterion; from records that lack it, by what the criterion says."""
+    return region_said(check.criterion) if check.region is UNSET else check.region
+
+
+def region_said(criterion: str) -> Ends:
+    """The region that a criterion's words state; (None, None) where they state none."""
+    said = re.search(r"(≤|±|≥) (-?[\d.]+(?:e[-+]?\d+)?)", criterion)
+    if not said:
+        return None, None
+    margin = float(said[2])
+    return {"≤": (None, margin), "±": (-margin, margin), "≥": (margin, None)}[said[1]]
+
+
+def half_width(part: Judged) -> float:
+    """Half the interval; infinite where it has no end."""
+    lo, hi = part.interval
     return math.inf if lo is None or hi is None else (hi - lo) / 2
 
 
-def joint_errors(then: Mapping[str, Any], now: Mapping[str, Any]) -> float | None:
-    """(now − then) / √(SE₁² + SE₂²), each standard error from the spread between its seeds."""
-    errors = standard_error(then), standard_error(now)
-    if None in (*errors, then["estimate"], now["estimate"]) or not any(errors):
+def joint_errors(old: Judged, new: Judged) -> float | None:
+    """(new − old) / √(SE₁² + SE₂²), each standard error from the spread between its seeds."""
+    one, other = standard_error(old), standard_error(new)
+    if one is None or other is None or old.estimate is None or new.estimate is None:
         return None
-    return (now["estimate"] - then["estimate"]) / math.hypot(*errors)  # type: ignore[arg-type]
+    return (new.estimate - old.estimate) / math.hypot(one, other) if one or other else None
 
 
-def standard_error(part: Mapping[str, Any]) -> float | None:
-    sd, n = part.get("seed_sd"), part.get("n")
-    return sd / math.sqrt(n) if sd is not None and n else None
+def standard_error(part: Judged) -> float | None:
+    return part.seed_sd / math.sqrt(part.n) if isinstance(part.seed_sd, float) and part.n else None
 
 
 def left_out(reference: Verdicts, now: Verdicts) -> list[str]:
     """Data sets and backends that one of the two runs lacked: named, and not counted as drift."""
-    checks = (check for study in chain(reference.values(), now.values()) for check in study["checks"])
-    return sorted({name for check in checks for name in check.get("absent", ())})
+    checks = (check for record in chain(reference.values(), now.values()) for check in record.checks)
+    return sorted({name for check in checks for name in check.absent})
 
 
 def changes(reference: Verdicts, now: Verdicts) -> list[str]:
     """What differs between the circumstances of the two runs: versions, backend, device, data."""
-    then, current = circumstances(reference), circumstances(now)
+    old, new = circumstances(reference), circumstances(now)
     return [
-        f"{key} {then.get(key, '—')} → {current.get(key, '—')}"
-        for key in dict.fromkeys(chain(then, current))
-        if then.get(key) != current.get(key)
+        f"{key} {old.get(key, NONE)} → {new.get(key, NONE)}"
+        for key in dict.fromkeys(chain(old, new))
+        if old.get(key) != new.get(key)
     ]
 
 
 def circumstances(verdicts: Verdicts) -> dict[str, str]:
     """Versions, data, backend and device over all studies, flattened to text."""
-    found: dict[str, set[str]] = {}
-    for study in verdicts.values():
-        told = study["provenance"]
-        single = {key: told[key] for key in ("backend", "device") if key in told}
-        for key, value in {**told.get("versions", {}), **told.get("data", {}), **single}.items():
-            found.setdefault(key, set()).add(str(value))
-    return {key: ", ".join(sorted(values)) for key, values in found.items()}
+    values: dict[str, set[str]] = {}
+    for record in verdicts.values():
+        facts = msgspec.to_builtins(record.provenance)
+        single = {key: facts[key] for key in ("backend", "device") if key in facts}
+        for key, value in {**facts.get("versions", {}), **facts.get("data", {}), **single}.items():
+            values.setdefault(key, set()).add(str(value))
+    return {key: ", ".join(sorted(names)) for key, names in values.items()}

@@ -1,4 +1,4 @@
-"""The one place for the look of figures. Preparing numbers is the study's; drawing them alike is here's.
+"""The one place for the look of figures: studies prepare numbers, and what is here draws them alike.
 
 A study draws on `panels`, and need not set anything: `report.records` draws and saves it in `theme()`.
 Points by the thousand are drawn with `rasterized=True`, or the SVG outgrows the repository.
@@ -7,7 +7,6 @@ Points by the thousand are drawn with `rasterized=True`, or the SVG outgrows the
 from __future__ import annotations
 
 import io
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from PIL import Image
 
 from crosscheck._files import write_atomically
 from crosscheck.claims import estimates
+from crosscheck.report import svg
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,15 +31,6 @@ if TYPE_CHECKING:
 # Okabe & Ito's colours, told apart by all common kinds of sight; without the yellow, which white swallows.
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6b6b6b")
 THEORY = "#1a1a1a"
-# White text on each reads at 4.5:1, and each stands out from a white and from a near-black page at 3:1.
-VERDICT_COLOURS = {
-    "holds": "#0b7f5b",
-    "scoped": "#2b6cb8",
-    "fails": "#c8371f",
-    "undecided": "#6d7178",
-    "open": "#8a6100",
-    "invalid": "#9650b0",
-}
 LEVEL = 0.95  # of the bands in figures; verdicts use the far stricter level of `crosscheck.claims.verdicts`
 WIDTHS = {1: 6.0, 2: 8.0, 3: 10.0}  # inches
 LOOK: Any = {
@@ -139,12 +130,12 @@ def intervals(ax: Axes, values: pd.Series, level: float = LEVEL) -> None:
     samples: dict[str, dict[str, list[float]]] = {}
     for (name, *case, _), value in zip(values.index.tolist(), values, strict=True):
         samples.setdefault(name, {}).setdefault("\n".join(case), []).append(value)
-    cases = list(dict.fromkeys(case for found in samples.values() for case in found))
-    for i, (name, found) in enumerate(samples.items()):
-        points = [estimates.mean(np.array(each), level) for each in found.values()]
-        place = [cases.index(case) + 0.16 * (i - (len(samples) - 1) / 2) for case in found]
+    cases = list(dict.fromkeys(case for by_case in samples.values() for case in by_case))
+    for i, (name, by_case) in enumerate(samples.items()):
+        points = [estimates.mean(np.array(sample), level) for sample in by_case.values()]
+        heights = [cases.index(case) + 0.16 * (i - (len(samples) - 1) / 2) for case in by_case]
         reach = [[p.value - p.lo for p in points], [p.hi - p.value for p in points]]
-        ax.errorbar([p.value for p in points], place, xerr=reach, fmt="os^D"[i], label=name)
+        ax.errorbar([p.value for p in points], heights, xerr=reach, fmt="os^D"[i], label=name)
     ax.set_yticks(range(len(cases)), cases, fontsize=8)
     ax.invert_yaxis()
     ax.legend()
@@ -231,7 +222,7 @@ def save(figure: Figure, folder: Path) -> None:
 
 
 def release(figure: Figure) -> None:
-    """Pyplot keeps every figure that it made until it is told otherwise; `panels` never asks it."""
+    """Close a figure that a study has made by pyplot, which would keep it; `panels` does without pyplot."""
     if pyplot := sys.modules.get("matplotlib.pyplot"):
         pyplot.close(figure)
 
@@ -239,16 +230,14 @@ def release(figure: Figure) -> None:
 def rendered(figure: Figure, kind: str, metadata: dict[str, None]) -> bytes:
     stream = io.BytesIO()
     figure.savefig(stream, format=kind, metadata=metadata)
-    return shortened(stream.getvalue()) if kind == "svg" else in_a_palette(stream)
-
-
-def shortened(svg: bytes) -> bytes:
-    """Paths to a hundredth of a point: Matplotlib writes six decimals, a third of the file."""
-    return re.sub(rb' d="[^"]*"', lambda path: re.sub(rb"(\.\d\d)\d+", rb"\1", path.group()), svg)
+    return svg.shortened(stream.getvalue()) if kind == "svg" else in_a_palette(stream)
 
 
 def in_a_palette(png: io.BytesIO) -> bytes:
-    """In 256 colours of its own, a third of the bytes; a colour bar may show steps, which the SVG has not."""
+    """In 256 colours of its own, a third of the bytes; a colour bar may show steps, which the SVG has not.
+
+    With fewer colours whole areas change theirs visibly.
+    """
     stream = io.BytesIO()
     picture = Image.open(png)
     few = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)

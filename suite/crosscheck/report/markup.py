@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from xml.etree import ElementTree
 
 from markupsafe import Markup, escape
+from pylatexenc.latexencode import (
+    RULE_DICT,
+    RULE_REGEX,
+    UnicodeToLatexConversionRule,
+    UnicodeToLatexEncoder,
+)
 
-LATEX = {
-    **{c: f"\\{c}" for c in "&%$#_{}"},
-    **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
-    **{"<": "$<$", ">": "$>$", "|": "$|$", "−": "$-$", "–": "--", "—": "---", "…": r"\ldots{}"},
-    **{"≤": r"$\le$", "≥": r"$\ge$", "≠": r"$\ne$", "≈": r"$\approx$", "±": r"$\pm$", "×": r"$\times$"},
-    **{"·": r"$\cdot$", "∞": r"$\infty$", "→": r"$\to$", "∂": r"$\partial$", "√": r"$\surd$"},
-    **{"∈": r"$\in$", "∇": r"$\nabla$", "‖": r"$\Vert$", "✓": r"$\surd$", "✗": r"$\times$"},
-    **{"’": "'", "‘": "`", "“": "``", "”": "''", "\u00a0": "~", "\u202f": "\\,"},
-}
 MATHML_TAGS = re.compile(
     "math|m(row|i|n|o|text|space|frac|sqrt|root|style|error|padded|phantom|sub|sup|subsup|under|over|underover)"
     "|m(multiscripts|prescripts|table|tr|td|enclose)|none"
@@ -27,33 +25,40 @@ MATHML_ATTRIBUTES = re.compile(
 )
 
 
+def in_mathematics(command: str) -> Callable[[re.Match[str]], str]:
+    """Writes what is raised or lowered as one exponent or index: a second one would stop LaTeX."""
+
+    def written(run: re.Match[str]) -> str:
+        plain = unicodedata.normalize("NFKC", run[0]).replace("−", "-")
+        return f"${command}{{{plain}}}$"
+
+    return written
+
+
+LATEX = UnicodeToLatexEncoder(
+    conversion_rules=[
+        UnicodeToLatexConversionRule(
+            RULE_REGEX,
+            [
+                (re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ]+"), in_mathematics("^")),
+                (re.compile("[₀₁₂₃₄₅₆₇₈₉₊₋ₖₙ]+"), in_mathematics("_")),
+            ],
+        ),
+        UnicodeToLatexConversionRule(
+            RULE_DICT,  # where the library has none that fits; a bare bar is a dash in some encodings
+            {ord("|"): "$|$", ord("✓"): r"$\surd$", ord("✗"): r"$\times$", ord("√"): r"$\surd$"},
+        ),
+        "defaults",
+    ],
+    replacement_latex_protection="braces-after-macro",
+    unknown_char_policy="keep",
+    unknown_char_warning=False,
+)
+
+
 def latex(text: object) -> str:
     """Text for LaTeX's text mode; Greek, signs and super- or subscripts become mathematics."""
-    joined = "".join(map(latex_character, " ".join(str(text).split())))
-    joined = re.sub(r"\}\$\$[\^_]\{", "", joined)  # a second exponent on the first would stop LaTeX
-    return re.sub(r"(?<!\\)\$\$", "", joined)  # two formulas side by side are one
-
-
-def latex_character(c: str) -> str:
-    if c in LATEX or c.isascii():
-        return LATEX.get(c, c)
-    greek = re.fullmatch(r"GREEK (SMALL|CAPITAL) LETTER (?:FINAL )?(\w+)", unicodedata.name(c, ""))
-    if greek:
-        return latex_greek(greek[2].lower().replace("lamda", "lambda"), greek[1] == "CAPITAL")
-    kind, *parts = unicodedata.decomposition(c).split() or [""]
-    plain = "".join(chr(int(part, 16)) for part in parts) if kind.startswith("<") else ""
-    plain = plain.replace("−", "-").replace("\u2044", "/")
-    marks = {"<super>": f"$^{{{plain}}}$", "<sub>": f"$_{{{plain}}}$", "<fraction>": f"${plain}$"}
-    return marks.get(kind, c)
-
-
-def latex_greek(name: str, capital: bool) -> str:
-    """Capitals that look Latin have no command of their own in LaTeX, and the small omicron neither."""
-    own = {"gamma", "delta", "theta", "lambda", "xi", "pi", "sigma", "upsilon", "phi", "psi", "omega"}
-    latin = {"eta": "H", "rho": "P", "chi": "X"}
-    if capital:
-        return f"$\\{name.title()}$" if name in own else f"${latin.get(name, name[0].upper())}$"
-    return "$o$" if name == "omicron" else f"$\\{name}$"
+    return str(LATEX.unicode_to_latex(" ".join(str(text).split())))
 
 
 def markdown(text: object) -> str:

@@ -1,4 +1,4 @@
-"""Headless Chromium, which prints the report; nothing else of the suite needs it."""
+"""Prints the report with a headless Chromium; nothing else of the suite needs one."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ PATIENCE = 300  # seconds
 
 
 def find() -> str | None:
+    """Where Chromium is, under any of its names; None where it is not installed."""
     return next(filter(None, map(shutil.which, NAMES)), None)
 
 
@@ -44,9 +45,9 @@ def to_pdf(page: Path, pdf: Path) -> None:
     """
     with tempfile.TemporaryDirectory() as folder:
         printed = Path(folder) / "page.pdf"
-        wanted = command("--no-pdf-header-footer", f"--print-to-pdf={printed}", page.resolve().as_uri())
-        ran = subprocess.run(wanted, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        printing = command("--no-pdf-header-footer", f"--print-to-pdf={printed}", page.resolve().as_uri())
+        ran = subprocess.run(printing, capture_output=True, text=True, timeout=PATIENCE, check=False)
         if not printed.exists():
-            told = (ran.stderr.strip().splitlines() or ["it said nothing"])[-1]
-            raise CrosscheckError(f"Chromium could not print {page}: {told}")
+            complaint = (ran.stderr.strip().splitlines() or ["it said nothing"])[-1]
+            raise CrosscheckError(f"Chromium could not print {page}: {complaint}")
         write_atomically(pdf, printed.read_bytes())

@@ -1,18 +1,25 @@
-"""What a study leaves behind: `verdict.json`, its table and its figure; whole or not at all."""
+"""What a study leaves behind: `verdict.json`, its table and its figure; whole or not at all.
+
+verdict.json is a `VerdictRecord`, key by key in the order of its fields; msgspec checks it on reading.
+"""
 
 from __future__ import annotations
 
 import json
 import math
 import re
-from collections.abc import Iterable
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
 
 from crosscheck._files import write_atomically
+from crosscheck.claims.claim import Advice, Published
+from crosscheck.claims.judged import CheckRecord, StudyVerdict
+from crosscheck.claims.words import Verdict
 from crosscheck.errors import CrosscheckError, UsageError
-from crosscheck.report import schema
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,40 +27,98 @@ if TYPE_CHECKING:
     from crosscheck.claims.claim import Study
 
 FILE = "verdict.json"
+T = TypeVar("T")
 
 
-def write_study(
-    folder: Path,
-    name: str,
-    study: Study,
-    rows: pd.DataFrame,
-    judged: dict[str, Any],
-    provenance: dict[str, Any],
-) -> Path:
-    """Write results/<name>: table, figure and, last, verdict.json.
+class Provenance(Struct, kw_only=True, frozen=True):
+    """Under which circumstances a study was run; what is not known is `UNSET`, and left out of the file.
+
+    Attributes:
+        versions: of whatever shapes a number, by package.
+        seeds: all in use; `seed_count` is how many were asked for, in place of the study's own.
+        git: the commit, and `dirty` where the code differed from it.
+        data: version and checksum by data set.
+        seconds: of work.
+        error_rate, intervals, level: of the whole suite, as in `crosscheck.claims.verdicts`.
+    """
+
+    versions: dict[str, str] | UnsetType = UNSET
+    backend: str | UnsetType = UNSET
+    device: str | UnsetType = UNSET
+    scale: str | UnsetType = UNSET
+    seeds: str | int | UnsetType = UNSET
+    git: str | UnsetType = UNSET
+    data: dict[str, str] | UnsetType = UNSET
+    seconds: float | UnsetType = UNSET
+    seed_count: int | UnsetType = UNSET
+    error_rate: float | UnsetType = UNSET
+    intervals: int | UnsetType = UNSET
+    level: float | UnsetType = UNSET
+
+
+class VerdictRecord(Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """The contents of verdict.json: the claim as the study states it, what came of it, and how it was run."""
+
+    study: str
+    claim: str
+    source: str
+    verdict: Verdict
+    checks: list[CheckRecord]
+    provenance: Provenance
+    title: str
+    formula: str
+    correct: str
+    advice: Advice | None = None
+    published: Published | None = None
+
+
+def record_of(name: str, study: Study, judged: StudyVerdict, provenance: Mapping[str, Any]) -> VerdictRecord:
+    """What is known of a study after it has been judged.
+
+    Args:
+        name: the study's name in the register.
+        study: its module.
+        judged: what `crosscheck.claims.verdicts.judge_study` returned.
+        provenance: the fields of `Provenance`.
+    """
+    claim = study.CLAIM
+    return VerdictRecord(
+        study=name,
+        claim=claim.statement,
+        source=claim.source,
+        verdict=judged.verdict,
+        checks=judged.checks,
+        provenance=Provenance(**provenance),
+        title=claim.title,
+        formula=claim.formula,
+        correct=claim.correct,
+        advice=claim.advice,
+        published=claim.published,
+    )
+
+
+def write_study(folder: Path, study: Study, rows: pd.DataFrame, record: VerdictRecord) -> Path:
+    """Write table, figure and, last, verdict.json into a folder named after the study, and return that.
 
     Args:
         folder: the results folder.
-        name: the study's name in the register.
-        study: its module.
+        study: the study's module.
         rows: its rows, as the store returns them.
-        judged: what `crosscheck.claims.verdicts.judge_study` returned.
-        provenance: versions, backend, device, scale, seeds, git, data, seconds, and the suite-wide
-            error_rate, intervals, level.
+        record: from `record_of`.
 
     Raises:
         CrosscheckError: where the study cannot tabulate or draw its rows; the verdict is written anyway.
         UsageError: where the folder cannot be written.
     """
-    place = folder / name
-    faults = [*tabulated(study, rows, place), *drawn(study, rows, place)]
-    write_atomically(place / FILE, to_json(record(name, study, judged, provenance)))
+    place = folder / record.study
+    faults = [*write_table(study, rows, place), *write_figure(study, rows, place)]
+    write_atomically(place / FILE, to_json(record))
     if faults:
-        raise CrosscheckError(f"{name}: {'; '.join(map(str, faults))}.") from faults[0].__cause__
+        raise CrosscheckError(f"{record.study}: {'; '.join(map(str, faults))}.") from faults[0].__cause__
     return place
 
 
-def tabulated(study: Study, rows: pd.DataFrame, place: Path) -> list[CrosscheckError]:
+def write_table(study: Study, rows: pd.DataFrame, place: Path) -> list[CrosscheckError]:
     from crosscheck.report import tables  # with pandas, which reading verdicts does without
 
     try:
@@ -64,7 +129,7 @@ def tabulated(study: Study, rows: pd.DataFrame, place: Path) -> list[CrosscheckE
     return []
 
 
-def drawn(study: Study, rows: pd.DataFrame, place: Path) -> list[CrosscheckError]:
+def write_figure(study: Study, rows: pd.DataFrame, place: Path) -> list[CrosscheckError]:
     from crosscheck.report import figures
 
     with figures.theme():
@@ -78,35 +143,18 @@ def drawn(study: Study, rows: pd.DataFrame, place: Path) -> list[CrosscheckError
 
 
 def fault(place: Path, what: str, error: Exception) -> CrosscheckError:
-    """An old table or figure beside a new verdict would mislead: it goes."""
+    """What went wrong; an old table or figure beside a new verdict would mislead, and is removed."""
     for old in place.glob(f"{what}.*"):
         old.unlink(missing_ok=True)
-    told = CrosscheckError(f"its {what} could not be made ({type(error).__name__}: {error})")
-    told.__cause__ = error
-    return told
-
-
-def record(name: str, study: Study, judged: dict[str, Any], provenance: dict[str, Any]) -> dict[str, Any]:
-    """The contents of verdict.json, the keys of the design first."""
-    claim = study.CLAIM
-    return {
-        "study": name,
-        "claim": claim.statement,
-        "source": claim.source,
-        "verdict": judged["verdict"],
-        "checks": [schema.ordered(check, schema.CHECK) for check in judged["checks"]],
-        "provenance": provenance,
-        "title": claim.title,
-        "formula": claim.formula,
-        "correct": claim.correct,
-        **({"advice": asdict(claim.advice)} if claim.advice else {}),
-        **({"published": asdict(claim.published)} if claim.published else {}),
-    }
+    complaint = CrosscheckError(f"its {what} could not be made ({type(error).__name__}: {error})")
+    complaint.__cause__ = error
+    return complaint
 
 
 def to_json(value: Any) -> str:
+    """JSON to be read by people, too: indented, but a short list or object takes one line."""
     text = json.dumps(plain(value), indent=1, ensure_ascii=False, allow_nan=False)
-    # Short groups take a line each. JSON's strings hold no line break, so that none of them is touched.
+    # JSON's strings hold no line break, so that none of them is touched.
     for short in (r"\[[^\[\]{}]{,400}\]", r"{[^{}]{,400}}"):
         text = re.sub(short, lambda group: re.sub(r"\n *", " ", group.group()), text)
     return text + "\n"
@@ -114,6 +162,8 @@ def to_json(value: Any) -> str:
 
 def plain(value: Any) -> Any:
     """The same in JSON's own types; numbers that JSON cannot write become null."""
+    if isinstance(value, Struct):
+        return plain(msgspec.to_builtins(value, enc_hook=plain))
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, set | frozenset):
@@ -127,7 +177,7 @@ def plain(value: Any) -> Any:
     return value if isinstance(value, int | str | None) else str(value)
 
 
-def read_all(folder: Path) -> list[dict[str, Any]]:
+def read_all(folder: Path) -> list[VerdictRecord]:
     """Every results/<study>/verdict.json, by name.
 
     Raises:
@@ -136,12 +186,37 @@ def read_all(folder: Path) -> list[dict[str, Any]]:
     return [read(path) for path in sorted(folder.glob(f"*/{FILE}"))]
 
 
-def read(path: Path) -> dict[str, Any]:
+def read(path: Path) -> VerdictRecord:
+    """A study's verdict.json.
+
+    Raises:
+        UsageError: where it is broken or not ours, or lies under another study's name.
+    """
+    study = path.parent.name
+    record = decode(path, VerdictRecord, "a verdict", f"crosscheck run {study}")
+    if record.study != study:
+        raise foreign(path, "a verdict", f"study is {record.study!r}", f"crosscheck run {study}")
+    return record
+
+
+def decode(path: Path, shape: type[T], what: str, command: str) -> T:
+    """The content of a JSON file that has to be of this shape; keys that the shape does not have are let be.
+
+    Args:
+        path: the file.
+        shape: a type as msgspec has them.
+        what: the file is, for the message: `a verdict`.
+        command: that would write the file afresh.
+
+    Raises:
+        UsageError: naming the file, what is wrong where in it, and the command.
+    """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"), parse_constant=schema.refuse)
-        schema.conform(found, schema.RECORD, "the file")
-        schema.conform(found["study"], {path.parent.name}, "study")
+        return msgspec.json.decode(path.read_bytes(), type=shape)
     except (OSError, ValueError, RecursionError) as error:
-        remedy = f"Move it away, or write it afresh with `crosscheck run {path.parent.name}`."
-        raise UsageError(f"{path} is not a verdict written by crosscheck: {error}. {remedy}") from error
-    return found
+        raise foreign(path, what, str(error), command) from error
+
+
+def foreign(path: Path, what: str, complaint: str, command: str) -> UsageError:
+    remedy = f"Move it away, or write it afresh with `{command}`."
+    return UsageError(f"{path} is not {what} written by crosscheck: {complaint}. {remedy}")

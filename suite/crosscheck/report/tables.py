@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from msgspec import UNSET
 
 from crosscheck._files import write_atomically
 from crosscheck.errors import UsageError
@@ -20,7 +21,7 @@ SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 def number(value: Any, digits: int = 4) -> str:
     """A number to `digits` significant digits, powers of ten where it is very large or very small."""
-    if value is None or value is pd.NA or math.isnan(value):
+    if value is None or value is pd.NA or value is UNSET or math.isnan(value):
         return NOTHING
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
@@ -99,9 +100,9 @@ def cell(value: Any) -> str:
 
 def flat(table: pd.DataFrame) -> pd.DataFrame:
     """The table with its index, where that says something, as columns, and headings of one line."""
-    told = table if isinstance(table.index, pd.RangeIndex) else table.reset_index()
-    heads = [" ".join(map(str, c)).strip() if isinstance(c, tuple) else str(c) for c in told.columns]
-    return told.set_axis(heads, axis="columns")
+    framed = table if isinstance(table.index, pd.RangeIndex) else table.reset_index()
+    heads = [" ".join(map(str, c)).strip() if isinstance(c, tuple) else str(c) for c in framed.columns]
+    return framed.set_axis(heads, axis="columns")
 
 
 def is_numeric(column: pd.Series) -> bool:
@@ -114,22 +115,22 @@ def to_csv(table: pd.DataFrame) -> str:
 
 
 def to_markdown(table: pd.DataFrame) -> str:
-    told = flat(table)
-    rules = ["---:" if is_numeric(told.iloc[:, i]) else "---" for i in range(told.shape[1])]
-    body = [[markdown(cell(v)) for v in row] for row in told.itertuples(index=False, name=None)]
-    lines = [[markdown(head) for head in told.columns], rules, *body]
+    flattened = flat(table)
+    rules = ["---:" if is_numeric(flattened.iloc[:, i]) else "---" for i in range(flattened.shape[1])]
+    body = [[markdown(cell(v)) for v in row] for row in flattened.itertuples(index=False, name=None)]
+    lines = [[markdown(head) for head in flattened.columns], rules, *body]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def to_latex(table: pd.DataFrame) -> str:
     """A tabular to `\\input`; the document loads booktabs."""
-    told = flat(table)
-    columns = "".join("r" if is_numeric(told.iloc[:, i]) else "l" for i in range(told.shape[1]))
-    body = [[latex(cell(v)) for v in row] for row in told.itertuples(index=False, name=None)]
-    lines = [latex_line(row) for row in body]
+    flattened = flat(table)
+    columns = "".join("r" if is_numeric(flattened.iloc[:, i]) else "l" for i in range(flattened.shape[1]))
+    body = [[latex(cell(v)) for v in row] for row in flattened.itertuples(index=False, name=None)]
+    head, lines = latex_line([latex(name) for name in flattened.columns]), map(latex_line, body)
     return (
         "% needs \\usepackage{booktabs}\n"
-        f"\\begin{{tabular}}{{{columns}}}\n\\toprule\n{latex_line([latex(head) for head in told.columns])}"
+        f"\\begin{{tabular}}{{{columns}}}\n\\toprule\n{head}"
         f"\\midrule\n{''.join(lines)}\\bottomrule\n\\end{{tabular}}\n"
     )
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from crosscheck.claims import register
+from crosscheck.claims.words import Verdict
 from crosscheck.errors import CrosscheckError, UsageError
 from crosscheck.running import provenance, reference
 from crosscheck.running.plan import Plan, Request
+
+if TYPE_CHECKING:
+    from crosscheck.claims.judged import CheckRecord, StudyVerdict
+    from crosscheck.report.records import VerdictRecord
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,7 @@ def conclude(request: Request, work: Plan, name: str) -> Conclusion:
     rows, seconds = store.rows(request.store, work.units[name])
     level = verdicts.interval_level(suite)
     judged = verdicts.judge_study(study, rows, level, work.absent, request.scale)
-    judged["verdict"] = beside_reference(judged, reference_record(name))
+    judged = replace(judged, verdict=beside_reference(judged, reference_record(name)))
     circumstances = {
         **provenance.circumstances(work.units[name], request.scale, request.backend, seconds),
         **({"seed_count": request.seeds} if request.seeds else {}),  # asked for, in place of the study's own
@@ -51,20 +58,20 @@ def conclude(request: Request, work: Plan, name: str) -> Conclusion:
         "intervals": verdicts.interval_count(suite),
         "level": level,
     }
-    record = records.record(name, study, judged, circumstances)
-    circumstances = settled(request.results / name / records.FILE, record)
+    record = records.record_of(name, study, judged, circumstances)
+    record = settled(request.results / name / records.FILE, record)
     faults: list[str] = []
     try:
-        records.write_study(request.results, name, study, rows, judged, circumstances)
+        records.write_study(request.results, study, rows, record)
     except UsageError:
         raise
     except CrosscheckError as fault:
         faults.append(str(fault))
-    absent = sorted({setting for check in judged["checks"] for setting in check["absent"]})
-    return Conclusion(judged["verdict"], absent, invalid_checks(name, judged["checks"]), faults)
+    absent = sorted({setting for check in judged.checks for setting in check.absent})
+    return Conclusion(judged.verdict, absent, invalid_checks(name, judged.checks), faults)
 
 
-def beside_reference(judged: dict[str, Any], record: dict[str, Any] | None) -> str:
+def beside_reference(judged: StudyVerdict, record: VerdictRecord | None) -> Verdict:
     """The study's verdict, or `open` where it would differ from the reference's for want of evidence alone.
 
     A machine that has less says less, not something else. Where something was absent, and the reference,
@@ -72,30 +79,28 @@ def beside_reference(judged: dict[str, Any], record: dict[str, Any] | None) -> s
     """
     from crosscheck.claims import verdicts
 
-    verdict = judged["verdict"]
-    if record is None or verdict == record["verdict"]:
-        return verdict
-    if not any(check["absent"] for check in judged["checks"]):
-        return verdict
-    return verdicts.OPEN if verdict == verdicts.combine(in_common(record, judged)) else verdict
+    if record is None or judged.verdict == record.verdict:
+        return judged.verdict
+    if not any(check.absent for check in judged.checks):
+        return judged.verdict
+    agrees = judged.verdict == verdicts.combine(in_common(record, judged))
+    return Verdict.OPEN if agrees else judged.verdict
 
 
-def in_common(record: dict[str, Any], judged: dict[str, Any]) -> list[dict[str, Any]]:
+def in_common(record: VerdictRecord, judged: StudyVerdict) -> list[CheckRecord]:
     """The checks of a record as they come out at those settings that were judged here as well."""
-    from crosscheck.claims.verdicts import RANK
-
-    labels = {check["id"]: set(check["scope"]) for check in judged["checks"] if not check.get("unrun")}
+    labels = {check.id: set(check.scope) for check in judged.checks if not check.unrun}
     checks = []
-    for check in record["checks"]:
-        parts = [part["verdict"] for part in check["parts"] if part["setting"] in labels.get(check["id"], ())]
-        if parts and len(parts) < len(check["parts"]) and check["verdict"] != "invalid":
-            checks.append({**check, "verdict": min(parts, key=RANK.index)})
+    for check in record.checks:
+        parts = [part.verdict for part in check.parts if part.setting in labels.get(check.id, ())]
+        if parts and len(parts) < len(check.parts) and check.verdict is not Verdict.INVALID:
+            checks.append(replace(check, verdict=min(parts, key=lambda verdict: verdict.rank)))
         elif parts:
             checks.append(check)
     return checks
 
 
-def reference_record(name: str) -> dict[str, Any] | None:
+def reference_record(name: str) -> VerdictRecord | None:
     """What the reference says of a study; None where it says nothing that can be read."""
     from crosscheck.report import records
 
@@ -106,22 +111,21 @@ def reference_record(name: str) -> dict[str, Any] | None:
             return None
 
 
-def invalid_checks(name: str, checks: list[dict[str, Any]]) -> list[str]:
-    return [f"{name}/{check['id']}: {check['reason']}" for check in checks if check["verdict"] == "invalid"]
+def invalid_checks(name: str, checks: Iterable[CheckRecord]) -> list[str]:
+    return [f"{name}/{check.id}: {check.reason}" for check in checks if check.verdict is Verdict.INVALID]
 
 
-def settled(file: Path, fresh: dict[str, Any]) -> dict[str, Any]:
-    """The provenance to write: the old one where it differs from the new in nothing that matters.
+def settled(file: Path, fresh: VerdictRecord) -> VerdictRecord:
+    """The record to write: with the old provenance where it differs from the new in nothing that matters.
 
     So a run that finds what the committed results say leaves them as they are, to the byte.
     """
     from crosscheck.report import records
 
-    circumstances = fresh["provenance"]
     try:
-        old = json.loads(file.read_text(encoding="utf-8"))
-        kept = {**circumstances, **{key: old["provenance"][key] for key in provenance.UNIMPORTANT}}
-    except (OSError, ValueError, KeyError, TypeError):
-        return circumstances
-    same = json.loads(records.to_json({**fresh, "provenance": kept})) == old
-    return kept if same else circumstances
+        old = records.read(file).provenance
+    except UsageError:
+        return fresh
+    unimportant = {name: getattr(old, name) for name in provenance.UNIMPORTANT}
+    kept = replace(fresh, provenance=replace(fresh.provenance, **unimportant))
+    return kept if records.to_json(kept) == file.read_text(encoding="utf-8") else fresh

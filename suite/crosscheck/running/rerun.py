@@ -24,7 +24,7 @@ def recorded(folder: Path, names: Collection[str] = ()) -> dict[str, Any]:
     """
     from crosscheck.report import records
 
-    verdicts = {record["study"]: record for record in records.read_all(folder)}
+    verdicts = {record.study: record for record in records.read_all(folder)}
     missing = [name for name in names if name not in verdicts] or ([] if verdicts else ["any study"])
     if missing:
         raise UsageError(f"{folder} holds no verdict on {', '.join(missing)}. `crosscheck run` writes them.")
@@ -54,8 +54,9 @@ def requests(then: Verdicts, folder: Path, jobs: int | None) -> list[plan.Reques
     """One request for each scale, backend and count of seeds of the reference; usually a single one."""
     kinds: dict[tuple[str, str, int | None], list[str]] = {}
     for name, record in then.items():
-        run = record["provenance"]
-        kinds.setdefault((run["scale"], run["backend"], run.get("seed_count")), []).append(name)
+        run = record.provenance
+        kind = run.scale or "standard", run.backend or "tensorflow", run.seed_count or None
+        kinds.setdefault(kind, []).append(name)
     return [
         plan.Request(
             tuple(names), folder / "results", folder / "store", scale, backend, jobs=jobs, seeds=seeds

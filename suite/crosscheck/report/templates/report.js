@@ -32,6 +32,20 @@
     filter();
   }
 
+  // The figures once more, small, beside the claims.
+  function thumbnails() {
+    for (const cell of all(".overview .thumbnail")) cell.hidden = false;
+    for (const row of rows) {
+      const figure = document.getElementById(row.dataset.claim).querySelector("figure img");
+      if (!figure) continue;
+      const link = document.createElement("a"), image = new Image();
+      Object.assign(link, { href: `#${row.dataset.claim}`, tabIndex: -1, ariaHidden: "true" });
+      Object.assign(image, { src: figure.src, alt: "" });
+      link.append(image);
+      row.querySelector(".thumbnail").append(link);
+    }
+  }
+
   // A link to what is folded or filtered away shows it.
   function reveal() {
     const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
@@ -54,10 +68,10 @@
   // What a cell's number is; where it does not say, the one that it begins with: `12`, `−1.2 × 10⁻³`, `∞`.
   function numberIn(cell) {
     if (cell.dataset.v) return Number(cell.dataset.v);
-    const told = cell.textContent.trim().replace(/^−/, "-");
-    if (/^-?∞/.test(told)) return told[0] === "-" ? -Infinity : Infinity;
-    const found = told.match(/^(-?[\d.]+)(?:\s*×\s*10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+))?/);
-    return found ? Number(found[1]) * 10 ** Number(digits(found[2] || "0")) : NaN;
+    const shown = cell.textContent.trim().replace(/^−/, "-");
+    if (/^-?∞/.test(shown)) return shown[0] === "-" ? -Infinity : Infinity;
+    const number = shown.match(/^(-?[\d.]+)(?:\s*×\s*10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+))?/);
+    return number ? Number(number[1]) * 10 ** Number(digits(number[2] || "0")) : NaN;
   }
 
   function sort(table, column, down) {
@@ -93,5 +107,6 @@
   bar.querySelector("button[type=reset]").addEventListener("click", clear);
   addEventListener("hashchange", reveal);
   bar.hidden = false;
+  thumbnails();
   reveal();
 })();

@@ -1,0 +1,97 @@
+"""What judging returns: typed records, written to verdict.json key by key in the order of their fields.
+
+`None` stands where JSON has no number: an end of an interval or region that is infinite, an estimate that is
+not finite or that nothing was measured for. A field that is `UNSET` is left out of the file.
+"""
+
+from __future__ import annotations
+
+from msgspec import UNSET, Struct, UnsetType
+
+from crosscheck.claims.words import Verdict
+
+Ends = tuple[float | None, float | None]  # lower and upper end
+Spread = float | None | UnsetType  # UNSET where nothing is random
+
+
+class PartRecord(Struct, kw_only=True, frozen=True):
+    """A check at one setting, and on one path.
+
+    Attributes:
+        setting: the setting, or `setting · path`.
+        theory: the value that it is held against, where the criterion is an equality.
+        estimate, interval, level, n: as in `crosscheck.claims.estimates.Estimate`; level 1 where nothing is
+            random, None where nothing was measured.
+        seed_sd: standard deviation between seeds.
+        evaluation_error: standard error of one measurement.
+        detectable: the smallest effect that would have been found with a probability of 80 %.
+    """
+
+    setting: str
+    verdict: Verdict
+    theory: float | None
+    estimate: float | None
+    interval: Ends
+    level: float | None
+    n: int
+    seed_sd: Spread = UNSET
+    evaluation_error: Spread = UNSET
+    detectable: Spread = UNSET
+
+
+class ControlRecord(Struct, kw_only=True, frozen=True):
+    """A check's control at the setting where it came closest to holding; `statement` is what was changed."""
+
+    statement: str
+    theory: float | None
+    estimate: float | None
+    interval: Ends
+    level: float | None
+    n: int
+    seed_sd: Spread = UNSET
+    evaluation_error: Spread = UNSET
+    detectable: Spread = UNSET
+    verdict: Verdict
+
+
+class CheckRecord(Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """A check with its verdict; the numbers are those of the part that decides.
+
+    Attributes:
+        kind: that of the criterion, or `scope` for a check that only narrows the claim where it fails.
+        criterion: in words, and `region` in numbers: where the interval has to lie. Records of old lack it.
+        scope: the verdict at each part, by its label.
+        formula: the theory, in LaTeX.
+        reason: why it is undecided or invalid; empty otherwise.
+        absent: settings left out because what they need is not installed or prepared.
+        unrun: this scale, or this machine for want of what the check needs, does not run it.
+    """
+
+    id: str
+    statement: str
+    kind: str
+    criterion: str
+    theory: float | None
+    estimate: float | None
+    interval: Ends
+    level: float | None
+    n: int
+    verdict: Verdict
+    scope: dict[str, Verdict]
+    control: ControlRecord
+    region: Ends | UnsetType = UNSET
+    formula: str
+    reason: str
+    absent: list[str]
+    parts: list[PartRecord]
+    seed_sd: Spread = UNSET
+    evaluation_error: Spread = UNSET
+    detectable: Spread = UNSET
+    unrun: bool = False
+
+
+class StudyVerdict(Struct, kw_only=True, frozen=True):
+    """The verdict on a study, and its checks in the study's order."""
+
+    verdict: Verdict
+    checks: list[CheckRecord]

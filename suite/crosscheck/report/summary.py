@@ -1,0 +1,101 @@
+"""What the report says of a study in a line, and of all of them together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from crosscheck.claims.claim import Published
+from crosscheck.claims.judged import CheckRecord
+from crosscheck.claims.words import BEST_FIRST, Verdict
+from crosscheck.report import path_matrix
+from crosscheck.report.records import VerdictRecord
+
+
+@dataclass(frozen=True)
+class Headline:
+    """Why a study's verdict is what it is; `check` is the id of the check that decides, if one does."""
+
+    check: str
+    text: str
+
+
+def headline(record: VerdictRecord) -> Headline:
+    """The check that decides a study's verdict, if one does, and what it says."""
+    checks = [check for check in record.checks if not check.unrun] or record.checks
+    if record.verdict is Verdict.HOLDS:
+        return Headline("", f"all {len(checks)} checks hold" if len(checks) > 1 else "its one check holds")
+    if record.verdict is Verdict.OPEN:
+        return Headline("", "what was run here agrees with the reference, which rests on more")
+    scoped = record.verdict is Verdict.SCOPED
+    word = Verdict.FAILS if scoped else record.verdict
+    alike = [check for check in checks if check.verdict is word]
+    deciding = [check for check in alike if (check.kind == "scope") == scoped]
+    first, others = (deciding or alike or checks)[0], len(deciding) - 1
+    more = f"; and {others} more check{'s' if others > 1 else ''}" if others > 0 else ""
+    return Headline(first.id, why(first, record.verdict) + more)
+
+
+def why(check: CheckRecord, verdict: Verdict) -> str:
+    """What a check says that gave its study this verdict."""
+    broken = f"does not hold: {check.statement.removesuffix('.')}"
+    if verdict is Verdict.SCOPED:
+        return path_matrix.counted(check.scope) or broken
+    return broken if verdict is Verdict.FAILS else check.reason or str(check.verdict)
+
+
+def absent(record: VerdictRecord) -> list[str]:
+    """Data sets and backends that the run lacked."""
+    return sorted({name for check in record.checks for name in check.absent})
+
+
+def deciding_part(check: CheckRecord) -> str:
+    """The setting or path whose estimate is shown for the whole check, where there are several."""
+    shown = check.estimate, check.interval, check.n
+    same = (part.setting for part in check.parts if (part.estimate, part.interval, part.n) == shown)
+    return next(same, "") if len(check.parts) > 1 else ""
+
+
+def tally(records: Sequence[VerdictRecord]) -> str:
+    """`3 hold, 1 fails and 2 are undecided`."""
+    count = Counter(record.verdict for record in records)
+    parts = [verdict.tally(count[verdict]) for verdict in BEST_FIRST if count[verdict]]
+    return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
+
+
+def counted(records: Sequence[VerdictRecord]) -> list[tuple[Verdict, int]]:
+    """Of every verdict that occurs, how many studies have it."""
+    count = Counter(record.verdict for record in records)
+    return [(verdict, count[verdict]) for verdict in Verdict if count[verdict]]
+
+
+def sureness(records: Sequence[VerdictRecord]) -> dict[str, Any]:
+    """Error rate, intervals and level; where runs differ, the weaker promise."""
+    runs = [record.provenance for record in records]
+    return {
+        "error_rate": max((run.error_rate for run in runs if run.error_rate), default=None),
+        "level": min((run.level for run in runs if run.level), default=None),
+        "intervals": max((run.intervals for run in runs if run.intervals), default=None),
+    }
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Numbers that others have published, each beside the check that holds ours against it."""
+
+    study: str
+    title: str
+    published: Published
+    numbers: list[tuple[str, float, CheckRecord]]  # what it is of, theirs, ours
+
+
+def published(records: Sequence[VerdictRecord]) -> list[Beside]:
+    return [beside(record, record.published) for record in records if record.published]
+
+
+def beside(record: VerdictRecord, published: Published) -> Beside:
+    checks = {check.id: check for check in record.checks}
+    numbers = [(number.of, number.value, checks[number.check]) for number in published.numbers]
+    return Beside(record.study, record.title, published, numbers)
