@@ -26,6 +26,8 @@ from crosscheck.cli.main import cli
 from crosscheck.errors import UsageError
 from crosscheck.testing import check_loss, parametrize_with_checks
 
+pytestmark = pytest.mark.every_backend
+
 
 @pytest.fixture
 def only(monkeypatch):

@@ -23,6 +23,8 @@ from use_losses import Clipping, Sparse
 from crosscheck.audit.checks.use import CHECKS, behaviour, nearest_keras_loss
 from crosscheck.audit.contract import LossCheck, run_check
 
+pytestmark = pytest.mark.every_backend
+
 KNOWN = {  # what valid and careless use of Keras' and of our losses brings to light
     "Keras": {"flat predictions", "smoothing range", "config dtype"},
     "Keras, classes": {"axis", "smoothing range", "config dtype"},

@@ -16,6 +16,8 @@ from crosscheck.calibration import Temperature, calibrate, fit_temperature, with
 from crosscheck.models import perceptron
 from crosscheck.replicates import Replicates
 
+pytestmark = pytest.mark.every_backend
+
 
 def example(seed: int = 0, n: int = 600, k: int = 4, scale: float = 2.0):
     """Logits that are honest, and labels drawn from their softmax."""

@@ -15,6 +15,8 @@ from crosscheck.callbacks import CalibrationMonitor, SaturationMonitor
 from crosscheck.models import perceptron
 from crosscheck.replicates import Replicates
 
+pytestmark = pytest.mark.every_backend
+
 SATURATION = ["saturation_quiet", "saturation_hardest_share"]
 CALIBRATION = [f"calibration_{name}" for name in ("ece", "brier", "nll", "confidence", "accuracy")]
 

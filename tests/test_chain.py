@@ -12,6 +12,8 @@ from sklearn.multioutput import ClassifierChain as SklearnChain
 from crosscheck import information, losses
 from crosscheck.models import ClassifierChain
 
+pytestmark = pytest.mark.every_backend
+
 ORDERS = (None, [2, 0, 1])
 
 

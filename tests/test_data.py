@@ -192,8 +192,8 @@ def test_who_wants_a_metric_alone_needs_no_fcntl(tmp_path):
 def test_a_lock_keeps_the_second_waiting(tmp_path):
     """Two processes on one lock, the first of which dies while it holds it."""
     code = (
-        "from pathlib import Path; from crosscheck.data.preparing import packed\n"
-        "with packed.lock(Path(os.environ['TFDS_DATA_DIR']) / 'sub' / 'lock'):\n"
+        "from pathlib import Path; from crosscheck._files import locked\n"
+        "with locked(Path(os.environ['TFDS_DATA_DIR']) / 'sub' / 'lock'):\n"
         "    print('held', flush=True); input(); os._exit(1)"
     )
     processes = [run(code, tmp_path), run(code, tmp_path)]

@@ -14,6 +14,8 @@ from crosscheck.autodiff import logit_gradient
 from crosscheck.replicates import Replicates
 from crosscheck.replicates._additive import adds_up
 
+pytestmark = pytest.mark.every_backend
+
 DTYPES = ("float32", "float64")
 K = 5
 

@@ -17,6 +17,8 @@ from crosscheck.doctor import _examination, examine
 from crosscheck.doctor._head import head_of
 from crosscheck.errors import UsageError
 
+pytestmark = pytest.mark.every_backend
+
 L = keras.layers
 TENSORFLOW = keras.backend.backend() == "tensorflow"
 FROM_LOGITS = {

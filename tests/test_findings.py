@@ -12,6 +12,8 @@ from crosscheck import paths
 from crosscheck.paths import ExecutionPath
 from crosscheck.paths.probing import probe
 
+pytestmark = pytest.mark.every_backend
+
 BACKEND = keras.backend.backend()
 TENSORFLOW = BACKEND == "tensorflow"
 WRONG = np.array([-40.0]), np.ones(1)

@@ -18,6 +18,8 @@ from crosscheck.autodiff import logit_gradient
 from crosscheck.data import CommonCause
 from crosscheck.replicates._additive import adds_up
 
+pytestmark = pytest.mark.every_backend
+
 DTYPES = ("float32", "float64")
 
 

@@ -12,19 +12,12 @@ import pytest
 
 from crosscheck import _keras
 
+pytestmark = pytest.mark.every_backend
+
 ROOM = Path(_keras.__file__).parent
 NOT_OF_KERAS = {
     "os._exit",  # Python's public way to end a process without its clean-up
     "saving._",  # a module of ours
-}
-# Rooms that are yet to take the functions of `_keras.py`; each line goes as its room follows.
-STILL = {
-    "audit/checks/use/examples.py",
-    "audit/probe.py",
-    "doctor/examination.py",
-    "doctor/head.py",
-    "lab/photographs/checkpoints.py",
-    "paths/probing.py",
 }
 
 
@@ -54,7 +47,7 @@ def test_nothing_private_is_touched(file: Path) -> None:
     if name == "_keras.py" or name.startswith("studies/"):
         return
     uses = set(private_uses(ast.parse(file.read_text(encoding="utf-8")))) - NOT_OF_KERAS
-    assert bool(uses) == (name in STILL), f"{name}: {uses}; put it into _keras.py, with its reason"
+    assert not uses, f"{name}: {uses}; put it into _keras.py, with its reason"
 
 
 @pytest.mark.parametrize(

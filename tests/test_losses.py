@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from crosscheck import losses
 from crosscheck.autodiff import logit_gradient
 
+pytestmark = pytest.mark.every_backend
+
 DTYPES = ("float32", "float64")
 ULPS = 6  # softplus, a product and a mean, each rounded; e^z stands for ln(1 + e^z) below −14 in float32
 SIZES = (0, 1e-3, 0.5, 1, 5, 10, 14, 17, 20, 30, 40, 60, 80, 100, 500, 700, 1e3, 1e4)

@@ -16,6 +16,8 @@ from crosscheck.models import perceptron
 from crosscheck.replicates import Replicates
 from tests.test_metrics import binary_predictions, plainly, predictions, value
 
+pytestmark = pytest.mark.every_backend
+
 # Every metric of predicted distributions, each of its choices at least once.
 METRICS = {
     "ece": lambda **more: metrics.ExpectedCalibrationError(**more),

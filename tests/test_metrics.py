@@ -17,6 +17,8 @@ from crosscheck.metrics._brier import TERMS
 from crosscheck.metrics._calibration import log_odds_cells
 from crosscheck.report import figures
 
+pytestmark = pytest.mark.every_backend
+
 
 def plainly(p: np.ndarray, y: np.ndarray, bins: int) -> float:
     return plain_gap(p.max(1), p.argmax(1) == y, bins)

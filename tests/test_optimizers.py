@@ -15,6 +15,8 @@ from crosscheck.models import perceptron
 from crosscheck.optimizers import Proximal, proximal, soft_threshold
 from crosscheck.replicates import Replicates, batch_order
 
+pytestmark = pytest.mark.every_backend
+
 L1 = 0.03
 N, D = 200, 12
 STEPS = 400

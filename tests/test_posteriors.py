@@ -11,6 +11,8 @@ from crosscheck.data import logistic
 from crosscheck.lab import posteriors
 from crosscheck.regularizers import GaussianPrior, LaplacePrior
 
+pytestmark = pytest.mark.every_backend
+
 N, TAU = 60, 0.8
 W = np.random.default_rng(3).normal(size=12)
 

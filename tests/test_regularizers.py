@@ -10,6 +10,8 @@ from scipy import stats
 from crosscheck import autodiff
 from crosscheck.regularizers import GaussianPrior, LaplacePrior
 
+pytestmark = pytest.mark.every_backend
+
 N = 40
 PRIORS = {
     "gaussian": lambda **more: GaussianPrior(0.7, N, **more),

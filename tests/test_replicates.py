@@ -14,6 +14,8 @@ from crosscheck import losses
 from crosscheck.models import perceptron
 from crosscheck.replicates import Replicates, batch_order
 
+pytestmark = pytest.mark.every_backend
+
 SEEDS = (3, 5, 8)
 OPTIMIZERS = {
     "sgd": lambda: keras.optimizers.SGD(0.1),

@@ -16,6 +16,8 @@ from crosscheck.replicates import Replicates, backends, batch_order
 from crosscheck.replicates._plan import make_plan
 from tests.test_replicates import SEEDS, assert_same, dense, examples, penalised, trained
 
+pytestmark = pytest.mark.every_backend
+
 
 def compiled(build=dense, seeds=SEEDS, optimizer=None, loss=losses.sparse_categorical_crossentropy, **more):
     mode = more.pop("mode", "auto")

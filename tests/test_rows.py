@@ -1,44 +1,11 @@
-"""Rows that compare subjects, and back."""
+"""Rows of checks, units that name their functions, and frames that become one."""
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from crosscheck.claims import Check, Equal, Identity, Unit, rows, unit
-
-FOUND = {"net, a": {"loss": np.array([1.0, 2.0])}, "net, b": {"loss": np.array([3.0, 5.0])}}
-SEEDS = {"seed": [7, 8], "setting": "digits"}
-
-
-def test_both_arms_differ_in_one_column() -> None:
-    both = rows.both_arms("reference", [1.0, 2.0], 3.0, check="c", value=[5.0, 6.0], seed=[0, 1])
-    assert list(both["arm"]) == ["claim", "claim", "control", "control"]
-    assert list(both["reference"]) == [1, 2, 3, 3]
-    assert list(both["value"]) == [5, 6, 5, 6]
-
-
-def test_comparisons_hold_one_subject_against_another_seed_by_seed() -> None:
-    checks = {
-        "c": ("loss", "net, b", "net, a", "worse, a"),
-        "elsewhere": ("loss", "none", "net, a", "net, b"),
-    }
-    comparisons = rows.compared(FOUND, checks, {"worse, a": {"loss": np.array([8.0, 9.0])}}, **SEEDS)
-    judged = comparisons[comparisons["check"] != ""]
-    assert set(judged["check"]) == {"c"}
-    assert list(judged["value"]) == [3, 5, 3, 5]
-    assert list(judged["reference"]) == [1, 2, 8, 9]
-    assert list(judged["seed"]) == [7, 8, 7, 8]
-
-
-def test_scores_are_read_back_by_their_parts() -> None:
-    scores = rows.scored(rows.compared(FOUND, {}, **SEEDS), "what", "by")
-    assert list(scores["what"]) == ["net"] * 4
-    assert list(scores["by"]) == ["a", "a", "b", "b"]
-    assert list(scores["score"]) == ["loss"] * 4
-    assert list(scores["value"]) == [1, 2, 3, 5]
-
 
 MEAN = Check("mean", "It is zero.", Equal(0.1), "0", "one is added", settings=("a", "b"))
 LAW = Check("law", "It is exact.", Identity(), "0", "one is added", exact=True)
@@ -47,7 +14,9 @@ LAW = Check("law", "It is exact.", Identity(), "0", "one is added", exact=True)
 def test_a_check_makes_the_rows_of_both_its_arms() -> None:
     both = MEAN.rows([1.0, 2.0], 3.0, reference=[5.0, 6.0], setting="b", seed=[0, 1])
     by_hand = {"check": "mean", "setting": "b", "seed": [0, 1], "reference": [5.0, 6.0]}
-    pd.testing.assert_frame_equal(both, rows.both_arms("value", [1.0, 2.0], 3.0, **by_hand))
+    arms = (("claim", [1.0, 2.0]), ("control", 3.0))
+    expected = pd.concat([rows.tidy(arm=arm, value=value, **by_hand) for arm, value in arms])
+    pd.testing.assert_frame_equal(both, expected)
     alone = MEAN.rows(control=[3.0], setting="a", seed=[0])
     assert list(alone["arm"]) == ["control"]
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import keras
 from keras import ops
-from keras.src.backend import get_keras_mask  # there is no public way
 
 from benchmarks.audit_rates.choices import Choices, RandomLoss
+from crosscheck._keras import mask_of
 from crosscheck.audit.contract import KINDS, Kind
 from crosscheck.audit.theories import (
     LossTheory,
@@ -254,7 +254,7 @@ class Reducing(Plain):
     """A class that weighs and reduces by itself, in float32 at least; masks are left to Keras."""
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        if self.reduction is None or get_keras_mask(y_pred) is not None:
+        if self.reduction is None or mask_of(y_pred) is not None:
             return super().__call__(y_true, y_pred, sample_weight)
         wide = "float64" if self.dtype == "float64" else "float32"
         values = self.call(ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred, dtype=wide))

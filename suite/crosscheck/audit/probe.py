@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from crosscheck._keras import compute_in
 from crosscheck.audit.contract import NotPerExample, Subject
 from crosscheck.audit.theories import ValueAndGradient, over
 from crosscheck.autodiff import differentiated, numbers
@@ -36,12 +37,8 @@ def fresh_loss(subject: Subject, dtype: str | None = None, reduction: str | None
         return loss
     loss.reduction = reduction
     dtype = dtype or ("float32" if subject.config.get("dtype") in HALVES else None)
-    return set_dtype(loss, dtype) if dtype else loss
-
-
-def set_dtype(loss: Any, dtype: str) -> Any:
-    """Makes a Keras loss compute in a dtype, whatever its constructor takes; returns the loss."""
-    loss._dtype_policy, loss._dtype = keras.dtype_policies.get(dtype), dtype
+    if dtype:
+        compute_in(loss, dtype)
     return loss
 
 

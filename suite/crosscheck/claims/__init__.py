@@ -13,7 +13,6 @@ from crosscheck.claims.claim import (
     Theory,
     Unit,
     unit,
-    units_by_set,
 )
 from crosscheck.claims.criteria import Criterion, Equal, Exceeds, Identity, Trend
 
@@ -35,5 +34,4 @@ __all__ = [
     "Trend",
     "Unit",
     "unit",
-    "units_by_set",
 ]

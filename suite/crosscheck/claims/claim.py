@@ -208,18 +208,6 @@ def unit(
     return Unit(study, measure.__name__, arguments, tuple(seeds), sets, backend, pinned, cost, paths)
 
 
-def units_by_set(
-    study: str,
-    measure: str,
-    sets: Sequence[str],
-    seeds: Callable[[str], tuple[int, ...]],
-    cost: float,
-    **setting: Any,
-) -> list[Unit]:
-    """One unit for each data set: the measuring function is told its `name`, and takes the set's seeds."""
-    return [Unit(study, measure, {"name": name, **setting}, seeds(name), (name,), cost=cost) for name in sets]
-
-
 class Study(Protocol):
     """What a module in `studies/` offers. Measuring functions are named by its units."""
 

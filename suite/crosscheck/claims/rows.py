@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
-
-if TYPE_CHECKING:
-    from crosscheck.claims.claim import Check
 
 EXACT = -1  # the seed of a row in which nothing is random
 
@@ -56,8 +53,21 @@ def gathered(frames: pd.DataFrame | Iterable[pd.DataFrame]) -> pd.DataFrame:
     return typed(together.reset_index(drop=True))
 
 
+class Judged(Protocol):
+    """What of a `crosscheck.claims.Check` its rows have to agree with."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def settings(self) -> tuple[str, ...]: ...
+    @property
+    def exact(self) -> bool: ...
+    @property
+    def criterion(self) -> Any: ...
+
+
 def of_check(
-    check: Check, claim: Any = None, control: Any = None, reference: Any = 0.0, **columns: Any
+    check: Judged, claim: Any = None, control: Any = None, reference: Any = 0.0, **columns: Any
 ) -> pd.DataFrame:
     """The rows of a check's arms; see `Check.rows`, which is how a study calls it."""
     arms = [(arm, value) for arm, value in (("claim", claim), ("control", control)) if value is not None]
@@ -75,41 +85,3 @@ def of_check(
     if check.criterion.kind == "identity" and rows["resolution"].isna().any():
         raise ValueError(f"Check {check.id!r} is an identity: its rows need a `resolution`.")
     return rows
-
-
-def both_arms(column: str, claim: Any, control: Any, /, **shared: Any) -> pd.DataFrame:
-    """Rows of a claim and of its control, which differ in one column and share the others."""
-    arms = (("claim", claim), ("control", control))
-    return pd.concat([tidy(**shared, **{column: value, "arm": arm}) for arm, value in arms])
-
-
-def compared(
-    found: Mapping[str, Mapping[str, Any]],
-    checks: Mapping[str, Sequence[str]],
-    unshown: Mapping[str, Mapping[str, Any]] | None = None,
-    **shared: Any,
-) -> pd.DataFrame:
-    """Every subject's scores, and the checks that compare two of the subjects.
-
-    Args:
-        found: scores [S] by subject and name; they are shown as the quantity `subject: name`.
-        checks: by id the name of a score and three subjects: whose score is the value, whose it is held
-            against, and whose in the control. A check whose first subject is not there is left out.
-        unshown: more of `found`, for controls alone.
-        shared: all other columns.
-    """
-    each = [(subject, score) for subject, scores in found.items() for score in scores]
-    parts = [tidy(quantity=f"{one}: {score}", value=found[one][score], **shared) for one, score in each]
-    known = {**found, **(unshown or {})}
-    for check, (score, subject, *others) in checks.items():
-        if subject in found:
-            against = (known[other][score] for other in others)
-            parts.append(both_arms("reference", *against, check=check, value=found[subject][score], **shared))
-    return pd.concat(parts)
-
-
-def scored(rows: pd.DataFrame, *parts: str) -> pd.DataFrame:
-    """The scores among `compared` rows: `score` is their name, `parts` those of the subject."""
-    told = rows[rows["quantity"].str.contains(": ")]
-    pattern = ", ".join(f"(?P<{part}>.*)" for part in parts)
-    return told.assign(**told["quantity"].str.extract(f"{pattern}: (?P<score>.*)"))

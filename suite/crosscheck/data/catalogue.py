@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from crosscheck._files import remedy
+from crosscheck._files import locked, remedy
 from crosscheck.data.entries import CATALOGUE, lookup
 from crosscheck.data.preparing import packed, sources
 from crosscheck.errors import UsageError
@@ -160,7 +160,7 @@ def _sound(folder: Path) -> bool:
 def _alone(name: str) -> Iterator[None]:
     """Only one process at a time prepares or packs a set; what the system refuses becomes a message."""
     try:
-        with packed.lock(data_dir() / "crosscheck" / f"{name}.lock"):
+        with locked(data_dir() / "crosscheck" / f"{name}.lock"):
             yield
     except OSError as error:
         raise UsageError(

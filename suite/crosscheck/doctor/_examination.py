@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from scipy.special import expit
 
+from crosscheck._keras import holds_layers, input_specs, layers_within
 from crosscheck.doctor._diagnosis import Diagnosis, Reading, judge_readings
 from crosscheck.doctor._head import Head, head_of
 from crosscheck.errors import UsageError
@@ -129,8 +130,8 @@ def give_every_dense_a_bias(config: Any) -> None:
 
 def prepare_clone(clone: keras.Model, head: Head, model: keras.Model, loss: Any) -> None:
     """Compiles the clone as the model is compiled, but with plain SGD, and makes only the head trainable."""
-    for layer in clone._flatten_layers(include_self=False):
-        layer.trainable = layer is head.dense or bool(getattr(layer, "_layers", None))
+    for layer in layers_within(clone):
+        layer.trainable = layer is head.dense or holds_layers(layer)
     head.dense.bias.regularizer = None
     optimizer: Any = keras.optimizers.SGD(learning_rate_for(head.dense))
     if isinstance(getattr(model, "optimizer", None), keras.optimizers.LossScaleOptimizer):
@@ -183,7 +184,7 @@ def learning_rate_for(dense: keras.layers.Dense) -> float:
 
 def inputs_of(model: keras.Model) -> Any:
     """A batch of one for the model: zeros, for the kernel of its head is 0 and the input does not matter."""
-    specs = getattr(model, "_inputs_struct", None)
+    specs = input_specs(model)
     if specs is None:
         shapes = model.get_build_config()["input_shape"]
         return np.zeros([1, *(size or ANY_SIZE for size in shapes[1:])], "float32")

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from crosscheck._keras import holds_layers, inputs_behind, layer_behind, layers_within
 from crosscheck.errors import UsageError
 
 ACTIVATIONS = (keras.layers.Activation, keras.layers.Softmax)
@@ -83,14 +84,12 @@ def head_of(model: keras.Model, output: Any) -> Head:
 def layers_before(model: keras.Model, output: Any) -> list[keras.Layer]:
     """The layers that lead to an output, back to a Dense or a branching one; all, of a subclassed model."""
     if output is None:
-        leaves = model._flatten_layers(include_self=False, recursive=True)
-        return [layer for layer in leaves if not getattr(layer, "_layers", None)]
+        return [layer for layer in layers_within(model) if not holds_layers(layer)]
     chain: list[keras.Layer] = []
     tensor = output
     while True:
-        layer = tensor._keras_history.operation
+        layer, inbound = layer_behind(tensor), inputs_behind(tensor)
         chain.append(layer)
-        inbound = layer._inbound_nodes[tensor._keras_history.node_index].input_tensors
         if isinstance(layer, keras.layers.Dense) or len(inbound) != 1:
             return chain[::-1]
         tensor = inbound[0]

@@ -79,7 +79,8 @@ def shown_rows(scored: Scored, **shared: Any) -> pd.DataFrame:
 
 def scores_shown(shown: pd.DataFrame) -> pd.DataFrame:
     """The `shown_rows` among a study's, with the subject's `what` and `loss`, and the name of the `score`."""
-    return rows.scored(shown, "what", "loss")
+    scored = shown[shown["quantity"].str.contains(": ")]
+    return scored.assign(**scored["quantity"].str.extract("(?P<what>.*), (?P<loss>.*): (?P<score>.*)"))
 
 
 def compared_rows(check: Check, compared: Sequence[str], scored: Scored, **shared: Any) -> pd.DataFrame:

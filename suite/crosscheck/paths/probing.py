@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from crosscheck._keras import set_jit_compile
 from crosscheck.autodiff import derivatives, numbers
 from crosscheck.paths._grid import ExecutionPath
 from crosscheck.paths._oracle import Derivatives
@@ -131,8 +132,7 @@ def through_fit(path: ExecutionPath, z: np.ndarray, y: np.ndarray, loss: Loss) -
     """Loss, dL/dz and skipped steps, [3, N], from a `train_on_batch` of SGD at rate 1 for each example."""
     model, dtype, mode = one_layer(path), outer(path.policy), path.mode.removeprefix("fit ")
     model.compile(keras.optimizers.SGD(1.0), loss, run_eagerly=mode == "eager", jit_compile=False)
-    # Set by hand: `compile` leaves XLA out where deterministic kernels are switched on, as in the runner.
-    model._jit_compile = mode == "xla"
+    set_jit_compile(model, mode == "xla")  # the runner's deterministic kernels would have it left out
     model.optimizer.build(model.trainable_variables)
     dense, steps = model.layers[0], []
     for x, label in zip(z.astype(dtype), labels(path.loss, y, dtype), strict=True):

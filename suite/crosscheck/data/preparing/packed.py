@@ -6,11 +6,10 @@ processes that never import TensorFlow.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import json
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -89,16 +88,6 @@ def set_aside(path: Path) -> Path:
     aside = path.with_name(path.name + ".damaged")
     path.replace(aside)
     return aside
-
-
-@contextlib.contextmanager
-def lock(path: Path) -> Iterator[None]:
-    """Hold an advisory lock on `path`, waiting for it; the system releases it should the process die."""
-    from filelock import FileLock  # costs a tenth of a second, and only who prepares a set needs it
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path):
-        yield
 
 
 def _names(names: Container[str]) -> tuple[str, ...]:

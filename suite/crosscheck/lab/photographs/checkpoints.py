@@ -7,7 +7,6 @@ fit the model, is set aside, and the one before it is used. Arrays alone are sto
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import json
 import os
@@ -17,11 +16,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import filelock
 import keras
 import numpy as np
 
-from crosscheck._files import remedy, write_atomically
+from crosscheck._files import checksum, locked, remedy, write_atomically
 from crosscheck.errors import UsageError
 
 ROOT = "CROSSCHECK_CHECKPOINTS"  # environment variable; the worker sets it to a folder of the store
@@ -38,18 +36,14 @@ def place(**determines: Any) -> Iterator[Path]:
     Raises:
         UsageError: where the folder cannot be made, or written to.
     """
-    name = checksum(json.dumps(determines, sort_keys=True).encode())
+    name = checksum(json.dumps(determines, sort_keys=True).encode())[:16]
     folder = Path(os.environ.get(ROOT, ".store/checkpoints")) / name
-    lock = filelock.FileLock(folder / "lock")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except OSError as error:
-        raise UsageError(f"Cannot keep checkpoints in {folder}: {remedy(error)}.") from error
-    try:
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(locked(folder / "lock"))
+        except OSError as error:
+            raise UsageError(f"Cannot keep checkpoints in {folder}: {remedy(error)}.") from error
         yield folder
-    finally:
-        lock.release()
 
 
 def save(folder: Path, epochs: int, model: keras.Model) -> Path:
@@ -64,7 +58,7 @@ def save(folder: Path, epochs: int, model: keras.Model) -> Path:
     values = {f"variable {i}": keras.ops.convert_to_numpy(v.value) for i, v in enumerate(state(model))}
     np.savez(packed, allow_pickle=False, **values)
     content = packed.getvalue()
-    path = folder / f"epoch-{epochs:05}-{checksum(content)}.npz"
+    path = folder / f"epoch-{epochs:05}-{checksum(content)[:16]}.npz"
     write_atomically(path, content)
     for old in saved(folder)[:-KEPT]:
         old.unlink()
@@ -108,7 +102,7 @@ def read(path: Path, model: keras.Model) -> list[np.ndarray]:
         ValueError, KeyError, zipfile.BadZipFile: it is not what its name says, or of another model.
     """
     content = path.read_bytes()
-    if path.stem.split("-")[-1] != checksum(content):
+    if path.stem.split("-")[-1] != checksum(content)[:16]:
         raise ValueError("does not have the checksum in its name")
     arrays = dict(np.load(io.BytesIO(content), allow_pickle=False))
     values = [arrays[f"variable {i}"] for i in range(len(arrays))]
@@ -127,7 +121,3 @@ def set_aside(path: Path, fault: Exception) -> None:
 def saved(folder: Path) -> list[Path]:
     """Checkpoints in the order of their epochs."""
     return sorted(folder.glob("epoch-*.npz"))
-
-
-def checksum(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:16]

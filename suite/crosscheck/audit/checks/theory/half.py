@@ -8,10 +8,11 @@ import keras
 import numpy as np
 from keras import ops
 
+from crosscheck._keras import compute_in
 from crosscheck.audit import points
 from crosscheck.audit.contract import Finding, LossCheck, Subject, failed, not_applicable, passed
 from crosscheck.audit.judging import call_as_typed, cause_of, first_deviation
-from crosscheck.audit.probe import HALVES, fresh_loss, hard_labels, labels_as_taken, probe_of, set_dtype
+from crosscheck.audit.probe import HALVES, fresh_loss, hard_labels, labels_as_taken, probe_of
 from crosscheck.audit.theories import ValueAndGradient
 from crosscheck.autodiff import numbers
 
@@ -104,7 +105,8 @@ def single_value(measured: ValueAndGradient) -> float:
 def mean_of_many(subject: Subject, z: np.ndarray, y: np.ndarray, dtype: str, made_in_half: bool) -> float:
     probe = probe_of(subject)
     loss = fresh_loss(subject, reduction="sum_over_batch_size")
-    loss = set_dtype(loss, dtype) if made_in_half else loss
+    if made_in_half:
+        compute_in(loss, dtype)
     logits, labels = (np.repeat(array, LARGE, axis=0) for array in (z, y))
     predictions = probe.head(probe.heads[0])(ops.convert_to_tensor(logits, dtype=dtype))
     with warnings.catch_warnings():

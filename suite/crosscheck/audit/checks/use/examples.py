@@ -6,8 +6,8 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras.src.backend import set_keras_mask  # JAX's arrays take no attribute: there is no public way
 
+from crosscheck._keras import set_mask
 from crosscheck.audit.checks.use.calls import (
     as_float64,
     as_tensors,
@@ -86,7 +86,7 @@ def masks(subject: Subject) -> Finding:
     values = losses_alone(subject, batch)
     for reduction, expected in (("sum_over_batch_size", values[MASK].mean()), ("sum", values[MASK].sum())):
         y, x = as_tensors(batch)
-        set_keras_mask(x, keras.ops.convert_to_tensor(MASK))
+        set_mask(x, keras.ops.convert_to_tensor(MASK))
         measured = as_float64(make_loss(subject, reduction)(y, x))
         if not is_close(measured, expected):
             return wrong_total(
