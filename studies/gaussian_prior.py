@@ -335,8 +335,8 @@ def train_drawn(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     taus = [tau * 2.0**octave for tau, _ in pairs for octave in OCTAVES]
     models = with_n_and_without(x, y, losses.binary_crossentropy, taus, [EXAMPLES] * len(taus))
     sets = [arrays for arrays in sets for _ in OCTAVES]
-    cost = [[held_out(*model) for model in zip(sets, *arm, strict=True)] for arm in zip(*models, strict=True)]
-    cost = np.reshape(cost, (2, len(TRUE_TAUS), len(seeds), len(OCTAVES)))
+    by_arm = [[held_out(*pair) for pair in zip(sets, *arm, strict=True)] for arm in zip(*models, strict=True)]
+    cost = np.reshape(by_arm, (2, len(TRUE_TAUS), len(seeds), len(OCTAVES)))
     settings = np.array([[f"τ₀ = {tau:g}"] for tau in TRUE_TAUS])
     yield BAYES_OPTIMAL.rows(*OCTAVES[cost.argmin(-1)], setting=settings, seed=seeds)
     names = np.char.add("held-out loss, ", settings)[..., None]

@@ -11,6 +11,7 @@ Costs a minute at the standard scale. Run it by `crosscheck run ood_energy`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import mpmath
 import numpy as np
@@ -189,7 +190,7 @@ def implicit_rows(name: str, seeds: tuple[int, ...], stages) -> Iterator[pd.Data
     free = {kind: [detection.scored("energy", z[kind]).mean(1) for z in stages] for kind in stages[0]}
     fixed = {kind: [detecting.normalised(z[kind]).mean(1) for z in ends] for kind in stages[0]}
     lowered = detection.scored("energy", stages[-1]["in"] - LOWERED).mean(1)
-    columns = {"setting": name, "seed": seeds}
+    columns: dict[str, Any] = {"setting": name, "seed": seeds}
     yield IMPLICIT.rows(claim=free["in"][0], reference=free["in"][-1], **columns)
     yield IMPLICIT.rows(control=fixed["in"][0], reference=fixed["in"][-1], **columns)
     yield IMPLICIT_ANY_HEAD.rows(claim=fixed["in"][0], reference=fixed["in"][-1], **columns)
@@ -199,9 +200,9 @@ def implicit_rows(name: str, seeds: tuple[int, ...], stages) -> Iterator[pd.Data
             inside, outside = (energies[of][0] - energies[of][-1] + 0.0 for of in ("in", kind))  # not −0
             yield IMPLICIT_APART.rows(**{arm: inside}, reference=outside, setting=setting, seed=seeds)
     progress = np.arange(STAGES + 1)[:, None] / STAGES
-    for kind, energies in free.items():
+    for kind, means in free.items():
         columns = {"setting": f"{name}: {kind}", "x": progress, "seed": seeds}
-        yield rows.tidy(quantity="energy while training", value=energies, **columns)
+        yield rows.tidy(quantity="energy while training", value=means, **columns)
 
 
 # --- score: is the energy the better detector without retraining? ----------------------------------------
