@@ -15,6 +15,7 @@ from crosscheck.claims.claim import (
     unit,
 )
 from crosscheck.claims.criteria import Criterion, Equal, Exceeds, Identity, Trend
+from crosscheck.claims.words import Verdict
 
 __all__ = [
     "BACKENDS",
@@ -33,5 +34,6 @@ __all__ = [
     "Theory",
     "Trend",
     "Unit",
+    "Verdict",
     "unit",
 ]

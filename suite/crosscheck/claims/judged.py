@@ -59,7 +59,8 @@ class CheckRecord(Struct, kw_only=True, frozen=True, omit_defaults=True):
 
     Attributes:
         kind: that of the criterion, or `scope` for a check that only narrows the claim where it fails.
-        criterion: in words, and `region` in numbers: where the interval has to lie. Records of old lack it.
+        criterion: in words, and `region` in numbers: where the interval has to lie. Records written
+            before there was a region lack it.
         scope: the verdict at each part, by its label.
         formula: the theory, in LaTeX.
         reason: why it is undecided or invalid; empty otherwise.
