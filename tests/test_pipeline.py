@@ -13,7 +13,7 @@ import pytest
 import throwaway
 
 from crosscheck.claims import Unit
-from crosscheck.running import pipeline, plan, provenance
+from crosscheck.running import pipeline, plan, provenance, stamp
 
 
 @pytest.fixture(scope="module")
@@ -103,8 +103,7 @@ def test_harmed_results_come_back_without_measuring(project: throwaway.Project) 
 def test_any_harmed_file_breaks_the_stamp(
     project: throwaway.Project, monkeypatch: pytest.MonkeyPatch, file: str, harm: str
 ) -> None:
-    package = project.folder / "crosscheck"
-    monkeypatch.setattr("crosscheck.__file__", str(package / "__init__.py"))
+    monkeypatch.setattr(stamp, "PACKAGE", project.folder / "crosscheck")
     monkeypatch.setenv("TFDS_DATA_DIR", str(project.folder / "data"))
     request = plan.Request(tuple(throwaway.MOODS), project.folder / "results", project.folder / ".store")
     assert pipeline.up_to_date(request)
@@ -128,8 +127,8 @@ def test_the_same_findings_leave_the_results_as_they_are(project: throwaway.Proj
 
 
 def test_a_broken_stamp_costs_a_second_look_only(project: throwaway.Project) -> None:
-    for stamp in (project.folder / ".store" / "stamps").iterdir():
-        stamp.write_text("[]")
+    for file in (project.folder / ".store" / "stamps").iterdir():
+        file.write_text("[]")
     told = project.crosscheck("run").stdout
     assert "0 units run, 2 reused" in told
     assert "Covered: 0 of 1 data set, 1 of 1 backend. Not run here: mnist." in told

@@ -65,9 +65,9 @@ def with_reference(lines: list[Line]) -> list[Line]:
     with reference.folder(missing) as folder:
         lines = [line if line.verdict_from else line_of_reference(line, folder) for line in lines]
     names = [line.study for line in lines if line.verdict_from == "reference"]
-    which = "not run here, are" if len(names) == len(lines) else f"of {', '.join(names)}, not run here, are"
+    which = "all verdicts are" if len(names) == len(lines) else f"{', '.join(names)}; their verdicts are"
     if names:
-        click.echo(f"The verdicts {which} those of the reference, {reference.description()}.", err=True)
+        click.echo(f"Not run here: {which} those of the reference, {reference.description()}.", err=True)
     return lines
 
 
