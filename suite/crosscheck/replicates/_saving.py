@@ -20,7 +20,7 @@ from crosscheck._files import write_atomically
 from crosscheck.replicates._task import Task
 
 FORMAT = "crosscheck replicates 1"
-OURS = "crosscheck.calibration, losses, metrics, models, optimizers and regularizers"
+ROOMS = ("calibration", "losses", "metrics", "models", "optimizers", "regularizers")  # that register classes
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def unknown_named() -> Iterator[None]:
             raise
         raise ValueError(
             f"The file holds {unknown[1]}, which Keras does not know: import the module that registers it "
-            f"first. Ours are {OURS}."
+            f"first. Ours are {', '.join(f'crosscheck.{room}' for room in ROOMS)}."
         ) from error
 
 
