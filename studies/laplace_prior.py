@@ -108,7 +108,7 @@ def train(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     names, seed = zip(*cases, strict=True)
     for optimiser in OPTIMISERS:
         w = weights_by_penalty(optimiser, x, y, l1)
-        columns = {"setting": [f"{name}, {optimiser}" for name in names], "seed": seed}
+        columns: dict[str, Any] = {"setting": [f"{name}, {optimiser}" for name in names], "seed": seed}
         yield from zeros_rows(w, true, **columns)
         yield from agreement_rows(w, true, weaker, **columns)
         yield from keras_rows(w, true, **columns)
@@ -157,8 +157,8 @@ def solved(x: np.ndarray, y: np.ndarray, l1: float, tol: float = 1e-10) -> np.nd
 def weights_by_penalty(optimiser: str, x: np.ndarray, y: np.ndarray, l1: float) -> dict[str, np.ndarray]:
     """Kernels [R, D] by penalty; "none" and "L1" differ in λ alone, and are trained as one."""
     full, none = np.full(len(x), l1), np.zeros(len(x))
-    twice = (np.concatenate([array, array]) for array in (x, y))
-    without, with_l1 = np.split(weights(optimiser, "L1", *twice, np.append(none, full)), 2)
+    twice_x, twice_y = (np.concatenate([array, array]) for array in (x, y))
+    without, with_l1 = np.split(weights(optimiser, "L1", twice_x, twice_y, np.append(none, full)), 2)
     others = {penalty: weights(optimiser, penalty, x, y, full) for penalty in ("L2", "proximal")}
     return {"none": without, "L1": with_l1, **others}
 

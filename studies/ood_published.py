@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -74,7 +75,7 @@ FULL_ONLY = ("full",)
 
 # --- the networks: trained as published, then fine-tuned with outliers ------------------------------------
 
-NETWORK = {"depth": 40, "width": 2, "epochs": [100, 10]}
+NETWORK: dict[str, Any] = {"depth": 40, "width": 2, "epochs": [100, 10]}
 TESTED = 10_000  # outliers of a kind, at most
 
 
@@ -140,15 +141,15 @@ def rates_by_detector(logits, kind: str) -> dict[str, tuple[np.ndarray, np.ndarr
     rates = {}
     for detector, (arm, score) in detectors.items():
         inside, outside = (detection.scored(score, logits[arm][of]) for of in ("in", kind))
-        pairs = ((inside, outside), (inside[:, ::2], inside[:, 1::2]))
-        rates[detector] = tuple(detection.fpr95(*pair, "in") for pair in pairs)
+        none = detection.fpr95(inside[:, ::2], inside[:, 1::2], "in")
+        rates[detector] = detection.fpr95(inside, outside, "in"), none
     return rates
 
 
 # --- published_softmax, published_energy, published: are the published numbers found? ---------------------
 
 
-def near(number: PublishedNumber) -> dict:
+def near(number: PublishedNumber) -> dict[str, Any]:
     """What the three checks of a published number say alike; each adds its id and its setting."""
     return {
         "statement": f"{PAPER.what}, of {number.of} is within 0.10 of the published {number.value:.4f}: "
@@ -168,7 +169,8 @@ PUBLISHED = Check("published", settings=("cifar10",), **near(TUNED))
 
 def number_rows(rates, seed: int) -> Iterator[pd.DataFrame]:
     for check, number in zip((PUBLISHED_SOFTMAX, PUBLISHED_ENERGY, PUBLISHED), NUMBERS, strict=True):
-        yield check.rows(*rates[number.of], number.value, setting="cifar10", seed=seed)
+        claim, control = rates[number.of]
+        yield check.rows(claim, control, number.value, setting="cifar10", seed=seed)
 
 
 def draw_numbers(ax, rows: pd.DataFrame) -> None:
