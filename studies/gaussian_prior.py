@@ -2,8 +2,7 @@
 
 Expect: the identities hold; λ = 1/(2τ²N) finds scikit-learn's maximum a posteriori, λ = 1/(2τ²) does not; a
 prior on the logits is another model than one on the weights; the chapter's objective leaves out ½ s² tr H,
-which no longer is small once the width s of the variational distribution is optimised.
-Costs twenty seconds at the standard scale. Run it by `crosscheck run gaussian_prior`.
+which is not small once the width s of q is optimised. Twenty seconds: `crosscheck run gaussian_prior`.
 """
 
 from __future__ import annotations
@@ -335,13 +334,14 @@ def train_drawn(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     taus = [tau * 2.0**octave for tau, _ in pairs for octave in OCTAVES]
     models = with_n_and_without(x, y, losses.binary_crossentropy, taus, [EXAMPLES] * len(taus))
     sets = [arrays for arrays in sets for _ in OCTAVES]
-    by_arm = [[held_out(*pair) for pair in zip(sets, *arm, strict=True)] for arm in zip(*models, strict=True)]
-    cost = np.reshape(by_arm, (2, len(TRUE_TAUS), len(seeds), len(OCTAVES)))
+    arms = zip(*models, strict=True)
+    cost = np.array([[held_out(*model) for model in zip(sets, *arm, strict=True)] for arm in arms])
+    cost = cost.reshape(2, len(TRUE_TAUS), len(seeds), len(OCTAVES))
     settings = np.array([[f"τ₀ = {tau:g}"] for tau in TRUE_TAUS])
     yield BAYES_OPTIMAL.rows(*OCTAVES[cost.argmin(-1)], setting=settings, seed=seeds)
     names = np.char.add("held-out loss, ", settings)[..., None]
-    arms, seed = np.reshape(["claim", "control"], (2, 1, 1, 1)), np.array(seeds)[:, None]
-    yield rows.tidy(arm=arms, quantity=names, seed=seed, x=2.0**OCTAVES, value=cost)
+    arm, seed = np.reshape(["claim", "control"], (2, 1, 1, 1)), np.array(seeds)[:, None]
+    yield rows.tidy(arm=arm, quantity=names, seed=seed, x=2.0**OCTAVES, value=cost)
 
 
 def held_out(examples: tuple, w: np.ndarray, b: np.ndarray) -> float:

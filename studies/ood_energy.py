@@ -1,17 +1,16 @@
 """The energy out of distribution: what cross-entropy leaves free, what margins fix, and where they do harm.
 
-Conventions: every score is larger the more an input looks out of distribution. FPR95 is the share of outliers
-let in where 95 % of the inliers are (in-distribution positive), unless the other convention is named.
+Every score is larger the more an input looks out of distribution. FPR95 is the share of outliers let in where
+95 % of the inliers are (in-distribution positive), unless the other convention is named.
 
 Expect: the identities hold; the energy falls in training where the head lets it, on some outliers further;
 fine-tuning with auxiliary outliers helps far from the data, and harms near it. Photographs: `ood_published`.
-Costs a minute at the standard scale. Run it by `crosscheck run ood_energy`.
+It costs a minute at the standard scale: `crosscheck run ood_energy`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import mpmath
 import numpy as np
@@ -190,7 +189,7 @@ def implicit_rows(name: str, seeds: tuple[int, ...], stages) -> Iterator[pd.Data
     free = {kind: [detection.scored("energy", z[kind]).mean(1) for z in stages] for kind in stages[0]}
     fixed = {kind: [detecting.normalised(z[kind]).mean(1) for z in ends] for kind in stages[0]}
     lowered = detection.scored("energy", stages[-1]["in"] - LOWERED).mean(1)
-    columns: dict[str, Any] = {"setting": name, "seed": seeds}
+    columns = {"setting": name, "seed": seeds}
     yield IMPLICIT.rows(claim=free["in"][0], reference=free["in"][-1], **columns)
     yield IMPLICIT.rows(control=fixed["in"][0], reference=fixed["in"][-1], **columns)
     yield IMPLICIT_ANY_HEAD.rows(claim=fixed["in"][0], reference=fixed["in"][-1], **columns)
@@ -201,8 +200,10 @@ def implicit_rows(name: str, seeds: tuple[int, ...], stages) -> Iterator[pd.Data
             yield IMPLICIT_APART.rows(**{arm: inside}, reference=outside, setting=setting, seed=seeds)
     progress = np.arange(STAGES + 1)[:, None] / STAGES
     for kind, means in free.items():
-        columns = {"setting": f"{name}: {kind}", "x": progress, "seed": seeds}
-        yield rows.tidy(quantity="energy while training", value=means, **columns)
+        setting = f"{name}: {kind}"
+        yield rows.tidy(
+            quantity="energy while training", setting=setting, x=progress, seed=seeds, value=means
+        )
 
 
 # --- score: is the energy the better detector without retraining? ----------------------------------------
@@ -364,10 +365,8 @@ def coverage_rows(seeds: tuple[int, ...], separated) -> Iterator[pd.DataFrame]:
 
 # --- all of it -------------------------------------------------------------------------------------------
 
-CHECKS = (
-    IDENTITY, IMPLICIT, IMPLICIT_ANY_HEAD, IMPLICIT_APART, SCORE, MARGIN, MARGIN_AUROC, NEEDS_OUTLIERS,
-    MARGIN_ACCURACY, RELIABLE, COVERAGE, COVERAGE_CONTRAST,
-)  # fmt: skip
+CHECKS = (IDENTITY, IMPLICIT, IMPLICIT_ANY_HEAD, IMPLICIT_APART, SCORE, MARGIN, MARGIN_AUROC, NEEDS_OUTLIERS,
+          MARGIN_ACCURACY, RELIABLE, COVERAGE, COVERAGE_CONTRAST)  # fmt: skip
 exactly = lambda gap, classes: exact_log_loss([gap, *[0.0] * (classes - 1)], 0)
 THEORIES = (
     Theory("normal_auroc", normal_auroc, normal_auroc_by_integration, [(1.0, 1.0), (0.3, 2.0)]),

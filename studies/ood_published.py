@@ -141,15 +141,15 @@ def rates_by_detector(logits, kind: str) -> dict[str, tuple[np.ndarray, np.ndarr
     rates = {}
     for detector, (arm, score) in detectors.items():
         inside, outside = (detection.scored(score, logits[arm][of]) for of in ("in", kind))
-        halves = inside[:, ::2], inside[:, 1::2]
-        rates[detector] = detection.fpr95(inside, outside, "in"), detection.fpr95(*halves, "in")
+        none = detection.fpr95(inside[:, ::2], inside[:, 1::2], "in")
+        rates[detector] = detection.fpr95(inside, outside, "in"), none
     return rates
 
 
 # --- published_softmax, published_energy, published: are the published numbers found? ---------------------
 
 
-def near(number: PublishedNumber) -> dict:
+def near(number: PublishedNumber) -> dict[str, Any]:
     """What the three checks of a published number say alike; each adds its id and its setting."""
     return {
         "statement": f"{PAPER.what}, of {number.of} is within 0.10 of the published {number.value:.4f}: "
