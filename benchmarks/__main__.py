@@ -86,9 +86,6 @@ def read_entries(file: Path) -> list[Entry]:
         raise UsageError(f"{file} holds no benches: {error}. Measure some first.") from error
 
 
-recorded = read_entries  # the old name
-
-
 def measure(names: tuple[str, ...], smoke: bool, entries: list[Entry], file: Path) -> list[Entry]:
     """`entries` with the named benches measured anew; what is measured is on the disk at once."""
     start = time.monotonic()

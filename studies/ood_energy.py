@@ -198,12 +198,9 @@ def implicit_rows(name: str, seeds: tuple[int, ...], stages) -> Iterator[pd.Data
         for arm, energies in (("claim", free), ("control", fixed)):
             inside, outside = (energies[of][0] - energies[of][-1] + 0.0 for of in ("in", kind))  # not −0
             yield IMPLICIT_APART.rows(**{arm: inside}, reference=outside, setting=setting, seed=seeds)
-    progress = np.arange(STAGES + 1)[:, None] / STAGES
+    drawn = {"quantity": "energy while training", "x": np.arange(STAGES + 1)[:, None] / STAGES, "seed": seeds}
     for kind, means in free.items():
-        setting = f"{name}: {kind}"
-        yield rows.tidy(
-            quantity="energy while training", setting=setting, x=progress, seed=seeds, value=means
-        )
+        yield rows.tidy(setting=f"{name}: {kind}", value=means, **drawn)
 
 
 # --- score: is the energy the better detector without retraining? ----------------------------------------

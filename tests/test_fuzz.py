@@ -368,7 +368,7 @@ BENCH = json.loads((throwaway.ROOT / "results" / "bench" / "bench.json").read_te
 @fuzzed
 @given(data=st.data())
 def test_broken_benches(tmp_path: Path, data: st.DataObject) -> None:
-    from benchmarks.__main__ import recorded
+    from benchmarks.__main__ import read_entries
 
     file = tmp_path / "bench.json"
     if data.draw(st.booleans()):
@@ -376,7 +376,7 @@ def test_broken_benches(tmp_path: Path, data: st.DataObject) -> None:
     else:
         file.write_text(json.dumps(data.draw(harmed_json(BENCH[:2]))))
     try:
-        entries = recorded(file)
+        entries = read_entries(file)
     except UsageError as error:
         assert str(file) in str(error)
     else:
@@ -457,7 +457,7 @@ def test_any_command_line(
     for name in ("meet", "carry_out"):
         monkeypatch.setattr(run, name, meet)
     monkeypatch.setattr(data, "prepare", meet)
-    monkeypatch.setattr(auditing, "every", meet)
+    monkeypatch.setattr(auditing, "audit_keras_losses", meet)
     monkeypatch.setattr(auditing.scorecard, "scorecard", meet)
     monkeypatch.setattr(show.click, "launch", meet)
     monkeypatch.setattr(pipeline, "up_to_date", lambda request: False)

@@ -60,6 +60,3 @@ def parse_config(text: str) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise UsageError("--config must be a JSON object, as in '{\"alpha\": 0.3}'.")
     return config
-
-
-one, every = audit_loss, audit_keras_losses  # the old names

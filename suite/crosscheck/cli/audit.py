@@ -36,7 +36,7 @@ def command(
     from crosscheck.audit import command as auditing
 
     if not target:
-        return 0 if auditing.every(out, click.echo) else 1
-    text, is_sound = auditing.one(target, kind, config, as_json, theory)
+        return 0 if auditing.audit_keras_losses(out, click.echo) else 1
+    text, is_sound = auditing.audit_loss(target, kind, config, as_json, theory)
     click.echo(text)
     return 0 if is_sound else 1

@@ -30,8 +30,8 @@ def command(
     """
     show_accelerators(gpu)
     import_keras(backend)
-    from crosscheck.doctor.command import see
+    from crosscheck.doctor.command import diagnose_file
 
-    text, is_sound = see(model, loss, modules, as_json)
+    text, is_sound = diagnose_file(model, loss, modules, as_json)
     click.echo(text)
     return 0 if is_sound else 1

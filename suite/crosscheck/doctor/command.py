@@ -72,6 +72,3 @@ def loss_named(loss: str) -> Any:
         return keras.losses.get(loss)
     except ValueError as error:
         raise UsageError(f"Keras has no loss {loss!r}; binary_crossentropy is one.") from error
-
-
-see = diagnose_file  # the old name

@@ -9,8 +9,6 @@ from crosscheck.paths._findings import LOST, breaking_point, cause, lost, remedy
 from crosscheck.paths._grid import HEADS, LOSSES, MODES, POLICIES, ULP, ExecutionPath, grid
 from crosscheck.paths._oracle import Derivatives, oracle, softmax, softmax_gradient, softmax_jacobian
 
-Path = ExecutionPath  # the old name
-
 __all__ = [
     "HEADS",
     "LOSSES",
