@@ -23,8 +23,15 @@ if TYPE_CHECKING:
 
 ERROR_RATE = 0.01
 MANY = 10_000  # seeds; where more would be needed, the truth lies all but on the margin
-OPEN = "open"  # a study's verdict where what was run agrees with the reference, whose verdict rests on more
-RANK = ("invalid", "fails", "undecided", OPEN, "scoped", "holds")  # the first that occurs is the study's verdict
+OPEN = "open"  # what would decide was not run on this machine; what was run agrees with the reference
+RANK = (
+    "invalid",
+    "fails",
+    "undecided",
+    OPEN,
+    "scoped",
+    "holds",
+)  # the first that occurs is the study's verdict
 
 
 def interval_count(studies: Iterable[Study]) -> int:
@@ -77,7 +84,8 @@ def judge_or_name(
         return unrun(check, rows.iloc[:0], level, scale)
     judged = judge_check(check, rows[rows["check"] == check.id], level, absent)
     if set(check.settings) <= set(absent):
-        return {**judged, "reason": f"not run here: {', '.join(check.settings)}", "unrun": True}
+        reason = f"not run here: {', '.join(check.settings)}"
+        return {**judged, "verdict": OPEN, "reason": reason, "unrun": True}
     return judged
 
 

@@ -29,7 +29,7 @@ MEANINGS = {
     "scoped": "holds where the chapter states it, and breaks on some execution path or condition named here",
     "fails": "at least one check came out whole outside its region: the sentence is false as written",
     "undecided": "the evidence here does not suffice; the reason says what would",
-    "open": "what was run here agrees with the reference, whose verdict rests on more than was run here",
+    "open": "what would decide was not run here; what was run here agrees with the reference",
     "invalid": "a control, which must fail, did not: the measurement cannot be trusted either way",
 }
 
