@@ -43,7 +43,9 @@ def conclude(request: Request, work: Plan, name: str) -> Conclusion:
     rows, seconds = store.rows(request.store, work.units[name])
     level = verdicts.interval_level(suite)
     judged = verdicts.judge_study(study, rows, level, work.absent, request.scale)
-    judged["verdict"] = beside_reference(judged, reference_record(name))
+    absent = sorted({setting for check in judged["checks"] for setting in check["absent"]})
+    if work.absent:
+        judged["verdict"] = beside_reference(judged, reference_record(name))
     circumstances = {
         **provenance.circumstances(work.units[name], request.scale, request.backend, seconds),
         **({"seed_count": request.seeds} if request.seeds else {}),  # asked for, in place of the study's own
@@ -60,22 +62,19 @@ def conclude(request: Request, work: Plan, name: str) -> Conclusion:
         raise
     except CrosscheckError as fault:
         faults.append(str(fault))
-    absent = sorted({setting for check in judged["checks"] for setting in check["absent"]})
     return Conclusion(judged["verdict"], absent, invalid_checks(name, judged["checks"]), faults)
 
 
 def beside_reference(judged: dict[str, Any], record: dict[str, Any] | None) -> str:
     """The study's verdict, or `open` where it would differ from the reference's for want of evidence alone.
 
-    A machine that has less says less, not something else. Where something was absent, and the reference,
-    judged on what was run here too, comes out as this run did, then the rest of it makes the difference.
+    A machine that has less says less, not something else. Where the reference, judged on what was run here
+    too, comes out as this run did, the rest of it makes the difference.
     """
     from crosscheck.claims import verdicts
 
     verdict = judged["verdict"]
     if record is None or verdict == record["verdict"]:
-        return verdict
-    if not any(check["absent"] for check in judged["checks"]):
         return verdict
     return verdicts.OPEN if verdict == verdicts.combine(in_common(record, judged)) else verdict
 
