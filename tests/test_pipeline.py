@@ -186,11 +186,13 @@ def test_a_claim_that_fails_is_a_finding_and_no_error(project: throwaway.Project
 
 def test_verify_agrees_with_itself_and_sees_what_moved(project: throwaway.Project) -> None:
     scratch = project.folder / "scratch"
-    told = project.crosscheck("verify", "--scratch", scratch).stdout
+    told = project.crosscheck("verify", "--reference", "results", "--scratch", scratch).stdout
     assert ", 0 moved" in told and "every table and figure is the same to the byte" in told
     moved = scratch / "results" / "steady" / "verdict.json"
     moved.write_text(moved.read_text().replace('"verdict": "holds"', '"verdict": "fails"'))
-    told = project.crosscheck("verify", "--against", scratch / "results", code=1).stdout
+    told = project.crosscheck(
+        "verify", "--reference", "results", "--against", scratch / "results", code=1
+    ).stdout
     assert "steady/mean" in told
     assert "holds → fails" in told
 
@@ -199,7 +201,7 @@ def test_verify_sees_a_figure_that_comes_out_different_each_time(project: throwa
     study = project.folder / "studies" / "steady.py"
     study.write_text(study.read_text().replace('ax.plot(rows["value"])', "ax.set_title(os.urandom(4).hex())"))
     project.crosscheck("run")
-    told = project.crosscheck("verify", "steady", code=1).stdout
+    told = project.crosscheck("verify", "steady", "--reference", "results", code=1).stdout
     assert "these differ: steady/figure.png, steady/figure.svg" in told
 
 

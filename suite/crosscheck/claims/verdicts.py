@@ -81,7 +81,8 @@ def judge_or_name(
         return unrun(check, rows.iloc[:0], level, scale)
     judged = judge_check(check, rows[rows["check"] == check.id], level, absent)
     if set(check.settings) <= set(absent):
-        return replace(judged, reason=f"not run here: {', '.join(check.settings)}", unrun=True)
+        reason = f"not run here: {', '.join(check.settings)}"
+        return replace(judged, verdict=Verdict.OPEN, reason=reason, unrun=True)
     return judged
 
 

@@ -50,7 +50,9 @@ def conclude(request: Request, work: Plan, name: str) -> Conclusion:
     rows, seconds = store.rows(request.store, work.units[name])
     level = verdicts.interval_level(suite)
     judged = verdicts.judge_study(study, rows, level, work.absent, request.scale)
-    judged = replace(judged, verdict=beside_reference(judged, reference_record(name)))
+    absent = sorted({setting for check in judged.checks for setting in check.absent})
+    if work.absent:
+        judged = replace(judged, verdict=beside_reference(judged, reference_record(name)))
     circumstances = {
         **provenance.circumstances(work.units[name], request.scale, request.backend, seconds),
         **({"seed_count": request.seeds} if request.seeds else {}),  # asked for, in place of the study's own
@@ -67,21 +69,18 @@ def conclude(request: Request, work: Plan, name: str) -> Conclusion:
         raise
     except CrosscheckError as fault:
         faults.append(str(fault))
-    absent = sorted({setting for check in judged.checks for setting in check.absent})
     return Conclusion(judged.verdict, absent, invalid_checks(name, judged.checks), faults)
 
 
 def beside_reference(judged: StudyVerdict, record: VerdictRecord | None) -> Verdict:
     """The study's verdict, or `open` where it would differ from the reference's for want of evidence alone.
 
-    A machine that has less says less, not something else. Where something was absent, and the reference,
-    judged on what was run here too, comes out as this run did, then the rest of it makes the difference.
+    A machine that has less says less, not something else. Where the reference, judged on what was run here
+    too, comes out as this run did, the rest of it makes the difference.
     """
     from crosscheck.claims import verdicts
 
     if record is None or judged.verdict == record.verdict:
-        return judged.verdict
-    if not any(check.absent for check in judged.checks):
         return judged.verdict
     agrees = judged.verdict == verdicts.combine(in_common(record, judged))
     return Verdict.OPEN if agrees else judged.verdict
