@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["prepared_digits"]
+pytest_plugins = ["data_folders"]
 RECORD = Path(__file__).with_name("seconds.json")
 UNKNOWN = 60.0  # a file without a record goes early rather than last
 

@@ -3,15 +3,13 @@
 import select
 import shutil
 import socket
-import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from prepared_digits import ORDINARY
+from data_folders import ORDINARY, run, seconds, use_proxy
 from sklearn.datasets import load_digits
 
 from crosscheck import data
@@ -20,31 +18,6 @@ from crosscheck.data.preparing import cache, packed, sources
 from crosscheck.errors import UsageError
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
-
-
-def seconds(function):
-    start = time.monotonic()
-    function()
-    return time.monotonic() - start
-
-
-def run(code, folder, blocked=()):
-    """A fresh interpreter that runs the code on the data folder; what is blocked is as if not installed."""
-    block = f"sys.modules.update(dict.fromkeys({blocked}))"
-    return subprocess.Popen(
-        [
-            sys.executable,
-            "-W",
-            "error",
-            "-c",
-            f"import os, sys; {block}; from crosscheck import data; {code}",
-        ],
-        stdin=subprocess.PIPE,
-        env={"PATH": "", "TFDS_DATA_DIR": str(folder), "PYTHONPATH": str(Path(data.__file__).parents[2])},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
 
 
 # --- sets -----------------------------------------------------------------------------------------
@@ -197,13 +170,6 @@ def test_an_unknown_set_is_an_error(ask):
         UsageError, match=r"Unknown data set 'minst'. Did you mean 'mnist'\? Known: digits, mnist"
     ):
         ask("minst")
-
-
-def use_proxy(monkeypatch, port):
-    """Send whatever TFDS would download to this port of our own."""
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
-        monkeypatch.delenv(name.upper(), raising=False)
-        monkeypatch.setenv(name, "" if name == "no_proxy" else f"http://127.0.0.1:{port}")
 
 
 @pytest.mark.parametrize("behaviour", ["refuses", "keeps silent"])

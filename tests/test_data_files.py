@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from prepared_digits import ORDINARY, packed_folder
+from data_folders import ORDINARY, packed_folder
 
 from crosscheck import data
 from crosscheck.data import embedded

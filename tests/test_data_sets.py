@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from data_folders import run, seconds, use_proxy
 
 from crosscheck import data
 from crosscheck.data.preparing import cache, forms, packed, sources, words
 from crosscheck.errors import UsageError
-from tests.test_data import run, seconds, use_proxy
 
 MADE_UP = """% a comment: @attribute none numeric
 @RELATION toy

@@ -108,7 +108,7 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
 
 
 def test_a_pattern_stands_for_the_studies_that_it_matches() -> None:
-    assert options.studies_matching(("ood_*",)) == ("ood_overconfidence", "ood_energy")
+    assert options.studies_matching(("ood_*",)) == ("ood_overconfidence", "ood_energy", "ood_published")
     assert options.studies_matching(("*", "saturation")) == register.NAMES == options.studies_matching(())
     assert options.studies_matching(("ood_energy", "sat?ration")) == ("saturation", "ood_energy")
 
@@ -190,7 +190,7 @@ def test_completion_is_a_script_for_the_shell(shell: str) -> None:
 
 def test_commands_studies_and_data_sets_are_completed() -> None:
     assert completed("ver") == ["verify"]
-    assert completed("run", "ood") == ["ood_overconfidence", "ood_energy"]
+    assert completed("run", "ood") == ["ood_overconfidence", "ood_energy", "ood_published"]
     assert completed("show", "sat") == ["saturation"]
     assert completed("data", "mni") == ["mnist"]
     assert "--scale" in completed("run", "--s")

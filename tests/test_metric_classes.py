@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras.src.backend.common.masking import set_keras_mask
+from predicted import binary_predictions, plainly, predictions, value
 
 from crosscheck import losses, metrics
 from crosscheck.models import perceptron
 from crosscheck.replicates import Replicates
-from tests.test_metrics import binary_predictions, plainly, predictions, value
 
 pytestmark = pytest.mark.every_backend
 

@@ -239,8 +239,9 @@ def test_the_shorter_side_is_brought_to_size_and_the_middle_cut_out() -> None:
 
 @pytest.mark.parametrize("others", [1, 0])
 def test_the_report_does_not_say_of_a_control_that_was_not_run_that_it_did_not_fail(tmp_path, others) -> None:
+    import made_up_study
+
     from crosscheck.report import page
-    from tests import made_up_study
 
     later = dataclasses.replace(made_up_study.CHECKS[3], scales=("full",))
     made = made_up_study.study((*made_up_study.CHECKS[:others], later))

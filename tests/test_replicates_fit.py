@@ -10,11 +10,11 @@ import keras
 import numpy as np
 import psutil
 import pytest
+from small_networks import SEEDS, assert_same, convolutional, dense, examples, normalised, penalised, trained
 
 from crosscheck import losses
 from crosscheck.replicates import Replicates, backends, batch_order
 from crosscheck.replicates._plan import make_plan
-from tests.test_replicates import SEEDS, assert_same, dense, examples, penalised, trained
 
 pytestmark = pytest.mark.every_backend
 
@@ -234,8 +234,6 @@ def test_a_recurrent_layer_is_refused_by_name_and_trained_in_a_loop():
 
 
 def test_convolutions_run_in_a_loop_on_a_cpu_unless_told():
-    from tests.test_replicates import convolutional
-
     assert Replicates(convolutional, SEEDS).plan.mode == "loop"
     assert "convolutions" in Replicates(convolutional, SEEDS).plan.why
     if keras.backend.backend() != "torch":
@@ -341,7 +339,6 @@ def test_repeated_seeds_are_paired_where_that_is_said():
 def test_batches_are_filled_up_only_where_examples_keep_apart():
     from crosscheck.replicates._additive import fills_up
     from crosscheck.replicates._task import Task
-    from tests.test_replicates import convolutional, normalised
 
     def active():
         body = keras.layers.Dense(4, activity_regularizer=keras.regularizers.L2(0.1))

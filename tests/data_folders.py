@@ -1,7 +1,11 @@
-"""Fixtures: data folders, empty ones and such in which TFDS has prepared the digits."""
+"""Data folders as fixtures, empty or with the digits prepared by TFDS; and who works on them."""
 
 import dataclasses
 import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -45,3 +49,35 @@ def ordinary_digits(monkeypatch):
 
 def packed_folder(folder):
     return folder / "crosscheck" / "digits" / "1.0.0"
+
+
+def seconds(function):
+    start = time.monotonic()
+    function()
+    return time.monotonic() - start
+
+
+def run(code, folder, blocked=()):
+    """A fresh interpreter that runs the code on the data folder; what is blocked is as if not installed."""
+    block = f"sys.modules.update(dict.fromkeys({blocked}))"
+    return subprocess.Popen(
+        [
+            sys.executable,
+            "-W",
+            "error",
+            "-c",
+            f"import os, sys; {block}; from crosscheck import data; {code}",
+        ],
+        stdin=subprocess.PIPE,
+        env={"PATH": "", "TFDS_DATA_DIR": str(folder), "PYTHONPATH": str(Path(data.__file__).parents[2])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def use_proxy(monkeypatch, port):
+    """Send whatever TFDS would download to this port of our own."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name.upper(), raising=False)
+        monkeypatch.setenv(name, "" if name == "no_proxy" else f"http://127.0.0.1:{port}")

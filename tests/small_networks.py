@@ -1,0 +1,95 @@
+"""Small networks of many kinds of layers, examples for them, and both ways to train them."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+
+from crosscheck import losses
+from crosscheck.models import perceptron
+from crosscheck.replicates import Replicates, batch_order
+
+SEEDS = (3, 5, 8)
+
+
+def dense():
+    return perceptron(6, [8], 4)()
+
+
+def penalised(strength=0.01):
+    layers = keras.layers
+    hidden = layers.Dense(8, "relu", kernel_regularizer=keras.regularizers.L2(strength))
+    return keras.Sequential([keras.Input((6,)), hidden, layers.Dense(4)])
+
+
+def normalised():
+    """No bias before the normalisation: its gradient is rounding alone, which Adam scales up to a step."""
+    layers = keras.layers
+    hidden = [layers.Dense(8, use_bias=False), layers.BatchNormalization(), layers.ReLU()]
+    return keras.Sequential([keras.Input((6,)), *hidden, layers.Dense(4)])
+
+
+def convolutional():
+    layers = keras.layers
+    body = [layers.Reshape((3, 2, 1)), layers.Conv2D(4, 2, activation="relu"), layers.MaxPooling2D((2, 1))]
+    return keras.Sequential([keras.Input((6,)), *body, layers.Flatten(), layers.Dense(4)])
+
+
+def functional():
+    """Two branches, a layer normalisation, a frozen layer."""
+    x = keras.Input((6,))
+    frozen = keras.layers.Dense(8, "tanh", trainable=False)
+    left = keras.layers.LayerNormalization()(keras.layers.Dense(8, "relu")(x))
+    return keras.Model(x, keras.layers.Dense(4)(keras.layers.Add()([left, frozen(x)])))
+
+
+def embedded():
+    layers = keras.layers
+    body = [layers.Lambda(lambda x: keras.ops.cast(keras.ops.abs(x) * 3, "int32")), layers.Embedding(20, 5)]
+    return keras.Sequential([keras.Input((6,)), *body, layers.GlobalAveragePooling1D(), layers.Dense(4)])
+
+
+class Subclassed(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.hidden, self.head = keras.layers.Dense(8, "relu"), keras.layers.Dense(4)
+
+    def call(self, x):
+        return self.head(self.hidden(x))
+
+
+def subclassed():
+    model = Subclassed()
+    model(np.zeros((1, 6), "float32"))
+    return model
+
+
+MODELS = (dense, penalised, normalised, convolutional, functional, embedded, subclassed)
+
+
+def examples(n=50, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(n, 6)).astype("float32"), rng.integers(0, 4, n).astype("int32")
+
+
+def plainly_fitted(build, seed, optimizer, x, y, epochs, batch_size):
+    keras.utils.set_random_seed(seed)
+    model = build()
+    model.compile(optimizer, losses.sparse_categorical_crossentropy)
+    for epoch in range(epochs):
+        order = batch_order(seed, epoch, len(x))
+        model.fit(x[order], y[order], batch_size, shuffle=False, verbose=0)
+    return model
+
+
+def trained(build, seeds, x, y, optimizer=None, epochs=3, batch_size=16, mode="auto", **compiled):
+    replicas = Replicates(build, seeds, mode=mode)
+    loss = compiled.pop("loss", losses.sparse_categorical_crossentropy)
+    replicas.compile(optimizer or keras.optimizers.SGD(0.1), loss, **compiled)
+    replicas.fit(x, y, batch_size, epochs)
+    return replicas
+
+
+def assert_same(stacked, r, model, tolerance):
+    for mine, theirs in zip(stacked.get_weights(), model.variables, strict=True):
+        np.testing.assert_allclose(mine[r], keras.ops.convert_to_numpy(theirs), rtol=0, atol=tolerance)
