@@ -15,7 +15,7 @@ import mpmath
 import numpy as np
 
 from crosscheck.claims import Check, Claim, Criterion, Equal, Exceeds, Identity, Theory, Trend, Unit, unit
-from crosscheck.lazy import autodiff, contests, figures, pd, risk, rows, scores
+from crosscheck.lazy import autodiff, contests, figures, pd, risk, rows, scores, standings
 
 CLAIM = Claim(
     title="Cross-entropy and the Brier score agree on what is right, not on how bad wrong is",
@@ -305,14 +305,14 @@ def train_contest(seeds: tuple[int, ...], name: str) -> Iterator[pd.DataFrame]:
         shuffled = np.random.default_rng(0).permuted(split.y_test, axis=1)
         true = {arm: scores.held_out(z, split.y_test) for arm, z in logits.items()}
         false = {arm.replace(model, "false"): scores.held_out(z, shuffled) for arm, z in logits.items()}
-        yield contests.shown_rows(true, **shared)
+        yield standings.shown_rows(true, **shared)
         for check in checks:
-            yield contests.compared_rows(check, COMPARED[check.id], {**true, **false}, **shared)
+            yield standings.compared_rows(check, COMPARED[check.id], {**true, **false}, **shared)
 
 
 def draw_contest(ax, rows: pd.DataFrame) -> None:
     """By how much training on the Brier score instead of cross-entropy raises either held-out score."""
-    shown = contests.scores_shown(rows).query("score in ['NLL', 'Brier score']")
+    shown = standings.scores_shown(rows).query("score in ['NLL', 'Brier score']")
     wide = shown.pivot_table("value", ["score", "what", "setting", "seed"], "loss", sort=False)
     figures.intervals(ax, 100 * (wide["brier"] / wide["cross-entropy"] - 1))
     ax.axvline(0, color="0.6", linewidth=1, zorder=0)
@@ -335,13 +335,13 @@ def train_on_people(seeds: tuple[int, ...], name: str) -> Iterator[pd.DataFrame]
     labels = {"shares": split.y, "most": scores.one_hot(split.y.argmax(-1), 10), "shuffled": shuffled}
     logits = contests.held_out_logits("people", seeds, split, labels)
     scored = {arm: scores.from_people(z, split.y_test) for arm, z in logits.items()}
-    yield contests.shown_rows(scored, setting=name, seed=seeds)
+    yield standings.shown_rows(scored, setting=name, seed=seeds)
     for check in PEOPLE:
-        yield contests.compared_rows(check, COMPARED[check.id], scored, setting=name, seed=seeds)
+        yield standings.compared_rows(check, COMPARED[check.id], scored, setting=name, seed=seeds)
 
 
 def draw_people(ax, rows: pd.DataFrame) -> None:
-    shown = contests.scores_shown(rows).query("score == '(p − q)²' and what != 'shuffled'")
+    shown = standings.scores_shown(rows).query("score == '(p − q)²' and what != 'shuffled'")
     figures.intervals(ax, shown.set_index(["loss", "what", "setting", "seed"])["value"])
     ax.set(title="People's shares, or what most say", xlabel="held-out Σ(p − q)² from shares", xlim=(0, None))
 
@@ -384,7 +384,7 @@ def units(scale: str) -> list[Unit]:
 
 def table(rows: pd.DataFrame) -> pd.DataFrame:
     """Held-out scores of what was trained on real images, mean and SD over seeds."""
-    shown, index = contests.scores_shown(rows), ["setting", "what", "score"]
+    shown, index = standings.scores_shown(rows), ["setting", "what", "score"]
     wide = shown.pivot_table("value", index, "loss", ["mean", "std"], sort=False)
     columns = [(kind, loss) for loss in SCORES for kind in ("mean", "std")]
     wide = wide[columns].set_axis([f"{loss}, {kind}" for kind, loss in columns], axis=1)

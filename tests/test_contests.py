@@ -6,7 +6,7 @@ import numpy as np
 
 from crosscheck import losses
 from crosscheck.claims import Check, Exceeds
-from crosscheck.lab import contests, scores
+from crosscheck.lab import contests, scores, standings
 
 SEEDS = (0, 1)
 CHECK = Check("c", "s", Exceeds(0.0), "t", control="k", settings=("here",))
@@ -15,14 +15,14 @@ SCORED = {name: {"NLL": np.array([i, i + 0.5])} for i, name in enumerate(("a, on
 
 def test_a_score_is_compared_with_another_and_in_the_control_with_a_third() -> None:
     compared = ("NLL", "b, one", "a, one", "a, two")
-    rows = contests.compared_rows(CHECK, compared, SCORED, setting="here", seed=SEEDS)
+    rows = standings.compared_rows(CHECK, compared, SCORED, setting="here", seed=SEEDS)
     assert rows["arm"].tolist() == ["claim", "claim", "control", "control"]
     assert rows["value"].tolist() == [2, 2.5, 2, 2.5]
     assert rows["reference"].tolist() == [0, 0.5, 1, 1.5]
 
 
 def test_shown_scores_come_back_with_their_subject() -> None:
-    shown = contests.scores_shown(contests.shown_rows(SCORED, seed=SEEDS))
+    shown = standings.scores_shown(standings.shown_rows(SCORED, seed=SEEDS))
     assert shown["what"].tolist() == ["a", "a", "a", "a", "b", "b"]
     assert shown["loss"].tolist() == ["one", "one", "two", "two", "one", "one"]
     assert set(shown["score"]) == {"NLL"}

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import functools
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -113,6 +115,32 @@ def test_table_and_figure_are_made_from_rows_alone(name: str) -> None:
     panels = [ax for ax in figure.axes if ax.get_label() != "<colorbar>"]
     assert panels and all(ax.get_title(loc="left") and (ax.has_data() or ax.texts) for ax in panels)
     assert saved.equals(rows_of(name)), "drawing must not change the rows"
+
+
+WITHOUT_KERAS = """
+import sys
+sys.modules["keras"] = sys.modules["tensorflow"] = None
+from pathlib import Path
+from crosscheck.claims import register
+from crosscheck.report import figures
+from crosscheck.running import plan, store
+for name in sys.argv[2:]:
+    study, request = register.load(name), plan.Request((name,), Path(), Path(), "smoke")
+    rows, _ = store.rows(Path(sys.argv[1]), plan.make(request).units[name])
+    with figures.theme():
+        assert len(study.table(rows)) and study.figure(rows), name
+"""
+
+
+def test_tables_and_figures_are_made_without_keras() -> None:
+    """It would cost ten seconds and a gigabyte in the process that waits for the workers."""
+    measured = [name for name in register.NAMES if len(rows_of(name))]
+    ran = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", WITHOUT_KERAS, str(STORE), *measured],
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stderr
 
 
 @pytest.mark.parametrize("name", register.NAMES)

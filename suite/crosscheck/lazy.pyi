@@ -32,6 +32,7 @@ from crosscheck.lab import pointwise as pointwise
 from crosscheck.lab import posteriors as posteriors
 from crosscheck.lab import risk as risk
 from crosscheck.lab import scores as scores
+from crosscheck.lab import standings as standings
 from crosscheck.lab import steps as steps
 from crosscheck.lab import trajectories as trajectories
 from crosscheck.lab import variational as variational

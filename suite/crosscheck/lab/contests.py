@@ -1,7 +1,4 @@
-"""Contests of losses and of kinds of labels: models trained alike, and who does better held out.
-
-The scores of a contest go by subject and name: `scored["wide, brier"]["NLL"]` is [S], one number a seed.
-"""
+"""Contests of losses and of kinds of labels: models trained alike, to be compared on held-out examples."""
 
 from __future__ import annotations
 
@@ -9,14 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from crosscheck import data, losses, replicates
-from crosscheck.claims import Check, rows
 from crosscheck.lab import scores
 from crosscheck.models import perceptron
-
-Scored = Mapping[str, Mapping[str, np.ndarray]]
 
 LOSSES = {"cross-entropy": losses.categorical_crossentropy, "brier": losses.categorical_brier}
 IMAGES = {"digits": (1297, 500), "fashion_mnist_h": (4000, 2000)}  # trained on and held out, anew each seed
@@ -66,30 +59,3 @@ def trained_chances(by_name: Mapping[str, Any], labels: np.ndarray) -> dict[str,
     x, build, runs = np.zeros_like(labels), perceptron(1, [], 1), range(len(labels))
     logits = replicates.compare(build, runs, arms, x, x[:, :1], BIAS_RATE, BIAS_STEPS, labels.shape[1])
     return {name: 1 / (1 + np.exp(-z[:, 0, 0].astype("float64"))) for name, z in logits.items()}
-
-
-def shown_rows(scored: Scored, **shared: Any) -> pd.DataFrame:
-    """Every score, only shown: its quantity is `subject: name`."""
-    return pd.concat(
-        rows.tidy(quantity=f"{subject}: {name}", value=value, **shared)
-        for subject, by_name in scored.items()
-        for name, value in by_name.items()
-    )
-
-
-def scores_shown(shown: pd.DataFrame) -> pd.DataFrame:
-    """The `shown_rows` among a study's, with the subject's `what` and `loss`, and the name of the `score`."""
-    scored = shown[shown["quantity"].str.contains(": ")]
-    return scored.assign(**scored["quantity"].str.extract("(?P<what>.*), (?P<loss>.*): (?P<score>.*)"))
-
-
-def compared_rows(check: Check, compared: Sequence[str], scored: Scored, **shared: Any) -> pd.DataFrame:
-    """A check's rows that hold a subject's score against another's, and in the control against a third's.
-
-    `compared` names the score, and then the subjects: whose it is, whose it is held against, and whose it is
-    held against in the control.
-    """
-    score, *subjects = compared
-    value, other, control = (scored[subject][score] for subject in subjects)
-    claim_rows = check.rows(claim=value, reference=other, **shared)
-    return pd.concat([claim_rows, check.rows(control=value, reference=control, **shared)])
