@@ -6,6 +6,7 @@ JOBS    ?=
 DATA    ?=
 FROM    ?=
 GPU     ?=
+REPLACE ?=
 
 # The first Python that really runs (a version manager may leave names that do not) and can make environments.
 SUITABLE = import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
@@ -17,7 +18,7 @@ BIN        := $(VENV)/bin
 READY      := $(VENV)/.ready
 CROSSCHECK := $(BIN)/crosscheck
 OPTIONS     = --scale $(SCALE) --backend $(BACKEND) $(if $(JOBS),--jobs $(JOBS)) \
-	$(addprefix --data ,$(DATA)) $(if $(filter 1,$(GPU)),--gpu)
+	$(addprefix --data ,$(DATA)) $(if $(filter 1,$(GPU)),--gpu) $(if $(filter 1,$(REPLACE)),--replace)
 PYTEST      = $(BIN)/python -m pytest -n $(or $(JOBS),2) --dist loadgroup --no-loadscope-reorder
 STUDIES    := $(filter-out _%,$(basename $(notdir $(wildcard studies/*.py))))
 
@@ -78,7 +79,7 @@ clean:  ## remove saved rows and caches; results/ and the environment stay
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 14
 	@printf '  STUDY       one study: %s\n' '$(STUDIES)'
-	@printf 'Variables: SCALE=smoke|standard|full BACKEND=tensorflow|jax|torch JOBS=N DATA=… N=… GPU=1 PYTHON=…\n'
+	@printf 'Variables: SCALE=smoke|standard|full BACKEND=tensorflow|jax|torch JOBS=N DATA=… N=… GPU=1 REPLACE=1 PYTHON=…\n'
 
 $(READY): requirements.txt pyproject.toml
 	@rm -f $@

@@ -21,7 +21,7 @@ from crosscheck.running.plan import Request
 from crosscheck.running.provenance import installed, versions
 
 PACKAGE = Path(crosscheck.__file__).parent
-DRAWN_WITH = ("pandas", "matplotlib", "seaborn", "jinja2")
+DRAWN_WITH = ("pandas", "matplotlib", "jinja2")
 
 
 def write(request: Request, read: Iterable[str], files: Iterable[Path]) -> None:

@@ -113,7 +113,9 @@ def class_weights(subject: Subject) -> Finding:
         return not_applicable("class weights", "Keras knows none for labels that do not exclude each other")
     batch = valid_pair(subject)
     class_numbers = batch.y.argmax(-1) if subject.kind == "categorical" else batch.y.reshape(-1).astype(int)
-    expected = np.mean(np.array([CLASS_WEIGHTS[i] for i in class_numbers]) * losses_alone(subject, batch))
+    expected = np.mean(
+        np.array([CLASS_WEIGHTS[int(i)] for i in class_numbers]) * losses_alone(subject, batch)
+    )
     measured = identity_model(batch, make_loss(subject)).train_on_batch(
         batch.x, batch.y, class_weight=CLASS_WEIGHTS
     )
