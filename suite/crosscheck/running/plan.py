@@ -128,10 +128,10 @@ def prepared(names: Iterable[str]) -> set[str]:
 
 
 def asked_for(names: Collection[str], read: Collection[str]) -> set[str]:
-    """The data sets asked for by name: known, and read here; the fingerprint refuses unprepared ones.
+    """The data sets asked for by name: known, read here, and prepared.
 
     Raises:
-        UsageError: an unknown data set, or one that none of the studies reads.
+        UsageError: an unknown data set, one that none of the studies reads, or one that is not prepared.
     """
     from crosscheck import data
 
@@ -141,6 +141,7 @@ def asked_for(names: Collection[str], read: Collection[str]) -> set[str]:
             raise UsageError(
                 f"None of the chosen studies reads data set '{name}'; they read {', '.join(sorted(read))}."
             )
+        data.identity(name)
     return set(names)
 
 
