@@ -303,6 +303,7 @@ def test_published_numbers_stand_beside_ours(tmp_path):
         ("it`s", "it`s"),
         ("``", "<code></code>"),
         ("<i>", "&lt;i&gt;"),
+        ("`<i>/b`", "<code>&lt;i&gt;/<wbr>b</code>"),
     ],
 )
 def test_what_stands_between_backticks_is_code(text, shown):
