@@ -1,12 +1,11 @@
 """The made-up studies with a hook in every process that strikes it at a change of files, counted.
 
 A moment is counted in changes of files, so that every step of writing one is hit, and hit again in the same
-way. `CROSSCHECK_FAULTS` is how many blows fall (24; hundreds leave no step out).
+way.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -18,7 +17,6 @@ import throwaway
 
 from crosscheck.running import store
 
-BLOWS = int(os.environ.get("CROSSCHECK_FAULTS", "24"))
 # Counts changes of files below .store and results, and strikes at the one it is told to. A unit takes no
 # time: it would be the only difference between two runs.
 HOOK = """

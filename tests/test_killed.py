@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import throwaway
-from faults import BLOWS, ended, files_of_units, finish, lay_out, leftovers, measured, started
+from faults import ended, files_of_units, finish, lay_out, leftovers, measured, started
 
 from crosscheck.running import store
 
@@ -48,11 +48,12 @@ def strike(project: throwaway.Project, dice: random.Random) -> tuple[int, str]:
     return ended(run)
 
 
+@pytest.mark.parametrize("most", [8, pytest.param(200, marks=pytest.mark.long)])  # 200 leave no step out
 def test_killed_at_any_moment_again_and_again_it_ends_as_if_nothing_had_been(
-    project: throwaway.Project, undisturbed: dict[str, bytes]
+    project: throwaway.Project, undisturbed: dict[str, bytes], most: int
 ) -> None:
     dice, blows = random.Random(1), 0
-    while blows < BLOWS:
+    while blows < most:
         kept, before = set(files_of_units(project)), measured(project)
         (project.folder / "struck").unlink(missing_ok=True)
         code, told = strike(project, dice)
