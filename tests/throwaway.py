@@ -152,7 +152,7 @@ class Project:
 
 
 def lay_out(folder: Path) -> Project:
-    """The real package, linked file by file, with other studies, their names in the register, and no drawing."""
+    """The real package, linked file by file, with other studies and their names in it, and no drawing."""
     real, shadow = ROOT / "suite" / "crosscheck", folder / "crosscheck"
     replaced = {"": ("studies", "claims", "report", "reference"), "claims": ("register.py",)}
     for place, own in {**replaced, "report": ("figures.py",)}.items():
