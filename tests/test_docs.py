@@ -22,6 +22,7 @@ from crosscheck.cli.main import cli
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*(ROOT / "docs").glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
 TUTORIALS = [page for page in PAGES if page.parent.name == "docs" and page.name != "api.md"]
+OWN_FILE = re.compile(r"# (\w+)\.py\n")  # at the head of a block: a file that the reader is to write
 WITH_EXAMPLES = [
     module
     for file in sorted((ROOT / "suite").rglob("*.py"))
@@ -55,9 +56,9 @@ def test_the_code_of_a_tutorial_runs_from_top_to_bottom(page: Path, tmp_path: Pa
     names: dict[str, object] = {"__name__": page.stem}
     with mock.patch.dict(data.CATALOGUE):  # entries that a page adds
         for i, code in enumerate(blocks(page, "python")):
-            if file := re.match(r"# (\w+\.py)\n", code):  # a file that the reader is to write
-                (tmp_path / file[1]).write_text(code, encoding="utf-8")
-                sys.modules.pop(file[1].removesuffix(".py"), None)
+            if file := OWN_FILE.match(code):
+                (tmp_path / f"{file[1]}.py").write_text(code, encoding="utf-8")
+                sys.modules.pop(file[1], None)
             else:
                 exec(compile(code, f"{page.name}, block {i + 1}", "exec"), names)
 
@@ -74,7 +75,7 @@ def test_every_command_that_is_told_exists(page: Path) -> None:
         if words[:1] == ["make"]:
             targets = (ROOT / "Makefile").read_text(encoding="utf-8")
             studies = {path.stem for path in (ROOT / "studies").glob("*.py")}
-            studies |= set(re.findall(r"studies/(\w+)\.py", page.read_text(encoding="utf-8")))  # the reader's
+            studies |= {file[1] for code in blocks(page, "python") if (file := OWN_FILE.match(code))}
             for target in (word for word in words[1:] if "=" not in word):
                 assert target in studies or re.search(rf"^{target}:", targets, re.MULTILINE), line
 
