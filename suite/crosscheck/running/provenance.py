@@ -40,7 +40,7 @@ def circumstances(units: Sequence[Unit], scale: str, backend: str, seconds: floa
         "seeds": seeds(units),
         "git": git(),
         "data": {name: data.identity(name) for name in sorted({n for unit in units for n in unit.data})},
-        "seconds": round(seconds, 1),
+        "seconds": round(float(seconds), 1),
     }
 
 
