@@ -28,11 +28,19 @@ from crosscheck.audit.checks.theory import CHECKS
 from crosscheck.audit.checks.theory.proper import chances, logits_of, outcomes
 from crosscheck.audit.checks.use import nearest_keras_loss
 from crosscheck.audit.contract import Finding, LossCheck, Subject, passed, run_checks
+from crosscheck.audit.judging import first_deviation
 from crosscheck.audit.keras_losses import configurations
 from crosscheck.audit.probe import CLASSES, Probe, hard_labels
 from crosscheck.audit.recognition import full_theory_name, recognise, theory_parameters
 from crosscheck.audit.subjects import keras_subjects, subject_of
-from crosscheck.audit.theories import THEORIES, LossTheory, class_crossentropy, evaluate, over
+from crosscheck.audit.theories import (
+    THEORIES,
+    LossTheory,
+    ValueAndGradient,
+    class_crossentropy,
+    evaluate,
+    over,
+)
 
 
 def failed(name: str) -> dict[str, Finding]:
@@ -309,3 +317,15 @@ def test_the_rounding_of_large_logits_is_excused_in_a_gradient_as_far_as_it_goes
     subject = subject_of(differences_of_tempered_logits, "categorical")
     check = check_named("wrong tail")
     assert check.ask(replace(subject, theory="tempered", own_theory=exact, parameters={})).verdict == "passed"
+
+
+@pytest.mark.parametrize("place", [-1, 0, 1])
+def test_nan_deviates_unless_the_theory_has_a_kink_there(place: int) -> None:
+    right, numbers = np.zeros((1, 3)), np.zeros((1, 3))
+    numbers[0, place + 1] = np.nan
+    theory = ValueAndGradient(right[:, 0], right[:, 1:])
+    measured = ValueAndGradient(numbers[:, 0], numbers[:, 1:])
+    deviation = first_deviation(measured, theory, tolerance=1.0)
+    assert deviation is not None and deviation.logit == place
+    kinked = first_deviation(theory, measured, tolerance=1.0)  # the theory's own NaN
+    assert (kinked is None) == (place >= 0)

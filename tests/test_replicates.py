@@ -126,7 +126,13 @@ def test_a_replicate_that_overflows_skips_steps_and_the_others_do_not(policy):
         np.testing.assert_array_equal(mine[[0, 2]], theirs[[0, 2]])
 
 
-@pytest.mark.parametrize("build", MODELS)
+def dropping():
+    """Dropout's variable, its seed and calls so far, is drawn between the weights of the other layers."""
+    layers = keras.layers
+    return keras.Sequential([keras.Input((6,)), layers.Dense(5), layers.Dropout(0.5), layers.Dense(4)])
+
+
+@pytest.mark.parametrize("build", [*MODELS, dropping])
 def test_initial_weights_are_those_of_build_under_the_seed(build):
     seeds = (0, 1, 12345)
     replicas = Replicates(build, seeds)
