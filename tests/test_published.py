@@ -147,10 +147,11 @@ def test_a_missing_set_is_named_and_costs_its_own_units_alone(monkeypatch) -> No
     }
 
 
-def test_without_cifar10_the_check_says_so() -> None:
-    judged = verdicts.judge_study(study, tidy(value=[]), 0.99, ["cifar10"], "full").checks
-    for check in judged:
-        assert check.absent == ["cifar10"] and check.verdict == "open"
+def test_without_cifar10_the_checks_say_so_and_are_open() -> None:
+    absent = ["cifar10", "cifar10_train"]
+    checks = verdicts.judge_study(study, tidy(value=[]), 0.99, absent, "full").checks
+    for check, record in zip(study.CHECKS, checks, strict=True):
+        assert record.absent == list(check.settings) and record.verdict == "open"
 
 
 # --- photographs ------------------------------------------------------------------------------------
