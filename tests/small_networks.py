@@ -75,7 +75,8 @@ def examples(n=50, seed=0):
 def plainly_fitted(build, seed, optimizer, x, y, epochs, batch_size):
     keras.utils.set_random_seed(seed)
     model = build()
-    model.compile(optimizer, losses.sparse_categorical_crossentropy)
+    eagerly = keras.backend.backend() == "tensorflow"  # a dozen steps: tracing them would take longer
+    model.compile(optimizer, losses.sparse_categorical_crossentropy, run_eagerly=eagerly)
     for epoch in range(epochs):
         order = batch_order(seed, epoch, len(x))
         model.fit(x[order], y[order], batch_size, shuffle=False, verbose=0)

@@ -35,12 +35,22 @@ OPTIMIZERS = {
 }
 
 
-@pytest.mark.parametrize("mode", ["stacked", "loop"])
-@pytest.mark.parametrize("build", MODELS)
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize(
+    ("build", "optimizer", "mode"),
+    [
+        *((build, "adam", mode) for build in MODELS for mode in ("stacked", "loop")),
+        *((dense, optimizer, "stacked") for optimizer in OPTIMIZERS if optimizer != "adam"),
+        *(
+            pytest.param(
+                build, optimizer, "stacked", marks=pytest.mark.long
+            )  # optimisers act element by element
+            for build in (normalised, convolutional)
+            for optimizer in OPTIMIZERS
+            if optimizer != "adam"
+        ),
+    ],
+)
 def test_replicate_equals_a_plain_fit(build, optimizer, mode):
-    if optimizer != "adam" and (mode == "loop" or build not in (dense, normalised, convolutional)):
-        pytest.skip("every optimiser on three models, every model and mode on Adam")
     if build is convolutional and mode == "stacked" and keras.backend.backend() == "torch":
         with pytest.raises(NotImplementedError, match=r"\(Conv2D\).*channels"):
             Replicates(build, SEEDS, mode=mode)
