@@ -66,6 +66,16 @@ def test_a_study_that_is_not_in_the_register_is_told_where_to_add_it(tmp_path: P
     refused(project.crosscheck("run", "coin", code=2), "add 'coin' to NAMES", "claims/register.py")
 
 
+def test_a_measuring_function_that_returns_nothing_is_told_so(tmp_path: Path) -> None:
+    project = throwaway.lay_out(tmp_path)
+    file = tmp_path / "studies" / "steady.py"
+    file.write_text(file.read_text().replace("    return pd.concat", "    pd.concat"))
+    assert (
+        "measure returned nothing: it has to return rows"
+        in project.crosscheck("run", "steady", code=1).stderr
+    )
+
+
 def test_a_unit_that_raises_is_told_with_its_line(tmp_path: Path) -> None:
     project = throwaway.lay_out(tmp_path)
     (tmp_path / "raise").touch()

@@ -59,8 +59,3 @@ def test_frames_that_a_measuring_function_yields_become_one() -> None:
     gathered = rows.gathered(measure((0,), "a"))
     assert list(gathered["value"]) == [10, 1] and list(gathered.index) == [0, 1]
     pd.testing.assert_frame_equal(rows.gathered(pd.concat(measure((0,), "a"))), gathered)
-
-
-def test_a_measuring_function_that_forgets_to_return_is_told_so() -> None:
-    with pytest.raises(TypeError, match="has to return rows"):
-        rows.gathered(None)

@@ -38,10 +38,17 @@ PARTS = ("CLAIM", "CHECKS", "THEORIES", "units", "table", "figure")  # what a st
 
 
 def measured(unit: Unit) -> pd.DataFrame:
-    """The rows of a unit, measured here and now."""
+    """The rows of a unit, measured here and now.
+
+    Raises:
+        TypeError: where the measuring function returns nothing.
+    """
     from crosscheck.claims.rows import gathered
 
-    return gathered(getattr(load(unit.study), unit.measure)(seeds=unit.seeds, **unit.setting))
+    frames = getattr(load(unit.study), unit.measure)(seeds=unit.seeds, **unit.setting)
+    if frames is None:
+        raise TypeError(f"{unit.measure} returned nothing: it has to return rows, or yield them.")
+    return gathered(frames)
 
 
 def load(name: str) -> Study:

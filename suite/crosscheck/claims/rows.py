@@ -49,8 +49,6 @@ def typed(frame: pd.DataFrame) -> pd.DataFrame:
 
 def gathered(frames: pd.DataFrame | Iterable[pd.DataFrame]) -> pd.DataFrame:
     """One frame of what a measuring function returned or yielded, numbered from 0, in the promised types."""
-    if frames is None:
-        raise TypeError("A measuring function returned nothing: it has to return rows, or yield them.")
     together = frames if isinstance(frames, pd.DataFrame) else pd.concat(frames)
     return typed(together.reset_index(drop=True))
 
