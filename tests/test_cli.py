@@ -44,7 +44,7 @@ UNITS = 'Unit("steady", "measure", {}, seeds),'
         (
             UNITS,
             "unit(measure, seeds, heads=3),",
-            ["studies/steady.py cannot say", "measure", "'heads'", "(line "],
+            ["studies/steady.py cannot say", "'heads'", "(line "],
         ),
         (UNITS, "1 / 0,", ["studies/steady.py cannot say its units at scale smoke", "ZeroDivisionError"]),
     ],

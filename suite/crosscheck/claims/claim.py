@@ -202,10 +202,7 @@ def unit(
     """
     named, sets = ({"name": data}, (data,)) if isinstance(data, str) else ({}, tuple(data))
     arguments = {**named, **setting}
-    try:
-        inspect.signature(measure).bind(seeds=seeds, **arguments)
-    except TypeError as error:
-        raise TypeError(f"{measure.__name__}, called with seeds and {arguments}: {error}") from None
+    inspect.signature(measure).bind(seeds=seeds, **arguments)
     study = measure.__module__.rpartition(".")[2]
     paths = (files,) if isinstance(files, str) else tuple(files)
     return Unit(study, measure.__name__, arguments, tuple(seeds), sets, backend, pinned, cost, paths)
