@@ -33,6 +33,58 @@ def test_an_unknown_study_is_refused_with_the_nearest_name(project: throwaway.Pr
     refused(project.crosscheck("run", "stedy", code=2), "stedy", "Did you mean 'steady'?")
 
 
+UNITS = 'Unit("steady", "measure", {}, seeds),'
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "words"),
+    [
+        ("def units(", "def unitz(", ["studies/steady.py defines no units"]),
+        ("CHECKS = (", "CHECKS = ()\nOTHERS = (", ["studies/steady.py has no check in CHECKS"]),
+        (
+            UNITS,
+            "unit(measure, seeds, heads=3),",
+            ["studies/steady.py cannot say", "'heads'", "(line "],
+        ),
+        (UNITS, "1 / 0,", ["studies/steady.py cannot say its units at scale smoke", "ZeroDivisionError"]),
+    ],
+)
+def test_a_mistake_in_a_study_is_told_with_its_file(
+    tmp_path: Path, good: str, bad: str, words: list[str]
+) -> None:
+    project = throwaway.lay_out(tmp_path)
+    file = tmp_path / "studies" / "steady.py"
+    text = file.read_text().replace("Check, Claim, Unit", "Check, Claim, Unit, unit")
+    assert text.count(good) == 1
+    file.write_text(text.replace(good, bad))
+    refused(project.crosscheck("run", "steady", "--scale", "smoke", code=2), *words)
+
+
+def test_a_study_that_is_not_in_the_register_is_told_where_to_add_it(tmp_path: Path) -> None:
+    project = throwaway.lay_out(tmp_path)
+    (tmp_path / "studies" / "coin.py").touch()
+    refused(project.crosscheck("run", "coin", code=2), "add 'coin' to NAMES", "claims/register.py")
+
+
+def test_a_measuring_function_that_returns_nothing_is_told_so(tmp_path: Path) -> None:
+    project = throwaway.lay_out(tmp_path)
+    file = tmp_path / "studies" / "steady.py"
+    file.write_text(file.read_text().replace("    return pd.concat", "    pd.concat"))
+    assert (
+        "measure returned nothing: it has to return rows"
+        in project.crosscheck("run", "steady", code=1).stderr
+    )
+
+
+def test_a_unit_that_raises_is_told_with_its_line(tmp_path: Path) -> None:
+    project = throwaway.lay_out(tmp_path)
+    (tmp_path / "raise").touch()
+    line = (tmp_path / "studies" / "moody.py").read_text().partition("raise Zero")[0].count("\n") + 1
+    assert (
+        f"ZeroDivisionError: in a bad mood (line {line})" in project.crosscheck("run", "moody", code=1).stderr
+    )
+
+
 @pytest.mark.parametrize("option", ["--scale", "--backend"])
 def test_an_unknown_choice_is_refused_with_the_choices(project: throwaway.Project, option: str) -> None:
     known = {"--scale": "standard", "--backend": "jax"}[option]

@@ -34,7 +34,7 @@ def test_a_changed_file_is_measured_anew_and_an_unchanged_one_is_not(tmp_path: P
     project.crosscheck("run", "steady")
     assert "Nothing to do" in project.crosscheck("run", "steady").stdout
     (project.folder / "studies" / "my.csv").write_text("2")
-    assert "1 units run, 0 reused" in project.crosscheck("run", "steady").stdout
+    assert "1 unit run, 0 reused" in project.crosscheck("run", "steady").stdout
     (project.folder / "studies" / "my.csv").unlink()
     missing = project.crosscheck("run", "steady", code=2).stderr
     assert "'my.csv'" in missing and str(project.folder / "studies") in missing

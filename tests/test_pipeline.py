@@ -155,7 +155,7 @@ def test_a_unit_that_raises_spares_the_others_and_is_tried_again(project: throwa
     assert verdict(project, "moody")["verdict"] == "undecided"
     assert verdict(project, "steady")["verdict"] == "holds"
     (project.folder / "raise").unlink()
-    assert "1 units run, 1 reused" in project.crosscheck("run").stdout
+    assert "1 unit run, 1 reused" in project.crosscheck("run").stdout
     assert verdict(project, "moody")["verdict"] == "holds"
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.util
+import os
 import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from crosscheck.errors import UsageError
@@ -31,32 +34,69 @@ NAMES = (
     "ood_energy",
     "ood_published",
 )
+PARTS = ("CLAIM", "CHECKS", "THEORIES", "units", "table", "figure")  # what a study's file defines
 
 
 def measured(unit: Unit) -> pd.DataFrame:
-    """The rows of a unit, measured here and now."""
+    """The rows of a unit, measured here and now.
+
+    Raises:
+        TypeError: where the measuring function returns nothing.
+    """
     from crosscheck.claims.rows import gathered
 
-    return gathered(getattr(load(unit.study), unit.measure)(seeds=unit.seeds, **unit.setting))
+    frames = getattr(load(unit.study), unit.measure)(seeds=unit.seeds, **unit.setting)
+    if frames is None:
+        raise TypeError(f"{unit.measure} returned nothing: it has to return rows, or yield them.")
+    return gathered(frames)
 
 
 def load(name: str) -> Study:
     """The study of this name.
 
     Raises:
-        UsageError: for a name that is not in the register, or a file that cannot be imported.
+        UsageError: for a name that is not in the register, or a file that cannot be imported or lacks a part.
     """
     if name not in NAMES:
-        near = difflib.get_close_matches(name, NAMES, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise UsageError(f"There is no study {name!r}.{hint} Studies: {', '.join(NAMES)}.")
+        raise UsageError(f"There is no study {name!r}.{hint(name)} Studies: {', '.join(NAMES)}.")
     try:
-        return cast("Study", importlib.import_module(f"crosscheck.studies.{name}"))
+        study = importlib.import_module(f"crosscheck.studies.{name}")
     except Exception as error:
-        file = f"studies/{name}.py"
-        raise UsageError(
-            f"{file} cannot be imported: {type(error).__name__}: {error}{line_of(error, file)}."
-        ) from error
+        raise unusable(name, "cannot be imported", error) from error
+    lacking = [part for part in PARTS if not hasattr(study, part)]
+    if lacking:
+        raise UsageError(f"studies/{name}.py defines no {' and no '.join(lacking)}.")
+    if not study.CHECKS:
+        raise UsageError(f"studies/{name}.py has no check in CHECKS: nothing would be judged.")
+    return cast("Study", study)
+
+
+def hint(name: str) -> str:
+    """What a name that is not in the register probably stands for, as a sentence."""
+    public = name.isidentifier() and not name.startswith("_")
+    if public and importlib.util.find_spec(f"crosscheck.studies.{name}"):
+        return f" studies/{name}.py is there: add {name!r} to NAMES in {Path(os.path.relpath(__file__))}."
+    near = difflib.get_close_matches(name, NAMES, n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def units_of(study: Study, scale: str) -> list[Unit]:
+    """The units of a study at a scale.
+
+    Raises:
+        UsageError: where the study's `units` raises.
+    """
+    try:
+        return study.units(scale)
+    except Exception as error:
+        name = getattr(study, "__name__", "").rpartition(".")[2]
+        raise unusable(name, f"cannot say its units at scale {scale}", error) from error
+
+
+def unusable(name: str, what: str, error: Exception) -> UsageError:
+    """The error of a study's file that raises, with the line."""
+    file = f"studies/{name}.py"
+    return UsageError(f"{file} {what}: {type(error).__name__}: {error}{line_of(error, file)}.")
 
 
 def line_of(error: Exception, file: str) -> str:

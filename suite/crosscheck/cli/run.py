@@ -174,8 +174,8 @@ class Voice:
             nothing = {"finished": 0, "reused": 0, "shortcomings": []}
             print_json({**request_keys(request), "studies": verdicts, **nothing})
             return
-        count, scale = len(request.names), request.scale
-        self.say(f"Nothing to do: {request.results} is up to date ({count} studies, scale {scale}).")
+        studies, scale = plural(len(request.names), "study", "studies"), request.scale
+        self.say(f"Nothing to do: {request.results} is up to date ({studies}, scale {scale}).")
 
     def print_finished(self, request: Request, finished: Finished) -> None:
         """Verdicts on the output, shortcomings on the error stream."""
@@ -189,13 +189,13 @@ class Voice:
                 absent = f"  not run here: {', '.join(study.absent)}" if study.absent else ""
                 click.echo(f"{verdict(study.verdict)}{name}{absent}")
             report = f"The report: {request.results / 'README.md'}, {request.results / 'report.html'}"
-            click.echo(f"{outcome.finished} units run, {outcome.reused} reused. {report}")
+            click.echo(f"{plural(outcome.finished, 'unit')} run, {outcome.reused} reused. {report}")
         for line in complaints:
             complain(line)
 
 
-def plural(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+def plural(count: int, one: str, many: str = "") -> str:
+    return f"{count} {one if count == 1 else many or one + 's'}"
 
 
 def remedies(work: Plan) -> list[str]:

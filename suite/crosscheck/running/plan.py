@@ -68,12 +68,15 @@ def make(request: Request) -> Plan:
 
     Raises:
         UsageError: unknown study or data set, a data set asked for by name that is not prepared or that
-            none of the studies reads, or a backend that is not installed.
+            none of the studies reads, or a backend that is not installed; a study
+            that cannot be imported or cannot say its units.
     """
     require_backend(request.backend)
     studies = {name: register.load(name) for name in request.names}
     wished = {
-        name: with_backend(with_seeds(study.units(request.scale), request.seeds), request.backend)
+        name: with_backend(
+            with_seeds(register.units_of(study, request.scale), request.seeds), request.backend
+        )
         for name, study in studies.items()
     }
     read = {name for units in wished.values() for unit in units for name in unit.data}

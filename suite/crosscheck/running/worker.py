@@ -141,7 +141,8 @@ def failure(unit: Unit, place: Path, error: Exception) -> dict[str, Any]:
     except UsageError as full:
         return {"unwritable": str(full)}
     what = str(error) if isinstance(error, CrosscheckError) else f"{type(error).__name__}: {error}"
-    return {"error": what.splitlines()[0], "traceback": str(place)}
+    where = register.line_of(error, f"studies/{unit.study}.py")
+    return {"error": what.splitlines()[0] + where, "traceback": str(place)}
 
 
 def compute(unit: Unit, folder: Path, key: str) -> dict[str, Any]:
