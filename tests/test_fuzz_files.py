@@ -127,7 +127,7 @@ def test_broken_checkpoints_are_set_aside(tmp_path: Path, data: st.DataObject) -
     path = checkpoints.save(tmp_path, 3, model)
     content = data.draw(harmed_bytes(path.read_bytes()))
     path.unlink()
-    named = tmp_path / f"epoch-00003-{checkpoints.checksum(content)}.npz"
+    named = tmp_path / checkpoints.file_name(3, content)
     planted = named if data.draw(st.booleans()) else path
     planted.write_bytes(content)
     with pytest.MonkeyPatch.context() as patched:

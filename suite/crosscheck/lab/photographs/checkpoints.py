@@ -58,11 +58,16 @@ def save(folder: Path, epochs: int, model: keras.Model) -> Path:
     values = {f"variable {i}": keras.ops.convert_to_numpy(v.value) for i, v in enumerate(state(model))}
     np.savez(packed, allow_pickle=False, **values)
     content = packed.getvalue()
-    path = folder / f"epoch-{epochs:05}-{checksum(content)[:16]}.npz"
+    path = folder / file_name(epochs, content)
     write_atomically(path, content)
     for old in saved(folder)[:-KEPT]:
         old.unlink()
     return path
+
+
+def file_name(epochs: int, content: bytes) -> str:
+    """The name under which a checkpoint is known: by the epochs it has done and by its bytes."""
+    return f"epoch-{epochs:05}-{checksum(content)[:16]}.npz"
 
 
 def restore(folder: Path, model: keras.Model) -> int:
