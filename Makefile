@@ -74,7 +74,7 @@ check: $(READY)  ## lint and types
 	$(BIN)/mypy
 
 clean:  ## remove saved rows and caches; results/ and the environment stay
-	rm -rf .store build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .store build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find suite studies tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:  ## this list
