@@ -14,6 +14,7 @@ import throwaway
 from crosscheck.claims import Check, Exceeds, Unit, verdicts
 from crosscheck.claims.judged import CheckRecord, ControlRecord, PartRecord, StudyVerdict
 from crosscheck.claims.words import Verdict
+from crosscheck.cli.run import Voice
 from crosscheck.running import conclude, coverage, plan
 
 # --- the verdict ------------------------------------------------------------------------------------
@@ -126,6 +127,11 @@ def test_what_is_missing_or_broken_has_nothing_to_lose(results: Path, broken: st
     (results / "s" / "verdict.json").write_text(broken)
     assert coverage.lost(request(results), work()) == []
     assert coverage.lost(request(results / "nowhere"), work()) == []
+
+
+def test_a_run_with_nothing_to_run_at_its_scale_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    Voice().print_coverage(plan.Plan({}, {"s": []}, *[frozenset()] * 4))
+    assert capsys.readouterr().out == "Nothing to run at this scale.\n"
 
 
 # --- in a checkout whose results cover more ----------------------------------------------------------

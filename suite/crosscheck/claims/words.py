@@ -67,7 +67,7 @@ class Verdict(StrEnum):
     )
     OPEN = (
         *("open", 3, "◌", "🟡", "#8a6100", "cyan", "are open", "is open"),
-        "what would decide was not run here; what was run here agrees with the reference",
+        "what would decide was not run here; what was run, if anything, agrees with the reference",
     )
     INVALID = (
         *("invalid", 0, "⊘", "🟣", "#9650b0", "magenta", "are invalid", "is invalid"),

@@ -153,7 +153,8 @@ class Voice:
             f"{len(names - work.absent)} of {plural(len(names), what)}" for names, what in parts if names
         ]
         left_out = f" Not run here: {', '.join(sorted(work.absent))}." if work.absent else ""
-        self.say(f"Covered: {', '.join(counts)}.{left_out}")
+        covered = f"Covered: {', '.join(counts)}." if counts else "Nothing to run at this scale."
+        self.say(covered + left_out)
         for line in remedies(work):
             self.say(line)
 
