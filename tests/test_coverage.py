@@ -130,7 +130,7 @@ def test_what_is_missing_or_broken_has_nothing_to_lose(results: Path, broken: st
 
 
 def test_a_run_with_nothing_to_run_at_its_scale_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    Voice().print_coverage(plan.Plan({}, {"s": []}, *[frozenset()] * 4))
+    Voice().print_coverage(work())
     assert capsys.readouterr().out == "Nothing to run at this scale.\n"
 
 
