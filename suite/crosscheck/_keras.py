@@ -5,11 +5,14 @@ Written against Keras 3.15. A new version of Keras that moves one of these is me
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
+from keras import ops
 from keras.src.backend import get_keras_mask, set_keras_mask
+from keras.src.optimizers.base_optimizer import BaseOptimizer
 
 # --- layers of a model ----------------------------------------------------------------------------------
 
@@ -75,35 +78,7 @@ def variables_of(layer: keras.Layer) -> list[keras.Variable]:
     return [*layer._trainable_variables, *layer._non_trainable_variables]
 
 
-def backend_variable(variable: keras.Variable) -> Any:
-    """What the backend keeps for a variable; `variable.value` may be a cast of it."""
-    return variable._value
-
-
-def set_backend_variable(variable: keras.Variable, value: Any) -> None:
-    """Puts another of the backend's variables, or tensors, in the place of a variable's own.
-
-    `variable.assign` copies the values; here one variable stands for many, and nothing may be copied.
-    """
-    variable._value = value
-
-
-def set_path(variable: keras.Variable, path: str) -> None:
-    """Gives a variable the path of another: optimisers may go by it, and Keras lets no one choose it."""
-    variable._path = path
-
-
-def tensorflow_id(variable: Any) -> str:
-    """The name under which a Keras optimiser on TensorFlow knows a `tf.Variable`."""
-    return variable._unique_id
-
-
 # --- optimisers and models in training --------------------------------------------------------------------
-
-
-def places_by_id(optimizer: Any) -> dict[Any, int]:
-    """An optimiser's own table: the place of each variable it was built for, by the backend variable's id."""
-    return getattr(optimizer, "_trainable_variables_indices", {})
 
 
 def trained_variables(optimizer: keras.Optimizer) -> list[keras.Variable]:
@@ -114,6 +89,160 @@ def trained_variables(optimizer: keras.Optimizer) -> list[keras.Variable]:
 def share_iterations(optimizer: keras.Optimizer, other: keras.Optimizer) -> None:
     """Has an optimiser count its steps in the variable of another; Keras makes one for each."""
     optimizer._iterations = other._iterations
+
+
+@contextlib.contextmanager
+def optimizers_without_side_effects() -> Iterator[None]:
+    """Within, every optimiser moves variables by `keras.Variable.assign` alone, and without branches.
+
+    So a `keras.StatelessScope` holds all that it does, on every backend and under every map over replicates.
+    Keras' own `stateless_apply` is refused on TensorFlow, whose optimisers go by `tf.distribute`; PyTorch's
+    change tensors in place. What the backends put in the place of `BaseOptimizer`'s methods is taken out;
+    three methods that branch, or read past a scope, are written anew.
+    """
+    replaced: list[tuple[type, str, Any]] = []
+    for kind in backend_optimizers():
+        for name in set(vars(kind)) & ON_VARIABLES:
+            replaced.append((kind, name, vars(kind)[name]))
+            delattr(kind, name)
+        if "_var_key" in vars(kind):
+            replaced.append((kind, "_var_key", vars(kind)["_var_key"]))
+            kind._var_key = lambda self, variable: variable._value._unique_id
+    loss_scaled = keras.optimizers.LossScaleOptimizer
+    mine = (
+        (BaseOptimizer, "_backend_apply_gradients", move),
+        (BaseOptimizer, "_overwrite_model_variables_with_average_value", put_averages),
+        (loss_scaled, "apply", move_if_finite),
+    )
+    for kind, name, method in mine:
+        replaced.append((kind, name, vars(kind)[name]))
+        setattr(kind, name, method)
+    try:
+        yield
+    finally:
+        for kind, name, method in reversed(replaced):
+            setattr(kind, name, method)
+
+
+ON_VARIABLES = frozenset(
+    (
+        "_apply_weight_decay",
+        "_backend_apply_gradients",
+        "_backend_increment_gradient_accumulators",
+        "_backend_reset_gradient_accumulators",
+        "_backend_update_step",
+        "_clip_by_norm",
+        "_overwrite_model_variables_with_average_value",
+        "assign",
+        "assign_add",
+        "assign_sub",
+    )
+)
+
+
+def backend_optimizers(kind: type = BaseOptimizer) -> list[type]:
+    """The classes between `BaseOptimizer` and Keras' optimisers that a backend puts there."""
+    below = kind.__subclasses__()
+    further = [deeper for lower in below for deeper in backend_optimizers(lower)]
+    mine = [lower for lower in below if lower.__module__.startswith("keras.src.backend.")]
+    return list(dict.fromkeys([*mine, *further]))
+
+
+def move(self: Any, gradients: Any, variables: Any) -> None:
+    """`BaseOptimizer._backend_apply_gradients` without branches."""
+    steps = self.gradient_accumulation_steps
+    if steps:
+        complete = (self._iterations + 1) % steps == 0
+        sums = [self._accumulated_gradients[self._get_variable_index(v)] for v in variables]
+        totals = [ops.add(gradient, total) for gradient, total in zip(gradients, sums, strict=True)]
+        gradients = [total / steps for total in totals]
+        before = [(v, v.value) for v in (*variables, *self.variables)]
+    gradients = self._clip_gradients(gradients)
+    self._apply_weight_decay(variables)
+    self._backend_update_step(gradients, variables, self.learning_rate)
+    if steps:
+        choose(complete, before)
+        for variable, total in zip(sums, totals, strict=True):
+            variable.assign(ops.where(complete, ops.zeros_like(total), total))
+    if self.use_ema:
+        self._update_model_variables_moving_average(self._trainable_variables)
+        if self.ema_overwrite_frequency:
+            due = (self.iterations + 1) % self.ema_overwrite_frequency == 0
+            for variable, average in zip(self._trainable_variables, moving_averages(self), strict=True):
+                if average is not None:
+                    variable.assign(ops.where(due, average.value, variable.value))
+
+
+def move_if_finite(self: Any, gradients: Any, variables: Any = None) -> None:
+    """`LossScaleOptimizer.apply` without branches."""
+    variables = list(variables or self._trainable_variables)
+    scale, counter = self.dynamic_scale.value, self.step_counter.value
+    finite, full = self.check_finite(gradients), ops.equal(counter, self.dynamic_growth_steps - 1)
+    before = [(v, v.value) for v in (*variables, *self.inner_optimizer.variables)]
+    unscaled = [None if gradient is None else ops.divide(gradient, scale) for gradient in gradients]
+    self.inner_optimizer.apply(unscaled, variables)
+    choose(finite, before)
+    self.dynamic_scale.assign(ops.where(finite, ops.where(full, scale * 2.0, scale), scale * 0.5))
+    self.step_counter.assign(ops.where(ops.logical_and(finite, ops.logical_not(full)), counter + 1, 0))
+
+
+def put_averages(self: Any, variables: Any) -> None:
+    """`BaseOptimizer._overwrite_model_variables_with_average_value`, of the values that a scope holds."""
+    for variable, average in zip(variables, moving_averages(self), strict=True):
+        if average is not None:
+            variable.assign(average.value)
+
+
+def choose(keep: Any, before: Sequence[tuple[Any, Any]]) -> None:
+    """Gives variables back the values that they had, unless `keep`."""
+    for variable, value in before:
+        variable.assign(ops.where(keep, variable.value, value))
+
+
+def moving_averages(optimizer: Any) -> Sequence[Any]:
+    """The averages that an optimiser with `use_ema` keeps, one a trained variable, or None."""
+    return getattr(optimizer, "_model_variables_moving_average", ())
+
+
+def build_metrics(model: keras.Model, batch: tuple[Any, Any, Any]) -> None:
+    """Has loss and metrics of a compiled model make their variables for (x, y, sample_weight), as `fit` does."""
+    model._symbolic_build(data_batch=batch)
+
+
+def loss_tracker_of(model: keras.Model) -> keras.metrics.Metric:
+    """The mean of the losses that a compiled model reports as "loss"."""
+    return model._loss_tracker
+
+
+def compute_loss(model: keras.Model, x: Any, y: Any, y_pred: Any, sample_weight: Any, training: bool) -> Any:
+    """The loss as `train_step` asks for it, also of a `compute_loss` that knows no `training`."""
+    return model._compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training)
+
+
+def scale_penalties(model: keras.Model, scale: Any) -> None:
+    """Has what regularisers and `add_loss` give multiplied by `scale()`, wherever Keras adds it up."""
+    aggregate = type(model)._aggregate_additional_loss
+    model._aggregate_additional_loss = lambda loss: aggregate(model, loss) * ops.cast(scale(), loss.dtype)
+
+
+def compiled_metrics(model: keras.Model) -> tuple[list[Any], list[Any]]:
+    """The metrics of a model of one output, as compiled: those without weights, and those with them."""
+    compiled = model._compile_metrics
+    if compiled is None:
+        return [], []
+    kinds = (compiled._flat_metrics, compiled._flat_weighted_metrics)
+    unweighted, weighted = ([m for part in kind if part for m in part.metrics] for kind in kinds)
+    return unweighted, weighted
+
+
+def takes_training(model: keras.Model) -> bool:
+    """Whether the model's `call` knows `training`, as Keras' own steps ask."""
+    return bool(model._call_has_training_arg)
+
+
+def assigned_in(scope: keras.StatelessScope) -> set[int]:
+    """The ids of the variables for which a scope holds a value, those that it was given included."""
+    return set(scope.state_mapping)
 
 
 def set_jit_compile(model: keras.Model, jit_compile: bool) -> None:

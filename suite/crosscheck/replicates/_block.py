@@ -1,15 +1,17 @@
-"""A block of replicates: what they keep between passes, and the program that moves it."""
+"""A block of replicates: the values that they keep between runs of the program that moves them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from crosscheck.replicates._program import Program
+from crosscheck.replicates._data import Data
+from crosscheck.replicates._program import Batches, Program
+from crosscheck.replicates._task import Values
 
 
 class Block:
@@ -18,125 +20,142 @@ class Block:
     Args:
         program: shared by all blocks.
         members: which replicates, [size].
-        weights: of all replicates, [R, …] each.
-        others: the optimiser's state of all replicates, [R, …] each, where there is one to go on from.
-        parked: whether the state leaves the device between passes.
+        values: of all replicates, [R, …] each, by the kinds of `Task.variables`, metrics left out.
+        fresh: what the metrics hold before the first batch.
+        numbers: the replicates' own numbers, of these members, by `_task.NUMBERS`.
+        parked: whether the values leave the device between passes.
     """
 
     def __init__(
         self,
         program: Program,
         members: np.ndarray,
-        weights: Sequence[np.ndarray],
-        others: Sequence[np.ndarray] | None = None,
+        values: Values,
+        fresh: list[np.ndarray],
+        numbers: Callable[[np.ndarray], dict[str, Any]],
         parked: bool = False,
     ):
-        self.program, self.members, self.parked = program, members, parked
-        fresh = [ops.convert_to_numpy(variable) for variable in program.others]
-        values = [*self.mine(weights), *(self.mine(others, program.others) if others else fresh)]
-        self.state: list[Any] = []
-        self.put(0, [*values, *self.learning_rate()])
+        self.program, self.members, self.fresh, self.numbers = program, members, fresh, numbers
+        self.parked = parked
+        self.values: Values = {}
+        for kind, arrays in values.items():
+            self.put(kind, arrays)
+        self.fresh_metrics()
         self.park()
 
-    # --- state -------------------------------------------------------------------------------------------
+    def own_numbers(self) -> dict[str, Any]:
+        """Returns the replicates' own numbers, [size] each."""
+        return self.numbers(self.members)
 
-    def mine(self, values: Sequence[np.ndarray], like: Sequence[Any] | None = None) -> list[np.ndarray]:
-        """Returns this block's part of [R, …] arrays; of counters, which all replicates share, one."""
-        stacked = self.program.stacked
-        parts = [value[self.members] if stacked else value[self.members[0]] for value in values]
-        return [p if not like or len(like[i].shape) else p.ravel()[0] for i, p in enumerate(parts)]
+    # --- values ------------------------------------------------------------------------------------------
 
-    def put(self, start: int, values: Sequence[np.ndarray]) -> None:
-        """Replaces the state from position `start` on."""
-        variables = self.program.everything[start : start + len(values)]
+    def put(self, kind: str, arrays: list[Any]) -> None:
+        """Replaces the values of a kind by those of this block's replicates, from [R, …] each."""
+        where = self.members if self.program.stacked else self.members[0]
+        self.values[kind] = self.held(kind, [np.asarray(array)[where] for array in arrays])
+
+    def held(self, kind: str, arrays: list[Any]) -> list[Any]:
+        """Returns values for a program to start from, in the dtypes of the variables."""
+        variables = self.program.task.variables[kind]
         hold = self.program.backend.hold
-        held = [hold(value, variable.dtype) for value, variable in zip(values, variables, strict=True)]
-        self.state[start : start + len(values)] = held
-
-    def learning_rate(self) -> list[np.ndarray]:
-        """Returns the optimiser's rate, which a callback may have changed; of a schedule there is none."""
-        return [ops.convert_to_numpy(variable) for variable in self.program.learning_rate]
+        return [hold(array, variable.dtype) for array, variable in zip(arrays, variables, strict=True)]
 
     def park(self) -> None:
-        """Takes the state off the device, where blocks are parked."""
+        """Takes the values off the device, where blocks are parked."""
         if self.parked:
-            self.state = [copied(value) for value in self.state]
+            self.values = self.kept()
 
     def unpark(self) -> None:
-        """Puts a parked state back on the device."""
+        """Puts parked values back on the device."""
         if self.parked:
-            self.put(0, self.state)
+            self.values = {kind: self.held(kind, values) for kind, values in self.values.items()}
 
-    def weights(self) -> list[np.ndarray]:
-        """Returns the weights, [size, …] each."""
-        return self.spread(0, len(self.program.variables))
+    def fresh_metrics(self) -> None:
+        """Has the metrics begin anew."""
+        count = len(self.members)
+        spread = [np.broadcast_to(a, (count, *a.shape)) if self.program.stacked else a for a in self.fresh]
+        self.values["metrics"] = self.held("metrics", spread)
 
-    def others(self) -> list[np.ndarray]:
-        """Returns the optimiser's state, [size, …] each; counters are repeated."""
-        start = len(self.program.variables)
-        return self.spread(start, start + len(self.program.others))
+    def put_one(self, kind: str, i: int, array: np.ndarray) -> None:
+        """Replaces one value of a kind, from [R, …]."""
+        where = self.members if self.program.stacked else self.members[0]
+        variable = self.program.task.variables[kind][i]
+        self.values[kind][i] = self.program.backend.hold(array[where], variable.dtype)
 
-    def spread(self, start: int, stop: int) -> list[np.ndarray]:
-        """Returns a part of the state with an axis of replicates, [size, …] each."""
-        values = [copied(value) for value in self.state[start:stop]]
-        if not self.program.stacked:
-            return [value[None] for value in values]
-        return [value if value.ndim else np.repeat(value, len(self.members)) for value in values]
+    def kept(self) -> Values:
+        """Returns a copy of all values, as `restore` takes them."""
+        return {kind: list(map(copied, values)) for kind, values in self.values.items()}
 
-    def member_weights(self, place: int) -> list[np.ndarray]:
-        """Returns the weights of the replicate at a place of this block."""
-        values = self.state[: len(self.program.variables)]
-        return [copied(value[place] if self.program.stacked else value) for value in values]
+    def restore(self, values: Values) -> None:
+        """Goes back to the values that `kept` returned."""
+        self.values = {kind: self.held(kind, arrays) for kind, arrays in values.items()}
+
+    def arrays(self, kind: str) -> list[np.ndarray]:
+        """Returns the values of a kind, [size, …] each."""
+        values = map(copied, self.values[kind])
+        return list(values) if self.program.stacked else [value[None] for value in values]
+
+    def member(self, place: int, kind: str) -> list[np.ndarray]:
+        """Returns the values of a kind, of the replicate at a place of this block."""
+        stacked = self.program.stacked
+        return [copied(value[place] if stacked else value) for value in self.values[kind]]
 
     # --- runs of the program -----------------------------------------------------------------------------
 
-    def one_pass(
-        self,
-        shared: Mapping[str, Any],
-        own: Mapping[str, Any],
-        order: np.ndarray,
-        batch_size: int,
-        training: bool,
-        active: np.ndarray,
+    def run(
+        self, tensors: Mapping[str, Any], first: int, last: int, fixed: Batches
     ) -> dict[str, np.ndarray]:
-        """Goes over the data once, training or not.
+        """Goes through the batches `first` … `last` − 1.
 
         Args:
-            shared: `x`, `y`, `sample_weight` that all replicates see, [N, …].
-            own: those of which each replicate has its own, and the arguments of its loss, [size, …].
-            order: the examples in the order in which each replicate takes them, [size, N].
-            batch_size: examples a step.
-            training: whether the optimiser moves the weights.
-            active: which replicates may move, [size] of bool.
+            tensors: as `Program.batches` takes them, but for "first" and "last"; see `tensors`.
+            first, last: numbers of batches.
+            fixed: the program's constants.
 
         Returns:
-            The mean loss and each metric, [size].
+            The loss and each metric since `fresh_metrics`, [size].
         """
-        stacked = self.program.stacked
-        mapped: dict[str, Any] = {"own": dict(own), "order": order.astype("int32")}
-        if training and not active.all():
-            mapped["active"] = active
-        if not stacked:
-            mapped = keras.tree.map_structure(lambda values: values[0], mapped)
-        tensors = keras.tree.map_structure(ops.convert_to_tensor, {**mapped, "shared": dict(shared)})
-        rate = self.learning_rate()
+        bounds = {"first": ops.convert_to_tensor(first, "int32"), "last": ops.convert_to_tensor(last, "int32")}
         self.unpark()
-        self.put(len(self.program.everything) - len(rate), rate)
-        self.state, (loss, metrics) = self.program.run_pass(self.state, tensors, (batch_size, training))
+        self.values, results = self.program.run(self.values, {**tensors, **bounds}, fixed)
         self.park()
-        values = [ops.convert_to_numpy(tensor) for tensor in (loss, *metrics)]
-        names = self.program.task.names
-        return {name: v if stacked else v[None] for name, v in zip(names, values, strict=True)}
+        results = {name: ops.convert_to_numpy(value) for name, value in results.items()}
+        return results if self.program.stacked else {name: value[None] for name, value in results.items()}
 
-    def predict(self, x: Any, own: bool) -> np.ndarray:
+    def tensors(self, data: Data, order: np.ndarray, active: np.ndarray | None) -> dict[str, Any]:
+        """Returns data and order as the program takes them.
+
+        Args:
+            data: shared by all replicates, and what each has of its own.
+            order: the examples in the order in which each replicate takes them, [size, N].
+            active: which replicates may move, [size] of bool; all of them where None.
+        """
+        mine = keras.tree.map_structure(lambda array: array[self.members], data.own)
+        mapped = {"own": {**mine, **self.own_numbers()}, "order": order.astype("int32")}
+        if active is not None:
+            mapped["active"] = active
+        return {**keras.tree.map_structure(self.tensor, mapped), "shared": data.tensors}
+
+    def tensor(self, array: np.ndarray) -> Any:
+        """Returns an array [size, …] as the program takes it."""
+        return ops.convert_to_tensor(array if self.program.stacked else array[0])
+
+    def finalize(self) -> None:
+        """Has the optimiser put its averages in the weights' place."""
+        self.unpark()
+        self.values = self.program.finalized(self.values)
+        self.park()
+
+    def predict(self, x: Any, own: bool) -> Any:
         """Returns the outputs, [size, B, …], for one batch, [B, …] or each replicate's own, [size, B, …]."""
         stacked = self.program.stacked
-        x = ops.convert_to_tensor(x[0] if own and not stacked else x)
+        first = lambda array: ops.convert_to_tensor(array[0] if own and not stacked else array)
         self.unpark()
-        self.state, output = self.program.run_predict(self.state, x, own and stacked)
+        x = keras.tree.map_structure(first, x)
+        self.values, output = self.program.run_predict(self.values, {"x": x}, own and stacked)
         self.park()
-        output = ops.convert_to_numpy(output)
-        return output if stacked else output[None]
+        output = keras.tree.map_structure(ops.convert_to_numpy, output)
+        return output if stacked else keras.tree.map_structure(lambda array: array[None], output)
 
 
 def copied(value: Any) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""All blocks of a run: passes over the data, outputs and weights of every replicate, [R, …]."""
+"""All blocks of a run: passes over the data, outputs and values of every replicate, [R, …]."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import keras
 import numpy as np
-from keras import ops
 
-from crosscheck.replicates._block import Block
+from crosscheck.replicates._block import Block, copied
 from crosscheck.replicates._data import Data
+from crosscheck.replicates._pass import Pass
 from crosscheck.replicates._program import Program
+from crosscheck.replicates._task import Task, Values
+from crosscheck.replicates._witness import Witness
 
 Order = Callable[[np.ndarray, int], np.ndarray]
 
@@ -22,55 +25,64 @@ class Blocks:
     Args:
         program: trains and evaluates a block.
         count: R.
-        weights: [R, …] each, in the order of `model.variables`.
-        others: the optimiser's state, [R, …] each, where there is one to go on from.
-        parked: whether a block's state leaves the device between its passes.
+        values: [R, …] each, by the kinds of `Task.variables`; metrics are made anew for every pass.
+        numbers: the replicates' own, of some members: `Compiled.own_numbers`.
+        parked: whether a block's values leave the device between its passes.
+        check: whether each new program's first batch is compared with Keras' own step.
     """
 
     def __init__(
         self,
         program: Program,
         count: int,
-        weights: Sequence[np.ndarray],
-        others: Sequence[np.ndarray] | None,
+        values: Values,
+        numbers: Callable[[np.ndarray], dict[str, Any]],
         parked: bool,
+        check: bool,
     ):
         self.program, self.count, size = program, count, program.size
         starts = range(0, count, size)
         # The last block is filled up with the last replicate.
         members = [np.minimum(np.arange(start, start + size), count - 1) for start in starts]
-        self.blocks = [Block(program, numbers, weights, others, parked) for numbers in members]
+        fresh = fresh_metrics(program.task)
+        self.blocks = [Block(program, which, values, fresh, numbers, parked) for which in members]
         self.compiled: set[Any] = set()
+        self.witness = Witness(program.task) if check else None
 
-    # --- weights -----------------------------------------------------------------------------------------
+    # --- values ------------------------------------------------------------------------------------------
 
-    def weights(self) -> list[np.ndarray]:
-        """Returns the weights of all replicates, [R, …] each."""
-        return self.gathered(Block.weights)
-
-    def others(self) -> list[np.ndarray]:
-        """Returns the optimiser's state of all replicates, [R, …] each."""
-        return self.gathered(Block.others)
-
-    def gathered(self, part: Callable[[Block], list[np.ndarray]]) -> list[np.ndarray]:
-        """Returns a part of what the blocks hold, over all replicates: [R, …] each."""
-        parts = zip(*(part(block) for block in self.blocks), strict=True)
+    def values(self, kind: str) -> list[np.ndarray]:
+        """Returns the values of a kind, of all replicates: [R, …] each."""
+        parts = zip(*(block.arrays(kind) for block in self.blocks), strict=True)
         return [np.concatenate(values)[: self.count] for values in parts]
 
-    def set_weights(self, weights: Sequence[np.ndarray]) -> None:
-        """Replaces the weights of all replicates, [R, …] each."""
+    def put(self, kind: str, arrays: Sequence[np.ndarray]) -> None:
+        """Replaces the values of a kind, of all replicates: [R, …] each."""
         for block in self.blocks:
-            block.put(0, block.mine(weights))
+            block.put(kind, list(arrays))
+            block.park()
 
-    def member_weights(self, r: int) -> list[np.ndarray]:
-        """Returns the weights of replicate r."""
+    def put_one(self, kind: str, i: int, array: np.ndarray) -> None:
+        """Replaces one value of a kind, of all replicates, from [R, …]."""
+        for block in self.blocks:
+            block.put_one(kind, i, array)
+
+    def member(self, r: int, kind: str) -> list[np.ndarray]:
+        """Returns the values of a kind, of replicate r."""
         block, place = divmod(r, self.program.size)
-        return self.blocks[block].member_weights(place)
+        return self.blocks[block].member(place, kind)
 
     # --- passes over the data ----------------------------------------------------------------------------
 
     def passes(
-        self, data: Data, batch_size: int, epochs: range, order: Order, active: np.ndarray, training: bool
+        self,
+        data: Data,
+        batch_size: int,
+        epochs: range,
+        order: Order,
+        active: np.ndarray,
+        training: bool,
+        steps: int | None = None,
     ) -> list[dict[str, np.ndarray]]:
         """Goes over the data once an epoch, training or not.
 
@@ -81,49 +93,105 @@ class Blocks:
             order: of the examples, [size, N], for the replicates of a block, [size], in an epoch.
             active: which replicates may move, [R] of bool.
             training: whether the optimiser moves the weights.
+            steps: batches an epoch; all where None.
 
         Returns:
             Loss and metrics of every replicate, [R] each, after each epoch; NaN for a block of which no
             replicate may move.
         """
-        task, batch_size = self.program.task, min(batch_size, data.n)
-        shared = {name: ops.convert_to_tensor(value) for name, value in data.shared.items()}
-        own = {**data.own, **task.arguments}
-        if task.penalty_scale is not None:
-            own["penalty_scale"] = task.penalty_scale
+        freezing = training and not active.all()
+        begin = self.beginning(data, batch_size, order, active, training, steps, freezing)
 
         def run(block: Block) -> list[dict[str, np.ndarray]]:
-            moving = active[block.members]
-            if training and not moving.any():
-                nothing = np.full(len(moving), np.nan)
-                return [dict.fromkeys(task.names, nothing) for _ in epochs]
-            mine = {name: ops.convert_to_tensor(value[block.members]) for name, value in own.items()}
-            return [
-                block.one_pass(shared, mine, order(block.members, epoch), batch_size, training, moving)
-                for epoch in epochs
-            ]
+            if training and not active[block.members].any():
+                return [self.nothing(block)] * len(epochs)
+            passes = (begin(block, epoch, epoch == epochs[0]) for epoch in epochs)
+            return [one_pass.go(0, one_pass.steps) for one_pass in passes]
 
-        frozen = training and not active.all()
-        parts = self.over_blocks(run, (data.shapes, batch_size, training, frozen))
+        parts = self.over_blocks(run, self.key(data, batch_size, training, freezing))
         return [self.joined([part[i] for part in parts]) for i in range(len(epochs))]
 
-    def predict(self, data: Data, batch_size: int) -> np.ndarray:
+    def batch_by_batch(
+        self,
+        data: Data,
+        batch_size: int,
+        epoch: int,
+        order: Order,
+        active: np.ndarray,
+        training: bool,
+        steps: int | None = None,
+    ) -> tuple[int, Callable[[int], dict[str, np.ndarray]]]:
+        """Returns how many batches an epoch has, and what runs one and returns loss and metrics so far, [R].
+
+        Arguments as of `passes`; what becomes inactive between batches moves no more.
+        """
+        begin = self.beginning(data, batch_size, order, active, training, steps, freezing=True)
+        passes = [begin(block, epoch, True) for block in self.blocks]
+        self.compiled.add(self.key(data, batch_size, training, frozen=True))
+
+        def go(i: int) -> dict[str, np.ndarray]:
+            for one_pass in passes:
+                one_pass.activate(active)
+            return self.joined([one_pass.go(i, i + 1) for one_pass in passes])
+
+        return passes[0].steps, go
+
+    def key(self, data: Data, batch_size: int, training: bool, frozen: bool) -> Any:
+        """Returns what tells one compiled program of passes from another."""
+        return (data.shapes, batch_size, training, frozen)
+
+    def beginning(
+        self,
+        data: Data,
+        batch_size: int,
+        order: Order,
+        active: np.ndarray,
+        training: bool,
+        steps: int | None,
+        freezing: bool,
+    ) -> Callable[[Block, int, bool], Pass]:
+        """Returns a function of (block, epoch, whether it is the first one) that begins a pass."""
+        new = self.key(data, batch_size, training, freezing) not in self.compiled
+
+        def begin(block: Block, epoch: int, first: bool) -> Pass:
+            witness = self.witness if new and first and block is self.blocks[0] else None
+            moving = active[block.members] if freezing else None
+            places = order(block.members, epoch)
+            return Pass(block, data, places, batch_size, training, moving, steps, witness)
+
+        return begin
+
+    def nothing(self, block: Block) -> dict[str, np.ndarray]:
+        """Returns the results of a block that stands still."""
+        return dict.fromkeys(self.names(), np.full(len(block.members), np.nan))
+
+    def names(self) -> list[str]:
+        """Returns the names of what a pass reports."""
+        return list(self.program.task.model.get_metrics_result())
+
+    def finalize(self, active: np.ndarray) -> None:
+        """Has the optimiser put its averages in the weights' place, as `fit` does at its end."""
+        for block in self.blocks:
+            if active[block.members].any():
+                block.finalize()
+
+    def predict(self, data: Data, batch_size: int) -> Any:
         """Returns the outputs of every replicate for `data`'s x, [R, N, …]."""
         own = "x" in data.own
         x = data.own["x"] if own else data.shared["x"]
 
-        def outputs(block: Block) -> np.ndarray:
-            mine = x[block.members] if own else x
+        def outputs(block: Block) -> Any:
+            cut = lambda start: lambda a: a[block.members, start : start + batch_size] if own else a[start : start + batch_size]
             starts = range(0, data.n, batch_size)
-            batches = (mine[:, s : s + batch_size] if own else mine[s : s + batch_size] for s in starts)
-            return np.concatenate([block.predict(batch, own) for batch in batches], axis=1)
+            parts = [block.predict(keras.tree.map_structure(cut(start), x), own) for start in starts]
+            return keras.tree.map_structure(lambda *arrays: np.concatenate(arrays, axis=1), *parts)
 
-        return np.concatenate(self.over_blocks(outputs, ("predict", x.shape, own)))[: self.count]
+        parts = self.over_blocks(outputs, ("predict", data.shapes, own))
+        return keras.tree.map_structure(lambda *arrays: np.concatenate(arrays)[: self.count], *parts)
 
     def joined(self, parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
         """Returns loss and metrics of all replicates, [R] each, from those of the blocks."""
-        names = self.program.task.names
-        return {name: np.concatenate([part[name] for part in parts])[: self.count] for name in names}
+        return {name: np.concatenate([part[name] for part in parts])[: self.count] for name in parts[0]}
 
     def over_blocks(self, function: Callable[[Block], Any], program: Any) -> list[Any]:
         """Returns `function` of every block, several at once where the backend can.
@@ -134,8 +202,20 @@ class Blocks:
         """
         alone = 0 if program in self.compiled else 1
         self.compiled.add(program)
-        first = [function(block) for block in self.blocks[:alone]]
+        try:
+            first = [function(block) for block in self.blocks[:alone]]
+        except Exception:
+            self.compiled.discard(program)
+            raise
         if len(self.blocks) - alone < 2:
             return [*first, *map(function, self.blocks[alone:])]
         with ThreadPoolExecutor(self.program.backend.workers()) as pool:
             return [*first, *pool.map(function, self.blocks[alone:])]
+
+
+def fresh_metrics(task: Task) -> list[np.ndarray]:
+    """Returns what the metrics' variables hold before the first batch."""
+    if not task.variables["metrics"]:
+        return []
+    task.model.reset_metrics()
+    return [copied(variable.value) for variable in task.variables["metrics"]]

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import keras
 import numpy as np
 
-BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
-SCALAR = (keras.callbacks.ReduceLROnPlateau, keras.callbacks.ModelCheckpoint)
+TRAIN_HOOKS = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
+TEST_HOOKS = ("on_test_batch_begin", "on_test_batch_end", "on_predict_batch_begin", "on_predict_batch_end")
+KERAS = keras.callbacks
+# Those that watch numbers or files of one model: each replicate has its own.
+SINGLE = (KERAS.EarlyStopping, KERAS.ModelCheckpoint, KERAS.ReduceLROnPlateau, KERAS.TensorBoard, KERAS.TerminateOnNaN)
+REFUSED = (KERAS.BackupAndRestore, KERAS.SwapEMAWeights)
 
 
 class Trained(Protocol):
@@ -19,12 +24,20 @@ class Trained(Protocol):
     Attributes:
         optimizer: that of all replicates.
         active: which replicates go on training, [R] of bool.
+        stop_training: whether all of them stop.
+        rates: the learning rate of each.
+        seeds: one a replicate.
     """
 
     optimizer: keras.Optimizer | None
     active: np.ndarray
+    stop_training: bool
+    rates: Any
+    seeds: Sequence[int]
 
     def __len__(self) -> int: ...
+
+    def member(self, r: int) -> keras.Model: ...
 
     def member_weights(self, r: int) -> list[np.ndarray]: ...
 
@@ -32,51 +45,76 @@ class Trained(Protocol):
 
 
 class Callbacks:
-    """Calls each callback once, with logs of [R] arrays; an `EarlyStopping` once a replicate, with its own.
+    """Calls each callback once, with logs of [R] arrays; those of `SINGLE` once a replicate, with its own.
+
+    A `ModelCheckpoint` writes each replicate's file, `best.keras` as `best-3.keras` for replicate 3, and a
+    `TensorBoard` each replicate's folder; a `CSVLogger` has a column for each replicate.
+
+    Args:
+        callbacks: as given to `fit`.
+        replicates: what they watch.
+        epochs, steps: how many there are to be.
+
+    Attributes:
+        any: whether there is a callback.
+        in_batches: whether one hooks into batches.
 
     Raises:
-        ValueError: for a callback that needs a single model's numbers, or hooks into batches, which run
-            inside the compiled program.
+        ValueError: for a callback that needs a single model.
     """
 
-    def __init__(self, callbacks: Sequence[keras.callbacks.Callback], replicates: Trained, epochs: int):
-        self.shared: list[keras.callbacks.Callback] = []
-        self.single: list[tuple[int, keras.callbacks.Callback, Member]] = []
+    def __init__(
+        self, callbacks: Sequence[KERAS.Callback], replicates: Trained, epochs: int, steps: int
+    ):
+        self.shared: list[KERAS.Callback] = []
+        self.single: list[tuple[int, KERAS.Callback, Member]] = []
+        self.replicates = replicates
         for callback in callbacks:
             refuse(callback)
-            if isinstance(callback, keras.callbacks.EarlyStopping):
+            if isinstance(callback, SINGLE):
                 members = [Member(replicates, r) for r in range(len(replicates))]
-                self.single += [(r, copy.copy(callback), member) for r, member in enumerate(members)]
+                self.single += [(r, own(callback, r), member) for r, member in enumerate(members)]
             else:
                 callback.set_model(replicates)
                 self.shared.append(callback)
         self.any = bool(callbacks)
+        self.in_batches = any(hooks(callback, TRAIN_HOOKS) for callback in callbacks)
         for _, callback, member in self.single:
             callback.set_model(member)
         for callback in [*self.shared, *(callback for _, callback, _ in self.single)]:
-            callback.set_params({"epochs": epochs})
+            callback.set_params({"epochs": epochs, "steps": steps, "verbose": 0})
 
-    def call(self, hook: str, *args: Any, logs: Mapping[str, Any] | None = None) -> None:
+    def call(self, hook: str, *args: Any, logs: dict[str, Any] | None = None) -> None:
         """Calls a hook, such as "on_epoch_end", of every callback whose replicate has not stopped."""
         for callback in self.shared:
-            getattr(callback, hook)(*args, logs)
+            columns = logs is not None and isinstance(callback, KERAS.CSVLogger)
+            getattr(callback, hook)(*args, in_columns(logs or {}) if columns else logs)
+        mine: dict[int, dict[str, float]] = {}
+        known = set(logs or ())
         for r, callback, member in self.single:
-            if not member.stop_training or hook == "on_train_end":
-                mine = logs and {name: float(v[r] if np.ndim(v) else v) for name, v in logs.items()}
-                getattr(callback, hook)(*args, mine)
+            if not member.stopped or hook == "on_train_end":
+                if logs is not None and r not in mine:
+                    mine[r] = {name: float(v[r] if np.ndim(v) else v) for name, v in logs.items()}
+                getattr(callback, hook)(*args, mine.get(r))
+        for r, values in mine.items() if logs is not None else ():  # what callbacks have put into these
+            for name in set(values) - known:
+                logs.setdefault(name, np.full(len(self.replicates), np.nan))[r] = values[name]
+        for _, _, member in self.single:
+            member.stopped = not self.replicates.active[member.r]
 
 
 class Member:
     """Replicate r as a callback of a single model sees it."""
 
     metrics: Sequence[Any] = ()
+    layers: Sequence[Any] = ()
 
     def __init__(self, replicates: Trained, r: int):
-        self.replicates, self.r = replicates, r
+        self.replicates, self.r, self.stopped = replicates, r, not replicates.active[r]
 
     @property
-    def optimizer(self) -> keras.Optimizer | None:
-        return self.replicates.optimizer
+    def optimizer(self) -> MemberOptimizer:
+        return MemberOptimizer(self.replicates, self.r)
 
     @property
     def stop_training(self) -> bool:
@@ -93,20 +131,76 @@ class Member:
     def set_weights(self, weights: Sequence[np.ndarray]) -> None:
         self.replicates.set_member_weights(self.r, weights)
 
+    def save(self, path: Any, *args: Any, **options: Any) -> None:
+        self.replicates.member(self.r).save(path, *args, **options)
 
-def refuse(callback: keras.callbacks.Callback) -> None:
+    def save_weights(self, path: Any, *args: Any, **options: Any) -> None:
+        self.replicates.member(self.r).save_weights(path, *args, **options)
+
+
+class MemberOptimizer:
+    """The optimiser as a callback of replicate r sees it: its own learning rate, all else shared."""
+
+    def __init__(self, replicates: Trained, r: int):
+        self.__dict__.update(replicates=replicates, r=r)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.replicates.optimizer, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name != "learning_rate":
+            raise AttributeError(f"A callback of one replicate can set its `learning_rate`, not `{name}`.")
+        self.replicates.rates.set_one(self.r, value)
+
+    @property
+    def learning_rate(self) -> Any:
+        return self.replicates.rates.one(self.r)
+
+
+def own(callback: KERAS.Callback, r: int) -> KERAS.Callback:
+    """Returns replicate r's own copy of a callback; what it writes goes to a file or folder of its own."""
+    mine = copy.copy(callback)
+    if isinstance(mine, KERAS.ModelCheckpoint):
+        path = Path(mine.filepath)
+        suffix = "".join(path.suffixes[-2:]) if path.name.endswith(".weights.h5") else path.suffix
+        mine.filepath = str(path.with_name(f"{path.name.removesuffix(suffix)}-{r}{suffix}"))
+    if isinstance(mine, KERAS.TensorBoard):
+        mine.log_dir, mine.write_graph = str(Path(mine.log_dir) / f"replicate-{r}"), False
+    return mine
+
+
+def in_columns(logs: Mapping[str, Any]) -> dict[str, float]:
+    """Returns logs of [R] arrays as one number each: `loss` as `loss_0`, `loss_1`, …"""
+    return {
+        f"{name}_{r}" if np.ndim(value) else name: float(number)
+        for name, value in logs.items()
+        for r, number in enumerate(np.atleast_1d(value))
+    }
+
+
+def hooks(callback: KERAS.Callback, names: Sequence[str]) -> list[str]:
+    """Returns which of these hooks a callback takes: by its class, or set on it as `LambdaCallback` does.
+
+    Callbacks of Keras that save or write by epochs hook into batches for nothing then.
+    """
+    if "epoch" in (getattr(callback, "save_freq", None), getattr(callback, "update_freq", None)):
+        return []
+    plain = KERAS.Callback
+    return [
+        name
+        for name in names
+        if getattr(type(callback), name) is not getattr(plain, name) or name in vars(callback)
+    ]
+
+
+def refuse(callback: KERAS.Callback) -> None:
     """Raises a ValueError for a callback that cannot watch replicates; see `Callbacks`."""
     name = type(callback).__name__
-    if isinstance(callback, SCALAR):
-        raise ValueError(
-            f"`callbacks`: {name} compares the numbers of one model; the logs of replicates hold one each."
-        )
-    hooked = [
-        hook
-        for hook in BATCH_HOOKS
-        if getattr(type(callback), hook) is not getattr(keras.callbacks.Callback, hook)
-    ]
+    if isinstance(callback, REFUSED):
+        raise ValueError(f"`callbacks`: {name} keeps the weights of a single model, and replicates have one each.")
+    hooked = hooks(callback, TEST_HOOKS)
     if hooked:
         raise ValueError(
-            f"`callbacks`: {name} hooks into batches ({', '.join(hooked)}), which run inside one program."
+            f"`callbacks`: {name} hooks into batches of an evaluation ({', '.join(hooked)}), which run inside "
+            "one program."
         )

@@ -25,17 +25,46 @@ def stacked_weights(
 ) -> tuple[keras.Model, list[np.ndarray]]:
     """Returns a model, and the initial values of its `model.variables`, stacked: [R, *shape] each.
 
-    Replicate r has the values that `build()` gives after `keras.utils.set_random_seed(seeds[r])`.
+    Replicate r has the values that `build()` gives after `keras.utils.set_random_seed(seeds[r])`. The draws
+    repeated for the first seed and the last are compared with what was built under them: where a value came
+    about in another way, such as by `set_weights` within `build`, every replicate's model is built.
     """
     model = build_under(build, seeds[0])
+    if isinstance(model, keras.Model) and model.built and len(set(seeds)) > 1:
+        drawn = drawn_weights(model, seeds)
+        if drawn and same(drawn, 0, model) and same(drawn, -1, build_under(build, seeds[-1])):
+            return model, drawn
+    built = {seed: values_of(build_under(build, seed)) for seed in dict.fromkeys(seeds[1:]) if seed != seeds[0]}
+    built[seeds[0]] = values_of(model)
+    shapes = {tuple(value.shape for value in values) for values in built.values()}
+    if len(shapes) > 1:
+        raise ValueError("`build` must return models of one shape; under these seeds their weights differ in shape.")
+    return model, [np.stack(values) for values in zip(*(built[seed] for seed in seeds), strict=True)]
+
+
+def drawn_weights(model: keras.Model, seeds: Sequence[int]) -> list[np.ndarray] | None:
+    """Returns the stacked initial values from repeated draws; None where it is not clear what was drawn."""
     first = seed_draws(seeds[0], DRAWS)
     all_sources = [source_of(variable, model, first) for variable in model.variables]
     sources = [source for source in all_sources if source]
     if len(sources) < len(all_sources):
-        members = [build_under(build, seed) for seed in seeds]
-        return model, [np.stack(values) for values in zip(*map(values_of, members), strict=True)]
+        return None
     count = 1 + max((source.position or 0 for source in sources), default=0)
-    return model, stacked(model.variables, sources, np.array([seed_draws(seed, count) for seed in seeds]))
+    try:
+        return stacked(model.variables, sources, np.array([seed_draws(seed, count) for seed in seeds]))
+    except (AttributeError, NotImplementedError, TypeError, ValueError):
+        return None  # an initialiser of the user's own that cannot be made again from its configuration
+
+
+def same(drawn: Sequence[np.ndarray], r: int, model: keras.Model) -> bool:
+    """Returns whether the values drawn for replicate r are those of its model, but for the last bits."""
+    pairs = list(zip(drawn, values_of(model), strict=True))
+    return all(
+        np.array_equal(mine[r], theirs)
+        or (mine.dtype.kind == "f" and np.allclose(mine[r], theirs, rtol=1e-6, atol=1e-7 * np.abs(theirs).max()))
+        for mine, theirs in pairs
+        if mine[r].shape == theirs.shape
+    ) and all(mine[r].shape == theirs.shape for mine, theirs in pairs)
 
 
 def stacked(variables: Sequence[Any], sources: Sequence[Source], draws: np.ndarray) -> list[np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,17 +11,17 @@ import keras
 import numpy as np
 
 from crosscheck.replicates import _saving as saving
-from crosscheck.replicates._blocks import Blocks
-from crosscheck.replicates._callbacks import Callbacks
-from crosscheck.replicates._checks import checked_seeds, checked_vector, require_labels
-from crosscheck.replicates._data import Data
+from crosscheck.replicates._blocks import Blocks, Order
+from crosscheck.replicates._checks import checked_seeds, checked_vectors, require_labels
+from crosscheck.replicates._compiled import Compiled, Rates, averages, refuse_own_steps
+from crosscheck.replicates._data import Data, weights_of_classes
+from crosscheck.replicates._fit import Fit
 from crosscheck.replicates._history import History, batch_order, unshuffled
-from crosscheck.replicates._initial import stacked_weights
-from crosscheck.replicates._model import input_shape, output_shape, require_built
-from crosscheck.replicates._optimizers import refuse_coupling
+from crosscheck.replicates._initial import build_under, stacked_weights
+from crosscheck.replicates._model import output_shape, require_built
 from crosscheck.replicates._plan import Plan, make_plan, require_mode
 from crosscheck.replicates._program import Program
-from crosscheck.replicates._task import Task, loss_of, metric_of
+from crosscheck.replicates._task import Task
 from crosscheck.replicates.backends import current
 
 
@@ -69,145 +70,156 @@ class Replicates:
         self.paired, self.mode, self.memory_limit = paired, mode, memory_limit
         self.model, initial = stacked_weights(build, self.seeds)
         require_built(self.model)
-        self.initial_epoch = 0
-        self.optimizer: keras.Optimizer | None = None
-        self.task = Task(self.model)
-        self.metrics: Sequence[Any] = ()
-        self.jit_compile: bool | str = "auto"
+        self.initial_epoch, self.stop_training = 0, False
+        self.compiled: Compiled | None = None
         self.reset(initial)
         self.plan = self.planned(batch_size=32)
 
     def __len__(self) -> int:
         return len(self.seeds)
 
+    @property
+    def optimizer(self) -> keras.Optimizer | None:
+        """The optimiser of all replicates, as compiled; callbacks may set its learning rate."""
+        return self.compiled.optimizer if self.compiled else None
+
     # --- compile, fit, evaluate, predict ----------------------------------------------------------------
 
     def compile(
         self,
-        optimizer: keras.Optimizer | str,
-        loss: Callable[..., Any] | str,
+        optimizer: keras.Optimizer | str = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
         *,
-        metrics: Sequence[Any] = (),
         loss_arguments: Mapping[str, Any] | None = None,
+        optimizer_arguments: Mapping[str, Any] | None = None,
         penalty_scale: Any = None,
         jit_compile: bool | str = "auto",
+        auto_scale_loss: bool = True,
+        check: bool = True,
     ) -> None:
         """Sets the optimiser, the loss and the metrics. The weights stay.
 
         Args:
-            optimizer: a Keras optimiser, or its name; learning-rate schedules are fine. For stacked
-                replicates it must act element by element, so that none moves another.
-            loss: `loss(y_true, y_pred, **arguments)`, a value per example (averaged) or a scalar; a
-                `keras.losses.Loss`, or a name that Keras knows.
-            metrics: Keras metrics or their names.
-            loss_arguments: arguments of a loss function, each a vector [R]: replicate r sees its own number.
+            optimizer: a Keras optimiser, or its name; learning-rate schedules are fine.
+            loss: as in `keras.Model.compile`; a function may take further `loss_arguments`.
+            loss_weights, metrics, weighted_metrics, auto_scale_loss: as in `keras.Model.compile`.
+            loss_arguments: arguments of a loss function `loss(y_true, y_pred, **arguments)`, each a vector
+                [R]: replicate r sees its own number.
+            optimizer_arguments: numbers of the optimiser, such as `learning_rate` or `weight_decay`, each a
+                vector [R]: replicate r has its own.
             penalty_scale: a vector [R] that multiplies the model's own penalties (regularisers,
                 `add_loss`) and the λ of `crosscheck.optimizers.Proximal`: with
                 `keras.regularizers.L2(1.0)` in the model, or `Proximal(..., l1=1.0)`, it holds each
                 replicate's λ.
             jit_compile: whether the program is compiled (XLA, `jax.jit`, `torch.compile`); "auto" compiles
                 where that pays without asking for more than is installed.
+            check: whether the first batch of `fit` and of `evaluate` is compared with Keras' own
+                `train_on_batch` and `test_on_batch` of the model.
 
         Raises:
-            ValueError: if the optimiser couples replicates or was used before, or a vector's length is not R.
+            ValueError: if the optimiser was used before, or a vector's length is not R.
         """
-        optimizer = self.usable(keras.optimizers.get(optimizer))
-        arguments = {
-            name: checked_vector(f"loss_arguments[{name!r}]", value, len(self))
-            for name, value in (loss_arguments or {}).items()
-        }
-        if arguments and isinstance(loss_of(loss), keras.losses.Loss):
-            raise ValueError("`loss_arguments` go to a loss function; a loss object holds its own.")
-        if penalty_scale is not None:
-            penalty_scale = checked_vector("penalty_scale", penalty_scale, len(self))
+        optimizer = keras.optimizers.get(optimizer)
+        if optimizer.built:
+            raise ValueError("`optimizer` has trained other weights; pass a new one.")
+        vectors = checked_vectors(len(self), optimizer, loss, loss_arguments, optimizer_arguments, penalty_scale)
         self.reset(self.get_weights())
-        self.optimizer, self.metrics, self.jit_compile = optimizer, tuple(metrics), jit_compile
-        self.task = Task(self.model, loss_of(loss), [], arguments, penalty_scale)
+        self.compiled = Compiled(
+            optimizer, loss, loss_weights, metrics, weighted_metrics, auto_scale_loss, jit_compile, vectors, check
+        )
 
     def fit(
         self,
         x: Any,
-        y: Any,
+        y: Any = None,
         batch_size: int = 32,
         epochs: int = 1,
         verbose: int = 0,
         callbacks: Sequence[keras.callbacks.Callback] = (),
         *,
+        validation_split: float = 0.0,
         validation_data: tuple[Any, ...] | None = None,
         shuffle: bool = True,
+        class_weight: Mapping[int, float] | None = None,
         sample_weight: Any = None,
+        initial_epoch: int | None = None,
+        steps_per_epoch: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int = 1,
     ) -> History:
         """Trains for `epochs` more epochs. Called again, it goes on where it stopped.
 
         Args:
-            x: [N, …] shared by all replicates, or [R, N, …] with each its own.
-            y: [N, …] or [R, N, …].
+            x: [N, …] shared by all replicates, or [R, N, …] with each its own; for a model of several
+                inputs a list or dictionary of such arrays.
+            y: [N, …] or [R, N, …]; for several outputs a list or dictionary.
             batch_size: examples a step; the last batch of an epoch takes what is left.
             epochs: passes over the data.
             verbose: 1 prints how the replicates are run, and shows progress with the mean loss.
-            callbacks: Keras callbacks, called at epochs with logs of [R] arrays; what they put into the logs
-                is in the history. A `keras.callbacks.EarlyStopping` stops each replicate by itself: its
-                weights stay from then on, also in later calls.
+            callbacks: Keras callbacks, called with logs of [R] arrays; what they put into the logs is in the
+                history, and where one sets `model.stop_training`, all replicates stop. `EarlyStopping`,
+                `ReduceLROnPlateau`, `ModelCheckpoint` and `TerminateOnNaN` watch each replicate by itself;
+                one that stops keeps its weights from then on, also in later calls. Hooks into batches have
+                the program run batch by batch, which takes longer.
+            validation_split: the share of the examples, the last ones, that are held out instead.
             validation_data: `(x, y)` or `(x, y, sample_weight)`, evaluated after each epoch.
             shuffle: whether each replicate takes the examples in its `batch_order`, or as they stand.
+            class_weight: the weight of each class, by its number; instead of `sample_weight`.
             sample_weight: [N] or [R, N].
+            initial_epoch: the number of the first epoch, up to that of `epochs`, as in Keras; where None,
+                training goes on for `epochs` more.
+            steps_per_epoch: batches an epoch, the first of each order; all where None.
+            validation_batch_size: that of `validation_data`; `batch_size` where None.
+            validation_freq: epochs from one evaluation to the next.
 
         Returns:
             The loss and what else was logged, epoch by epoch.
 
         Raises:
             ValueError: if an argument's shape does not fit, labels lie outside what the loss knows, or a
-                callback needs a single model.
+                callback cannot watch replicates.
+            NotImplementedError: if the model trains in a way of its own, or if the first batch would not
+                train as Keras' `train_on_batch` does; names what differs.
             RuntimeError: if `compile` was not called.
         """
+        sample_weight = weights_of_classes(y, sample_weight, class_weight)
+        if validation_split and validation_data is None:
+            (x, y, sample_weight), validation_data = self.split(validation_split, x, y, sample_weight)
         data = self.checked(x, y, sample_weight)
         held_out = self.checked(*validation_data) if validation_data else None
-        self.prepared(batch_size, data.example("y"))
-        listeners = Callbacks(callbacks, self, epochs)
-        bar = keras.utils.Progbar(epochs, verbose=verbose, unit_name="epoch") if verbose else None
-        if verbose:
-            print(f"{len(self)} replicates, {self.plan.mode}: {self.plan.why}")
-        listeners.call("on_train_begin")
-        # Blocks that nobody watches run through all epochs without waiting for one another.
-        stride = 1 if listeners.any or bar or held_out else epochs
-        history, last = History(), self.initial_epoch + epochs
-        while self.initial_epoch < last and self.active.any():
-            first = self.initial_epoch
-            listeners.call("on_epoch_begin", first)
-            for logs in self.train(data, batch_size, range(first, first + stride), shuffle):
-                if held_out:
-                    values = self.test(held_out, batch_size)
-                    logs |= {f"val_{name}": value for name, value in values.items()}
-                logs = {name: np.where(self.active, value, np.nan) for name, value in logs.items()}
-                listeners.call("on_epoch_end", self.initial_epoch, logs=logs)
-                history.append(self.initial_epoch, logs)  # with what callbacks have put into the logs
-                self.initial_epoch += 1
-                if bar:
-                    bar.add(1, [(name, np.nanmean(value)) for name, value in logs.items()])
-        listeners.call("on_train_end")
-        return history
+        refuse_own_steps(self.model)
+        self.prepared(batch_size, data)
+        first = self.initial_epoch if initial_epoch is None else initial_epoch
+        last = first + epochs if initial_epoch is None else epochs
+        run = Fit(self, data, batch_size, range(first, last), shuffle, steps_per_epoch)
+        return run.through(callbacks, verbose, held_out, validation_batch_size or batch_size, validation_freq)
 
     def evaluate(
-        self, x: Any, y: Any, batch_size: int = 1024, *, sample_weight: Any = None
+        self, x: Any, y: Any = None, batch_size: int = 1024, *, sample_weight: Any = None
     ) -> dict[str, np.ndarray]:
         """Returns the loss and the metrics of every replicate, [R] each; arguments and errors as of `fit`."""
         data = self.checked(x, y, sample_weight)
+        refuse_own_steps(self.model)
         return self.test(data, batch_size)
 
-    def predict(self, x: Any, batch_size: int = 4096) -> np.ndarray:
+    def predict(self, x: Any, batch_size: int = 4096) -> Any:
         """Returns the output of every replicate, [R, N, K], for `x` of [N, …] or [R, N, …].
 
         Raises:
             ValueError: if the shape of `x` does not fit.
         """
-        data = Data(len(self), len(input_shape(self.model)), x)
+        data = Data(len(self), self.model, x)
         return self.prepared(batch_size).predict(data, batch_size)
 
     # --- weights, members, files ------------------------------------------------------------------------
 
     def get_weights(self) -> list[np.ndarray]:
         """Returns the stacked weights, [R, …] each, in the order of `model.variables`."""
-        return self.blocks.weights() if self.blocks else self.initial
+        blocks = self.blocks
+        return self.ordered(blocks.values) if blocks else self.ordered(self.stored.__getitem__)
 
     def set_weights(self, weights: Sequence[np.ndarray]) -> None:
         """Sets the stacked weights, [R, …] each, in the order of `model.variables`.
@@ -219,14 +231,17 @@ class Replicates:
         new_shapes = [tuple(np.shape(value)) for value in weights]
         if new_shapes != shapes:
             raise ValueError(f"`weights` must have the shapes {shapes}, not {new_shapes}.")
-        if self.blocks:
-            self.blocks.set_weights(weights)
-        else:
-            self.initial = [np.asarray(value) for value in weights]
+        for kind, values in self.sorted(weights).items():
+            if self.blocks:
+                self.blocks.put(kind, values)
+            else:
+                self.stored[kind] = values
 
     def member_weights(self, r: int) -> list[np.ndarray]:
         """Returns the weights of replicate r, in the order of `model.variables`."""
-        return self.blocks.member_weights(r) if self.blocks else [value[r] for value in self.initial]
+        if self.blocks:
+            return self.ordered(lambda kind: self.blocks.member(r, kind))
+        return [value[r] for value in self.get_weights()]
 
     def set_member_weights(self, r: int, weights: Sequence[np.ndarray]) -> None:
         """Sets the weights of replicate r, in the order of `model.variables`."""
@@ -250,17 +265,14 @@ class Replicates:
 
     def save(self, path: str | Path) -> None:
         """Writes the replicates, their optimiser's state included, into one file; see `Replicates.load`."""
-        compiled = None
-        if self.optimizer:
-            compiled = saving.compile_config(self.optimizer, self.task, self.metrics, self.jit_compile)
         settings = {
             "seeds": self.seeds,
             "paired": self.paired,
             "mode": self.plan.mode,
             "initial_epoch": self.initial_epoch,
-            "compiled": compiled,
+            "compiled": saving.compile_config(self.compiled) if self.compiled else None,
         }
-        others = self.blocks.others() if self.blocks else []
+        others = self.blocks.values("optimizer") if self.blocks else self.stored.get("optimizer", [])
         model = saving.model_file(self.model)
         saving.write(Path(path), saving.Saved(settings, self.get_weights(), others, self.active, model))
 
@@ -277,34 +289,34 @@ class Replicates:
         if settings["compiled"]:
             replicates.compile(**saving.compile_arguments(settings["compiled"]))
         replicates.set_weights(saved.weights)
-        replicates.restored, replicates.active = saved.others, saved.active
+        replicates.stored["optimizer"], replicates.active = list(saved.others), saved.active
         replicates.initial_epoch = settings["initial_epoch"]
         return replicates
 
     # --- within -----------------------------------------------------------------------------------------
 
-    def usable(self, optimizer: keras.Optimizer) -> keras.Optimizer:
-        """Returns the optimiser without a loss scale around it: replicates have one each.
-
-        Raises:
-            ValueError: if it was used before, or couples replicates that are stacked.
-        """
-        inner = getattr(optimizer, "inner_optimizer", optimizer)
-        if inner.built:
-            raise ValueError("`optimizer` has trained other weights; pass a new one.")
-        if self.plan.mode == "stacked":
-            refuse_coupling(inner)
-        return inner
-
     def planned(self, batch_size: int) -> Plan:
         """Returns how to run the replicates with this batch size."""
         return make_plan(self.model, len(self), self.mode, batch_size, self.memory_limit)
 
+    def sorted(self, weights: Sequence[np.ndarray]) -> dict[str, list[np.ndarray]]:
+        """Returns weights in the order of `model.variables` by the kinds "trainable" and "state"."""
+        by_id = dict(zip(map(id, self.model.variables), map(np.asarray, weights), strict=True))
+        kinds = {"trainable": self.model.trainable_variables, "state": self.model.non_trainable_variables}
+        return {kind: [by_id[id(variable)] for variable in variables] for kind, variables in kinds.items()}
+
+    def ordered(self, values: Callable[[str], list[np.ndarray]]) -> list[np.ndarray]:
+        """Returns what `values` gives by the kinds "trainable" and "state" in the order of `model.variables`."""
+        kinds = {"trainable": self.model.trainable_variables, "state": self.model.non_trainable_variables}
+        pairs = [pair for kind, mine in kinds.items() for pair in zip(map(id, mine), values(kind), strict=True)]
+        by_id = dict(pairs)
+        return [by_id[id(variable)] for variable in self.model.variables]
+
     def reset(self, weights: list[np.ndarray]) -> None:
         """Goes back to weights without a program; the next `fit`, `evaluate` or `predict` makes one."""
-        self.initial = weights
-        self.restored: Sequence[np.ndarray] | None = None
+        self.stored: dict[str, list[np.ndarray]] = self.sorted(weights)
         self.blocks: Blocks | None = None
+        self.rates: Rates | None = None
         self.active = np.ones(len(self), bool)
 
     def checked(self, x: Any, y: Any, sample_weight: Any = None) -> Data:
@@ -314,39 +326,65 @@ class Replicates:
             RuntimeError: if `compile` was not called.
             ValueError: if a shape does not fit, or labels mean nothing to the loss.
         """
-        if self.task.loss is None:
+        if self.compiled is None:
             raise RuntimeError("Call `compile(optimizer, loss)` first.")
-        data = Data(len(self), len(input_shape(self.model)), x, y, sample_weight)
-        require_labels(data.example("y"), self.task.loss, output_shape(self.model)[-1])
+        data = Data(len(self), self.model, x, y, sample_weight)
+        require_labels(data, self.compiled.loss, output_shape(self.model))
         return data
 
-    def prepared(self, batch_size: int, y: np.ndarray | None = None) -> Blocks:
-        """Returns the blocks, made once; with labels, also the metrics that depend on them."""
-        if y is not None and len(self.task.metrics) != len(self.metrics):
-            self.task.metrics.extend(metric_of(metric, self.model, y) for metric in self.metrics)
-        if not self.blocks:
-            self.plan = self.planned(batch_size)
-            auto = self.jit_compile == "auto"
-            jit_compile = current().compiles(self.model) if auto else bool(self.jit_compile)
-            stacked = self.plan.mode == "stacked"
-            program = Program(self.task, self.optimizer, self.plan.size, stacked, jit_compile)
-            self.blocks = Blocks(program, len(self), self.initial, self.restored, self.plan.parked)
-            self.initial, self.restored = [], None
+    def split(self, share: float, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any]:
+        """Returns the examples to train on, and the last `share` of them, which are held out, as Keras does."""
+        data = Data(len(self), self.model, x, y, sample_weight)
+        at = math.floor(data.n * (1 - share))
+        if not 0 < at < data.n:
+            raise ValueError(f"`validation_split` of {share} leaves no example on one side of {data.n}.")
+        return data.cut(0, at), data.cut(at, data.n)
+
+    def prepared(self, batch_size: int, data: Data | None = None) -> Blocks:
+        """Returns the blocks, made once; without data, which show what loss and metrics keep, to predict."""
+        if self.blocks and (data is None or self.rates):
+            return self.blocks
+        self.plan = self.planned(batch_size)
+        compiled, stacked = self.compiled, self.plan.mode == "stacked"
+        if data is None or compiled is None:
+            task, numbers, auto = Task(self.model, bare=True), lambda members: {}, "auto"
+        else:
+            example = data.examples(np.arange(min(batch_size, data.n)), 0)
+            task = compiled.task(build_under(self.build, self.seeds[0]), example)
+            numbers, auto = compiled.own_numbers, compiled.jit_compile
+        values = self.sorted(self.get_weights())
+        values["optimizer"] = compiled.start(task, self.stored.get("optimizer"), len(self)) if compiled and data else []
+        jit_compile = current().compiles(self.model) if auto == "auto" else bool(auto)
+        program = Program(task, self.plan.size, stacked, jit_compile)
+        check = bool(compiled and compiled.check)
+        self.blocks = Blocks(program, len(self), values, numbers, self.plan.parked, check)
+        if data is not None and compiled:
+            self.rates = Rates(task, values["optimizer"])
         return self.blocks
 
-    def train(self, data: Data, batch_size: int, epochs: range, shuffle: bool) -> list[dict[str, np.ndarray]]:
-        """Trains, and returns loss and metrics of every replicate, [R], after each of these epochs."""
+    def set_rates(self) -> None:
+        """Has the replicates train at the learning rates that callbacks have set meanwhile."""
+        assert self.blocks and self.rates
+        for place, rates in self.rates.changed():
+            self.blocks.put_one("optimizer", place, rates)
+
+    def finalize(self) -> None:
+        """Has the optimiser put its averages in the weights' place, where it keeps any."""
+        if self.blocks and self.compiled and averages(self.compiled.optimizer):
+            self.blocks.finalize(self.active)
+
+    def order(self, n: int, shuffle: bool) -> Order:
+        """Returns the function that gives the order of N examples, for members in an epoch."""
 
         def order(members: np.ndarray, epoch: int) -> np.ndarray:
             if not shuffle:
-                return unshuffled(len(members), data.n)
-            return np.stack([batch_order(self.seeds[member], epoch, data.n) for member in members])
+                return unshuffled(len(members), n)
+            return np.stack([batch_order(self.seeds[member], epoch, n) for member in members])
 
-        blocks = self.prepared(batch_size, data.example("y"))
-        return blocks.passes(data, batch_size, epochs, order, self.active, training=True)
+        return order
 
     def test(self, data: Data, batch_size: int) -> dict[str, np.ndarray]:
         """Returns loss and metrics of every replicate, [R]."""
-        order = lambda members, epoch: unshuffled(len(members), data.n)
-        blocks = self.prepared(batch_size, data.example("y"))
+        order = self.order(data.n, shuffle=False)
+        blocks = self.prepared(batch_size, data)
         return blocks.passes(data, batch_size, range(1), order, self.active, training=False)[0]

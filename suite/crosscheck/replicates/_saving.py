@@ -17,9 +17,11 @@ import keras
 import numpy as np
 
 from crosscheck._files import write_atomically
-from crosscheck.replicates._task import Task
+from crosscheck.replicates._compiled import Compiled
 
-FORMAT = "crosscheck replicates 1"
+FORMAT = "crosscheck replicates 2"
+READABLE = ("crosscheck replicates 1", FORMAT)
+SERIALISED = ("optimizer", "loss", "metrics", "weighted_metrics")
 ROOMS = ("calibration", "losses", "metrics", "models", "optimizers", "regularizers")  # that register classes
 
 
@@ -95,7 +97,7 @@ def read(path: Path) -> Saved:
             model = archive.read("model.keras")
     except (zipfile.BadZipFile, KeyError, ValueError) as error:
         raise ValueError(f"{path} was not written by `Replicates.save`: {error}") from error
-    if settings.get("format") != FORMAT:
+    if settings.get("format") not in READABLE:
         raise ValueError(f"{path} has the format {settings.get('format')!r}; this version reads {FORMAT!r}.")
     return Saved(settings, numbered(arrays, "weight"), numbered(arrays, "other"), arrays["active"], model)
 
@@ -113,19 +115,21 @@ def model_file(model: keras.Model) -> bytes:
         return path.read_bytes()
 
 
-def compile_config(
-    optimizer: keras.Optimizer, task: Task, metrics: Sequence[Any], jit_compile: bool | str
-) -> dict[str, Any]:
+def compile_config(compiled: Compiled) -> dict[str, Any]:
     """Returns the arguments of `Replicates.compile` as JSON can hold them."""
     serialize = keras.saving.serialize_keras_object
-    scale = task.penalty_scale
+    plain = lambda part: part if part is None or isinstance(part, str) else serialize(part)
+    lists = lambda part: keras.tree.map_structure(plain, part)
     return {
-        "optimizer": serialize(optimizer),
-        "loss": serialize(task.loss),
-        "metrics": [metric if isinstance(metric, str) else serialize(metric) for metric in metrics],
-        "loss_arguments": {name: value.tolist() for name, value in task.arguments.items()},
-        "penalty_scale": None if scale is None else scale.tolist(),
-        "jit_compile": jit_compile,
+        "optimizer": serialize(compiled.optimizer),
+        "loss": lists(compiled.loss),
+        "loss_weights": compiled.loss_weights,
+        "metrics": lists(compiled.metrics),
+        "weighted_metrics": lists(compiled.weighted_metrics),
+        **keras.tree.map_structure(np.ndarray.tolist, dict(compiled.vectors)),
+        "jit_compile": compiled.jit_compile,
+        "auto_scale_loss": compiled.auto_scale_loss,
+        "check": compiled.check,
     }
 
 
@@ -135,13 +139,14 @@ def compile_arguments(config: dict[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: if Keras does not know a class among them.
     """
-    deserialize = keras.saving.deserialize_keras_object
     with unknown_named():
-        return {
-            "optimizer": deserialize(config["optimizer"]),
-            "loss": deserialize(config["loss"]),
-            "metrics": [m if isinstance(m, str) else deserialize(m) for m in config["metrics"]],
-            "loss_arguments": {name: np.array(value) for name, value in config["loss_arguments"].items()},
-            "penalty_scale": config["penalty_scale"],
-            "jit_compile": config["jit_compile"],
-        }
+        return {name: restored(part) if name in SERIALISED else part for name, part in config.items()}
+
+
+def restored(part: Any) -> Any:
+    """Returns what `compile_config` has made of an optimiser, losses or metrics, in their structure."""
+    if isinstance(part, dict) and "class_name" in part:
+        return keras.saving.deserialize_keras_object(part)
+    if isinstance(part, dict):
+        return {name: restored(inner) for name, inner in part.items()}
+    return [restored(inner) for inner in part] if isinstance(part, list) else part

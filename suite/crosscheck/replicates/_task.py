@@ -1,112 +1,197 @@
-"""What one replicate computes on one batch, in `keras.ops`: the same on every backend."""
+"""What one replicate computes on one batch: what `keras.Model.train_step` does, without side effects.
+
+Forward pass, loss, penalties, optimiser, constraints and metrics are called as Keras' own `train_step` calls
+them, on a model that `compile` has set up. A `keras.StatelessScope` stands between them and the model's
+variables, so that the same code is a function from values to values, which a backend maps over replicates.
+"""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
-from crosscheck.replicates._model import output_shape
+from crosscheck._keras import (
+    assigned_in,
+    compiled_metrics,
+    compute_loss,
+    loss_tracker_of,
+    mask_of,
+    optimizers_without_side_effects,
+    set_mask,
+    takes_training,
+)
+from crosscheck.optimizers import Proximal
+from crosscheck.replicates.backends import current
+
+Values = dict[str, list[Any]]
+NUMBERS = ("loss_arguments", "penalty_scale", "optimizer_arguments")
 
 
-@dataclass(frozen=True)
 class Task:
-    """A model, its loss and its metrics.
+    """A compiled model as a function from values to values.
+
+    Args:
+        model: built and, unless it only predicts, compiled. Its variables are placeholders.
+        numbers: where the model's loss and penalties look for the replicate's own, by `NUMBERS`.
+        bare: whether the model only predicts, even if it is compiled.
 
     Attributes:
-        model: gives the structure; every weight is handed in.
-        loss: as in `Replicates.compile`; None where nothing was compiled.
-        metrics: with their variables made.
-        arguments: of the loss, one number a replicate, [R] each.
-        penalty_scale: multiplies the model's penalties, [R].
+        variables: by kind ("trainable", "state", "optimizer", "metrics"), what `Values` stand for.
     """
 
-    model: keras.Model
-    loss: Callable[..., Any] | None = None
-    metrics: list[keras.metrics.Metric] = field(default_factory=list)
-    arguments: Mapping[str, np.ndarray] = field(default_factory=dict)
-    penalty_scale: np.ndarray | None = None
+    def __init__(self, model: keras.Model, numbers: dict[str, Any] | None = None, bare: bool = False):
+        self.model, self.numbers = model, {} if numbers is None else numbers
+        compiled = model.compiled and not bare
+        self.optimizer: Any = model.optimizer if compiled else None
+        self.variables = {
+            "trainable": model.trainable_variables,
+            "state": model.non_trainable_variables,
+            "optimizer": self.optimizer.variables if compiled else [],
+            "metrics": model.metrics_variables if compiled else [],
+        }
+        self.known = {id(variable) for kind in self.variables.values() for variable in kind}
 
-    @property
-    def names(self) -> list[str]:
-        """The names of what a pass over the data reports."""
-        return ["loss", *(metric.name for metric in self.metrics)]
+    # --- one batch ---------------------------------------------------------------------------------------
 
-    def objective(self, weights: list[Any], inputs: Mapping[str, Any], training: bool = True) -> Any:
-        """Returns (what to differentiate, (loss, next state, output)) of one replicate on one batch.
+    def trained(self, values: Values, batch: Mapping[str, Any]) -> Values:
+        """Returns the values after one step on a batch.
 
         Args:
-            weights: the trainable ones.
-            inputs: `state`, `x`, `y` and, where there are any, `sample_weight`, `arguments`, `penalty_scale`,
-                `loss_scale` and `fill`, the batch's length over the examples in it that count.
-            training: whether the model is called in training.
+            values: of the model's variables, by kind.
+            batch: `x`, `y`, `sample_weight`; `real`, the number of examples that count, where the others
+                were filled in; and the replicate's own numbers, as in `NUMBERS`.
         """
-        output, state, penalties = self.called(
-            weights, inputs["state"], inputs["x"], training, return_losses=True
+        with self.given_numbers(batch):
+            objective = lambda weights: self.objective({**values, "trainable": weights}, batch)
+            gradients, aside = current().value_and_gradient(objective)(values["trainable"])
+            with self.scope({**aside["values"], "trainable": values["trainable"]}) as scope:
+                self.report(batch, aside)
+                if gradients:
+                    with optimizers_without_side_effects():
+                        self.optimizer.apply(gradients)
+                return self.values(scope)
+
+    def tested(self, values: Values, batch: Mapping[str, Any]) -> Values:
+        """Returns the values after an evaluation on a batch; arguments as in `trained`."""
+        with self.given_numbers(batch):
+            _, aside = self.objective(values, batch, training=False)
+            with self.scope(aside["values"]) as scope:
+                self.report(batch, aside)
+                return self.values(scope)
+
+    def predicted(self, values: Values, x: Any) -> Any:
+        """Returns the model's output outside training."""
+        with self.scope(values):
+            return self.called(x, training=False)
+
+    def finalized(self, values: Values) -> list[Any]:
+        """Returns the trained weights as `fit` leaves them at its end: the averages, where there are any."""
+        with self.scope(values) as scope, optimizers_without_side_effects():
+            self.optimizer.finalize_variable_values(self.model.trainable_weights)
+            return self.values(scope)["trainable"]
+
+    def results(self, values: Values) -> dict[str, Any]:
+        """Returns loss and metrics by the names under which `fit` logs them."""
+        with self.scope(values):
+            return dict(self.model.get_metrics_result())
+
+    # --- within ------------------------------------------------------------------------------------------
+
+    def objective(self, values: Values, batch: Mapping[str, Any], training: bool = True) -> tuple[Any, Any]:
+        """Returns what to differentiate, and aside the loss, the output and the values after them."""
+        with self.scope(values) as scope:
+            output = self.called(batch["x"], training)
+            weight = batch.get("sample_weight")
+            if "real" in batch:  # Σ over the examples that count / their number, by a mean over all
+                weight = counts(batch) if weight is None else weight * counts(batch)
+                weight = weight * (length(batch) / ops.cast(batch["real"], weight.dtype))
+            loss = compute_loss(self.model, batch["x"], batch["y"], output, weight, training)
+            scaled = self.optimizer.scale_loss(loss) if training else loss
+            masks = {str(i): mask_of(part) for i, part in enumerate(keras.tree.flatten(output))}
+            masks = {i: mask for i, mask in masks.items() if mask is not None}
+            return scaled, {"loss": loss, "output": output, "masks": masks, "values": self.values(scope)}
+
+    def called(self, x: Any, training: bool) -> Any:
+        """Returns the model's output; `training` only for a `call` that takes it."""
+        return self.model(x, training=training) if takes_training(self.model) else self.model(x)
+
+    def report(self, batch: Mapping[str, Any], aside: Mapping[str, Any]) -> None:
+        """Updates loss and metrics as Keras does after a step."""
+        output, weight = aside["output"], batch.get("sample_weight")
+        if keras.backend.backend() == "torch":  # whose gradient does not hand masks on; JAX' loses them in `fit`
+            for i, mask in aside["masks"].items():
+                set_mask(keras.tree.flatten(output)[int(i)], mask)
+        loss_tracker_of(self.model).update_state(
+            aside["loss"], sample_weight=batch.get("real", length(batch))
         )
-        loss = self.mean_loss(inputs["y"], output, inputs.get("sample_weight"), inputs.get("arguments", {}))
-        loss = loss * ops.cast(inputs.get("fill", 1.0), loss.dtype)
-        if penalties:
-            penalty = sum(ops.cast(value, loss.dtype) for value in penalties)
-            loss = loss + penalty * ops.cast(inputs.get("penalty_scale", 1.0), loss.dtype)
-        return loss * ops.cast(inputs.get("loss_scale", 1.0), loss.dtype), (loss, state, output)
+        if "real" in batch:
+            unweighted, weighted = compiled_metrics(self.model)
+            for metric in unweighted:
+                metric.update_state(batch["y"], output, counts(batch))
+            for metric in weighted:
+                both = counts(batch) if weight is None else counts(batch) * weight
+                metric.update_state(batch["y"], output, both)
+            return
+        logs = self.model.compute_metrics(batch["x"], batch["y"], output, weight)
+        if set(logs) != set(self.model.get_metrics_result()):
+            raise NotImplementedError(
+                "`compute_metrics` of the model returns other numbers than its metrics hold. "
+                'Replicates(…, mode="fit") trains the replicates by Keras\' own `fit`.'
+            )
 
-    def called(self, weights: Any, state: Any, x: Any, training: bool, **options: Any) -> Any:
-        """Returns the model's output and next state; `training` only for a `call` that takes it."""
-        if "training" in inspect.signature(self.model.call).parameters:
-            options["training"] = training
-        return self.model.stateless_call(weights, state, x, **options)
-
-    def mean_loss(self, y: Any, output: Any, sample_weight: Any, arguments: Mapping[str, Any]) -> Any:
-        """Returns the loss as `compile` and `fit` reduce it: Σ weight · value / number of values."""
-        if isinstance(self.loss, keras.losses.Loss):
-            return mean(self.loss(y, output, sample_weight=sample_weight))
-        assert self.loss is not None
-        # `compile` hands functions predictions in Keras' float type, whatever the model computes in.
-        values = self.loss(y, ops.cast(output, keras.config.floatx()), **arguments)
-        if sample_weight is not None:
-            shape = (-1, *[1] * (len(values.shape) - 1))
-            values = values * ops.reshape(ops.cast(sample_weight, values.dtype), shape)
-        return mean(values)
-
-    def updated_metrics(self, metrics: list[list[Any]], inputs: Mapping[str, Any], output: Any) -> Any:
-        """Returns the metrics' variables after one batch of one replicate; `inputs` as in `objective`."""
-        return [
-            metric.stateless_update_state(list(values), inputs["y"], output, inputs.get("sample_weight"))
-            for metric, values in zip(self.metrics, metrics, strict=True)
+    @contextmanager
+    def scope(self, values: Values) -> Iterator[keras.StatelessScope]:
+        """Has the model's variables hold these values within the context."""
+        pairs = [
+            pair for kind in values for pair in zip(self.variables[kind], values[kind], strict=True)
         ]
+        with keras.StatelessScope(pairs, collect_losses=True) as scope:
+            yield scope
+        strangers = assigned_in(scope) - self.known
+        if strangers:
+            raise NotImplementedError(
+                f"A step assigns to {len(strangers)} variables that belong to neither the model, its metrics "
+                "nor its optimiser, such as a variable of a loss: replicates would share them. "
+                'Replicates(…, mode="fit") trains the replicates by Keras\' own `fit`.'
+            )
+
+    def values(self, scope: keras.StatelessScope) -> Values:
+        """Returns what the variables hold in a scope."""
+        return {
+            kind: [plain_value(scope, variable) for variable in variables]
+            for kind, variables in self.variables.items()
+        }
+
+    @contextmanager
+    def given_numbers(self, batch: Mapping[str, Any]) -> Iterator[None]:
+        """Has loss, penalties and optimiser see the replicate's own numbers within the context."""
+        self.numbers.update({name: batch[name] for name in NUMBERS if name in batch})
+        with ExitStack() as stack:
+            for name, value in batch.get("optimizer_arguments", {}).items():
+                stack.callback(object.__setattr__, self.optimizer, name, getattr(self.optimizer, name))
+                object.__setattr__(self.optimizer, name, value)
+            inner = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+            if isinstance(inner, Proximal) and "penalty_scale" in batch:
+                stack.enter_context(inner.scaled(batch["penalty_scale"]))
+            yield
 
 
-def mean(values: Any) -> Any:
-    """Returns the mean; a scalar stays untouched, for PyTorch's mean goes by way of float32 in Keras 3.15."""
-    return ops.mean(values) if len(values.shape) else values
+def plain_value(scope: keras.StatelessScope, variable: keras.Variable) -> Any:
+    """Returns the tensor that a scope holds for a variable; its own where the scope has none."""
+    value = scope.get_current_value(variable)
+    return ops.convert_to_tensor(variable.value if value is None else value)
 
 
-def loss_of(loss: Any) -> Callable[..., Any]:
-    """Returns the loss that Keras has by this name, or the loss object or function itself."""
-    return keras.losses.get(loss) if isinstance(loss, str) else loss
+def length(batch: Mapping[str, Any]) -> int:
+    """Returns the number of examples in a batch, those filled in included."""
+    return keras.tree.flatten(batch["x"])[0].shape[0]
 
 
-def metric_of(metric: Any, model: keras.Model, y: np.ndarray) -> keras.metrics.Metric:
-    """Returns a metric with its variables made; "accuracy" is the one that fits the labels, as in Keras."""
-    shape = output_shape(model)
-    outputs = shape[-1]
-    if metric in ("accuracy", "acc"):
-        one_hot = y.ndim > 1 and y.shape[-1] == outputs > 1
-        kinds = keras.metrics
-        kind = kinds.CategoricalAccuracy if one_hot else kinds.SparseCategoricalAccuracy
-        metric = (kinds.BinaryAccuracy if outputs == 1 else kind)(name=metric)
-    elif not isinstance(metric, keras.metrics.Metric):
-        named = keras.metrics.get(metric)
-        if not isinstance(named, keras.metrics.Metric):
-            named = keras.metrics.MeanMetricWrapper(named, name=getattr(named, "__name__", str(metric)))
-        metric = named
-    # Some metrics make their variables at the first update.
-    metric.update_state(y[:1], np.zeros((1, *shape[1:]), "float32"))
-    metric.reset_state()
-    return metric
+def counts(batch: Mapping[str, Any]) -> Any:
+    """Returns 1 for each example that counts and 0 for those filled in, [B]."""
+    return ops.cast(ops.arange(length(batch), dtype="int32") < batch["real"], keras.config.floatx())
+

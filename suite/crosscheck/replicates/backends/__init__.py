@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import keras
@@ -17,41 +17,20 @@ class Backend(Protocol):
     def vectorize(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
         """Returns `function` of one replicate's tensors as one of all replicates, along the leading axis."""
 
-    def value_and_gradient(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Returns (gradients, auxiliary value) for a function that returns (scalar, auxiliary value).
+    def value_and_gradient(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Returns (gradients, auxiliary value) for a function of weights, (scalar, auxiliary value)."""
 
-        The gradients are with respect to the first argument.
-        """
-
-    def repeat(
-        self,
-        count: int,
-        body: Callable[[Any, Any], Any],
-        carry: Any,
-        variables: Sequence[keras.Variable],
-    ) -> Any:
-        """Returns the last `carry = body(i, carry)` for i = 0 … count − 1, inside the program."""
+    def repeat(self, first: Any, last: Any, body: Callable[[Any, Any], Any], values: Any) -> Any:
+        """Returns the last `values = body(i, values)` for i = first … last − 1, inside the program."""
 
     def hold(self, value: Any, dtype: str) -> Any:
         """Returns a value for a program to start from, and to overwrite."""
 
-    def compiled(
-        self,
-        function: Callable[..., Any],
-        variables: Sequence[keras.Variable],
-        optimizer: Any,
-        jit_compile: bool,
-    ) -> Callable[..., Any]:
-        """Returns `function(tensors, fixed)` as one program from (state, tensors, fixed) to (state, result).
-
-        The state holds what stands in for `variables`; `fixed` is hashable and part of the program.
-        """
+    def compiled(self, function: Callable[..., Any], jit_compile: bool) -> Callable[..., Any]:
+        """Returns `function(values, tensors, fixed)` as one program; `fixed` is hashable and part of it."""
 
     def map_seeds(self, function: Callable[[Any], list[Any]], seeds: np.ndarray) -> list[np.ndarray]:
         """Returns the values of `function`, a list, for each row of seeds [R, V]: stacked, [R, …] each."""
-
-    def widest_float(self) -> str:
-        """Returns the widest float that the backend computes in."""
 
     def why_unstackable(self, layer: keras.Layer) -> str | None:
         """Returns why replicates of this layer cannot run as one program; None where they can."""

@@ -5,7 +5,7 @@ What each function is to do says `Backend`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 from unittest import mock
 
@@ -13,9 +13,7 @@ import keras
 import numpy as np
 import torch
 
-from crosscheck._keras import backend_variable, seed_generators_of, set_backend_variable
-
-Variables = Sequence[keras.Variable]
+from crosscheck._keras import seed_generators_of
 
 
 def vectorize(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -34,34 +32,23 @@ def one_hot(tensor: Any, num_classes: int) -> Any:
     return (tensor[..., None] == torch.arange(num_classes, device=tensor.device)).to(torch.int64)
 
 
-def value_and_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
+def value_and_gradient(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return torch.func.grad(function, has_aux=True)
 
 
-def repeat(count: int, body: Callable[[Any, Any], Any], carry: Any, variables: Variables) -> Any:
-    for i in range(count):
-        carry = body(i, carry)
-    return carry
+def repeat(first: Any, last: Any, body: Callable[[Any, Any], Any], values: Any) -> Any:
+    for i in range(int(first), int(last)):
+        values = body(i, values)
+    return values
 
 
 def hold(value: Any, dtype: str) -> torch.Tensor:
     return keras.ops.convert_to_tensor(value, dtype).clone()
 
 
-def compiled(
-    function: Callable[..., Any], variables: Variables, optimizer: Any, jit_compile: bool
-) -> Callable[..., Any]:
+def compiled(function: Callable[..., Any], jit_compile: bool) -> Callable[..., Any]:
     """Gradients come from `torch.func`, so autograd stays off."""
-    run = torch.compile(function) if jit_compile else function
-
-    def program(state: Any, tensors: Any, fixed: Any) -> Any:
-        for variable, value in zip(variables, state, strict=True):
-            set_backend_variable(variable, value)
-        with torch.no_grad():
-            result = run(tensors, fixed)
-        return [backend_variable(variable) for variable in variables], result
-
-    return program
+    return torch.no_grad()(torch.compile(function) if jit_compile else function)
 
 
 def map_seeds(function: Callable[[Any], list[Any]], seeds: np.ndarray) -> list[np.ndarray]:
@@ -69,10 +56,6 @@ def map_seeds(function: Callable[[Any], list[Any]], seeds: np.ndarray) -> list[n
     return [
         np.stack(values) for values in zip(*([v.cpu().numpy() for v in row] for row in rows), strict=True)
     ]
-
-
-def widest_float() -> str:
-    return "float64"
 
 
 def why_unstackable(layer: keras.Layer) -> str | None:

@@ -1,0 +1,156 @@
+"""The model of a `Task`: built under a seed, and compiled as `Replicates.compile` was told."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+
+from crosscheck._keras import build_metrics, scale_penalties
+from crosscheck.optimizers import Proximal
+from crosscheck.replicates._block import copied
+from crosscheck.replicates._task import Task
+
+RATE = "learning_rate"
+KNOWN_ENDS = {
+    keras.Optimizer.finalize_variable_values,
+    keras.optimizers.LossScaleOptimizer.finalize_variable_values,
+    Proximal.finalize_variable_values,
+}
+STEPS = ("train_step", "test_step", "make_train_function", "make_test_function")
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """The arguments of `Replicates.compile`, as it documents them.
+
+    Attributes:
+        vectors: of the replicates' own numbers, [R] each, by `NUMBERS`: a vector, or several by name.
+    """
+
+    optimizer: keras.Optimizer
+    loss: Any
+    loss_weights: Any = None
+    metrics: Any = None
+    weighted_metrics: Any = None
+    auto_scale_loss: bool = True
+    jit_compile: bool | str = "auto"
+    vectors: Mapping[str, Any] = field(default_factory=dict)
+    check: bool = True
+
+    def own_numbers(self, members: np.ndarray) -> dict[str, Any]:
+        """Returns the vectors of these replicates, but for learning rates, which optimisers keep themselves."""
+        vectors = dict(self.vectors)
+        others = {name: v for name, v in vectors.pop("optimizer_arguments", {}).items() if name != RATE}
+        if others:
+            vectors["optimizer_arguments"] = others
+        return keras.tree.map_structure(lambda vector: vector[members], vectors)
+
+    def task(self, model: keras.Model, example: tuple[Any, Any, Any]) -> Task:
+        """Returns the task of a model, which is compiled here; `example` is a batch (x, y, sample_weight)."""
+        numbers = keras.tree.map_structure(lambda vector: vector[0], dict(self.vectors))
+        eagerly = keras.backend.backend() != "jax"  # whose operations are compiled one by one where eager
+        model.compile(
+            self.optimizer,
+            with_arguments(self.loss, numbers) if "loss_arguments" in self.vectors else self.loss,
+            loss_weights=self.loss_weights,
+            metrics=self.metrics,
+            weighted_metrics=self.weighted_metrics,
+            run_eagerly=eagerly,
+            jit_compile=not eagerly,
+            auto_scale_loss=self.auto_scale_loss,
+        )
+        if "penalty_scale" in self.vectors:
+            scale_penalties(model, lambda: numbers["penalty_scale"])
+        if model.trainable_variables:
+            model.optimizer.build(model.trainable_variables)
+        build_metrics(model, example)
+        return Task(model, numbers)
+
+    def start(self, task: Task, stored: Sequence[np.ndarray] | None, count: int) -> list[np.ndarray]:
+        """Returns the optimiser's state before the first step, [R, …] each: what was stored, if anything was.
+
+        Files of the first format hold no learning rates.
+        """
+        variables = task.variables["optimizer"]
+        fresh = [copied(variable.value) for variable in variables]
+        values = [np.repeat(value[None], count, axis=0) for value in fresh]
+        rates = [i for i, variable in enumerate(variables) if variable.name == RATE]
+        own = self.vectors.get("optimizer_arguments", {}).get(RATE)
+        for i in rates if own is not None else ():
+            values[i] = np.asarray(own, fresh[i].dtype)
+        if stored and len(stored) == len(values):
+            values = list(stored)
+        elif stored:
+            others = iter(stored)
+            values = [value if i in rates else next(others) for i, value in enumerate(values)]
+        return values
+
+
+class Rates:
+    """The learning rates of the replicates, and what callbacks make of them.
+
+    Args:
+        task: whose optimiser holds the rate that callbacks of all replicates set.
+        values: the optimiser's state, [R, …] each.
+    """
+
+    def __init__(self, task: Task, values: Sequence[np.ndarray]):
+        variables = task.variables["optimizer"]
+        self.variables = {i: variable for i, variable in enumerate(variables) if variable.name == RATE}
+        self.vectors = {i: np.array(values[i]) for i in self.variables}
+        self.seen = {i: float(variable.value) for i, variable in self.variables.items()}
+        self.touched: set[int] = set()
+
+    def one(self, r: int) -> np.ndarray:
+        """Returns the rate of replicate r."""
+        return next(iter(self.vectors.values()))[r]
+
+    def set_one(self, r: int, rate: Any) -> None:
+        """Sets the rate of replicate r."""
+        for place, vector in self.vectors.items():
+            vector[r] = float(rate)
+            self.touched.add(place)
+
+    def changed(self) -> list[tuple[int, np.ndarray]]:
+        """Returns place and vector of each rate that has been set since the last call."""
+        for place, variable in self.variables.items():
+            rate = float(variable.value)
+            if rate != self.seen[place]:
+                self.vectors[place][:], self.seen[place] = rate, rate
+                self.touched.add(place)
+        changed = [(place, self.vectors[place]) for place in sorted(self.touched)]
+        self.touched.clear()
+        return changed
+
+
+def averages(optimizer: Any) -> bool:
+    """Returns whether the optimiser ends a training by moving weights, as one that averages them does."""
+    parts = [optimizer, *getattr(optimizer, "optimizers", ())]
+    parts += [getattr(part, name) for part in parts for name in ("inner_optimizer", "optimizer") if hasattr(part, name)]
+    own = {type(part).finalize_variable_values for part in parts} - KNOWN_ENDS
+    return bool(own) or any(getattr(part, "use_ema", False) for part in parts)
+
+
+def with_arguments(loss: Callable[..., Any], numbers: Mapping[str, Any]) -> Callable[[Any, Any], Any]:
+    """Returns a loss of (y_true, y_pred) that takes its other arguments from `numbers`."""
+
+    @functools.wraps(loss)
+    def loss_with_arguments(y_true: Any, y_pred: Any) -> Any:
+        return loss(y_true, y_pred, **numbers["loss_arguments"])
+
+    return loss_with_arguments
+
+
+def refuse_own_steps(model: keras.Model) -> None:
+    """Raises a NotImplementedError for a model that trains or evaluates in a way of its own."""
+    own = [name for name in STEPS if getattr(type(model), name) is not getattr(keras.Model, name)]
+    if own:
+        raise NotImplementedError(
+            f"{type(model).__name__} has a `{own[0]}` of its own, which replicates of Keras' own step would "
+            'pass over. Replicates(…, mode="fit") trains the replicates by `fit`, one after the other.'
+        )

@@ -1,0 +1,92 @@
+"""The loop of `Replicates.fit`: epochs, callbacks, validation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from crosscheck.replicates._callbacks import Callbacks
+from crosscheck.replicates._data import Data
+from crosscheck.replicates._history import History
+
+if TYPE_CHECKING:
+    from crosscheck.replicates._replicates import Replicates
+
+
+class Fit:
+    """One call of `Replicates.fit`.
+
+    Args:
+        replicates: what is trained.
+        data: on what.
+        batch_size, shuffle, steps: as of `Replicates.fit`.
+        epochs: their numbers.
+    """
+
+    def __init__(
+        self, replicates: Replicates, data: Data, batch_size: int, epochs: range, shuffle: bool, steps: int | None
+    ):
+        self.replicates, self.data, self.batch_size, self.epochs = replicates, data, batch_size, epochs
+        self.order, self.steps = replicates.order(data.n, shuffle), steps
+
+    def through(
+        self,
+        callbacks: Sequence[keras.callbacks.Callback],
+        verbose: int,
+        held_out: Data | None,
+        held_out_batch: int,
+        every: int,
+    ) -> History:
+        """Goes through the epochs, and returns their history."""
+        replicates, history, last_logs = self.replicates, History(), None
+        batches = -(-self.data.n // self.batch_size) if self.steps is None else self.steps
+        listeners = Callbacks(callbacks or (), replicates, len(self.epochs), batches)
+        bar = keras.utils.Progbar(len(self.epochs), verbose=verbose, unit_name="epoch") if verbose else None
+        if verbose:
+            print(f"{len(replicates)} replicates, {replicates.plan.mode}: {replicates.plan.why}")
+        replicates.stop_training = False
+        listeners.call("on_train_begin")
+        # Blocks that nobody watches run through all epochs without waiting for one another.
+        stride = 1 if listeners.any or bar or held_out else max(len(self.epochs), 1)
+        epoch = self.epochs.start
+        while epoch < self.epochs.stop and replicates.active.any() and not replicates.stop_training:
+            listeners.call("on_epoch_begin", epoch)
+            active = replicates.active.copy()
+            for logs in self.trained(range(epoch, epoch + stride), listeners):
+                if held_out and (epoch + 1 - self.epochs.start) % every == 0:
+                    listeners.call("on_test_begin")
+                    values = replicates.test(held_out, held_out_batch)
+                    listeners.call("on_test_end", logs=values)
+                    logs |= {f"val_{name}": value for name, value in values.items()}
+                logs = {name: np.where(active, value, np.nan) for name, value in logs.items()}
+                listeners.call("on_epoch_end", epoch, logs=logs)
+                history.append(epoch, logs)  # with what callbacks have put into the logs
+                epoch += 1
+                replicates.initial_epoch, last_logs = epoch, logs
+                if bar:
+                    bar.add(1, [(name, np.nanmean(value)) for name, value in logs.items()])
+        replicates.finalize()
+        listeners.call("on_train_end", logs=last_logs)
+        return history
+
+    def trained(self, epochs: range, listeners: Callbacks) -> list[dict[str, np.ndarray]]:
+        """Trains, and returns loss and metrics of every replicate, [R], after each of these epochs."""
+        replicates = self.replicates
+        blocks = replicates.prepared(self.batch_size, self.data)
+        replicates.set_rates()
+        options = (self.order, replicates.active, True, self.steps)
+        if not listeners.in_batches:
+            return blocks.passes(self.data, self.batch_size, epochs, *options)
+        logs: dict[str, np.ndarray] = {}
+        batches, go = blocks.batch_by_batch(self.data, self.batch_size, epochs[0], *options)
+        for i in range(batches):
+            listeners.call("on_train_batch_begin", i)
+            logs = go(i)
+            listeners.call("on_train_batch_end", i, logs=logs)
+            if replicates.stop_training or not replicates.active.any():
+                break
+            replicates.set_rates()
+        return [logs]

@@ -1,0 +1,94 @@
+"""One pass of a block over the data, batch by batch or in one go."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+
+from crosscheck.replicates._additive import fills_up
+from crosscheck.replicates._block import Block
+from crosscheck.replicates._data import Data
+from crosscheck.replicates._program import Batches
+from crosscheck.replicates._witness import Witness
+
+
+class Pass:
+    """A block's way through its examples, from metrics that begin anew.
+
+    Args:
+        block: what moves.
+        data: what to train or to evaluate on.
+        order: the examples in the order in which each replicate takes them, [size, N].
+        batch_size: examples a step.
+        training: whether the optimiser moves the weights.
+        active: which replicates may move, [size] of bool; all of them where None.
+        steps: batches to take; all where None.
+        witness: compares the first batch, and the last where it is filled up, with Keras' own step.
+    """
+
+    def __init__(
+        self,
+        block: Block,
+        data: Data,
+        order: np.ndarray,
+        batch_size: int,
+        training: bool,
+        active: np.ndarray | None,
+        steps: int | None,
+        witness: Witness | None,
+    ):
+        self.block, self.data, self.training, self.witness = block, data, training, witness
+        n = order.shape[-1]
+        whole, rest = divmod(n, batch_size)
+        self.runs = [(0, whole, Batches(training, batch_size, batch_size))] if whole else []
+        if whole and rest and fills_up(block.program.task, data):
+            order = np.concatenate([order, order[:, : batch_size - rest]], 1)
+            self.runs = [(0, whole + 1, Batches(training, batch_size, batch_size, n))]
+        elif rest:
+            self.runs.append((whole, whole + 1, Batches(training, batch_size, rest)))
+        self.order, self.steps = order, -(-n // batch_size) if steps is None else steps
+        self.tensors = block.tensors(data, order, active)
+        block.fresh_metrics()
+
+    def activate(self, active: np.ndarray) -> None:
+        """Has only these replicates move from now on, [R] of bool."""
+        self.tensors["active"] = self.block.tensor(active[self.block.members])
+
+    def go(self, first: int, last: int) -> dict[str, np.ndarray]:
+        """Goes through the batches `first` … `last` − 1; returns loss and metrics of the pass so far, [size]."""
+        results: dict[str, np.ndarray] = {}
+        for start, stop, fixed in self.runs:
+            begin, end = max(start, first), min(stop, last, self.steps)
+            if begin < end:
+                results = self.run(begin, end, fixed)
+        return results
+
+    def run(self, first: int, last: int, fixed: Batches) -> dict[str, np.ndarray]:
+        """Goes through batches of one program; the witness sees those that it is to compare."""
+        filled_last = fixed.n is not None and last == -(-fixed.n // fixed.start)
+        watched = [i for i in {0, last - 1 if filled_last else 0} if first <= i < last and self.witness]
+        results: dict[str, np.ndarray] = {}
+        for i in sorted(watched):
+            if first < i:
+                self.block.run(self.tensors, first, i, fixed)
+            results = self.watched(i, fixed)
+            first = i + 1
+        return self.block.run(self.tensors, first, last, fixed) if first < last else results
+
+    def watched(self, i: int, fixed: Batches) -> dict[str, np.ndarray]:
+        """Runs batch i, and has the witness compare replicate 0's step with Keras' own."""
+        assert self.witness
+        kinds = self.block.program.task.variables
+        before = {kind: self.block.member(0, kind) for kind in kinds}
+        kept = self.block.kept()
+        results = self.block.run(self.tensors, i, i + 1, fixed)
+        after = {kind: self.block.member(0, kind) for kind in kinds}
+        stop = min((i + 1) * fixed.start, fixed.n or self.order.shape[-1])
+        batch = self.data.examples(self.order[0, i * fixed.start : stop], int(self.block.members[0]))
+        numbers = keras.tree.map_structure(lambda vector: vector[0], self.block.own_numbers())
+        try:
+            self.witness.require_same(before, after, batch, numbers, self.training)
+        except NotImplementedError:
+            self.block.restore(kept)
+            raise
+        return results

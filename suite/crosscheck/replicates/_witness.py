@@ -1,0 +1,149 @@
+"""The proof that a replicate trains as `fit` does: Keras' own step, beside replicate 0's, on the same batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from crosscheck.replicates._task import Task, Values
+
+TOLERANCE = 1e-3  # of the length of a variable's step; the rounding of a step in float32 is about 1e-6 of it
+COARSE = 0.1  # where the model computes in 16 bits
+NUDGE = 1e-6  # by which weights are moved to see what rounding does to a step
+NUDGES, SLACK = 3, 10
+
+
+class Witness:
+    """A task's model, trained by `train_on_batch`.
+
+    Args:
+        task: its model is moved, and nothing else of it.
+    """
+
+    def __init__(self, task: Task):
+        self.task = task
+
+    def held(self) -> Values:
+        """Returns what the model's variables hold."""
+        return {kind: list(map(array, variables)) for kind, variables in self.task.variables.items()}
+
+    def hold(self, values: Values) -> None:
+        """Has the model's variables hold these values."""
+        for kind, arrays in values.items():
+            for variable, value in zip(self.task.variables[kind], arrays, strict=True):
+                variable.assign(value)
+
+    def step(self, before: Values, data: Sequence[Any], numbers: Mapping[str, Any], training: bool) -> Values:
+        """Returns the values after Keras' own step from the values `before`; data is (x, y, sample_weight)."""
+        self.hold(before)
+        model = self.task.model
+        model.reset_metrics = lambda: None  # the metrics go on from `before`
+        try:
+            with self.task.given_numbers(numbers):
+                (model.train_on_batch if training else model.test_on_batch)(*data)
+        finally:
+            del model.reset_metrics
+        return self.held()
+
+    def require_same(
+        self, before: Values, after: Values, data: Sequence[Any], numbers: Mapping[str, Any], training: bool
+    ) -> None:
+        """Raises a NotImplementedError where a replicate's step is another than Keras' own.
+
+        Args:
+            before, after: of replicate 0, around one batch.
+            data: the batch, (x, y, sample_weight).
+            numbers: the replicate's own.
+            training: whether the step was one of training.
+
+        Raises:
+            NotImplementedError: for a difference beyond rounding; names the first variable that differs.
+        """
+        rest = self.held()
+        try:
+            self.compare(before, after, data, numbers, training)
+        finally:
+            self.hold(rest)
+
+    def compare(
+        self, before: Values, after: Values, data: Sequence[Any], numbers: Mapping[str, Any], training: bool
+    ) -> None:
+        """Does what `require_same` promises, but leaves the model where it came to."""
+        expected = self.step(before, data, numbers, training)
+        tolerance = dict.fromkeys(self.names(), self.tolerance())
+        if not self.differing(before, after, expected, tolerance):
+            return
+        for seed in range(NUDGES):
+            nudged = self.nudged(before, seed)
+            moved = self.step(nudged, data, numbers, training)
+            sensitivity = self.distances(before, moved, expected)
+            tolerance = {name: max(tolerance[name], SLACK * sensitivity[name]) for name in tolerance}
+        differing = self.differing(before, after, expected, tolerance)
+        if differing:
+            name, distance = next(iter(differing.items()))
+            raise NotImplementedError(
+                f"A replicate would not {'train' if training else 'evaluate'} as Keras does: after one batch, "
+                f"{name} differs from what `{'train' if training else 'test'}_on_batch` gives by {distance:.3g} "
+                f"of its change. Replicates(…, mode=\"fit\") trains the replicates by Keras' own `fit`; "
+                "`check=False` goes on regardless."
+            )
+
+    def differing(
+        self, before: Values, after: Values, expected: Values, tolerance: Mapping[str, float]
+    ) -> dict[str, float]:
+        """Returns the variables that differ by more than they may, and by how much."""
+        distances = self.distances(before, after, expected)
+        return {name: far for name, far in distances.items() if not far <= tolerance[name]}
+
+    def distances(self, before: Values, after: Values, expected: Values) -> dict[str, float]:
+        """Returns, by variable, ‖after − expected‖ / ‖expected − before‖, rounding of the values left out."""
+        parts = [zip(before[k], after[k], expected[k], strict=True) for k in self.task.variables]
+        triples = [triple for part in parts for triple in part]
+        return {name: distance(*triple) for name, triple in zip(self.names(), triples, strict=True)}
+
+    def names(self) -> list[str]:
+        """Returns what to call each variable: its path, and of metrics and optimiser what it belongs to."""
+        prefix = {"metrics": "the metric's ", "optimizer": "the optimiser's "}
+        return [
+            f'{prefix.get(kind, "")}"{variable.path}"' + (f" ({i})" if kind in prefix else "")
+            for kind, variables in self.task.variables.items()
+            for i, variable in enumerate(variables)
+        ]
+
+    def tolerance(self) -> float:
+        """Returns how far apart two steps may be that differ by rounding alone, in lengths of the step."""
+        kinds = [self.task.model.compute_dtype, *(v.dtype for v in self.task.model.trainable_variables)]
+        return COARSE if {"float16", "bfloat16"} & set(map(str, kinds)) else TOLERANCE
+
+    def nudged(self, values: Values, seed: int) -> Values:
+        """Returns the values with the trained ones moved by about a rounding each."""
+        rng = np.random.default_rng(seed)
+        moved = [value * (1 + NUDGE * rng.normal(size=value.shape)).astype(value.dtype) for value in values["trainable"]]
+        return {**values, "trainable": moved}
+
+
+def distance(before: np.ndarray, after: np.ndarray, expected: np.ndarray) -> float:
+    """Returns how far `after` is from what was expected, in lengths of the step from `before`.
+
+    Not-a-number at the same places is the same; what the dtype cannot tell apart is no distance.
+    """
+    if expected.dtype.kind not in "fV":
+        return 0.0 if np.array_equal(after, expected) else np.inf
+    eps = {2: 2.0**-8, 4: 2.0**-23, 8: 2.0**-52}[expected.dtype.itemsize]
+    before, after, expected = (value.astype("float64") for value in (before, after, expected))
+    if not np.array_equal(np.isfinite(after), np.isfinite(expected)):
+        return np.inf
+    finite = np.isfinite(expected) & np.isfinite(before)
+    apart = np.linalg.norm((after - expected)[finite])
+    step = np.linalg.norm((expected - before)[finite])
+    grain = 4 * eps * np.linalg.norm(np.maximum(np.abs(before), np.abs(expected))[finite])
+    return float(max(apart - grain, 0.0) / step) if step > 0 else (0.0 if apart <= grain else np.inf)
+
+
+def array(variable: keras.Variable) -> np.ndarray:
+    """Returns a copy of what a variable holds."""
+    return np.array(ops.convert_to_numpy(variable.value))
