@@ -8,9 +8,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any
+from unittest import mock
 
 import keras
+import numpy as np
 from keras import ops
+from keras.src.backend import random as backend_random
 from keras.src.backend import get_keras_mask, set_keras_mask
 from keras.src.optimizers.base_optimizer import BaseOptimizer
 
@@ -264,6 +267,34 @@ def compute_in(loss: keras.losses.Loss, dtype: str) -> None:
 def seed_generators_of(layer: keras.Layer) -> Sequence[keras.random.SeedGenerator]:
     """The generators from which the layer draws, as a dropout does; none where it does not draw."""
     return getattr(layer, "_seed_generators", ())
+
+
+@contextlib.contextmanager
+def constant_draws() -> Iterator[None]:
+    """Within, layers that draw real numbers get the same ones whenever they ask for the same shape.
+
+    Generators are asked, and move on, as ever. TensorFlow's programs draw other numbers with XLA than without,
+    and PyTorch's dropout goes by no seed: their steps can be compared only so.
+    """
+    names = ("beta", "binomial", "dropout", "gamma", "normal", "truncated_normal", "uniform")
+    with contextlib.ExitStack() as stack:
+        for name in names:
+            drawn = constant(getattr(backend_random, name), scales=name == "dropout")
+            stack.enter_context(mock.patch.object(backend_random, name, drawn))
+        yield
+
+
+def constant(draw: Any, scales: bool) -> Any:
+    """Puts fixed numbers in the place of what `draw` returns; where it `scales`, of the factors it applies."""
+
+    def drawn(*args: Any, **options: Any) -> Any:
+        value = draw(*args, **options)
+        fixed = np.random.default_rng(0).uniform(0.5, 1.5, tuple(value.shape))
+        fixed = ops.cast(ops.convert_to_tensor(fixed, "float32"), value.dtype)
+        inputs = args[0] if args else options.get("inputs")
+        return inputs * fixed if scales else fixed
+
+    return drawn
 
 
 def mask_of(tensor: Any) -> Any:

@@ -122,6 +122,15 @@ class Block:
         results = {name: ops.convert_to_numpy(value) for name, value in results.items()}
         return results if self.program.stacked else {name: value[None] for name, value in results.items()}
 
+    def rehearsed(self, values: Values, tensors: Mapping[str, Any], i: int, fixed: Batches) -> Values:
+        """Returns the values of the block's first replicate after batch i from `values`, without a program."""
+        start = {kind: self.held(kind, arrays) for kind, arrays in values.items()}
+        bounds = {"first": ops.convert_to_tensor(i, "int32"), "last": ops.convert_to_tensor(i + 1, "int32")}
+        program = self.program.backend.compiled(self.program.batches, keras.backend.backend() == "jax")
+        after, _ = program(start, {**tensors, **bounds}, fixed)
+        first = lambda value: copied(value[0] if self.program.stacked else value)
+        return {kind: list(map(first, mine)) for kind, mine in after.items()}
+
     def tensors(self, data: Data, order: np.ndarray, active: np.ndarray | None) -> dict[str, Any]:
         """Returns data and order as the program takes them.
 

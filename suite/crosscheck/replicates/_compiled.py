@@ -13,6 +13,7 @@ import numpy as np
 from crosscheck._keras import build_metrics, scale_penalties
 from crosscheck.optimizers import Proximal
 from crosscheck.replicates._block import copied
+from crosscheck.replicates._plan import own_steps
 from crosscheck.replicates._task import Task
 
 RATE = "learning_rate"
@@ -21,7 +22,6 @@ KNOWN_ENDS = {
     keras.optimizers.LossScaleOptimizer.finalize_variable_values,
     Proximal.finalize_variable_values,
 }
-STEPS = ("train_step", "test_step", "make_train_function", "make_test_function")
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,26 @@ class Compiled:
             model.optimizer.build(model.trainable_variables)
         build_metrics(model, example)
         return Task(model, numbers)
+
+    def compile_own(self, model: keras.Model, r: int) -> None:
+        """Compiles the model of replicate r for Keras' own `fit`, with an optimiser and metrics of its own."""
+        numbers = keras.tree.map_structure(lambda vector: vector[r], dict(self.vectors))
+        optimizer = again(self.optimizer)
+        for name, value in numbers.get("optimizer_arguments", {}).items():
+            setattr(optimizer, name, float(value))
+        if isinstance(optimizer, Proximal) and "penalty_scale" in numbers:
+            optimizer.l1 *= float(numbers["penalty_scale"])
+        model.compile(
+            optimizer,
+            with_arguments(self.loss, numbers) if "loss_arguments" in numbers else self.loss,
+            loss_weights=self.loss_weights,
+            metrics=keras.tree.map_structure(again, self.metrics),
+            weighted_metrics=keras.tree.map_structure(again, self.weighted_metrics),
+            auto_scale_loss=self.auto_scale_loss,
+            jit_compile=self.jit_compile,
+        )
+        if "penalty_scale" in numbers:
+            scale_penalties(model, lambda: numbers["penalty_scale"])
 
     def start(self, task: Task, stored: Sequence[np.ndarray] | None, count: int) -> list[np.ndarray]:
         """Returns the optimiser's state before the first step, [R, …] each: what was stored, if anything was.
@@ -136,6 +156,12 @@ def averages(optimizer: Any) -> bool:
     return bool(own) or any(getattr(part, "use_ema", False) for part in parts)
 
 
+def again(part: Any) -> Any:
+    """Returns an optimiser or metric like this one, without its state; names and functions as they are."""
+    stateful = isinstance(part, (keras.Optimizer, keras.metrics.Metric))
+    return type(part).from_config(part.get_config()) if stateful else part
+
+
 def with_arguments(loss: Callable[..., Any], numbers: Mapping[str, Any]) -> Callable[[Any, Any], Any]:
     """Returns a loss of (y_true, y_pred) that takes its other arguments from `numbers`."""
 
@@ -148,7 +174,7 @@ def with_arguments(loss: Callable[..., Any], numbers: Mapping[str, Any]) -> Call
 
 def refuse_own_steps(model: keras.Model) -> None:
     """Raises a NotImplementedError for a model that trains or evaluates in a way of its own."""
-    own = [name for name in STEPS if getattr(type(model), name) is not getattr(keras.Model, name)]
+    own = own_steps(model)
     if own:
         raise NotImplementedError(
             f"{type(model).__name__} has a `{own[0]}` of its own, which replicates of Keras' own step would "

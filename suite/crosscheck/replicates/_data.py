@@ -61,9 +61,10 @@ class Data:
             for array in leaves(value)
         )
 
-    def cut(self, start: int, stop: int) -> tuple[Any, Any, Any]:
-        """Returns (x, y, sample_weight) of the examples `start` … `stop` − 1, of all replicates."""
-        mine = keras.tree.map_structure(lambda array: array[:, start:stop], self.own)
+    def cut(self, start: int, stop: int, r: int | None = None) -> tuple[Any, Any, Any]:
+        """Returns (x, y, sample_weight) of the examples `start` … `stop` − 1, of all replicates or of one."""
+        which = slice(None) if r is None else r
+        mine = keras.tree.map_structure(lambda array: array[which, start:stop], self.own)
         shared = keras.tree.map_structure(lambda array: array[start:stop], self.shared)
         parts = {**shared, **mine}
         return parts["x"], parts.get("y"), parts.get("sample_weight")

@@ -10,14 +10,11 @@ from crosscheck._keras import layers_of
 
 
 def require_built(model: Any) -> None:
-    """Raises a ValueError for anything but a built Keras model of one input and one output."""
+    """Raises a ValueError for anything but a built Keras model."""
     if not isinstance(model, keras.Model) or not model.built:
         raise ValueError(
             f"`build` must return a built Keras model, not {type(model).__name__}: give it an input shape."
         )
-    shapes = (input_shape(model), output_shape(model))
-    if not all(isinstance(shape, tuple) and not isinstance(shape[-1], tuple) for shape in shapes):
-        raise ValueError("`build` must return a model of one input and one output.")
 
 
 def input_shape(model: keras.Model) -> Any:

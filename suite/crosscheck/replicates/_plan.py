@@ -12,7 +12,8 @@ from crosscheck.replicates._machine import available_memory
 from crosscheck.replicates._model import has_convolutions
 from crosscheck.replicates.backends import current
 
-MODES = ("auto", "stacked", "loop")
+MODES = ("auto", "stacked", "loop", "fit")
+STEPS = ("train_step", "test_step", "make_train_function", "make_test_function")
 # Bytes that a block of replicates works on. Measured on two cores with 1 MiB of cache each: smaller ones pay
 # for their calls, larger ones fall out of the cache; both cost up to half.
 LEAST, MOST = 2**19, 5 * 2**20
@@ -24,7 +25,7 @@ class Plan:
     """How replicates are run.
 
     Attributes:
-        mode: "stacked" or "loop".
+        mode: "stacked", "loop" or "fit".
         why: what decided.
         size: the number of replicates in a block.
         parked: whether blocks leave the device between their passes, because not all of them would fit.
@@ -51,18 +52,27 @@ def make_plan(
 
     Raises:
         ValueError: if `mode` is unknown.
-        NotImplementedError: if a layer cannot be stacked and no loop is asked for; names layer and reason.
+        NotImplementedError: if stacking is asked for and a layer cannot be; names layer and reason.
     """
     require_mode(mode)
     backend = current()
     limit = memory_limit or default_limit()
     kept, moved = bytes_per_replicate(model, batch_size, slots)
     parked = kept * count > limit
-    if mode == "loop":
-        return Plan("loop", "asked for", 1, parked)
+    if mode in ("loop", "fit"):
+        return Plan(mode, "asked for", 1, parked)
+    steps = own_steps(model)
+    if steps and mode == "auto":
+        return Plan("fit", f"{type(model).__name__} has a `{steps[0]}` of its own", 1, parked)
     if mode == "auto" and backend.device() == "cpu" and has_convolutions(model):
         return Plan("loop", "convolutions do not gain from stacking on a CPU", 1, parked)
-    refuse_unstackable(model)
+    reason = why_unstackable(model)
+    if reason and mode == "auto":
+        return Plan("loop", reason, 1, parked)
+    if reason:
+        raise NotImplementedError(
+            f"{reason}. Replicates(…, mode=\"loop\") trains the replicates one after the other."
+        )
     why = "asked for" if mode == "stacked" else "faster than one after the other"
     workers = backend.workers()
     most = count if workers == 1 else block_size(count, workers, kept + moved)
@@ -86,15 +96,18 @@ def require_mode(mode: str) -> None:
         raise ValueError(f"`mode` must be one of {', '.join(MODES)}, not {mode!r}.")
 
 
-def refuse_unstackable(model: keras.Model) -> None:
-    """Raises a NotImplementedError for a model with a layer that cannot be stacked."""
+def why_unstackable(model: keras.Model) -> str | None:
+    """Returns which layer of a model cannot be stacked, and why; None where all can."""
     for layer in layers_of(model):
         reason = current().why_unstackable(layer)
         if reason:
-            raise NotImplementedError(
-                f'The layer "{layer.name}" ({type(layer).__name__}) cannot be stacked: {reason}. '
-                'Replicates(…, mode="loop") trains the replicates one after the other.'
-            )
+            return f'The layer "{layer.name}" ({type(layer).__name__}) cannot be stacked: {reason}'
+    return None
+
+
+def own_steps(model: keras.Model) -> list[str]:
+    """Returns which methods that train or evaluate the model has of its own, in the place of Keras'."""
+    return [name for name in STEPS if getattr(type(model), name) is not getattr(keras.Model, name)]
 
 
 def bytes_per_replicate(model: keras.Model, batch_size: int, slots: int) -> tuple[int, int]:

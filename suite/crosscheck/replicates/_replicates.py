@@ -19,6 +19,7 @@ from crosscheck.replicates._fit import Fit
 from crosscheck.replicates._history import History, batch_order, unshuffled
 from crosscheck.replicates._initial import build_under, stacked_weights
 from crosscheck.replicates._model import output_shape, require_built
+from crosscheck.replicates._one_by_one import OneByOne
 from crosscheck.replicates._plan import Plan, make_plan, require_mode
 from crosscheck.replicates._program import Program
 from crosscheck.replicates._task import Task
@@ -30,23 +31,25 @@ class Replicates:
 
     Replicate r equals a plain `keras.Model.fit` that starts from the weights `build()` gives under
     `keras.utils.set_random_seed(seeds[r])` and sees the batches of `batch_order(seeds[r], epoch, N)`,
-    up to rounding. Random layers draw independently in each replicate. One difference is deliberate: the
-    gradient of an embedding is summed over repeated rows before the optimiser sees it, as its formula says;
-    Keras 3.15 on TensorFlow hands on sparse gradients, under which Adam moves rows that repeat otherwise.
+    up to rounding. So that this is never otherwise without a word, the first batch is also trained by
+    `train_on_batch`, beside replicate 0, and a difference is refused by the variable's name. Random layers
+    draw independently in each replicate: on JAX the same numbers as in `fit`; on TensorFlow others, where
+    XLA compiles the program, and on PyTorch, whose dropout goes by no seed.
 
     Args:
-        build: returns a built Keras model of one input and one output; called once or twice.
+        build: returns a built Keras model; called at least twice.
         seeds: one integer a replicate.
         paired: whether `seeds` may repeat: replicates that share a seed share initial weights and batches,
             and differ in their data or in the arguments of their loss.
-        mode: "stacked" runs all as one program; "loop" runs one after the other, which any model and any
-            optimiser can; "auto" takes what is faster for the model on this device. `plan` tells the choice.
+        mode: "stacked" runs all as one program; "loop" runs one after the other through one program; "fit"
+            hands each to Keras' own `fit`, which can train whatever Keras can; "auto" takes what is faster
+            for the model on this device. `plan` tells the choice, and why.
         memory_limit: bytes a program may take, by estimate; half of what is available where None. Replicates
             that do not fit are run in blocks, to the same results.
 
     Raises:
         ValueError: if `seeds` is empty or repeats, `mode` is unknown, or `build` returns no such model.
-        NotImplementedError: if a layer cannot be stacked; names the layer and the reason.
+        NotImplementedError: if stacking is asked for and a layer cannot be; names the layer and the reason.
 
     >>> from crosscheck.models import perceptron
     >>> x, y = np.random.default_rng(0).normal(size=(64, 3)), np.arange(64) % 2
@@ -185,16 +188,23 @@ class Replicates:
                 train as Keras' `train_on_batch` does; names what differs.
             RuntimeError: if `compile` was not called.
         """
-        sample_weight = weights_of_classes(y, sample_weight, class_weight)
         if validation_split and validation_data is None:
             (x, y, sample_weight), validation_data = self.split(validation_split, x, y, sample_weight)
+        sample_weight = weights_of_classes(y, sample_weight, class_weight)
         data = self.checked(x, y, sample_weight)
         held_out = self.checked(*validation_data) if validation_data else None
-        refuse_own_steps(self.model)
-        self.prepared(batch_size, data)
         first = self.initial_epoch if initial_epoch is None else initial_epoch
         last = first + epochs if initial_epoch is None else epochs
-        run = Fit(self, data, batch_size, range(first, last), shuffle, steps_per_epoch)
+        numbers = range(first, last)
+        if self.mode_is_fit():
+            validation = {"validation_batch_size": validation_batch_size, "validation_freq": validation_freq}
+            options = (self.order(data.n, shuffle), batch_size, numbers, callbacks, held_out, steps_per_epoch)
+            history = self.one_by_one().fit(data, *options, self.active, **validation if held_out else {})
+            self.initial_epoch = first + len(history.epoch)
+            return history
+        refuse_own_steps(self.model)
+        self.prepared(batch_size, data)
+        run = Fit(self, data, batch_size, numbers, shuffle, steps_per_epoch)
         return run.through(callbacks, verbose, held_out, validation_batch_size or batch_size, validation_freq)
 
     def evaluate(
@@ -202,6 +212,8 @@ class Replicates:
     ) -> dict[str, np.ndarray]:
         """Returns the loss and the metrics of every replicate, [R] each; arguments and errors as of `fit`."""
         data = self.checked(x, y, sample_weight)
+        if self.mode_is_fit():
+            return self.one_by_one().evaluate(data, batch_size)
         refuse_own_steps(self.model)
         return self.test(data, batch_size)
 
@@ -212,12 +224,16 @@ class Replicates:
             ValueError: if the shape of `x` does not fit.
         """
         data = Data(len(self), self.model, x)
+        if self.mode_is_fit() and self.compiled:
+            return self.one_by_one().predict(data, batch_size)
         return self.prepared(batch_size).predict(data, batch_size)
 
     # --- weights, members, files ------------------------------------------------------------------------
 
     def get_weights(self) -> list[np.ndarray]:
         """Returns the stacked weights, [R, …] each, in the order of `model.variables`."""
+        if self.models:
+            return [np.stack(values) for values in zip(*map(self.models.weights, range(len(self))), strict=True)]
         blocks = self.blocks
         return self.ordered(blocks.values) if blocks else self.ordered(self.stored.__getitem__)
 
@@ -231,6 +247,8 @@ class Replicates:
         new_shapes = [tuple(np.shape(value)) for value in weights]
         if new_shapes != shapes:
             raise ValueError(f"`weights` must have the shapes {shapes}, not {new_shapes}.")
+        if self.models:
+            self.models.set_weights(weights)
         for kind, values in self.sorted(weights).items():
             if self.blocks:
                 self.blocks.put(kind, values)
@@ -239,6 +257,8 @@ class Replicates:
 
     def member_weights(self, r: int) -> list[np.ndarray]:
         """Returns the weights of replicate r, in the order of `model.variables`."""
+        if self.models:
+            return self.models.weights(r)
         if self.blocks:
             return self.ordered(lambda kind: self.blocks.member(r, kind))
         return [value[r] for value in self.get_weights()]
@@ -299,6 +319,19 @@ class Replicates:
         """Returns how to run the replicates with this batch size."""
         return make_plan(self.model, len(self), self.mode, batch_size, self.memory_limit)
 
+    def mode_is_fit(self) -> bool:
+        """Returns whether the replicates are trained by Keras' own `fit`."""
+        return self.plan.mode == "fit"
+
+    def one_by_one(self) -> OneByOne:
+        """Returns the models that Keras' own `fit` trains, made once."""
+        assert self.compiled
+        if not self.models:
+            weights = self.get_weights()
+            self.models = OneByOne(self.build, self.seeds, self.compiled)
+            self.models.set_weights(weights)
+        return self.models
+
     def sorted(self, weights: Sequence[np.ndarray]) -> dict[str, list[np.ndarray]]:
         """Returns weights in the order of `model.variables` by the kinds "trainable" and "state"."""
         by_id = dict(zip(map(id, self.model.variables), map(np.asarray, weights), strict=True))
@@ -316,6 +349,7 @@ class Replicates:
         """Goes back to weights without a program; the next `fit`, `evaluate` or `predict` makes one."""
         self.stored: dict[str, list[np.ndarray]] = self.sorted(weights)
         self.blocks: Blocks | None = None
+        self.models: OneByOne | None = None
         self.rates: Rates | None = None
         self.active = np.ones(len(self), bool)
 

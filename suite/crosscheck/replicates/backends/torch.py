@@ -16,6 +16,10 @@ import torch
 from crosscheck._keras import seed_generators_of
 
 
+# Layers of Keras whose only draws are a dropout's, which PyTorch makes without a generator.
+DROPPING = ("Dropout", "GroupedQueryAttention", "MultiHeadAttention")
+
+
 def vectorize(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     mapped = torch.func.vmap(function, randomness="different")
 
@@ -61,6 +65,8 @@ def map_seeds(function: Callable[[Any], list[Any]], seeds: np.ndarray) -> list[n
 def why_unstackable(layer: keras.Layer) -> str | None:
     if any(generator.get_config()["seed"] is not None for generator in seed_generators_of(layer)):
         return "`torch.func.vmap` cannot seed a generator for each replicate: leave out the layer's `seed`"
+    if seed_generators_of(layer) and type(layer).__name__ not in DROPPING:
+        return "`torch.func.vmap` cannot draw its noise for each replicate"
     if "Conv" in type(layer).__name__ and getattr(layer, "data_format", "") == "channels_last":
         return "`torch.func.vmap` cannot lay channels last, as Keras' convolutions do; channels first will do"
     return None
