@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import traceback
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -40,15 +41,16 @@ OPEN = 256  # descriptors beyond what any of these processes has open
 class Run:
     """As much of `subprocess.Popen` as the tests use, for a copy that runs the command line."""
 
-    def __init__(self, arguments: list[str], folder: Path, environment: dict[str, str]):
+    def __init__(self, arguments: list[str], folder: Path, environment: dict[str, str], *imported: str):
         request = json.dumps({"arguments": arguments, "folder": str(folder), "environment": environment})
-        self.told, theirs = socket.socketpair()
+        self.told, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.output, self.errors = tempfile.TemporaryFile("w+"), tempfile.TemporaryFile("w+")  # noqa: SIM115
         with theirs:
             files = [self.output.fileno(), self.errors.fileno(), theirs.fileno()]
-            socket.send_fds(original(), [request.encode()], files)
-        self.answers = self.told.makefile()
-        self.pid, self.returncode = int(self.answers.readline()), None
+            socket.send_fds(original(*imported), [request.encode()], files)
+        self.pid = int(self.told.recv(16))
+        self.returncode: int | None = None
+        self.written: list[str] = []
 
     def send_signal(self, number: int) -> None:
         if self.returncode is None:
@@ -58,27 +60,39 @@ class Run:
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
 
+    def poll(self) -> int | None:
+        with contextlib.suppress(BlockingIOError):
+            self.wait(0)
+        return self.returncode
+
     def wait(self, timeout: float = 120) -> int:
         if self.returncode is None:
             self.told.settimeout(timeout)
-            self.returncode = int(self.answers.readline())
-            self.answers.close()
+            self.returncode = int(self.told.recv(16))
             self.told.close()
+            for file in (self.output, self.errors):
+                with file:
+                    file.seek(0)
+                    self.written.append(file.read())
         return self.returncode
 
     def communicate(self, timeout: float = 120) -> tuple[str, str]:
         self.wait(timeout)
-        with self.output, self.errors:
-            return tuple(file.seek(0) or file.read() for file in (self.output, self.errors))
+        return self.written[0], self.written[1]
 
 
-def started(arguments: list[object], folder: Path, environment: dict[str, str]) -> Run | subprocess.Popen[str]:
-    """`crosscheck` with these arguments, in a folder, in a copy where there are copies."""
-    words = [str(argument) for argument in arguments]
-    return (Run if sys.platform == "linux" else afresh)(words, folder, environment)
+def started(
+    arguments: Iterable[object], folder: Path, environment: dict[str, str], *imported: str
+) -> Run | subprocess.Popen[str]:
+    """`crosscheck` with these arguments, in a folder; in a copy, which has imported this as well."""
+    if sys.platform != "linux":
+        return afresh(arguments, folder, environment)
+    return Run([str(argument) for argument in arguments], folder, environment, *imported)
 
 
-def afresh(arguments: list[object], folder: Path, environment: dict[str, str], **how: Any) -> subprocess.Popen[str]:
+def afresh(
+    arguments: Iterable[object], folder: Path, environment: dict[str, str], **how: Any
+) -> subprocess.Popen[str]:
     """The same in an interpreter of its own."""
     command = [sys.executable, "-m", "crosscheck", *map(str, arguments)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
@@ -86,13 +100,13 @@ def afresh(arguments: list[object], folder: Path, environment: dict[str, str], *
 
 
 @functools.cache
-def original() -> socket.socket:
+def original(*imported: str) -> socket.socket:
     """The door of the interpreter that is copied; it ends when nobody is left to knock."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     plain = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     templates = tempfile.TemporaryDirectory()
     process = subprocess.Popen(
-        [sys.executable, "-P", __file__, str(theirs.fileno()), templates.name],
+        [sys.executable, "-P", __file__, str(theirs.fileno()), templates.name, *imported],
         env={**plain, "OMP_NUM_THREADS": "1"},  # no threads, which a copy would not have
         stdin=subprocess.DEVNULL,
         pass_fds=[theirs.fileno()],
@@ -131,10 +145,10 @@ def serve(door: socket.socket) -> None:
 def accompany(told: int) -> None:
     """Go on in a copy; this process stays behind, and tells its number and how it ended."""
     if pid := os.fork():
-        os.write(told, f"{pid}\n".encode())
+        os.write(told, b"%d" % pid)
         _, status = os.waitpid(pid, 0)
         with contextlib.suppress(BrokenPipeError):
-            os.write(told, f"{os.waitstatus_to_exitcode(status)}\n".encode())
+            os.write(told, b"%d" % os.waitstatus_to_exitcode(status))
         os._exit(0)
 
 
@@ -234,7 +248,7 @@ def keep_templates(folder: str) -> None:
 
 
 if __name__ == "__main__":
-    for name in IMPORTED:
+    for name in (*IMPORTED, *sys.argv[3:]):
         importlib.import_module(name)
     keep_templates(sys.argv[2])
     PATH, POPEN = list(sys.path), subprocess.Popen

@@ -117,6 +117,13 @@ def finish(project: throwaway.Project, preexec: Callable[[], object] | None = No
     return told
 
 
+def undisturbed_files(folder: Path) -> dict[str, bytes]:
+    """What a run leaves behind that nothing happens to, in interpreters of its own."""
+    project = lay_out(folder)
+    finish(project, preexec=lambda: None)
+    return project.files()
+
+
 def measured(project: throwaway.Project) -> Counter[str]:
     """How often each unit was measured."""
     log = project.folder / "measured.log"
