@@ -10,6 +10,7 @@ all are.
 from __future__ import annotations
 
 import atexit
+import concurrent.futures
 import contextlib
 import functools
 import gc
@@ -68,7 +69,11 @@ class Run:
     def wait(self, timeout: float = 120) -> int:
         if self.returncode is None:
             self.told.settimeout(timeout)
-            self.returncode = int(self.told.recv(16))
+            try:
+                self.returncode = int(self.told.recv(16))
+            except TimeoutError:
+                self.kill()
+                raise
             self.told.close()
             for file in (self.output, self.errors):
                 with file:
@@ -161,6 +166,7 @@ def run(output: int, errors: int, arguments: list[str], folder: str, environment
     os.chdir(folder)
     become("crosscheck", arguments, environment, [folder])
     subprocess.Popen = lambda command, **how: (Worker if WORKER in command else POPEN)(command, **how)
+    concurrent.futures.ThreadPoolExecutor.submit = submitted
     runpy.run_module("crosscheck", run_name="__main__", alter_sys=True)
 
 
@@ -175,6 +181,11 @@ def become(module: str, arguments: list[str], environment: dict[str, str], first
         import sitecustomize  # noqa: F401 - a hook that a test has laid there
 
 
+def submitted(*task: Any, **more: Any) -> concurrent.futures.Future[Any]:
+    WAITING.append(SUBMIT(*task, **more))
+    return WAITING[-1]
+
+
 class Worker:
     """As much of `subprocess.Popen` as the runner uses, for a worker that is a copy of its run."""
 
@@ -182,6 +193,7 @@ class Worker:
         self, command: list[str], env: dict[str, str], stderr: Any, start_new_session: bool, **pipes: Any
     ):
         sys.stdout.flush()
+        concurrent.futures.wait(WAITING)  # a lock that a thread holds stays locked for ever in a copy
         jobs, their_jobs = os.pipe()
         answers, their_answers = os.pipe()
         self.returncode: int | None = None
@@ -251,7 +263,8 @@ if __name__ == "__main__":
     for name in (*IMPORTED, *sys.argv[3:]):
         importlib.import_module(name)
     keep_templates(sys.argv[2])
-    PATH, POPEN = list(sys.path), subprocess.Popen
+    PATH, POPEN, SUBMIT = list(sys.path), subprocess.Popen, concurrent.futures.ThreadPoolExecutor.submit
+    WAITING: list[concurrent.futures.Future[Any]] = []
     sys.modules.pop("sitecustomize", None)
     WARM = set(sys.modules)
     gc.collect()
