@@ -30,7 +30,16 @@ from typing import Any
 
 WORKER = "crosscheck.running.worker"
 IMPORTED = (  # by a run or by its workers, of what is not our own
-    *("click", "concurrent.futures", "filelock", "jinja2", "latex2mathml.converter", "msgspec", "numpy", "pandas"),
+    *(
+        "click",
+        "concurrent.futures",
+        "filelock",
+        "jinja2",
+        "latex2mathml.converter",
+        "msgspec",
+        "numpy",
+        "pandas",
+    ),
     *("psutil", "pyarrow.parquet", "pylatexenc.latexencode", "rich", "scipy.special"),
 )
 OPEN = 256  # descriptors beyond what any of these processes has open
@@ -234,7 +243,11 @@ def end_as_worker(command: list[str], environment: dict[str, str]) -> None:
         subprocess.Popen = POPEN
         for name in set(sys.modules) - WARM:
             file = getattr(sys.modules[name], "__file__", None)
-            if file and not Path(file).is_relative_to(sys.prefix) and not Path(file).is_relative_to(sys.base_prefix):
+            if (
+                file
+                and not Path(file).is_relative_to(sys.prefix)
+                and not Path(file).is_relative_to(sys.base_prefix)
+            ):
                 del sys.modules[name]
         sys.path_importer_cache.clear()
         become(WORKER, command[command.index(WORKER) + 1 :], environment, [])
