@@ -1,10 +1,10 @@
 """`python -m crosscheck` as a copy of one interpreter that has imported what every run imports.
 
-To start Python and to import pandas and SciPy, in a run and in its workers, takes five times as long as all that
-a run of the made-up studies does. A copy is a process like any other, with a number, descriptors, signals and
-workers of its own, and has seen nothing of crosscheck; but it hashes as its siblings do, so that what must not
-hang on the order of a set is held against a run in an interpreter of its own. Where processes cannot be copied,
-all are.
+To start Python and to import pandas and SciPy, in a run and in its workers, takes five times as long as
+all that a run of the made-up studies does. A copy is a process like any other, with a number, descriptors,
+signals and workers of its own, and has seen nothing of crosscheck; but it hashes as its siblings do, so that
+what must not hang on the order of a set is held against a run in an interpreter of its own. Where processes
+cannot be copied, all are.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a new process does that has imported Keras, and of ours nothing: in copies of one, for that takes long."""
+"""What a new process does that has imported Keras, and of ours nothing: in copies of one that has."""
 
 from __future__ import annotations
 

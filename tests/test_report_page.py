@@ -52,7 +52,7 @@ def looks(probe: str, *widths: int) -> Callable[[Test], Test]:
 
 @pytest.fixture(scope="module")
 def answers(page: Path) -> dict[int, dict[str, Any]]:
-    """Of all probes, each in a page of its own, for either scheme of colours; one start of Chromium for each."""
+    """Of all probes, each in a page of its own, by the scheme of colours: Chromium starts once for either."""
     texts = {name: look for name, look in PROBES.items() if look[1] is CONTRAST}
     looks_of = {browser.LIGHT: PROBES, browser.DARK: texts}
     return {scheme: browser.look(page, looks, scheme) for scheme, looks in looks_of.items()}

@@ -33,7 +33,7 @@ def started(project: throwaway.Project, jobs: int = 2) -> Run | subprocess.Popen
 
 
 def workers(project: throwaway.Project, run: Run | subprocess.Popen[str]) -> list[Path]:
-    """The processes of workers, which run in the project's folder like the run itself, where the system tells."""
+    """The processes of workers: in the project's folder like the run itself, where the system tells."""
     processes = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
