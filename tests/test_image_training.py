@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
+from collections.abc import Iterator
+
 import filelock
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import ops
 
 from crosscheck import losses
@@ -23,6 +28,8 @@ from crosscheck.lab.photographs.image_training import (
 )
 from crosscheck.models.wide_resnet import wide_resnet
 
+# TensorFlow says that it compiles the reading of the examples all the same.
+pytestmark = pytest.mark.filterwarnings("ignore:Even though the `tf.config.*run_functions_eagerly")
 K, SHAPE, SEED = 3, (8, 8, 3), 4
 TINY = wide_resnet(SHAPE, K, depth=10, width=1)
 PHASE, TUNING = Phase(0.1, 3, 16), Phase(0.01, 2, 16, 32)
@@ -30,6 +37,21 @@ PHASE, TUNING = Phase(0.1, 3, 16), Phase(0.01, 2, 16, 32)
 
 def numpy(tensor) -> np.ndarray:
     return ops.convert_to_numpy(tensor)
+
+
+@contextlib.contextmanager
+def functions_run(eagerly: bool) -> Iterator[None]:
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(eagerly)
+    yield
+    tf.config.run_functions_eagerly(before)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def eager() -> Iterator[None]:
+    """A dozen steps of a network: to trace it would take ten times as long."""
+    with functions_run(eagerly=True):
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -176,34 +198,45 @@ class KilledError(Exception):
     pass
 
 
-def killed(images, folder, monkeypatch, after: int) -> None:
-    """The same training, dead while it computes the epoch after so many."""
+@pytest.fixture(scope="module")
+def left_behind(images, tmp_path_factory):
+    """The folder of the same training, dead while it computes the epoch after two."""
     from crosscheck.lab.photographs import image_training
 
-    original = image_training.epoch_of
+    original, folder = image_training.epoch_of, tmp_path_factory.mktemp("killed")
 
     def dying(phase, x, y, outside, seed, number):
-        if number == after:
+        if number == 2:
             raise KilledError
         return original(phase, x, y, outside, seed, number)
 
-    monkeypatch.setattr(image_training, "epoch_of", dying)
-    with pytest.raises(KilledError):
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KilledError):
+        patch.setattr(image_training, "epoch_of", dying)
         fit(built(), PHASE, *images[:2], SEED, folder)
-    monkeypatch.undo()
+    return folder
 
 
-def test_a_resumed_training_equals_an_undisturbed_one(images, whole, tmp_path, monkeypatch) -> None:
-    killed(images, tmp_path, monkeypatch, after=2)
-    assert [path.name[:11] for path in checkpoints.saved(tmp_path)] == ["epoch-00001", "epoch-00002"]
+@pytest.fixture
+def killed(left_behind, tmp_path):
+    return shutil.copytree(left_behind, tmp_path, dirs_exist_ok=True)
+
+
+def test_a_resumed_training_equals_an_undisturbed_one(images, whole, killed) -> None:
+    assert [path.name[:11] for path in checkpoints.saved(killed)] == ["epoch-00001", "epoch-00002"]
     keras.utils.set_random_seed(99)  # whatever the new process starts from
-    assert same(fit(TINY(), PHASE, *images[:2], SEED, tmp_path), whole)
+    assert same(fit(TINY(), PHASE, *images[:2], SEED, killed), whole)
+
+
+def test_compiled_too_it_goes_on_as_an_undisturbed_one(images, whole, killed) -> None:
+    with functions_run(eagerly=False):
+        resumed = fit(TINY(), PHASE, *images[:2], SEED, killed)
+    for ours, theirs in zip(resumed.get_weights(), whole.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4)  # three steps' rounding
 
 
 def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_it_used(
-    images, whole, tmp_path, monkeypatch
+    images, whole, killed, tmp_path
 ) -> None:
-    killed(images, tmp_path, monkeypatch, after=2)
     first, last = checkpoints.saved(tmp_path)
     content = bytearray(last.read_bytes())
     content[len(content) // 2] ^= 1

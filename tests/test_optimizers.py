@@ -150,7 +150,7 @@ def test_every_optimiser_ends_at_the_closed_form_of_a_quadratic(name, ends):
 
 
 class ThresholdedAfter:
-    """What `Proximal` is not: any optimiser's step on the loss alone, then a threshold of its rate times λ."""
+    """What `Proximal` is not: an optimiser's step on the loss alone, then a threshold of its rate times λ."""
 
     def __init__(self, optimizer, l1):
         self.optimizer, self.l1 = optimizer, l1
