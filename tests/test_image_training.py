@@ -161,6 +161,7 @@ def test_an_epoch_holds_every_inlier_once_and_is_a_function_of_seed_and_number(i
     first, again, second = (epoch_of(PHASE, x, y, None, SEED, number) for number in (0, 0, 1))
     np.testing.assert_array_equal(first.x, again.x)
     assert (first.x != second.x).any()
+    assert (first.x != epoch_of(PHASE, x, y, None, SEED + 1, 0).x).any()
     np.testing.assert_array_equal(first.y.sum(0), y.sum(0))
     assert (first.weights == 1).all()
 
