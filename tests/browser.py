@@ -17,18 +17,25 @@ from crosscheck.report.pdf import command
 
 LIGHT, DARK = 1, 0
 
-# The page is looked at in a frame, which may be narrower than Chromium lets its own windows be. What the
-# probe returns is written into the document, which Chromium prints once nothing is left to happen.
-FRAME = """<!DOCTYPE html><meta charset="utf-8">
-<iframe src="{page}" style="border: 0; width: {width}px; height: 900px"></iframe><pre id="found"></pre>
-<script>
-document.querySelector("iframe").onload = (event) => {{
-  const frame = event.target.contentWindow, doc = frame.document;
-  let found;
-  try {{ found = (() => {{ {probe} }})(); }} catch (error) {{ found = {{ error: String(error.stack) }}; }}
-  document.getElementById("found").textContent = JSON.stringify(found);
+# The page is looked at in frames, which may be narrower than Chromium lets its own windows be, a frame for
+# each look, for a probe changes its page. What the probes return is written into the document, which Chromium
+# prints once nothing is left to happen.
+FRAMES = """<!DOCTYPE html><meta charset="utf-8"><body><script>
+const answers = {{}}, looks = {{ {looks} }};
+const answer = (frame, doc, probe) => {{
+  try {{ return probe(frame, doc); }} catch (error) {{ return {{ error: String(error.stack) }}; }}
 }};
-</script>"""
+for (const [name, [width, probe]] of Object.entries(looks)) {{
+  const element = document.createElement("iframe");
+  Object.assign(element.style, {{ border: 0, width: width + "px", height: "900px" }});
+  element.onload = () => {{
+    answers[name] = answer(element.contentWindow, element.contentDocument, probe);
+    document.getElementById("answers").textContent = JSON.stringify(answers);
+  }};
+  element.src = "{page}";
+  document.body.append(element);
+}}
+</script><pre id="answers"></pre>"""
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -46,16 +53,23 @@ def served(folder: Path) -> Iterator[str]:
         server.shutdown()
 
 
-def look(page: Path, probe: str, width: int = 1280, scheme: int = LIGHT) -> tuple[Any, list[str]]:
-    """What the body of a JavaScript function finds, given `frame` and `doc`; and the console's lines."""
-    frame = page.with_name("frame.html")
-    frame.write_text(FRAME.format(page=page.name, width=width, probe=probe), encoding="utf-8")
+def look(page: Path, probes: dict[str, tuple[int, str]], scheme: int = LIGHT) -> dict[str, Any]:
+    """What the bodies of JavaScript functions of `frame` and `doc` find, at widths of their own, by name.
+
+    Under `console` are the lines that the console wrote meanwhile.
+    """
+    looks = ",\n".join(
+        f"{json.dumps(name)}: [{width}, (frame, doc) => {{ {probe} }}]"
+        for name, (width, probe) in probes.items()
+    )
+    frames = page.with_name("frames.html")
+    frames.write_text(FRAMES.format(page=page.name, looks=looks), encoding="utf-8")
     with served(page.parent) as address:
-        dom, console = chromium("--dump-dom", f"{address}/{frame.name}", scheme=scheme)
-    (written,) = re.findall(r'<pre id="found">(.*?)</pre>', dom, re.DOTALL)
+        dom, console = chromium("--dump-dom", f"{address}/{frames.name}", scheme=scheme)
+    (written,) = re.findall(r'<pre id="answers">(.*?)</pre>', dom, re.DOTALL)
     assert written, console  # a probe that does not parse finds nothing
     text = written.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-    return json.loads(text), console
+    return {**json.loads(text), "console": console}
 
 
 def chromium(*arguments: str, scheme: int = LIGHT) -> tuple[str, list[str]]:

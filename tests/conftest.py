@@ -35,13 +35,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: -seconds.get(group_of(item), UNKNOWN))
 
 
+def recorded_group(nodeid: str) -> str:
+    """The group of a test that has run: xdist puts it behind the name, whose parameter may hold an @."""
+    file, _, name = nodeid.partition("::")
+    _, at, group = name.rpartition("@")
+    return group if at and group.isidentifier() else Path(file).stem
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     if config.getoption("--record-seconds"):
         groups: dict[str, float] = defaultdict(float)
         for reports in terminalreporter.stats.values():
             for report in reports:
                 if isinstance(report, pytest.TestReport):
-                    file, _, group = report.nodeid.partition("@")
-                    groups[group or Path(file.partition("::")[0]).stem] += report.duration
+                    groups[recorded_group(report.nodeid)] += report.duration
         ordered = sorted(groups.items(), key=lambda pair: -pair[1])
         RECORD.write_text(json.dumps({name: round(total, 1) for name, total in ordered}, indent=1) + "\n")

@@ -7,13 +7,14 @@ way.
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import Popen
 
+import copies
 import throwaway
+from copies import Run
 
 from crosscheck.running import store
 
@@ -54,6 +55,11 @@ def changes(event, told):
     return event in ("os.rename", "os.remove", "os.mkdir")
 
 
+def disarm():
+    global left
+    left = 0
+
+
 def watch(event, told):
     global left
     if left and changes(event, told) and str(told[0]).startswith((".store", "results")):
@@ -66,6 +72,8 @@ if WORKER:
     time.perf_counter = lambda: 0.0
 if left and WORKER == (blow == "worker"):
     sys.addaudithook(watch)
+    if not WORKER:  # a worker that is a copy of its run has its hook, too
+        os.register_at_fork(after_in_child=disarm)
 """
 
 
@@ -87,30 +95,33 @@ def lay_out(folder: Path) -> throwaway.Project:
 
 def started(
     project: throwaway.Project, preexec: Callable[[], object] | None = None, **environment: object
-) -> subprocess.Popen:
+) -> Run | Popen[str]:
+    """A run; in an interpreter of its own where something is to be done in it before it starts."""
     told = {name: str(value) for name, value in environment.items()}
-    return subprocess.Popen(
-        [sys.executable, "-m", "crosscheck", "run", "--jobs", "2"],
-        cwd=project.folder,
-        env={**project.environment(), "PYTHONDONTWRITEBYTECODE": "1", **told},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=preexec,
-    )
+    told = {**project.environment(), "PYTHONDONTWRITEBYTECODE": "1", **told}
+    if preexec:
+        return copies.afresh(["run", "--jobs", 2], project.folder, told, preexec_fn=preexec)
+    return copies.started(["run", "--jobs", 2], project.folder, told)
 
 
-def ended(run: subprocess.Popen) -> tuple[int, str]:
+def ended(run: Run | Popen[str]) -> tuple[int, str]:
     """Exit code, negative where it was killed, and what it complained of."""
     _, told = run.communicate(timeout=120)
     assert "Traceback" not in told and "fault of crosscheck" not in told
     return run.returncode, told
 
 
-def finish(project: throwaway.Project) -> str:
-    code, told = ended(started(project))
+def finish(project: throwaway.Project, preexec: Callable[[], object] | None = None) -> str:
+    code, told = ended(started(project, preexec))
     assert code == 0, told
     return told
+
+
+def undisturbed_files(folder: Path) -> dict[str, bytes]:
+    """What a run leaves behind that nothing happens to, in interpreters of its own."""
+    project = lay_out(folder)
+    finish(project, preexec=lambda: None)
+    return project.files()
 
 
 def measured(project: throwaway.Project) -> Counter[str]:

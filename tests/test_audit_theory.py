@@ -240,7 +240,8 @@ def test_every_builtin_setting_is_known_and_can_be_called() -> None:
     for subject in keras_subjects():
         assert subject.theory
         if subject.config != {} or "Dice" not in subject.name:  # which takes the batch as one by default
-            value = Probe(subject)(np.zeros((1, CLASSES[subject.kind])), hard_labels(subject.kind)[:1]).value
+            example = np.zeros((1, CLASSES[subject.kind])), hard_labels(subject.kind)[:1]
+            value = Probe(subject)(*example, mode="eager").value
             assert np.isfinite(value).all()
     assert {over(kind) for _, kind, _ in configurations()} == {"labels", "classes"}
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import sys
 import types
+from typing import Any
 
 import keras
 import numpy as np
 import pytest
+from plainly import EAGERLY, PLAINLY
 
 from crosscheck import losses, metrics
 from crosscheck.callbacks import CalibrationMonitor, SaturationMonitor
@@ -27,12 +29,12 @@ def examples(outputs: int = 3, n: int = 60):
     return x, rng.integers(0, max(outputs, 2), n)
 
 
-def compiled(outputs: int = 3, activation: str | None = None) -> keras.Model:
+def compiled(outputs: int = 3, activation: str | None = None, how: dict[str, Any] = EAGERLY) -> keras.Model:
     keras.utils.set_random_seed(1)
     model = perceptron(4, [], outputs)()
     if activation:
         model.add(keras.layers.Activation(activation))
-    model.compile(keras.optimizers.SGD(0.5), loss_of(outputs, activation))
+    model.compile(keras.optimizers.SGD(0.5), loss_of(outputs, activation), **how)
     return model
 
 
@@ -71,7 +73,7 @@ def by_hand(logits: np.ndarray, y: np.ndarray) -> dict[str, float]:
 @pytest.mark.parametrize("outputs", [1, 3])
 def test_history_holds_what_the_formulas_give(outputs: int) -> None:
     x, y = examples(outputs)
-    model = compiled(outputs)
+    model = compiled(outputs, how={})
     weights = []
     keep = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, logs: weights.append(model.get_weights())
@@ -89,7 +91,7 @@ def test_a_quiet_gradient_is_counted() -> None:
     x, y = np.ones((10, 1), "float32"), np.array([0] * 9 + [1])
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(2)])
     model.set_weights([np.array([[200.0, 0.0]]), np.zeros(2)])
-    model.compile(keras.optimizers.SGD(0.0), loss_of(2))
+    model.compile(keras.optimizers.SGD(0.0), loss_of(2), **EAGERLY)
     history = model.fit(x, y, verbose=0, callbacks=monitors(x, y)).history
     assert history["saturation_quiet"] == [0.9]
     assert history["saturation_hardest_share"] == pytest.approx([1], abs=1e-6)
@@ -177,7 +179,7 @@ def test_a_monitor_changes_nothing_of_the_training() -> None:
 def replicated(outputs: int = 3, **more) -> Replicates:
     replicas = Replicates(perceptron(4, [], outputs), [1, 2, 3], **more)
     loss = losses.binary_crossentropy if outputs == 1 else losses.sparse_categorical_crossentropy
-    replicas.compile(keras.optimizers.SGD(0.5), loss)
+    replicas.compile(keras.optimizers.SGD(0.5), loss, **PLAINLY)
     return replicas
 
 

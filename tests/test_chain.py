@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from plainly import EAGERLY, PLAINLY, repeated
 from sklearn.linear_model import LogisticRegression
 from sklearn.multioutput import ClassifierChain as SklearnChain
 
@@ -73,7 +74,7 @@ def test_the_marginals_are_those_of_the_joint_table() -> None:
 @pytest.mark.parametrize("order", ORDERS)
 def test_the_loss_of_independent_labels_on_its_logits_is_the_chains_loss(order) -> None:
     model, (x, y) = chain(order), examples()
-    model.compile("sgd", losses.BinaryCrossentropy())
+    model.compile("sgd", losses.BinaryCrossentropy(), **EAGERLY)
     actual = model.evaluate([x, y], y, verbose=0)
     assert actual == pytest.approx(-numpy(model.log_probability(x, y)).mean() / 3, rel=1e-5)
 
@@ -108,9 +109,9 @@ def test_greedy_decides_each_label_given_those_before(order) -> None:
 
 def take_steps(model, count, x, y, **weight) -> None:
     """Steps on all examples at once, within one epoch: an epoch costs many times what a step does."""
-    again = lambda given: np.concatenate([given] * count)
-    weight = {name: again(value) for name, value in weight.items()}
-    model.fit([again(x), again(y)], again(y), batch_size=len(x), shuffle=False, verbose=0, **weight)
+    steps_x, steps_y = repeated(count, x, y)
+    weight = {name: np.concatenate([value] * count) for name, value in weight.items()}
+    model.fit([steps_x, steps_y], steps_y, batch_size=len(x), shuffle=False, verbose=0, **weight)
 
 
 def test_training_finds_scikit_learns_chain() -> None:
@@ -120,7 +121,7 @@ def test_training_finds_scikit_learns_chain() -> None:
     y[:, 2] = np.where(rng.random(600) < 0.8, y[:, 0] ^ y[:, 1], y[:, 2])
     order = [1, 2, 0]
     model = ClassifierChain(3, order=order)
-    model.compile(keras.optimizers.Adam(0.1), losses.BinaryCrossentropy())
+    model.compile(keras.optimizers.Adam(0.1), losses.BinaryCrossentropy(), **PLAINLY)
     take_steps(model, 300, x, y)
     judge = SklearnChain(LogisticRegression(C=1e8, tol=1e-8), order=order).fit(x, y)
     for place, label in enumerate(order):
@@ -135,7 +136,7 @@ def test_with_two_labels_it_learns_any_joint_law() -> None:
     p = np.array([0.1, 0.2, 0.15, 0.55])
     y, x = information.outcomes(2).astype("float32"), np.zeros((4, 1), "float32")
     model = ClassifierChain(2)
-    model.compile(keras.optimizers.Adam(0.05), losses.BinaryCrossentropy())
+    model.compile(keras.optimizers.Adam(0.05), losses.BinaryCrossentropy(), **PLAINLY)
     take_steps(model, 400, x, y, sample_weight=4 * p)
     np.testing.assert_allclose(numpy(model.joint_probabilities(x[:1]))[0], p, atol=2e-3)
 

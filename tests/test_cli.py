@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import copies
 import pytest
 import throwaway
 
@@ -217,28 +218,28 @@ def test_looking_around_imports_nothing_heavy(arguments: list[str]) -> None:
     assert ran.stdout
 
 
+SAVED = Path(__file__).with_name("saved_before_the_move")
 LOSS = "keras.losses:BinaryCrossentropy"
 
 
 @pytest.mark.parametrize(
-    "arguments", [["audit", LOSS, "--kind", "binary", "--json"], ["doctor", "model.keras"]]
+    ("arguments", "code"),
+    [
+        (["audit", "keras.losses:Nothing", "--kind", "binary"], 2),
+        (["doctor", SAVED / "binary_crossentropy.keras"], 0),
+        pytest.param(["audit", LOSS, "--kind", "binary", "--json"], 1, marks=pytest.mark.long),
+    ],
 )
-def test_the_error_stream_is_for_errors(tmp_path: Path, arguments: list[str]) -> None:
+def test_the_error_stream_is_for_errors(tmp_path: Path, arguments: list[object], code: int) -> None:
     """Not for what TensorFlow logs while it is imported."""
-    import keras
-
-    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-    model.compile("sgd", keras.losses.BinaryCrossentropy(from_logits=True))
-    model.save(tmp_path / "model.keras")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
-    ran = subprocess.run(
-        [sys.executable, "-m", "crosscheck", *arguments],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    assert ran.stdout and ran.stderr == ""
+    run = copies.afresh(arguments, tmp_path, environment)
+    out, err = run.communicate()
+    assert run.returncode == code
+    if code == 2:
+        refused(subprocess.CompletedProcess(arguments, code, out, err), "Nothing")
+    else:
+        assert out and err == ""
 
 
 def test_what_is_logged_while_an_import_fails_is_shown(capfd: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ one study.
 from __future__ import annotations
 
 import functools
+import json
 import math
 import subprocess
 import sys
@@ -21,8 +22,6 @@ from crosscheck import data
 from crosscheck.claims import BACKENDS, Check, Unit, register, verdicts
 from crosscheck.claims.judged import CheckRecord
 from crosscheck.claims.rows import COLUMNS
-from crosscheck.report.figures import theme
-from crosscheck.report.tables import to_markdown
 from crosscheck.running import plan, runner, store
 
 STUDIES = {name: register.load(name) for name in register.NAMES}
@@ -104,43 +103,24 @@ def test_theory_is_finite_and_agrees_with_brute_force(name: str, theory, point) 
     assert closed == pytest.approx(theory.brute_force(*point), rel=theory.tolerance, abs=theory.tolerance)
 
 
-@pytest.mark.parametrize("name", register.NAMES)
-def test_table_and_figure_are_made_from_rows_alone(name: str) -> None:
-    study, saved = STUDIES[name], rows_of(name).copy()
-    table = study.table(saved)
-    assert len(table) and not table.isna().to_numpy().all()
-    assert to_markdown(table)
-    with theme():
-        figure = study.figure(saved)
-    panels = [ax for ax in figure.axes if ax.get_label() != "<colorbar>"]
-    assert panels and all(ax.get_title(loc="left") and (ax.has_data() or ax.texts) for ax in panels)
-    assert saved.equals(rows_of(name)), "drawing must not change the rows"
-
-
-WITHOUT_KERAS = """
-import sys
-sys.modules["keras"] = None  # to import it is an error
-from pathlib import Path
-from crosscheck.claims import register
-from crosscheck.report import figures
-from crosscheck.running import plan, store
-for name in sys.argv[2:]:
-    study, request = register.load(name), plan.Request((name,), Path(), Path(), "smoke")
-    rows, _ = store.rows(Path(sys.argv[1]), plan.make(request).units[name])
-    with figures.theme():
-        assert len(study.table(rows)) and study.figure(rows), name
-"""
-
-
-def test_tables_and_figures_are_made_without_keras() -> None:
-    """It would cost ten seconds and a gigabyte in the process that waits for the workers."""
-    measured = [name for name in register.NAMES if len(rows_of(name))]
-    ran = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", WITHOUT_KERAS, str(STORE), *measured],
-        capture_output=True,
-        text=True,
-    )
+@pytest.fixture(scope="module")
+def faults(request: pytest.FixtureRequest) -> dict[str, str]:
+    """What went wrong in drawing the chosen studies in a process without Keras."""
+    tests = [test for test in request.session.items if "faults" in test.fixturenames]
+    names = [test.callspec.params["name"] for test in tests]
+    for name in names:
+        rows_of(name)
+    command = [sys.executable, "-W", "ignore", Path(__file__).with_name("drawing.py"), STORE, *names]
+    ran = subprocess.run(command, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
+    return json.loads(ran.stdout)
+
+
+@pytest.mark.parametrize("name", register.NAMES)
+def test_table_and_figure_are_made_from_rows_alone_and_without_keras(
+    name: str, faults: dict[str, str]
+) -> None:
+    assert name not in faults, faults[name]
 
 
 @pytest.mark.parametrize("name", register.NAMES)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import throwaway
-from faults import ended, files_of_units, finish, lay_out, measured, started
+from faults import ended, files_of_units, finish, lay_out, measured, started, undisturbed_files
 
 from crosscheck.claims.rows import tidy
 from crosscheck.running import store
@@ -22,10 +22,7 @@ UNITS = 4
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """What a run leaves behind that nothing happens to."""
-    project = lay_out(tmp_path_factory.mktemp("undisturbed"))
-    finish(project)
-    return project.files()
+    return undisturbed_files(tmp_path_factory.mktemp("undisturbed"))
 
 
 @pytest.fixture

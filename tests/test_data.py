@@ -108,18 +108,6 @@ def test_a_set_that_tfds_has_prepared_names_it_where_it_has_to_be_packed(
         data.load("digits")
 
 
-def test_who_wants_a_metric_alone_needs_no_fcntl(tmp_path):
-    """As on Windows, where there is none."""
-    rooms = "losses, metrics, models, regularizers, optimizers, calibration, detection, information"
-    process = run(
-        f"from crosscheck import {rooms}; print(len(data.load('digits').y_test))",
-        tmp_path,
-        ("fcntl",),
-    )
-    said, faults = process.communicate()
-    assert said == "500\n", faults
-
-
 def test_a_lock_keeps_the_second_waiting(tmp_path):
     """Two processes on one lock, the first of which dies while it holds it."""
     code = (

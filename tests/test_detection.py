@@ -7,6 +7,7 @@ import mpmath
 import numpy as np
 import pytest
 from keras import ops
+from plainly import PLAINLY, repeated
 from sklearn import metrics as referee
 
 from crosscheck import detection, losses
@@ -277,9 +278,10 @@ def test_plain_keras_fits_with_it(policy: str) -> None:
     x = np.random.default_rng(2).normal(size=(10, 3)).astype("float32")
     layers = [keras.Input((3,)), keras.layers.Dense(K, dtype=policy)]
     model = keras.Sequential(layers)
-    model.compile("sgd", losses.EnergyMarginCrossentropy(-6.0, -3.0))
+    model.compile("sgd", losses.EnergyMarginCrossentropy(-6.0, -3.0), **PLAINLY)
     before = model.evaluate(x, y, verbose=0)
-    model.fit(x, y, sample_weight=losses.role_weights(y), epochs=20, verbose=0)
+    *examples, weights = repeated(20, x, y, losses.role_weights(y))
+    model.fit(*examples, batch_size=len(x), sample_weight=weights, shuffle=False, verbose=0)
     assert model.evaluate(x, y, verbose=0) < before
 
 
@@ -303,11 +305,12 @@ def test_each_replicate_has_its_own_margins_and_weight() -> None:
         keras.optimizers.SGD(0.05),
         losses.energy_margin_crossentropy,
         loss_arguments={name: np.array(value, "float32") for name, value in own.items()},
+        **PLAINLY,
     )
     together.fit(x, y, batch_size=4, epochs=3)
     for r, arguments in enumerate(zip(*own.values(), strict=True)):
         alone = Replicates(build, (0,))
-        alone.compile(keras.optimizers.SGD(0.05), losses.EnergyMarginCrossentropy(*arguments))
+        alone.compile(keras.optimizers.SGD(0.05), losses.EnergyMarginCrossentropy(*arguments), **PLAINLY)
         alone.fit(x, y, batch_size=4, epochs=3)
         np.testing.assert_allclose(together.member_weights(r)[0], alone.member_weights(0)[0], rtol=2e-5)
 

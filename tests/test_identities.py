@@ -131,12 +131,12 @@ ALL = {
 }
 
 
-def difference(function: Callable[[np.ndarray], np.ndarray], z: np.ndarray, i: int) -> np.ndarray:
-    """∂ function / ∂z_i by the fourth-order central difference."""
-    step = STEP * np.eye(1, z.shape[1], i)
-    near = function(z + step) - function(z - step)
-    far = function(z + 2 * step) - function(z - 2 * step)
-    return (8 * near - far) / (12 * STEP)
+def differences(function: Callable[[np.ndarray], np.ndarray], z: np.ndarray) -> np.ndarray:
+    """∂ function / ∂z_i of one row of logits, i first, by fourth-order central differences in one call."""
+    shifts = STEP * np.eye(z.shape[1])
+    values = function(np.concatenate([z + times * shifts for times in (-2, -1, 1, 2)]))
+    far_below, below, above, far_above = np.split(values, 4)
+    return (8 * (above - below) - (far_above - far_below)) / (12 * STEP)
 
 
 @settings(max_examples=25, deadline=None)
@@ -145,9 +145,10 @@ def difference(function: Callable[[np.ndarray], np.ndarray], z: np.ndarray, i: i
 def test_autodiff_agrees_with_finite_differences(name: str, z: np.ndarray, seed: int) -> None:
     loss, z = ALL[name], z / 4
     y = labels(z, seed)
-    slope = [difference(lambda z: value(loss, y, z), z, i)[0] for i in range(3)]
+    repeated = np.repeat(y, 4 * 3, axis=0)
+    slope = differences(lambda rows: value(loss, repeated, rows), z)
     np.testing.assert_allclose(logit_gradient(loss, y, z)[0], slope, atol=1e-7)
-    hessian = [difference(lambda z: logit_gradient(loss, y, z), z, i)[0] for i in range(3)]
+    hessian = differences(lambda rows: logit_gradient(loss, repeated, rows), z)
     np.testing.assert_allclose(logit_hessian(loss, y, z)[0].T, hessian, atol=1e-7)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
+from plainly import EAGERLY, PLAINLY, repeated
 
 from crosscheck import information, losses
 from crosscheck.data import CommonCause
@@ -28,7 +29,7 @@ def test_outputs_that_share_nothing_train_as_if_alone() -> None:
         losses.joint_crossentropy,
     )
     for model, loss in zip((whole, *parts), sums, strict=True):
-        model.compile(keras.optimizers.Adam(0.01), loss)
+        model.compile(keras.optimizers.Adam(0.01), loss, **EAGERLY)
         model.fit(x, y, batch_size=16, epochs=5, shuffle=False, verbose=0)
     apart = np.concatenate([part.predict(x, verbose=0) for part in parts], axis=-1)
     np.testing.assert_allclose(whole.predict(x, verbose=0), apart, atol=1e-5)
@@ -51,8 +52,8 @@ def test_counts_train_as_the_examples_that_they_count() -> None:
     x, y = np.eye(2, dtype="float32")[place // 4], information.outcomes(2)[place % 4].astype("float32")
     keras.utils.set_random_seed(3)
     model = independence.both_outputs(2, [], 2)()
-    model.compile(keras.optimizers.Adam(RATE), independence.both_losses)
-    model.fit(x, y, batch_size=len(x), epochs=50, shuffle=False, verbose=0)
+    model.compile(keras.optimizers.Adam(RATE), independence.both_losses, **PLAINLY)
+    model.fit(*repeated(50, x, y), batch_size=len(x), shuffle=False, verbose=0)
     np.testing.assert_allclose(logits, model.predict(np.eye(2, dtype="float32"), verbose=0), atol=1e-4)
 
 

@@ -10,10 +10,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from subprocess import Popen
 
+import copies
 import pytest
 import throwaway
-from faults import ended, files_of_units, finish, lay_out, leftovers, measured, started
+from copies import Run
+from faults import ended, files_of_units, finish, lay_out, leftovers, measured, started, undisturbed_files
 
 from crosscheck.running import store
 
@@ -22,10 +25,7 @@ STEPS = 90  # more changes of files than a whole run makes
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """What a run leaves behind that nothing happens to."""
-    project = lay_out(tmp_path_factory.mktemp("undisturbed"))
-    finish(project)
-    return project.files()
+    return undisturbed_files(tmp_path_factory.mktemp("undisturbed"))
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def strike(project: throwaway.Project, dice: random.Random) -> tuple[int, str]:
         steps = 8 if blow == "worker" else STEPS
         return ended(started(project, STRIKE=blow, STRIKE_AFTER=dice.randint(1, steps)))
     run = started(project)
-    time.sleep(dice.uniform(0, 2.5))
+    time.sleep(dice.uniform(0, 1.5))  # about as long as a run takes
     run.kill()
     return ended(run)
 
@@ -109,6 +109,7 @@ def test_two_runs_on_one_store_measure_each_unit_once(
     assert [ended(run)[0] for run in both] == [0, 0]
     assert set(measured(project).values()) == {1}
     assert project.files() == undisturbed and not leftovers(project)
+    assert "Nothing to do" in project.crosscheck("run").stdout
 
 
 def test_a_run_ends_well_although_the_one_beside_it_is_killed(
@@ -121,11 +122,55 @@ def test_a_run_ends_well_although_the_one_beside_it_is_killed(
     assert project.files() == undisturbed and not leftovers(project)
 
 
-# --- a real study -----------------------------------------------------------------------------------
+# --- real training ----------------------------------------------------------------------------------
+
+TRAINING = """import keras
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dropout(0.5), keras.layers.Dense(1)])
+    model.compile("adam", "mse")
+    x = np.random.default_rng(len(setting)).normal(size=(8, 2))
+    model.fit(x, x.sum(axis=1), epochs=2, verbose=0)
+    noise = claim = 0.001 * model.predict(x, verbose=0)[:, 0].astype(float)"""
 
 
+def test_training_that_is_killed_ends_with_the_same_numbers(tmp_path: Path) -> None:
+    """With TensorFlow, struck after the first of two units."""
+    projects = [lay_out(tmp_path / name) for name in ("struck", "sound")]
+    for project in projects:
+        (project.folder / "keras.py").unlink()
+        study = project.folder / "studies" / "steady.py"
+        measuring = "noise = claim = 0.001 * np.array(seeds)"
+        assert measuring in study.read_text()
+        study.write_text(study.read_text().replace(measuring, TRAINING))
+    struck, sound = projects
+    run = training(struck)
+    while not files_of_units(struck):
+        assert run.poll() is None, run.communicate()
+        time.sleep(0.01)
+    kill_with_workers(run)
+    assert ended(run)[0] == -signal.SIGKILL
+    (first,) = files_of_units(struck)
+    assert [ended(training(project))[0] for project in projects] == [0, 0]
+    assert measured(sound).keys() == measured(struck).keys() and measured(struck)[first] == 1
+    assert struck.files() == sound.files()
+
+
+def kill_with_workers(run: Run | Popen[str]) -> None:
+    run.send_signal(signal.SIGSTOP)
+    for children in Path(f"/proc/{run.pid}/task").glob("*/children"):
+        for child in map(int, children.read_text().split()):
+            os.kill(child, signal.SIGKILL)
+    run.kill()
+
+
+def training(project: throwaway.Project) -> Run | Popen[str]:
+    environment = {**project.environment(), "CROSSCHECK_DETERMINISM": "1", "KERAS_BACKEND": "tensorflow"}
+    return copies.started(["run", "steady", "--jobs", 1], project.folder, environment, "keras")
+
+
+@pytest.mark.long
 def test_a_real_study_that_is_killed_ends_with_the_same_numbers(tmp_path: Path) -> None:
-    """With TensorFlow, at the smoke scale, struck after its first unit."""
+    """At the smoke scale, struck after its first unit, in interpreters of its own."""
     command = [sys.executable, "-m", "crosscheck", "run", "laplace_prior", "--scale", "smoke", "--jobs", "1"]
     command += ["--seeds", "4"]
 

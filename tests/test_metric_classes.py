@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras.src.backend.common.masking import set_keras_mask
+from plainly import EAGERLY, PLAINLY
 from predicted import binary_predictions, plainly, predictions, value
 
 from crosscheck import losses, metrics
@@ -177,7 +178,7 @@ def test_a_compiled_model_reports_and_saves_them(tmp_path) -> None:
     model = perceptron(4, [], 3)()
     makers = [METRICS[name] for name in ("ece equal mass", "ece class-wise", "brier within", "likelihood")]
     watched = [make(from_logits=True) for make in makers]
-    model.compile("sgd", losses.SparseCategoricalCrossentropy(), metrics=watched)
+    model.compile("sgd", losses.SparseCategoricalCrossentropy(), metrics=watched, **PLAINLY)
     model.fit(x, y, batch_size=16, verbose=0)
     seen = model.evaluate(x, y, batch_size=16, verbose=0, return_dict=True)
     for make in makers:
@@ -195,7 +196,7 @@ def test_a_mask_of_the_model_reaches_them() -> None:
     x[2:, 2] = 0
     model = keras.Sequential([keras.Input((3, 2)), keras.layers.Masking(), keras.layers.Dense(4)])
     watched = [metrics.NegativeLogLikelihood(from_logits=True)]
-    model.compile("sgd", losses.SparseCategoricalCrossentropy(), metrics=watched)
+    model.compile("sgd", losses.SparseCategoricalCrossentropy(), metrics=watched, **EAGERLY)
     actual = model.evaluate(x, y, batch_size=8, verbose=0, return_dict=True)["negative_log_likelihood"]
     kept = (x != 0).any(-1)
     alone = metrics.NegativeLogLikelihood(from_logits=True)
@@ -208,7 +209,9 @@ def test_replicates_carry_one_of_each() -> None:
     weight = rng.uniform(0, 2, 70).astype("float32")
     replicas = Replicates(perceptron(4, [], 3), [1, 2])
     watched = [make(from_logits=True) for make in METRICS.values()]
-    replicas.compile(keras.optimizers.SGD(0.1), losses.sparse_categorical_crossentropy, metrics=watched)
+    replicas.compile(
+        keras.optimizers.SGD(0.1), losses.sparse_categorical_crossentropy, metrics=watched, **PLAINLY
+    )
     history = replicas.fit(x, y, 16, 1, validation_data=(x, y, weight)).history
     seen, logits = replicas.evaluate(x, y, 16, sample_weight=weight), replicas.predict(x)
     for make in METRICS.values():
@@ -224,7 +227,8 @@ def test_replicates_report_the_information_gap() -> None:
     x, y = rng.normal(size=(40, 3)).astype("float32"), rng.integers(0, 2, (40, 2))
     replicas = Replicates(perceptron(3, [], 6), [1, 2])
     untrained = lambda y, z: keras.ops.sum(0 * z, axis=-1)
-    replicas.compile(keras.optimizers.SGD(0.1), untrained, metrics=[metrics.MutualInformationGap()])
+    watched = [metrics.MutualInformationGap()]
+    replicas.compile(keras.optimizers.SGD(0.1), untrained, metrics=watched, **PLAINLY)
     actual = replicas.evaluate(x, y, 16)["mutual_information_gap"]
     alone = [value(metrics.MutualInformationGap(), y, z) for z in replicas.predict(x)]
     np.testing.assert_allclose(actual, alone, rtol=1e-5)

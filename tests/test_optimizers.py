@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 
 import keras
 import numpy as np
 import pytest
+from plainly import PLAINLY, fitted_beside, repeated
 from scipy import optimize
 from sklearn.linear_model import LogisticRegression
 
@@ -53,15 +55,21 @@ def examples(seed=0):
     return x, (rng.random(N) < 1 / (1 + np.exp(-x @ truth))).astype("float32")[:, None]
 
 
-def solved(x, y, l1):
-    """scikit-learn's optimum of the mean loss + λ‖w‖₁, [D]."""
+@functools.cache
+def solved(l1):
+    """scikit-learn's optimum of the mean loss of the examples + λ‖w‖₁, [D].
+
+    Below a tolerance of 1e-10 rounding may keep its search, which draws the coordinates' order, from its end.
+    """
+    x, y = examples()
     model = LogisticRegression(
         penalty="l1",
         solver="liblinear",
         C=1 / (len(x) * l1),
         fit_intercept=False,
-        tol=1e-12,
+        tol=1e-10,
         max_iter=100_000,
+        random_state=0,
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # scikit-learn 1.8 renamed `penalty`
@@ -76,20 +84,16 @@ def fitted(optimizer, x, y, steps=STEPS, build=None):
     """A model after so many steps on the whole set, as one long epoch: epochs are slow."""
     keras.utils.set_random_seed(1)
     model = (build or linear())()
-    model.compile(optimizer, losses.binary_crossentropy)
-    repeated = (np.tile(array, (steps, 1)) for array in (x, y))
-    model.fit(*repeated, batch_size=len(x), shuffle=False, verbose=0)
+    model.compile(optimizer, losses.binary_crossentropy, **PLAINLY)
+    model.fit(*repeated(steps, x, y), batch_size=len(x), shuffle=False, verbose=0)
     return model
 
 
-def descended(optimizer, gradient, start, steps):
-    """A kernel moved by the gradients `gradient(w)`, [D]."""
-    variable = keras.Variable(np.asarray(start, "float32"), name="kernel")
-    optimizer.build([variable])
-    for _ in range(steps):
-        w = keras.ops.convert_to_numpy(variable)
-        optimizer.apply([keras.ops.convert_to_tensor(gradient(w).astype("float32"))], [variable])
-    return keras.ops.convert_to_numpy(variable)
+def trained_beside(optimizers, steps):
+    """Kernels that the optimisers bring through so many steps on the examples, all from the same start."""
+    loss = lambda y, z: len(optimizers) * losses.binary_crossentropy(y + keras.ops.zeros_like(z), z)
+    start = np.random.default_rng(1).normal(size=D)
+    return fitted_beside(optimizers, *examples(), loss, steps, start)
 
 
 # --- the step ---------------------------------------------------------------------------------------
@@ -121,36 +125,57 @@ def test_around_plain_sgd_it_is_ista_step_by_step():
     assert min(crossings, zeros, stays) > 30
 
 
+A, C, QUADRATIC_L1 = np.array([0.5, 1, 1, 0.3, 1, 0.7]), np.array([1, -0.4, 0.1, -0.2, -0.05, 0.2]), 0.15
+
+
+def descended(optimizers, a, c, start):
+    """Where the gradients of Σ a (w − c)²/2 bring a kernel w, by optimiser: logit i is w_i."""
+    loss = lambda y, z: len(a) * keras.ops.sum(y[:, :1] * (z - y[:, 1:]) ** 2 / 2, axis=-1)
+    return fitted_beside(optimizers, np.eye(len(a)), np.stack([a, c], 1), loss, STEPS, start)
+
+
+@pytest.fixture(scope="module")
+def ends():
+    optimizers = {name: Proximal(make(), QUADRATIC_L1) for name, make in OPTIMIZERS.items()}
+    return descended(optimizers, A, C, start=1 - C)
+
+
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_every_optimiser_ends_at_the_closed_form_of_a_quadratic(name):
+def test_every_optimiser_ends_at_the_closed_form_of_a_quadratic(name, ends):
     """min Σ a (w − c)²/2 + λ|w| is at S(c, λ/a); four of the optima are zero."""
-    a, c = np.array([0.5, 1, 1, 0.3, 1, 0.7]), np.array([1, -0.4, 0.1, -0.2, -0.05, 0.2])
-    l1 = 0.15
-    true = np.sign(c) * np.maximum(np.abs(c) - l1 / a, 0)
+    true = np.sign(C) * np.maximum(np.abs(C) - QUADRATIC_L1 / A, 0)
     assert (true == 0).sum() == 4
-    actual = descended(Proximal(OPTIMIZERS[name](), l1), lambda w: a * (w - c), 1 - c, STEPS)
-    np.testing.assert_allclose(actual, true, atol=1e-3)
-    np.testing.assert_array_equal(actual == 0, true == 0)
+    np.testing.assert_allclose(ends[name], true, atol=1e-3)
+    np.testing.assert_array_equal(ends[name] == 0, true == 0)
 
 
-@pytest.mark.parametrize("name", ["momentum", "adam"])
-def test_a_threshold_of_rate_times_l1_after_the_step_ends_elsewhere(name):
+class ThresholdedAfter:
+    """What `Proximal` is not: an optimiser's step on the loss alone, then a threshold of its rate times λ."""
+
+    def __init__(self, optimizer, l1):
+        self.optimizer, self.l1 = optimizer, l1
+        self.build = optimizer.build
+
+    @property
+    def variables(self):
+        return self.optimizer.variables
+
+    def apply(self, grads, variables):
+        self.optimizer.apply(grads, variables)
+        variables[0].assign(soft_threshold(variables[0].value, self.optimizer.learning_rate * self.l1))
+
+
+def test_a_threshold_of_rate_times_l1_after_the_step_ends_elsewhere():
     """As the docstring has it: under momentum β at the optimum of λ(1 − β), after Adam near that of λ = 0."""
-    a, c, l1, rate, beta = np.ones(3), np.array([1, 0.5, -0.3]), 0.1, 0.01, 0.9
+    c, l1, rate, beta = np.array([1, 0.5, -0.3]), 0.1, 0.01, 0.9
     kinds = {
-        "momentum": keras.optimizers.SGD(rate, momentum=beta),
-        "adam": keras.optimizers.Adam(rate, beta_2=0.9),
+        "momentum": ThresholdedAfter(keras.optimizers.SGD(rate, momentum=beta), l1),
+        "adam": ThresholdedAfter(keras.optimizers.Adam(rate, beta_2=0.9), l1),
     }
-    optimizer, variable = kinds[name], keras.Variable(np.zeros(3, "float32"))
-    for _ in range(STEPS):
-        w = keras.ops.convert_to_numpy(variable)
-        optimizer.apply([keras.ops.convert_to_tensor((a * (w - c)).astype("float32"))], [variable])
-        variable.assign(soft_threshold(variable.value, rate * l1))
-    left = np.abs(c) - np.abs(keras.ops.convert_to_numpy(variable))
-    if name == "momentum":
-        np.testing.assert_allclose(left, l1 * (1 - beta), atol=1e-3)
-    else:
-        assert (left < l1 / 4).all()
+    ends = descended(kinds, np.ones(3), c, np.zeros(3))
+    left = {name: np.abs(c) - np.abs(w) for name, w in ends.items()}
+    np.testing.assert_allclose(left["momentum"], l1 * (1 - beta), atol=1e-3)
+    assert (left["adam"] < l1 / 4).all()
 
 
 def test_without_strength_momentum_may_carry_a_weight_off_zero():
@@ -160,35 +185,52 @@ def test_without_strength_momentum_may_carry_a_weight_off_zero():
 
 
 def test_without_strength_it_is_the_wrapped_optimiser():
-    x, y = examples()
-    for make in (OPTIMIZERS["momentum"], OPTIMIZERS["adam"]):
-        plain, wrapped = fitted(make(), x, y, 20), fitted(Proximal(make(), 0.0), x, y, 20)
-        np.testing.assert_array_equal(kernel(wrapped), kernel(plain))
+    names = ("momentum", "adam")
+    plain = {name: OPTIMIZERS[name]() for name in names}
+    wrapped = {f"{name}, wrapped": Proximal(OPTIMIZERS[name](), 0.0) for name in names}
+    kernels = trained_beside({**plain, **wrapped}, 20)
+    for name in names:
+        np.testing.assert_array_equal(kernels[f"{name}, wrapped"], kernels[name])
 
 
 # --- in training ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["sgd", "momentum", "adam", "nadam"])
-def test_fit_finds_scikit_learns_solution(name):
-    x, y = examples()
-    true = solved(x, y, L1)
-    actual = kernel(fitted(Proximal(OPTIMIZERS[name](), L1), x, y))
+IN_TRAINING = {name: OPTIMIZERS[name] for name in ("sgd", "momentum", "adam", "nadam")}
+IN_TRAINING["accumulated"] = lambda: keras.optimizers.SGD(1.0, gradient_accumulation_steps=2)
+
+
+@pytest.fixture(scope="module")
+def solutions():
+    """What training by each optimiser finds; accumulating over two equal batches takes twice the steps."""
+    return trained_beside({name: Proximal(make(), L1) for name, make in IN_TRAINING.items()}, 2 * STEPS)
+
+
+@pytest.mark.parametrize("name", IN_TRAINING)
+def test_fit_finds_scikit_learns_solution(name, solutions):
+    true = solved(L1)
     assert 0 < (true == 0).sum() < D
-    np.testing.assert_allclose(actual, true, atol=1e-4)
-    np.testing.assert_array_equal(actual == 0, true == 0)
+    np.testing.assert_allclose(solutions[name], true, atol=1e-4)
+    np.testing.assert_array_equal(solutions[name] == 0, true == 0)
 
 
-@pytest.mark.parametrize("mode", ["stacked", "loop"])
-@pytest.mark.parametrize("name", ["sgd", "adam"])
-def test_replicates_find_it_each_at_its_own_strength(name, mode):
+@pytest.mark.parametrize(
+    ("name", "mode", "strengths"),
+    [
+        ("sgd", "stacked", [0.02, 0.03, 0.1, 0.2, 0.05]),
+        ("adam", "stacked", [0.02, 0.03, 0.1, 0.2, 0.05]),
+        ("adam", "loop", [0.03, 0.1]),  # a program for each strength
+    ],
+)
+def test_replicates_find_it_each_at_its_own_strength(name, mode, strengths):
     x, y = examples()
-    strengths = [0.02, 0.03, 0.1, 0.2, 0.05]
-    replicas = Replicates(linear(), range(5), mode=mode)
-    replicas.compile(Proximal(OPTIMIZERS[name](), 1.0), losses.binary_crossentropy, penalty_scale=strengths)
-    replicas.fit(x, y, batch_size=N, epochs=STEPS, shuffle=False)
+    replicas = Replicates(linear(), range(len(strengths)), mode=mode)
+    replicas.compile(
+        Proximal(OPTIMIZERS[name](), 1.0), losses.binary_crossentropy, penalty_scale=strengths, **PLAINLY
+    )
+    replicas.fit(*repeated(STEPS, x, y), batch_size=N, shuffle=False)
     for l1, actual in zip(strengths, replicas.get_weights()[0][..., 0], strict=True):
-        true = solved(x, y, l1)
+        true = solved(l1)
         np.testing.assert_allclose(actual, true, atol=1e-4)
         np.testing.assert_array_equal(actual == 0, true == 0)
 
@@ -197,11 +239,11 @@ def test_replicates_find_it_each_at_its_own_strength(name, mode):
 def test_a_replicate_equals_a_plain_fit_in_minibatches(name):
     x, y = examples()
     replicas = Replicates(perceptron(D, [6], 1), [3, 4], mode="stacked")
-    replicas.compile(Proximal(OPTIMIZERS[name](), L1), losses.binary_crossentropy)
+    replicas.compile(Proximal(OPTIMIZERS[name](), L1), losses.binary_crossentropy, **PLAINLY)
     replicas.fit(x, y, batch_size=50, epochs=3)
     keras.utils.set_random_seed(4)
     model = perceptron(D, [6], 1)()
-    model.compile(Proximal(OPTIMIZERS[name](), L1), losses.binary_crossentropy)
+    model.compile(Proximal(OPTIMIZERS[name](), L1), losses.binary_crossentropy, **PLAINLY)
     for epoch in range(3):
         order = batch_order(4, epoch, N)
         model.fit(x[order], y[order], 50, shuffle=False, verbose=0)
@@ -220,14 +262,6 @@ def test_a_wrapped_optimiser_that_couples_replicates_is_refused():
         replicas.compile(Proximal(keras.optimizers.SGD(0.1, clipnorm=1.0), L1), losses.binary_crossentropy)
 
 
-def test_accumulated_gradients_of_equal_batches_find_the_solution_too():
-    x, y = examples()
-    optimizer = Proximal(keras.optimizers.SGD(1.0, gradient_accumulation_steps=2), L1)
-    actual = kernel(fitted(optimizer, x, y, 2 * STEPS))
-    np.testing.assert_allclose(actual, solved(x, y, L1), atol=1e-4)
-    np.testing.assert_array_equal(actual == 0, solved(x, y, L1) == 0)
-
-
 def test_a_loss_scale_leaves_the_strength_as_it_is():
     x, y = examples()
     scaled = fitted(Proximal(keras.optimizers.SGD(0.5, loss_scale_factor=64.0), L1), x, y, 50)
@@ -240,9 +274,9 @@ def test_a_loss_scale_leaves_the_strength_as_it_is():
 def test_embeddings_become_zero_too():
     """A quadratic in each entry: those near zero end there. On TensorFlow the gradients are slices."""
     table = keras.Sequential([keras.Input((), dtype="int32"), keras.layers.Embedding(4, 1)])
-    table.compile(Proximal(keras.optimizers.SGD(0.5), 0.1, only="embeddings"), "mse")
+    table.compile(Proximal(keras.optimizers.SGD(0.5), 0.1, only="embeddings"), "mse", **PLAINLY)
     c = np.array([[1.0], [0.1], [-0.05], [-2.0]], "float32")
-    table.fit(np.arange(4), c, batch_size=4, epochs=100, verbose=0)
+    table.fit(np.tile(np.arange(4), 100), np.tile(c, (100, 1)), batch_size=4, shuffle=False, verbose=0)
     actual = keras.ops.convert_to_numpy(table.trainable_variables[0])
     np.testing.assert_allclose(actual, np.sign(c) * np.maximum(np.abs(c) - 0.1 * 2, 0), atol=1e-3)
     np.testing.assert_array_equal(actual[1:3], 0)
@@ -273,9 +307,9 @@ def test_stacked_variables_go_by_the_models_paths():
     )
     replicas = Replicates(hidden, [0, 1], mode="stacked")
     replicas.compile(
-        Proximal(keras.optimizers.SGD(0.1), 10.0, only="first/kernel"), losses.binary_crossentropy
+        Proximal(keras.optimizers.SGD(0.1), 10.0, only="first/kernel"), losses.binary_crossentropy, **PLAINLY
     )
-    replicas.fit(x, y, batch_size=N, epochs=30)
+    replicas.fit(*repeated(30, x, y), batch_size=N)
     first, _, last, _ = replicas.get_weights()
     assert (first == 0).all() and (last != 0).all()
 
@@ -304,7 +338,7 @@ def test_rate_and_count_are_the_wrapped_optimisers():
     note = keras.callbacks.LearningRateScheduler(lambda epoch, rate: seen.append(rate) or rate / 2)
     keras.utils.set_random_seed(1)
     model = linear()()
-    model.compile(optimizer, losses.binary_crossentropy)
+    model.compile(optimizer, losses.binary_crossentropy, **PLAINLY)
     model.fit(x, y, batch_size=N, epochs=3, callbacks=[note], verbose=0)
     assert seen == [0.25, 0.125, 0.0625]
     assert int(optimizer.iterations) == int(optimizer.optimizer.iterations) == 3
@@ -327,7 +361,7 @@ def test_a_saved_model_goes_on_where_it_stopped(tmp_path):
     again = keras.models.load_model(tmp_path / "model.keras")
     assert int(again.optimizer.iterations) == 20
     for run in (model, again):
-        run.fit(x, y, batch_size=N, epochs=20, shuffle=False, verbose=0)
+        run.fit(*repeated(20, x, y), batch_size=N, shuffle=False, verbose=0)
     np.testing.assert_array_equal(kernel(again), kernel(model))
     assert (kernel(model) == 0).any()
 
@@ -336,7 +370,10 @@ def test_saved_replicates_go_on_where_they_stopped(tmp_path):
     x, y = examples()
     replicas = Replicates(linear(), [0, 1], mode="stacked")
     replicas.compile(
-        Proximal(keras.optimizers.Adam(0.05), 1.0), losses.binary_crossentropy, penalty_scale=[L1, 0.1]
+        Proximal(keras.optimizers.Adam(0.05), 1.0),
+        losses.binary_crossentropy,
+        penalty_scale=[L1, 0.1],
+        **PLAINLY,
     )
     replicas.fit(x, y, batch_size=N, epochs=20)
     replicas.save(tmp_path / "replicates")

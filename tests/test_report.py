@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 
 import made_up_study as made_up
@@ -59,6 +60,20 @@ def folder(tmp_path_factory):
     place = tmp_path_factory.mktemp("results")
     write(place)
     return place
+
+
+@pytest.fixture(scope="module")
+def of_one(tmp_path_factory):
+    """Results of a single study, with their report."""
+    place = tmp_path_factory.mktemp("one")
+    write(place, ("saturation",))
+    return place
+
+
+@pytest.fixture
+def alone(of_one, tmp_path):
+    """A copy of them, to be changed."""
+    return shutil.copytree(of_one, tmp_path, dirs_exist_ok=True)
 
 
 @pytest.fixture
@@ -188,18 +203,16 @@ def test_the_same_results_give_the_same_bytes_and_leave_nothing_behind(folder, t
     assert {path.name for path in tmp_path.iterdir()} == {*NAMES, "README.md", "report.html"}
 
 
-def test_a_single_study_makes_a_report(tmp_path):
-    write(tmp_path, ("saturation",))
-    assert "of 1 claim, 1 fails" in (tmp_path / "report.html").read_text()
+def test_a_single_study_makes_a_report(of_one):
+    assert "of 1 claim, 1 fails" in (of_one / "report.html").read_text()
 
 
-def test_a_study_without_figure_and_table_makes_a_report(tmp_path):
-    write(tmp_path, ("saturation",))
-    for path in [*tmp_path.glob("*/table.*"), *tmp_path.glob("*/figure.*")]:
+def test_a_study_without_figure_and_table_makes_a_report(alone):
+    for path in [*alone.glob("*/table.*"), *alone.glob("*/figure.*")]:
         path.unlink()
-    write_report(tmp_path)
-    assert not Page((tmp_path / "report.html").read_text()).of("src")
-    assert "![" not in (tmp_path / "README.md").read_text()
+    write_report(alone)
+    assert not Page((alone / "report.html").read_text()).of("src")
+    assert "![" not in (alone / "README.md").read_text()
 
 
 def test_without_any_rows_a_report_says_so(tmp_path):
@@ -254,9 +267,9 @@ CARD = {
 
 
 @pytest.fixture
-def audited(tmp_path):
+def audited(folder, tmp_path):
     """A results folder beside whose claims lie a scorecard and a defect."""
-    write(tmp_path)
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     (tmp_path / "audit" / "defects").mkdir(parents=True)
     (tmp_path / "audit" / "audit.json").write_text(json.dumps([CARD]))
     (tmp_path / "audit" / "defects" / "one.md").write_text(f"# It is {made_up.NASTY}\n\nSee `it`.\n")
@@ -316,11 +329,10 @@ def test_nothing_to_report_is_said(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["figure.svg", "table.csv", "verdict.json"])
-def test_a_broken_file_is_named(tmp_path, name):
-    write(tmp_path, ("saturation",))
-    (tmp_path / "saturation" / name).write_bytes(b"\xff\x00")
+def test_a_broken_file_is_named(alone, name):
+    (alone / "saturation" / name).write_bytes(b"\xff\x00")
     with pytest.raises(UsageError, match=name):
-        write_report(tmp_path)
+        write_report(alone)
 
 
 @pytest.mark.parametrize(

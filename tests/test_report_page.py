@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ const type = (words) => { const box = doc.querySelector("input[type=search]"); b
   box.dispatchEvent(new frame.Event("input", { bubbles: true })); };
 """
 
+WIDTH, WIDTHS = 1280, (360, 768, 1280)
 CONTRAST = Path(__file__).with_name("contrast.js").read_text(encoding="utf-8")
 
 
@@ -34,82 +36,124 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return next(path for path in write_report(folder) if path.suffix == ".html")
 
 
-def seen(page: Path, probe: str, **how: Any) -> Any:
-    """What the probe saw on a page that had nothing to complain of."""
-    answer, console = browser.look(page, probe, **how)
-    assert not console and not (isinstance(answer, dict) and "error" in answer), (answer, console)
+PROBES: dict[str, tuple[int, str]] = {}
+Test = Callable[..., None]
+
+
+def looks(probe: str, *widths: int) -> Callable[[Test], Test]:
+    """What `seen` is in a test: the answer of this probe, of the width that the test takes as a parameter."""
+
+    def registered(test: Test) -> Test:
+        PROBES.update({f"{test.__name__} {width}": (width, probe) for width in widths or (WIDTH,)})
+        return test
+
+    return registered
+
+
+@pytest.fixture(scope="module")
+def answers(page: Path) -> dict[int, dict[str, Any]]:
+    """Of all probes, each in a page of its own, by the scheme of colours: Chromium starts once for either."""
+    texts = {name: look for name, look in PROBES.items() if look[1] is CONTRAST}
+    looks_of = {browser.LIGHT: PROBES, browser.DARK: texts}
+    return {scheme: browser.look(page, looks, scheme) for scheme, looks in looks_of.items()}
+
+
+@pytest.fixture
+def seen(answers: dict[int, dict[str, Any]], request: pytest.FixtureRequest) -> Any:
+    """What the probe of a test saw on a page that had nothing to complain of."""
+    chosen = getattr(request.node, "callspec", None)
+    how = chosen.params if chosen else {}
+    told = answers[how.get("scheme", browser.LIGHT)]
+    answer = told[f"{request.function.__name__} {how.get('width', WIDTH)}"]
+    assert not told["console"] and not (isinstance(answer, dict) and "error" in answer), (
+        answer,
+        told["console"],
+    )
     return answer
 
 
-def test_every_link_leads_to_something(page: Path) -> None:
-    probe = """return [...doc.querySelectorAll("a[href]")].map((a) => a.getAttribute("href"))
-      .filter((href) => href[0] !== "#" || !doc.getElementById(decodeURIComponent(href.slice(1))));"""
-    assert seen(page, probe) == []
+@looks(
+    """return [...doc.querySelectorAll("a[href]")].map((a) => a.getAttribute("href"))
+  .filter((href) => href[0] !== "#" || !doc.getElementById(decodeURIComponent(href.slice(1))));""",
+)
+def test_every_link_leads_to_something(seen: Any) -> None:
+    assert seen == []
 
 
-@pytest.mark.parametrize("width", [360, 768, 1280])
-def test_nothing_sticks_out_at_any_width(page: Path, width: int) -> None:
-    probe = """doc.querySelectorAll("details").forEach((each) => { each.open = true; });
-      return [doc.documentElement.scrollWidth, doc.documentElement.clientWidth];"""
-    wide, room = seen(page, probe, width=width)
+@pytest.mark.parametrize("width", WIDTHS)
+@looks(
+    """doc.querySelectorAll("details").forEach((each) => { each.open = true; });
+  return [doc.documentElement.scrollWidth, doc.documentElement.clientWidth];""",
+    *WIDTHS,
+)
+def test_nothing_sticks_out_at_any_width(seen: Any, width: int) -> None:
+    wide, room = seen
     assert wide <= room <= width
 
 
-def test_a_verdict_filters_rows_and_sections(page: Path) -> None:
-    probe = f"""{SHOWN}
-      const kinds = {{}};
-      for (const button of doc.querySelectorAll("#filter button[data-verdict]")) {{
-        button.click();
-        const verdict = button.dataset.verdict;
-        kinds[verdict] = [shown().length, rows().filter((row) => row.dataset.verdict === verdict).length,
-          shown().every((row) => row.dataset.verdict === verdict && !section(row).hidden),
-          rows().filter((row) => row.hidden).every((row) => section(row).hidden),
-          doc.querySelector("#filter output").textContent];
-        button.click();
-      }}
-      return [kinds, rows().length, shown().length];"""
-    kinds, everything, after = seen(page, probe)
+@looks(
+    f"""{SHOWN}
+  const kinds = {{}};
+  for (const button of doc.querySelectorAll("#filter button[data-verdict]")) {{
+    button.click();
+    const verdict = button.dataset.verdict;
+    kinds[verdict] = [shown().length, rows().filter((row) => row.dataset.verdict === verdict).length,
+      shown().every((row) => row.dataset.verdict === verdict && !section(row).hidden),
+      rows().filter((row) => row.hidden).every((row) => section(row).hidden),
+      doc.querySelector("#filter output").textContent];
+    button.click();
+  }}
+  return [kinds, rows().length, shown().length];""",
+)
+def test_a_verdict_filters_rows_and_sections(seen: Any) -> None:
+    kinds, everything, after = seen
     assert after == everything and sum(total for _, total, *_ in kinds.values()) == everything
     for shown, total, fit, hidden, message in kinds.values():
         assert shown == total and fit and hidden
         assert message == ("" if total == everything else f"{total} of {everything} claims")
 
 
-def test_search_looks_into_the_sections_and_can_be_undone(page: Path) -> None:
-    probe = f"""{SHOWN}
-      const seen = [];
-      for (const words of ["label smoothing calibration", "no such words anywhere", ""]) {{
-        type(words); seen.push(shown().map((row) => row.dataset.claim)); }}
-      type("no such words anywhere"); doc.querySelector("#filter button[type=reset]").click();
-      return [...seen, shown().length];"""
-    matching, none, everything, again = seen(page, probe)
+@looks(
+    f"""{SHOWN}
+  const seen = [];
+  for (const words of ["label smoothing calibration", "no such words anywhere", ""]) {{
+    type(words); seen.push(shown().map((row) => row.dataset.claim)); }}
+  type("no such words anywhere"); doc.querySelector("#filter button[type=reset]").click();
+  return [...seen, shown().length];""",
+)
+def test_search_looks_into_the_sections_and_can_be_undone(seen: Any) -> None:
+    matching, none, everything, again = seen
     assert 0 < len(matching) < len(everything) == again and none == []
 
 
-def test_a_link_to_a_filtered_claim_shows_it(page: Path) -> None:
-    probe = f"""{SHOWN}
-      type("no such words anywhere");
-      const target = section(rows()[2]), before = target.hidden;
-      frame.location.hash = target.id; frame.dispatchEvent(new frame.HashChangeEvent("hashchange"));
-      return [before, target.hidden];"""
-    assert seen(page, probe) == [True, False]
+@looks(
+    f"""{SHOWN}
+  type("no such words anywhere");
+  const target = section(rows()[2]), before = target.hidden;
+  frame.location.hash = target.id; frame.dispatchEvent(new frame.HashChangeEvent("hashchange"));
+  return [before, target.hidden];""",
+)
+def test_a_link_to_a_filtered_claim_shows_it(seen: Any) -> None:
+    assert seen == [True, False]
 
 
-def test_tables_sort_by_number_both_ways_with_what_is_none_last(page: Path) -> None:
-    probe = """
-      return [...doc.querySelectorAll("section table")].map((table) => {
-        const head = [...table.tHead.rows[0].cells].find((cell) => cell.textContent.includes("Estimate"));
-        if (!head || table.tBodies[0].rows.length < 3) return null;
-        const cells = () => [...table.tBodies[0].rows].map((row) => row.cells[head.cellIndex]);
-        const value = (cell) => (cell.dataset.v ? Number(cell.dataset.v) : null);
-        const seen = () => [head.ariaSort, cells().map(value)];
-        const button = head.querySelector("button");
-        button.click();
-        const up = seen();
-        button.click();
-        return [up, seen()];
-      }).filter(Boolean);"""
-    tables = seen(page, probe)
+@looks(
+    """
+  return [...doc.querySelectorAll("section table")].map((table) => {
+    const head = [...table.tHead.rows[0].cells].find((cell) => cell.textContent.includes("Estimate"));
+    if (!head || table.tBodies[0].rows.length < 3) return null;
+    const cells = () => [...table.tBodies[0].rows].map((row) => row.cells[head.cellIndex]);
+    const value = (cell) => (cell.dataset.v ? Number(cell.dataset.v) : null);
+    const seen = () => [head.ariaSort, cells().map(value)];
+    const button = head.querySelector("button");
+    button.click();
+    const up = seen();
+    button.click();
+    return [up, seen()];
+  }).filter(Boolean);""",
+)
+def test_tables_sort_by_number_both_ways_with_what_is_none_last(seen: Any) -> None:
+    tables = seen
     assert len(tables) > 20
     for (rising, up), (falling, down) in tables:
         values = sorted(value for value in up if value is not None)
@@ -118,15 +162,17 @@ def test_tables_sort_by_number_both_ways_with_what_is_none_last(page: Path) -> N
         assert (falling, down) == ("descending", values[::-1] + none)
 
 
-def test_a_table_of_a_study_sorts_by_words_and_by_what_its_numbers_say(page: Path) -> None:
-    probe = """
-      const table = doc.querySelector("#surprise .own"), read = (i) => [...table.tBodies[0].rows].map((row) =>
-        row.cells[i].textContent);
-      return [...table.tHead.rows[0].cells].map((head, i) => {
-        head.querySelector("button").click();
-        return [head.classList.contains("n"), read(i)];
-      });"""
-    for numeric, column in seen(page, probe):
+@looks(
+    """
+  const table = doc.querySelector("#surprise .own"), read = (i) => [...table.tBodies[0].rows].map((row) =>
+    row.cells[i].textContent);
+  return [...table.tHead.rows[0].cells].map((head, i) => {
+    head.querySelector("button").click();
+    return [head.classList.contains("n"), read(i)];
+  });""",
+)
+def test_a_table_of_a_study_sorts_by_words_and_by_what_its_numbers_say(seen: Any) -> None:
+    for numeric, column in seen:
         numbers = [value for value in map(number, column) if value is not None]
         assert numbers == sorted(numbers) if numeric else column == sorted(column, key=str.casefold)
 
@@ -139,16 +185,19 @@ def number(text: str) -> float | None:
 
 
 @pytest.mark.parametrize("scheme", [browser.LIGHT, browser.DARK])
-def test_every_text_can_be_told_from_its_ground(page: Path, scheme: int) -> None:
-    assert seen(page, CONTRAST, scheme=scheme) == []
+@looks(CONTRAST)
+def test_every_text_can_be_told_from_its_ground(seen: Any, scheme: int) -> None:
+    assert seen == []
 
 
-def test_everything_can_be_reached_by_keyboard_and_has_a_name(page: Path) -> None:
-    probe = """
-      const boxes = [...doc.querySelectorAll(".scroll")];
-      const scrolls = boxes.filter((box) => box.tabIndex !== 0 || !box.ariaLabel);
-      const nameless = [...doc.querySelectorAll("button, a[href]")].filter((element) =>
-        !element.textContent.trim() && !element.ariaLabel && !element.ariaHidden);
-      const pictures = [...doc.querySelectorAll("img:not([alt])")];
-      return [scrolls.length, nameless.length, pictures.length];"""
-    assert seen(page, probe) == [0, 0, 0]
+@looks(
+    """
+  const boxes = [...doc.querySelectorAll(".scroll")];
+  const scrolls = boxes.filter((box) => box.tabIndex !== 0 || !box.ariaLabel);
+  const nameless = [...doc.querySelectorAll("button, a[href]")].filter((element) =>
+    !element.textContent.trim() && !element.ariaLabel && !element.ariaHidden);
+  const pictures = [...doc.querySelectorAll("img:not([alt])")];
+  return [scrolls.length, nameless.length, pictures.length];""",
+)
+def test_everything_can_be_reached_by_keyboard_and_has_a_name(seen: Any) -> None:
+    assert seen == [0, 0, 0]

@@ -10,8 +10,10 @@ import tempfile
 import time
 from pathlib import Path
 
+import copies
 import pytest
 import throwaway
+from copies import Run
 
 from crosscheck.claims import Unit
 from crosscheck.running import runner
@@ -26,32 +28,21 @@ def measured(project: throwaway.Project, name: str) -> int:
     return (project.folder / "measured.log").read_text().split().count(name)
 
 
-def started(project: throwaway.Project, jobs: int = 2) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-m", "crosscheck", "run", "--jobs", str(jobs)],
-        cwd=project.folder,
-        env=project.environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        # A shell starts what runs in the background with Ctrl-C ignored, and children inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+def started(project: throwaway.Project, jobs: int = 2) -> Run | subprocess.Popen[str]:
+    return copies.started(["run", "--jobs", jobs], project.folder, project.environment())
 
 
-def workers(project: throwaway.Project) -> list[Path]:
-    """Worker processes that run in the project's folder, where the system tells."""
-    found = []
+def workers(project: throwaway.Project, run: Run | subprocess.Popen[str]) -> list[Path]:
+    """The processes of workers: in the project's folder like the run itself, where the system tells."""
+    processes = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             here = (process / "cwd").readlink() == project.folder
-            found += (
-                [process]
-                if here and b"crosscheck.running.worker" in (process / "cmdline").read_bytes()
-                else []
-            )
+            if here and b"python" in (process / "cmdline").read_bytes() and process.name != str(run.pid):
+                processes.append(process)
         except OSError:  # it has gone meanwhile, or is somebody else's
             continue
-    return found
+    return processes
 
 
 def until(condition, seconds: float = 30) -> None:
@@ -169,10 +160,10 @@ def test_what_works_dies_with_the_worker_it_is_a_copy_of(project: throwaway.Proj
     run = started(project, jobs=1)
     log = project.folder / "measured.log"
     until(lambda: log.exists() and measured(project, "moody"))
-    before = workers(project)
+    before = workers(project, run)
     (worker,) = (one for one in before if f"PPid:\t{run.pid}\n" in (one / "status").read_text())
     os.kill(int(worker.name), signal.SIGKILL)
-    until(lambda: not set(before) & set(workers(project)), seconds=5)
+    until(lambda: not set(before) & set(workers(project, run)), seconds=5)
     (project.folder / "slow").unlink()
     assert run.wait(60) == 0, "the unit was tried again"
 
@@ -224,14 +215,8 @@ def test_a_run_struck_down_is_taken_up_again(project: throwaway.Project, blow: s
     until(lambda: list((project.folder / ".store").glob("*.parquet")))
     run.send_signal(blow)
     assert run.wait(30) == {signal.SIGINT: 130, signal.SIGTERM: 143}.get(blow, -signal.SIGKILL)
-    assert blow == signal.SIGKILL or not workers(project), "who leaves in order leaves no worker behind"
+    assert blow == signal.SIGKILL or not workers(project, run), "who leaves in order leaves no worker behind"
     (project.folder / "slow").unlink()
     project.crosscheck("run")
     assert measured(project, "steady") == 1, "what was finished is not repeated"
     assert (project.folder / "results" / "moody" / "verdict.json").exists()
-
-
-def test_two_runs_at_once_on_one_store(project: throwaway.Project) -> None:
-    runs = [started(project), started(project)]
-    assert [run.wait(60) for run in runs] == [0, 0]
-    assert "Nothing to do" in project.crosscheck("run").stdout

@@ -7,8 +7,6 @@ Importing our packages is enough: Keras finds classes under the names that they 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
@@ -67,54 +65,6 @@ def test_replicates() -> None:
     np.testing.assert_allclose(replicas.predict(X), then["predict"], rtol=1e-4, atol=1e-6)
     replicas.fit(X, np.array(then["y"], "int32"), batch_size=3, epochs=1)
     np.testing.assert_allclose(replicas.predict(X), then["an epoch on"], rtol=1e-3, atol=1e-5)
-
-
-# What a new process does: each in a copy of one that has imported Keras, and of ours nothing.
-NEW = {
-    "doctor": "from crosscheck.doctor.command import load_model; load_model(folder / 'whole.keras', ())",
-    "imports": "from crosscheck import calibration, losses, metrics, models, optimizers, regularizers; "
-    "keras.models.load_model(folder / 'whole.keras')",
-    "too few": "from crosscheck.replicates import Replicates; Replicates.load(folder / 'two.replicates')",
-}
-IN_COPIES = """
-import json, os, sys
-from pathlib import Path
-import keras
-
-folder, said = Path(sys.argv[1]), {}
-for name, code in json.loads(sys.argv[2]).items():
-    ours, theirs = os.pipe()
-    if not os.fork():
-        try:
-            exec(code)
-        except BaseException as error:
-            os.write(theirs, f"{type(error).__name__}: {error}".encode())
-        os._exit(0)
-    os.close(theirs)
-    said[name] = open(ours).read()
-print(json.dumps(said))
-"""
-
-
-@pytest.fixture(scope="module")
-def said() -> dict[str, str]:
-    """The error of each in `NEW`; "" where there is none."""
-    command = [sys.executable, "-c", IN_COPIES, str(FOLDER), json.dumps(NEW)]
-    ran = subprocess.run(command, capture_output=True, text=True)
-    assert ran.returncode == 0, ran.stderr[-2000:]
-    return json.loads(ran.stdout)
-
-
-@pytest.mark.parametrize("way", ["doctor", "imports"])
-def test_in_a_new_process_the_doctor_loads_it_and_so_does_keras_after_our_imports(
-    said: dict[str, str], way: str
-) -> None:
-    assert said[way] == ""
-
-
-def test_what_is_not_imported_is_named(said: dict[str, str]) -> None:
-    assert said["too few"].startswith("ValueError")
-    assert "RadialBasis" in said["too few"] and "crosscheck.models" in said["too few"]
 
 
 @pytest.mark.parametrize("name", NUMBERS["objects"])

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import copies
+
+Start = Callable[..., "copies.Run | subprocess.Popen[str]"]
 ROOT = Path(__file__).parents[1]
 STUDY = '''"""{name}: a made-up claim."""
 
@@ -118,20 +121,19 @@ class Project:
     folder: Path
 
     def crosscheck(
-        self, *arguments: object, code: int = 0, traceback: bool = False, **environment: str
-    ) -> subprocess.CompletedProcess:
+        self,
+        *arguments: object,
+        code: int = 0,
+        traceback: bool = False,
+        start: Start = copies.started,
+        **environment: str,
+    ) -> subprocess.CompletedProcess[str]:
         """Run the command line; it must leave with this exit code, and no traceback unless one is due."""
-        ran = subprocess.run(
-            [sys.executable, "-m", "crosscheck", *map(str, arguments)],
-            cwd=self.folder,
-            env=self.environment() | environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert ran.returncode == code, ran.stdout + ran.stderr
-        assert ("Traceback" in ran.stdout + ran.stderr) == traceback
-        return ran
+        run = start(arguments, self.folder, self.environment() | environment)
+        out, err = run.communicate(timeout=120)
+        assert run.returncode == code, out + err
+        assert ("Traceback" in out + err) == traceback
+        return subprocess.CompletedProcess(arguments, code, out, err)
 
     def environment(self) -> dict[str, str]:
         """No data but the embedded; no determinism to switch on, which would import TensorFlow."""

@@ -265,22 +265,22 @@ def evaluate_row(
     exact, labels = [mpf(value) for value in z], [mpf(value) for value in y]
     if unit != "labels":
         function = lambda row: formula(row, labels, **arguments)
-        slopes = [derivative(function, exact, k) for k in range(len(exact))]
-        return float(function(exact)), slopes
+        at_z = function(exact)
+        return float(at_z), [derivative(function, exact, at_z, k) for k in range(len(exact))]
     per_label = [lambda row, value=value: formula(row[0], value, **arguments) for value in labels]
     values = [function([value]) for function, value in zip(per_label, exact, strict=True)]
     slopes = [
-        derivative(function, [value], 0) / len(exact)
-        for function, value in zip(per_label, exact, strict=True)
+        derivative(function, [logit], value, 0) / len(exact)
+        for function, logit, value in zip(per_label, exact, values, strict=True)
     ]
     return float(mp.fsum(values) / len(values)), slopes
 
 
-def derivative(function: Callable[[list[Any]], Any], z: list[Any], k: int) -> float:
-    """∂ function / ∂ z_k by a central difference; NaN at a kink, where it has none."""
+def derivative(function: Callable[[list[Any]], Any], z: list[Any], at_z: Any, k: int) -> float:
+    """∂ function / ∂ z_k, of a function that is at_z at z, by a central difference; NaN at a kink."""
     above, below = list(z), list(z)
     above[k], below[k] = z[k] + STEP, z[k] - STEP
-    up, at_z, down = function(above), function(z), function(below)
+    up, down = function(above), function(below)
     return math.nan if abs(up - 2 * at_z + down) > KINK * STEP else float((up - down) / (2 * STEP))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,8 +61,9 @@ def place_in_register(record: VerdictRecord) -> tuple[int, str]:
     return (names.index(record.study) if record.study in names else len(names), record.study)
 
 
+@functools.cache
 def environment() -> jinja2.Environment:
-    """The templates, with all that they call."""
+    """The templates, with all that they call; each is compiled once in a process."""
     templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=lambda name: str(name).endswith(".html.j2"),
