@@ -75,7 +75,7 @@ def examples(n=50, seed=0):
 
 
 class Epochs(keras.utils.PyDataset):
-    """Batches in another order each epoch, as the replicate of a seed takes them; `x` and `y` may be trees."""
+    """Batches in another order each epoch, as the replicate of a seed takes them; x, y may be trees."""
 
     def __init__(self, x, y, seed, batch_size):
         super().__init__()

@@ -39,7 +39,9 @@ OPTIMIZERS = {
 OPTIMIZERS |= {
     "global clipnorm": lambda: keras.optimizers.SGD(0.5, global_clipnorm=0.1),
     "clipnorm, accumulated": lambda: keras.optimizers.SGD(0.5, clipnorm=0.1, gradient_accumulation_steps=3),
-    "averaged": lambda: keras.optimizers.Adam(1e-2, use_ema=True, ema_momentum=0.8, ema_overwrite_frequency=3),
+    "averaged": lambda: keras.optimizers.Adam(
+        1e-2, use_ema=True, ema_momentum=0.8, ema_overwrite_frequency=3
+    ),
     "averaged at the end": lambda: keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.8),
     "nadam": lambda: keras.optimizers.Nadam(1e-2),
     "lamb": lambda: keras.optimizers.Lamb(1e-2),

@@ -352,7 +352,9 @@ def test_batches_are_filled_up_only_where_examples_keep_apart():
         return keras.Sequential([keras.Input((6,)), keras.layers.Lambda(lambda x: x - keras.ops.mean(x, 0))])
 
     def centred():
-        return keras.Sequential([keras.Input((6,)), keras.layers.Dense(4, lambda z: z - keras.ops.mean(z, 0))])
+        return keras.Sequential(
+            [keras.Input((6,)), keras.layers.Dense(4, lambda z: z - keras.ops.mean(z, 0))]
+        )
 
     def operations():
         x = keras.Input((6,))
@@ -383,7 +385,9 @@ def test_settings_times_seeds_with_rates_and_decays_of_their_own():
     replicas = compiled(optimizer=keras.optimizers.SGD(0.5, weight_decay=0.1), optimizer_arguments=own)
     replicas.fit(x, y, 16, 2)
     for r, seed in enumerate(SEEDS):
-        model = plain(seed=seed, optimizer=keras.optimizers.SGD(float(rates[r]), weight_decay=float(decays[r])))
+        model = plain(
+            seed=seed, optimizer=keras.optimizers.SGD(float(rates[r]), weight_decay=float(decays[r]))
+        )
         for epoch in range(2):
             model.fit(*in_order_of(seed, epoch, x, y), 16, shuffle=False, verbose=0)
         assert_same(replicas, r, model, 1e-5)
@@ -396,7 +400,12 @@ def test_a_rate_reduced_on_a_plateau_is_each_replicate_s_own():
     history = replicas.fit(x, y, 16, 6, callbacks=[make()]).history
     assert history["learning_rate"].shape == (6, 3) and len({*history["learning_rate"][-1]}) > 1
     for r in (0, 2):
-        options = {"optimizer": keras.optimizers.SGD(0.3), "epochs": 6, "batch_size": 16, "callbacks": [make()]}
+        options = {
+            "optimizer": keras.optimizers.SGD(0.3),
+            "epochs": 6,
+            "batch_size": 16,
+            "callbacks": [make()],
+        }
         model = plainly_fitted(dense, SEEDS[r], x=x, y=y, **options)
         expected = model.history.history["learning_rate"]
         np.testing.assert_allclose(history["learning_rate"][:, r], expected, rtol=1e-6)
@@ -482,7 +491,10 @@ def test_several_inputs_and_outputs_by_name():
     def build():
         left, right = keras.Input((6,), name="left"), keras.Input((2,), name="right")
         both = keras.layers.Concatenate()([keras.layers.Dense(4, "relu")(left), right])
-        outputs = {"kind": keras.layers.Dense(4, name="kind")(both), "size": keras.layers.Dense(1, name="size")(both)}
+        outputs = {
+            "kind": keras.layers.Dense(4, name="kind")(both),
+            "size": keras.layers.Dense(1, name="size")(both),
+        }
         return keras.Model({"left": left, "right": right}, outputs)
 
     x, y = examples()
@@ -572,9 +584,11 @@ def off_by_a_hundredth(monkeypatch, name):
     elif name == "report":
         wrong = lambda self, batch, aside: plain_method(self, batch, {**aside, "loss": aside["loss"] * 1.01})
     else:
+
         def wrong(self, values, batch, training=True):
             scaled, aside = plain_method(self, values, batch, training)
             return scaled * 1.01, aside
+
     monkeypatch.setattr(Task, name, wrong)
 
 
@@ -602,7 +616,7 @@ def test_weights_that_build_sets_and_draws_without_a_seed_are_each_replicate_s()
     def build():
         layers = keras.layers
         drawn = lambda shape, dtype=None: keras.random.normal(shape, dtype=dtype)
-        constant = keras.initializers.Constant(np.random.normal(size=(8, 8)))
+        constant = keras.initializers.Constant(keras.random.normal((8, 8)))
         hidden = [layers.Dense(8, name="body"), layers.Dense(8, kernel_initializer=constant)]
         model = keras.Sequential([keras.Input((6,)), *hidden, layers.Dense(4, kernel_initializer=drawn)])
         model.get_layer("body").set_weights([np.full((6, 8), 7.0), np.zeros(8)])
@@ -618,7 +632,9 @@ def test_weights_that_build_sets_and_draws_without_a_seed_are_each_replicate_s()
 def test_constraints_hold_for_each_replicate():
     def build():
         layers = keras.layers
-        hidden = layers.Dense(8, "relu", kernel_constraint="non_neg", bias_constraint=keras.constraints.MaxNorm(0.01))
+        hidden = layers.Dense(
+            8, "relu", kernel_constraint="non_neg", bias_constraint=keras.constraints.MaxNorm(0.01)
+        )
         unit = layers.Dense(4, kernel_constraint=keras.constraints.UnitNorm(axis=0))
         return keras.Sequential([keras.Input((6,)), hidden, unit])
 
@@ -634,7 +650,9 @@ def test_sequences_with_masks_and_a_short_last_batch():
 
     def build():
         layers = keras.layers
-        return keras.Sequential([keras.Input((10,), dtype="int32"), layers.Embedding(7, 3, mask_zero=True), layers.Dense(1)])
+        return keras.Sequential(
+            [keras.Input((10,), dtype="int32"), layers.Embedding(7, 3, mask_zero=True), layers.Dense(1)]
+        )
 
     rng = np.random.default_rng(0)
     x, y = rng.integers(0, 7, (35, 10)), rng.normal(size=(35, 10, 1)).astype("float32")

@@ -13,8 +13,8 @@ from unittest import mock
 import keras
 import numpy as np
 from keras import ops
-from keras.src.backend import random as backend_random
 from keras.src.backend import get_keras_mask, set_keras_mask
+from keras.src.backend import random as backend_random
 from keras.src.optimizers.base_optimizer import BaseOptimizer
 
 # --- layers of a model ----------------------------------------------------------------------------------
@@ -110,7 +110,7 @@ def optimizers_without_side_effects() -> Iterator[None]:
             delattr(kind, name)
         if "_var_key" in vars(kind):
             replaced.append((kind, "_var_key", vars(kind)["_var_key"]))
-            kind._var_key = lambda self, variable: variable._value._unique_id
+            setattr(kind, "_var_key", lambda self, variable: variable._value._unique_id)  # noqa: B010
     loss_scaled = keras.optimizers.LossScaleOptimizer
     mine = (
         (BaseOptimizer, "_backend_apply_gradients", move),
@@ -145,7 +145,7 @@ ON_VARIABLES = frozenset(
 
 def backend_optimizers(kind: type = BaseOptimizer) -> list[type]:
     """The classes between `BaseOptimizer` and Keras' optimisers that a backend puts there."""
-    below = kind.__subclasses__()
+    below: list[type] = kind.__subclasses__()
     further = [deeper for lower in below for deeper in backend_optimizers(lower)]
     mine = [lower for lower in below if lower.__module__.startswith("keras.src.backend.")]
     return list(dict.fromkeys([*mine, *further]))
@@ -208,7 +208,7 @@ def moving_averages(optimizer: Any) -> Sequence[Any]:
 
 
 def build_metrics(model: keras.Model, batch: tuple[Any, Any, Any]) -> None:
-    """Has loss and metrics of a compiled model make their variables for (x, y, sample_weight), as `fit` does."""
+    """Has loss and metrics of a compiled model make their variables for (x, y, sample_weight)."""
     model._symbolic_build(data_batch=batch)
 
 
@@ -273,8 +273,8 @@ def seed_generators_of(layer: keras.Layer) -> Sequence[keras.random.SeedGenerato
 def constant_draws() -> Iterator[None]:
     """Within, layers that draw real numbers get the same ones whenever they ask for the same shape.
 
-    Generators are asked, and move on, as ever. TensorFlow's programs draw other numbers with XLA than without,
-    and PyTorch's dropout goes by no seed: their steps can be compared only so.
+    Generators are asked, and move on, as ever. TensorFlow's programs draw other numbers with XLA than
+    without, and PyTorch's dropout goes by no seed: their steps can be compared only so.
     """
     names = ("beta", "binomial", "dropout", "gamma", "normal", "truncated_normal", "uniform")
     with contextlib.ExitStack() as stack:
@@ -285,7 +285,7 @@ def constant_draws() -> Iterator[None]:
 
 
 def constant(draw: Any, scales: bool) -> Any:
-    """Puts fixed numbers in the place of what `draw` returns; where it `scales`, of the factors it applies."""
+    """Puts fixed numbers in the place of what `draw` returns, or of the factors by which it `scales`."""
 
     def drawn(*args: Any, **options: Any) -> Any:
         value = draw(*args, **options)

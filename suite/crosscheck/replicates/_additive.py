@@ -35,13 +35,62 @@ LOSSES = frozenset(
 )
 # Layers of Keras that treat examples one by one, along whatever axes but the first.
 APART = frozenset(
-    "Activation Add AlphaDropout Average AveragePooling1D AveragePooling2D Concatenate Conv1D Conv2D Conv3D "
-    "Cropping1D Cropping2D Dense DepthwiseConv1D DepthwiseConv2D Dropout ELU EinsumDense Embedding Flatten "
-    "Functional GaussianDropout GaussianNoise GlobalAveragePooling1D GlobalAveragePooling2D GlobalMaxPooling1D "
-    "GlobalMaxPooling2D GroupNormalization InputLayer LayerNormalization LeakyReLU MaxPooling1D MaxPooling2D "
-    "Maximum Minimum MultiHeadAttention Multiply PReLU Permute ReLU RepeatVector Rescaling Reshape Sequential "
-    "SeparableConv1D SeparableConv2D Softmax SpatialDropout1D SpatialDropout2D Subtract UpSampling1D "
-    "UpSampling2D ZeroPadding1D ZeroPadding2D".split()
+    [
+        "Activation",
+        "Add",
+        "AlphaDropout",
+        "Average",
+        "AveragePooling1D",
+        "AveragePooling2D",
+        "Concatenate",
+        "Conv1D",
+        "Conv2D",
+        "Conv3D",
+        "Cropping1D",
+        "Cropping2D",
+        "Dense",
+        "DepthwiseConv1D",
+        "DepthwiseConv2D",
+        "Dropout",
+        "ELU",
+        "EinsumDense",
+        "Embedding",
+        "Flatten",
+        "Functional",
+        "GaussianDropout",
+        "GaussianNoise",
+        "GlobalAveragePooling1D",
+        "GlobalAveragePooling2D",
+        "GlobalMaxPooling1D",
+        "GlobalMaxPooling2D",
+        "GroupNormalization",
+        "InputLayer",
+        "LayerNormalization",
+        "LeakyReLU",
+        "MaxPooling1D",
+        "MaxPooling2D",
+        "Maximum",
+        "Minimum",
+        "MultiHeadAttention",
+        "Multiply",
+        "PReLU",
+        "Permute",
+        "ReLU",
+        "RepeatVector",
+        "Rescaling",
+        "Reshape",
+        "Sequential",
+        "SeparableConv1D",
+        "SeparableConv2D",
+        "Softmax",
+        "SpatialDropout1D",
+        "SpatialDropout2D",
+        "Subtract",
+        "UpSampling1D",
+        "UpSampling2D",
+        "ZeroPadding1D",
+        "ZeroPadding2D",
+    ]
 )
 
 
@@ -74,7 +123,8 @@ def metrics_add_up(model: keras.Model) -> bool:
     metrics = [metric for kind in compiled_metrics(model) for metric in kind]
     known = {id(variable) for metric in (*metrics, loss_tracker_of(model)) for variable in metric.variables}
     means = all(
-        is_of_keras(type(metric)) and isinstance(metric, keras.metrics.MeanMetricWrapper) for metric in metrics
+        is_of_keras(type(metric)) and isinstance(metric, keras.metrics.MeanMetricWrapper)
+        for metric in metrics
     )
     return means and {id(variable) for variable in model.metrics_variables} <= known
 
@@ -89,4 +139,6 @@ def keeps_apart(layer: keras.Layer) -> bool:
         return False
     function, axis = getattr(layer, "activation", None), getattr(layer, "axis", -1)
     apart = 0 not in (axis if isinstance(axis, (list, tuple)) else [axis])
-    return apart and (function is None or is_of_keras(function if hasattr(function, "__name__") else type(function)))
+    return apart and (
+        function is None or is_of_keras(function if hasattr(function, "__name__") else type(function))
+    )

@@ -102,9 +102,7 @@ class Block:
 
     # --- runs of the program -----------------------------------------------------------------------------
 
-    def run(
-        self, tensors: Mapping[str, Any], first: int, last: int, fixed: Batches
-    ) -> dict[str, np.ndarray]:
+    def run(self, tensors: Mapping[str, Any], first: int, last: int, fixed: Batches) -> dict[str, np.ndarray]:
         """Goes through the batches `first` … `last` − 1.
 
         Args:
@@ -115,7 +113,10 @@ class Block:
         Returns:
             The loss and each metric since `fresh_metrics`, [size].
         """
-        bounds = {"first": ops.convert_to_tensor(first, "int32"), "last": ops.convert_to_tensor(last, "int32")}
+        bounds = {
+            "first": ops.convert_to_tensor(first, "int32"),
+            "last": ops.convert_to_tensor(last, "int32"),
+        }
         self.unpark()
         self.values, results = self.program.run(self.values, {**tensors, **bounds}, fixed)
         self.park()
@@ -123,7 +124,7 @@ class Block:
         return results if self.program.stacked else {name: value[None] for name, value in results.items()}
 
     def rehearsed(self, values: Values, tensors: Mapping[str, Any], i: int, fixed: Batches) -> Values:
-        """Returns the values of the block's first replicate after batch i from `values`, without a program."""
+        """Returns the values of the first replicate after batch i from `values`, by no program kept."""
         start = {kind: self.held(kind, arrays) for kind, arrays in values.items()}
         bounds = {"first": ops.convert_to_tensor(i, "int32"), "last": ops.convert_to_tensor(i + 1, "int32")}
         program = self.program.backend.compiled(self.program.batches, keras.backend.backend() == "jax")

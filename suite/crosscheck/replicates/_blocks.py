@@ -181,7 +181,11 @@ class Blocks:
         x = data.own["x"] if own else data.shared["x"]
 
         def outputs(block: Block) -> Any:
-            cut = lambda start: lambda a: a[block.members, start : start + batch_size] if own else a[start : start + batch_size]
+            cut = lambda start: (
+                lambda a: (
+                    a[block.members, start : start + batch_size] if own else a[start : start + batch_size]
+                )
+            )
             starts = range(0, data.n, batch_size)
             parts = [block.predict(keras.tree.map_structure(cut(start), x), own) for start in starts]
             return keras.tree.map_structure(lambda *arrays: np.concatenate(arrays, axis=1), *parts)

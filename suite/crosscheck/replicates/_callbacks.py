@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import keras
 import numpy as np
@@ -13,8 +13,15 @@ import numpy as np
 TRAIN_HOOKS = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
 TEST_HOOKS = ("on_test_batch_begin", "on_test_batch_end", "on_predict_batch_begin", "on_predict_batch_end")
 KERAS = keras.callbacks
+Callback: TypeAlias = keras.callbacks.Callback
 # Those that watch numbers or files of one model: each replicate has its own.
-SINGLE = (KERAS.EarlyStopping, KERAS.ModelCheckpoint, KERAS.ReduceLROnPlateau, KERAS.TensorBoard, KERAS.TerminateOnNaN)
+SINGLE = (
+    KERAS.EarlyStopping,
+    KERAS.ModelCheckpoint,
+    KERAS.ReduceLROnPlateau,
+    KERAS.TensorBoard,
+    KERAS.TerminateOnNaN,
+)
 REFUSED = (KERAS.BackupAndRestore, KERAS.SwapEMAWeights)
 
 
@@ -26,14 +33,16 @@ class Trained(Protocol):
         active: which replicates go on training, [R] of bool.
         stop_training: whether all of them stop.
         rates: the learning rate of each.
-        seeds: one a replicate.
     """
 
-    optimizer: keras.Optimizer | None
     active: np.ndarray
     stop_training: bool
-    rates: Any
-    seeds: Sequence[int]
+
+    @property
+    def optimizer(self) -> keras.Optimizer | None: ...
+
+    @property
+    def rates(self) -> Any: ...
 
     def __len__(self) -> int: ...
 
@@ -63,11 +72,9 @@ class Callbacks:
         ValueError: for a callback that needs a single model.
     """
 
-    def __init__(
-        self, callbacks: Sequence[KERAS.Callback], replicates: Trained, epochs: int, steps: int
-    ):
-        self.shared: list[KERAS.Callback] = []
-        self.single: list[tuple[int, KERAS.Callback, Member]] = []
+    def __init__(self, callbacks: Sequence[Callback], replicates: Trained, epochs: int, steps: int):
+        self.shared: list[Callback] = []
+        self.single: list[tuple[int, Callback, Member]] = []
         self.replicates = replicates
         for callback in callbacks:
             refuse(callback)
@@ -96,7 +103,8 @@ class Callbacks:
                 if logs is not None and r not in mine:
                     mine[r] = {name: float(v[r] if np.ndim(v) else v) for name, v in logs.items()}
                 getattr(callback, hook)(*args, mine.get(r))
-        for r, values in mine.items() if logs is not None else ():  # what callbacks have put into these
+        for r, values in mine.items():  # what callbacks have put into these
+            assert logs is not None
             for name in set(values) - known:
                 logs.setdefault(name, np.full(len(self.replicates), np.nan))[r] = values[name]
         for _, _, member in self.single:
@@ -157,7 +165,7 @@ class MemberOptimizer:
         return self.replicates.rates.one(self.r)
 
 
-def own(callback: KERAS.Callback, r: int) -> KERAS.Callback:
+def own(callback: Callback, r: int) -> Callback:
     """Returns replicate r's own copy of a callback; what it writes goes to a file or folder of its own."""
     mine = copy.copy(callback)
     if isinstance(mine, KERAS.ModelCheckpoint):
@@ -178,29 +186,30 @@ def in_columns(logs: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-def hooks(callback: KERAS.Callback, names: Sequence[str]) -> list[str]:
+def hooks(callback: Callback, names: Sequence[str]) -> list[str]:
     """Returns which of these hooks a callback takes: by its class, or set on it as `LambdaCallback` does.
 
     Callbacks of Keras that save or write by epochs hook into batches for nothing then.
     """
     if "epoch" in (getattr(callback, "save_freq", None), getattr(callback, "update_freq", None)):
         return []
-    plain = KERAS.Callback
     return [
         name
         for name in names
-        if getattr(type(callback), name) is not getattr(plain, name) or name in vars(callback)
+        if getattr(type(callback), name) is not getattr(Callback, name) or name in vars(callback)
     ]
 
 
-def refuse(callback: KERAS.Callback) -> None:
+def refuse(callback: Callback) -> None:
     """Raises a ValueError for a callback that cannot watch replicates; see `Callbacks`."""
     name = type(callback).__name__
     if isinstance(callback, REFUSED):
-        raise ValueError(f"`callbacks`: {name} keeps the weights of a single model, and replicates have one each.")
+        raise ValueError(
+            f"`callbacks`: {name} keeps the weights of a single model, and replicates have one each."
+        )
     hooked = hooks(callback, TEST_HOOKS)
     if hooked:
         raise ValueError(
-            f"`callbacks`: {name} hooks into batches of an evaluation ({', '.join(hooked)}), which run inside "
-            "one program."
+            f"`callbacks`: {name} hooks into batches of an evaluation ({', '.join(hooked)}), which run "
+            "inside one program."
         )

@@ -43,7 +43,7 @@ class Compiled:
     check: bool = True
 
     def own_numbers(self, members: np.ndarray) -> dict[str, Any]:
-        """Returns the vectors of these replicates, but for learning rates, which optimisers keep themselves."""
+        """Returns the vectors of these replicates; optimisers keep learning rates themselves."""
         vectors = dict(self.vectors)
         others = {name: v for name, v in vectors.pop("optimizer_arguments", {}).items() if name != RATE}
         if others:
@@ -72,7 +72,7 @@ class Compiled:
         return Task(model, numbers)
 
     def compile_own(self, model: keras.Model, r: int) -> None:
-        """Compiles the model of replicate r for Keras' own `fit`, with an optimiser and metrics of its own."""
+        """Compiles the model of replicate r for Keras' own `fit`; optimiser and metrics are its own."""
         numbers = keras.tree.map_structure(lambda vector: vector[r], dict(self.vectors))
         optimizer = again(self.optimizer)
         for name, value in numbers.get("optimizer_arguments", {}).items():
@@ -151,7 +151,12 @@ class Rates:
 def averages(optimizer: Any) -> bool:
     """Returns whether the optimiser ends a training by moving weights, as one that averages them does."""
     parts = [optimizer, *getattr(optimizer, "optimizers", ())]
-    parts += [getattr(part, name) for part in parts for name in ("inner_optimizer", "optimizer") if hasattr(part, name)]
+    parts += [
+        getattr(part, name)
+        for part in parts
+        for name in ("inner_optimizer", "optimizer")
+        if hasattr(part, name)
+    ]
     own = {type(part).finalize_variable_values for part in parts} - KNOWN_ENDS
     return bool(own) or any(getattr(part, "use_ema", False) for part in parts)
 

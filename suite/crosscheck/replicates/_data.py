@@ -15,8 +15,8 @@ from crosscheck.replicates._model import input_shape
 class Data:
     """`x`, `y` and `sample_weight`, sorted into `shared`, [N, …], and `own`, [R, N, …].
 
-    Each may be an array or, for a model of several inputs or outputs, a list or dictionary of arrays, of which
-    all are shared or all are [R, N, …].
+    Each may be an array or, for a model of several inputs or outputs, a list or dictionary of arrays, of
+    which all are shared or all are [R, N, …].
 
     Args:
         count: R.
@@ -119,7 +119,9 @@ def has_own_x(x: Any, count: int, model: keras.Model) -> bool:
     shapes = input_shapes(model)
     arrays = leaves(x)
     if len(arrays) != len(shapes):
-        raise ValueError(f"`x` must hold {len(shapes)} arrays, one an input of the model; it holds {len(arrays)}.")
+        raise ValueError(
+            f"`x` must hold {len(shapes)} arrays, one an input of the model; it holds {len(arrays)}."
+        )
     ranks = [len(shape) for shape in shapes]
     more = {array.ndim - rank for array, rank in zip(arrays, ranks, strict=True)}
     if more == {-1} and all(rank == 2 and shape[-1] == 1 for rank, shape in zip(ranks, shapes, strict=True)):
@@ -130,9 +132,7 @@ def has_own_x(x: Any, count: int, model: keras.Model) -> bool:
             f"`x` must have rank {rank}, [N, …], or {rank + 1}, [R, N, …]; its shape is {list(array.shape)}."
         )
     if more == {1} and len(arrays[0]) != count:
-        raise ValueError(
-            f"`x` has {len(arrays[0])} replicates along its first axis, and there are {count}."
-        )
+        raise ValueError(f"`x` has {len(arrays[0])} replicates along its first axis, and there are {count}.")
     return more == {1}
 
 
@@ -140,7 +140,7 @@ def input_shapes(model: keras.Model) -> list[tuple[int | None, ...]]:
     """Returns (None, …) of each input of the model, in the order in which `keras.tree` puts them."""
     shape = input_shape(model)
     inputs = keras.tree.map_shape_structure(lambda shape: [tuple(shape)], shape)
-    return [part for part in flat(inputs)]
+    return flat(inputs)
 
 
 def flat(shapes: Any) -> list[Any]:

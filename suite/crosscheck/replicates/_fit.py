@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import keras
 import numpy as np
@@ -14,6 +14,20 @@ from crosscheck.replicates._history import History
 
 if TYPE_CHECKING:
     from crosscheck.replicates._replicates import Replicates
+
+
+class Validation(NamedTuple):
+    """What is evaluated after epochs.
+
+    Attributes:
+        data: None for nothing.
+        batch_size: examples at once.
+        every: epochs from one evaluation to the next.
+    """
+
+    data: Data | None
+    batch_size: int
+    every: int
 
 
 class Fit:
@@ -27,26 +41,30 @@ class Fit:
     """
 
     def __init__(
-        self, replicates: Replicates, data: Data, batch_size: int, epochs: range, shuffle: bool, steps: int | None
+        self,
+        replicates: Replicates,
+        data: Data,
+        batch_size: int,
+        epochs: range,
+        shuffle: bool,
+        steps: int | None,
     ):
         self.replicates, self.data, self.batch_size, self.epochs = replicates, data, batch_size, epochs
         self.order, self.steps = replicates.order(data.n, shuffle), steps
 
     def through(
-        self,
-        callbacks: Sequence[keras.callbacks.Callback],
-        verbose: int,
-        held_out: Data | None,
-        held_out_batch: int,
-        every: int,
+        self, callbacks: Sequence[keras.callbacks.Callback], verbose: int, validation: Validation
     ) -> History:
         """Goes through the epochs, and returns their history."""
         replicates, history, last_logs = self.replicates, History(), None
-        batches = -(-self.data.n // self.batch_size) if self.steps is None else self.steps
-        listeners = Callbacks(callbacks or (), replicates, len(self.epochs), batches)
-        bar = keras.utils.Progbar(len(self.epochs), verbose=verbose, unit_name="epoch") if verbose else None
         if verbose:
             print(f"{len(replicates)} replicates, {replicates.plan.mode}: {replicates.plan.why}")
+        if replicates.plan.mode == "fit":
+            return self.by_keras(callbacks, validation)
+        replicates.engine.prepared(self.batch_size, self.data)
+        held_out, batches = validation.data, -(-self.data.n // self.batch_size)
+        listeners = Callbacks(callbacks, replicates, len(self.epochs), self.steps or batches)
+        bar = keras.utils.Progbar(len(self.epochs), verbose=verbose, unit_name="epoch") if verbose else None
         replicates.stop_training = False
         listeners.call("on_train_begin")
         # Blocks that nobody watches run through all epochs without waiting for one another.
@@ -56,9 +74,9 @@ class Fit:
             listeners.call("on_epoch_begin", epoch)
             active = replicates.active.copy()
             for logs in self.trained(range(epoch, epoch + stride), listeners):
-                if held_out and (epoch + 1 - self.epochs.start) % every == 0:
+                if held_out and (epoch + 1) % validation.every == 0:
                     listeners.call("on_test_begin")
-                    values = replicates.test(held_out, held_out_batch)
+                    values = replicates.test(held_out, validation.batch_size)
                     listeners.call("on_test_end", logs=values)
                     logs |= {f"val_{name}": value for name, value in values.items()}
                 logs = {name: np.where(active, value, np.nan) for name, value in logs.items()}
@@ -68,15 +86,34 @@ class Fit:
                 replicates.initial_epoch, last_logs = epoch, logs
                 if bar:
                     bar.add(1, [(name, np.nanmean(value)) for name, value in logs.items()])
-        replicates.finalize()
+        replicates.engine.finalize(replicates.active)
         listeners.call("on_train_end", logs=last_logs)
+        return history
+
+    def by_keras(self, callbacks: Sequence[keras.callbacks.Callback], validation: Validation) -> History:
+        """Hands each replicate to Keras' own `fit`, and returns the history of all."""
+        replicates, options = self.replicates, {}
+        if validation.data:
+            options = {"validation_batch_size": validation.batch_size, "validation_freq": validation.every}
+        history = replicates.engine.fit(
+            self.data,
+            self.order,
+            self.batch_size,
+            self.epochs,
+            self.steps,
+            callbacks,
+            validation.data,
+            replicates.active,
+            options,
+        )
+        replicates.initial_epoch = self.epochs.start + len(history.epoch)
         return history
 
     def trained(self, epochs: range, listeners: Callbacks) -> list[dict[str, np.ndarray]]:
         """Trains, and returns loss and metrics of every replicate, [R], after each of these epochs."""
-        replicates = self.replicates
-        blocks = replicates.prepared(self.batch_size, self.data)
-        replicates.set_rates()
+        replicates, engine = self.replicates, self.replicates.engine
+        blocks = engine.prepared(self.batch_size, self.data)
+        engine.set_rates()
         options = (self.order, replicates.active, True, self.steps)
         if not listeners.in_batches:
             return blocks.passes(self.data, self.batch_size, epochs, *options)
@@ -88,5 +125,5 @@ class Fit:
             listeners.call("on_train_batch_end", i, logs=logs)
             if replicates.stop_training or not replicates.active.any():
                 break
-            replicates.set_rates()
+            engine.set_rates()
         return [logs]

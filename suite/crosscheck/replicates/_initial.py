@@ -34,11 +34,15 @@ def stacked_weights(
         drawn = drawn_weights(model, seeds)
         if drawn and same(drawn, 0, model) and same(drawn, -1, build_under(build, seeds[-1])):
             return model, drawn
-    built = {seed: values_of(build_under(build, seed)) for seed in dict.fromkeys(seeds[1:]) if seed != seeds[0]}
+    built = {
+        seed: values_of(build_under(build, seed)) for seed in dict.fromkeys(seeds[1:]) if seed != seeds[0]
+    }
     built[seeds[0]] = values_of(model)
     shapes = {tuple(value.shape for value in values) for values in built.values()}
     if len(shapes) > 1:
-        raise ValueError("`build` must return models of one shape; under these seeds their weights differ in shape.")
+        raise ValueError(
+            "`build` must return models of one shape; under these seeds their weights differ in shape."
+        )
     return model, [np.stack(values) for values in zip(*(built[seed] for seed in seeds), strict=True)]
 
 
@@ -61,7 +65,10 @@ def same(drawn: Sequence[np.ndarray], r: int, model: keras.Model) -> bool:
     pairs = list(zip(drawn, values_of(model), strict=True))
     return all(
         np.array_equal(mine[r], theirs)
-        or (mine.dtype.kind == "f" and np.allclose(mine[r], theirs, rtol=1e-6, atol=1e-7 * np.abs(theirs).max()))
+        or (
+            mine.dtype.kind == "f"
+            and np.allclose(mine[r], theirs, rtol=1e-6, atol=1e-7 * np.abs(theirs).max())
+        )
         for mine, theirs in pairs
         if mine[r].shape == theirs.shape
     ) and all(mine[r].shape == theirs.shape for mine, theirs in pairs)

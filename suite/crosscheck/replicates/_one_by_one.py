@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -13,24 +14,31 @@ from crosscheck.replicates._callbacks import own
 from crosscheck.replicates._compiled import Compiled
 from crosscheck.replicates._data import Data
 from crosscheck.replicates._history import History
-from crosscheck.replicates._initial import build_under
+from crosscheck.replicates._initial import build_under, values_of
+from crosscheck.replicates._plan import Plan
 
 Order = Callable[[np.ndarray, int], np.ndarray]
 
 
 class OneByOne:
-    """R models, each compiled and trained by Keras.
+    """R models, each compiled and trained by Keras; arguments and methods as of `Together`."""
 
-    Args:
-        build: as of `Replicates`.
-        seeds: one a replicate.
-        compiled: what `Replicates.compile` was told.
-    """
+    rates = None
 
-    def __init__(self, build: Callable[[], keras.Model], seeds: Sequence[int], compiled: Compiled):
+    def __init__(
+        self,
+        model: keras.Model,
+        build: Callable[[], keras.Model],
+        seeds: Sequence[int],
+        weights: Sequence[np.ndarray],
+        compiled: Compiled,
+        planned: Callable[[int], Plan],
+    ):
+        self.plan = planned(32)
         self.models = [build_under(build, seed) for seed in seeds]
-        for r, model in enumerate(self.models):
-            compiled.compile_own(model, r)
+        for r, mine in enumerate(self.models):
+            compiled.compile_own(mine, r)
+        self.set_weights(weights)
 
     def set_weights(self, weights: Sequence[np.ndarray]) -> None:
         """Sets the weights of all models, [R, …] each."""
@@ -38,9 +46,18 @@ class OneByOne:
             for variable, value in zip(model.variables, weights, strict=True):
                 variable.assign(value[r])
 
-    def weights(self, r: int) -> list[np.ndarray]:
+    def weights(self) -> list[np.ndarray]:
+        """Returns the weights of all models, [R, …] each, in the order of `model.variables`."""
+        members = map(self.member_weights, range(len(self.models)))
+        return [np.stack(values) for values in zip(*members, strict=True)]
+
+    def member_weights(self, r: int) -> list[np.ndarray]:
         """Returns the weights of replicate r, in the order of `model.variables`."""
-        return [np.array(keras.ops.convert_to_numpy(variable.value)) for variable in self.models[r].variables]
+        return values_of(self.models[r])
+
+    def optimizer_values(self) -> list[np.ndarray]:
+        """Raises a NotImplementedError: the state of a training of its own is not ours to keep."""
+        raise NotImplementedError('With mode="fit" save each replicate by itself: `member(r).save(path)`.')
 
     def fit(
         self,
@@ -48,30 +65,36 @@ class OneByOne:
         order: Order,
         batch_size: int,
         epochs: range,
+        steps: int | None,
         callbacks: Sequence[keras.callbacks.Callback],
         held_out: Data | None,
-        steps: int | None,
         active: np.ndarray,
-        **options: Any,
+        options: Mapping[str, Any],
     ) -> History:
-        """Trains each model for these epochs, with its own copy of every callback; arguments as of `Fit`."""
-        histories: list[dict[str, list[float]]] = []
-        for r, model in enumerate(self.models):
-            if not active[r]:
-                histories.append({})
-                continue
-            batches = Ordered(data, r, lambda epoch, r=r: order(np.array([r]), epoch)[0], batch_size, epochs, steps)
-            mine = [TakesOrder(batches), *(own(copy.copy(callback), r) for callback in callbacks)]
-            validation = held_out.cut(0, held_out.n, r) if held_out else None
-            seen = model.fit(
-                batches, initial_epoch=epochs.start, epochs=epochs.stop, shuffle=False, verbose=0,
-                callbacks=mine, validation_data=validation, **options,
+        """Trains each model for these epochs, with its own copy of every callback; others as of `fit`."""
+        histories: list[dict[str, list[float]]] = [{} for _ in self.models]
+        for r in np.flatnonzero(active):
+            places = functools.partial(place_of_one, order, int(r))
+            batches = Ordered(data, int(r), places, batch_size, epochs, steps)
+            mine = [TakesOrder(batches), *(own(copy.copy(callback), int(r)) for callback in callbacks)]
+            validation = held_out.cut(0, held_out.n, int(r)) if held_out else None
+            epoch = {"initial_epoch": epochs.start, "epochs": epochs.stop}
+            self.models[r].fit(
+                batches,
+                shuffle=False,
+                verbose=0,
+                callbacks=mine,
+                validation_data=validation,
+                **epoch,
+                **options,
             )
-            histories.append(seen.history)
-            active[r] = not getattr(model, "stop_training", False)
+            histories[r] = self.models[r].history.history
+            active[r] = not self.models[r].stop_training
         return joined(histories, epochs)
 
-    def evaluate(self, data: Data, batch_size: int) -> dict[str, np.ndarray]:
+    def evaluate(
+        self, data: Data, batch_size: int, order: Order, active: np.ndarray
+    ) -> dict[str, np.ndarray]:
         """Returns loss and metrics of every replicate, [R] each."""
         results = []
         for r, model in enumerate(self.models):
@@ -128,6 +151,11 @@ class TakesOrder(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.batches.begin(epoch)
+
+
+def place_of_one(order: Order, r: int, epoch: int) -> np.ndarray:
+    """Returns the order in which replicate r takes the examples in an epoch, [N]."""
+    return order(np.array([r]), epoch)[0]
 
 
 def joined(histories: Sequence[dict[str, list[float]]], epochs: range) -> History:

@@ -58,7 +58,7 @@ class Pass:
         self.tensors["active"] = self.block.tensor(active[self.block.members])
 
     def go(self, first: int, last: int) -> dict[str, np.ndarray]:
-        """Goes through the batches `first` … `last` − 1; returns loss and metrics of the pass so far, [size]."""
+        """Goes through the batches `first` … `last` − 1; returns loss and metrics so far, [size]."""
         results: dict[str, np.ndarray] = {}
         for start, stop, fixed in self.runs:
             begin, end = max(start, first), min(stop, last, self.steps)

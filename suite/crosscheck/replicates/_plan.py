@@ -71,7 +71,7 @@ def make_plan(
         return Plan("loop", reason, 1, parked)
     if reason:
         raise NotImplementedError(
-            f"{reason}. Replicates(…, mode=\"loop\") trains the replicates one after the other."
+            f'{reason}. Replicates(…, mode="loop") trains the replicates one after the other.'
         )
     why = "asked for" if mode == "stacked" else "faster than one after the other"
     workers = backend.workers()

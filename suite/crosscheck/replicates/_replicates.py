@@ -11,19 +11,17 @@ import keras
 import numpy as np
 
 from crosscheck.replicates import _saving as saving
-from crosscheck.replicates._blocks import Blocks, Order
+from crosscheck.replicates._blocks import Order
 from crosscheck.replicates._checks import checked_seeds, checked_vectors, require_labels
-from crosscheck.replicates._compiled import Compiled, Rates, averages, refuse_own_steps
+from crosscheck.replicates._compiled import Compiled
 from crosscheck.replicates._data import Data, weights_of_classes
-from crosscheck.replicates._fit import Fit
+from crosscheck.replicates._fit import Fit, Validation
 from crosscheck.replicates._history import History, batch_order, unshuffled
-from crosscheck.replicates._initial import build_under, stacked_weights
+from crosscheck.replicates._initial import stacked_weights
 from crosscheck.replicates._model import output_shape, require_built
 from crosscheck.replicates._one_by_one import OneByOne
 from crosscheck.replicates._plan import Plan, make_plan, require_mode
-from crosscheck.replicates._program import Program
-from crosscheck.replicates._task import Task
-from crosscheck.replicates.backends import current
+from crosscheck.replicates._together import Together
 
 
 class Replicates:
@@ -76,10 +74,19 @@ class Replicates:
         self.initial_epoch, self.stop_training = 0, False
         self.compiled: Compiled | None = None
         self.reset(initial)
-        self.plan = self.planned(batch_size=32)
 
     def __len__(self) -> int:
         return len(self.seeds)
+
+    @property
+    def plan(self) -> Plan:
+        """How the replicates are run: stacked, in a loop or by `fit`, why, and how many at once."""
+        return self.engine.plan
+
+    @property
+    def rates(self) -> Any:
+        """The learning rate of each replicate."""
+        return self.engine.rates
 
     @property
     def optimizer(self) -> keras.Optimizer | None:
@@ -128,11 +135,22 @@ class Replicates:
         optimizer = keras.optimizers.get(optimizer)
         if optimizer.built:
             raise ValueError("`optimizer` has trained other weights; pass a new one.")
-        vectors = checked_vectors(len(self), optimizer, loss, loss_arguments, optimizer_arguments, penalty_scale)
-        self.reset(self.get_weights())
-        self.compiled = Compiled(
-            optimizer, loss, loss_weights, metrics, weighted_metrics, auto_scale_loss, jit_compile, vectors, check
+        vectors = checked_vectors(
+            len(self), optimizer, loss, loss_arguments, optimizer_arguments, penalty_scale
         )
+        weights = self.get_weights()
+        self.compiled = Compiled(
+            optimizer,
+            loss,
+            loss_weights,
+            metrics,
+            weighted_metrics,
+            auto_scale_loss,
+            jit_compile,
+            vectors,
+            check,
+        )
+        self.reset(weights)
 
     def fit(
         self,
@@ -195,27 +213,15 @@ class Replicates:
         held_out = self.checked(*validation_data) if validation_data else None
         first = self.initial_epoch if initial_epoch is None else initial_epoch
         last = first + epochs if initial_epoch is None else epochs
-        numbers = range(first, last)
-        if self.mode_is_fit():
-            validation = {"validation_batch_size": validation_batch_size, "validation_freq": validation_freq}
-            options = (self.order(data.n, shuffle), batch_size, numbers, callbacks, held_out, steps_per_epoch)
-            history = self.one_by_one().fit(data, *options, self.active, **validation if held_out else {})
-            self.initial_epoch = first + len(history.epoch)
-            return history
-        refuse_own_steps(self.model)
-        self.prepared(batch_size, data)
-        run = Fit(self, data, batch_size, numbers, shuffle, steps_per_epoch)
-        return run.through(callbacks, verbose, held_out, validation_batch_size or batch_size, validation_freq)
+        run = Fit(self, data, batch_size, range(first, last), shuffle, steps_per_epoch)
+        validation = Validation(held_out, validation_batch_size or batch_size, validation_freq)
+        return run.through(callbacks or (), verbose, validation)
 
     def evaluate(
         self, x: Any, y: Any = None, batch_size: int = 1024, *, sample_weight: Any = None
     ) -> dict[str, np.ndarray]:
         """Returns the loss and the metrics of every replicate, [R] each; arguments and errors as of `fit`."""
-        data = self.checked(x, y, sample_weight)
-        if self.mode_is_fit():
-            return self.one_by_one().evaluate(data, batch_size)
-        refuse_own_steps(self.model)
-        return self.test(data, batch_size)
+        return self.test(self.checked(x, y, sample_weight), batch_size)
 
     def predict(self, x: Any, batch_size: int = 4096) -> Any:
         """Returns the output of every replicate, [R, N, K], for `x` of [N, …] or [R, N, …].
@@ -223,19 +229,13 @@ class Replicates:
         Raises:
             ValueError: if the shape of `x` does not fit.
         """
-        data = Data(len(self), self.model, x)
-        if self.mode_is_fit() and self.compiled:
-            return self.one_by_one().predict(data, batch_size)
-        return self.prepared(batch_size).predict(data, batch_size)
+        return self.engine.predict(Data(len(self), self.model, x), batch_size)
 
     # --- weights, members, files ------------------------------------------------------------------------
 
     def get_weights(self) -> list[np.ndarray]:
         """Returns the stacked weights, [R, …] each, in the order of `model.variables`."""
-        if self.models:
-            return [np.stack(values) for values in zip(*map(self.models.weights, range(len(self))), strict=True)]
-        blocks = self.blocks
-        return self.ordered(blocks.values) if blocks else self.ordered(self.stored.__getitem__)
+        return self.engine.weights()
 
     def set_weights(self, weights: Sequence[np.ndarray]) -> None:
         """Sets the stacked weights, [R, …] each, in the order of `model.variables`.
@@ -247,21 +247,11 @@ class Replicates:
         new_shapes = [tuple(np.shape(value)) for value in weights]
         if new_shapes != shapes:
             raise ValueError(f"`weights` must have the shapes {shapes}, not {new_shapes}.")
-        if self.models:
-            self.models.set_weights(weights)
-        for kind, values in self.sorted(weights).items():
-            if self.blocks:
-                self.blocks.put(kind, values)
-            else:
-                self.stored[kind] = values
+        self.engine.set_weights(weights)
 
     def member_weights(self, r: int) -> list[np.ndarray]:
         """Returns the weights of replicate r, in the order of `model.variables`."""
-        if self.models:
-            return self.models.weights(r)
-        if self.blocks:
-            return self.ordered(lambda kind: self.blocks.member(r, kind))
-        return [value[r] for value in self.get_weights()]
+        return self.engine.member_weights(r)
 
     def set_member_weights(self, r: int, weights: Sequence[np.ndarray]) -> None:
         """Sets the weights of replicate r, in the order of `model.variables`."""
@@ -292,7 +282,7 @@ class Replicates:
             "initial_epoch": self.initial_epoch,
             "compiled": saving.compile_config(self.compiled) if self.compiled else None,
         }
-        others = self.blocks.values("optimizer") if self.blocks else self.stored.get("optimizer", [])
+        others = self.engine.optimizer_values()
         model = saving.model_file(self.model)
         saving.write(Path(path), saving.Saved(settings, self.get_weights(), others, self.active, model))
 
@@ -309,7 +299,7 @@ class Replicates:
         if settings["compiled"]:
             replicates.compile(**saving.compile_arguments(settings["compiled"]))
         replicates.set_weights(saved.weights)
-        replicates.stored["optimizer"], replicates.active = list(saved.others), saved.active
+        replicates.engine.stored["optimizer"], replicates.active = list(saved.others), saved.active
         replicates.initial_epoch = settings["initial_epoch"]
         return replicates
 
@@ -319,38 +309,12 @@ class Replicates:
         """Returns how to run the replicates with this batch size."""
         return make_plan(self.model, len(self), self.mode, batch_size, self.memory_limit)
 
-    def mode_is_fit(self) -> bool:
-        """Returns whether the replicates are trained by Keras' own `fit`."""
-        return self.plan.mode == "fit"
-
-    def one_by_one(self) -> OneByOne:
-        """Returns the models that Keras' own `fit` trains, made once."""
-        assert self.compiled
-        if not self.models:
-            weights = self.get_weights()
-            self.models = OneByOne(self.build, self.seeds, self.compiled)
-            self.models.set_weights(weights)
-        return self.models
-
-    def sorted(self, weights: Sequence[np.ndarray]) -> dict[str, list[np.ndarray]]:
-        """Returns weights in the order of `model.variables` by the kinds "trainable" and "state"."""
-        by_id = dict(zip(map(id, self.model.variables), map(np.asarray, weights), strict=True))
-        kinds = {"trainable": self.model.trainable_variables, "state": self.model.non_trainable_variables}
-        return {kind: [by_id[id(variable)] for variable in variables] for kind, variables in kinds.items()}
-
-    def ordered(self, values: Callable[[str], list[np.ndarray]]) -> list[np.ndarray]:
-        """Returns what `values` gives by the kinds "trainable" and "state" in the order of `model.variables`."""
-        kinds = {"trainable": self.model.trainable_variables, "state": self.model.non_trainable_variables}
-        pairs = [pair for kind, mine in kinds.items() for pair in zip(map(id, mine), values(kind), strict=True)]
-        by_id = dict(pairs)
-        return [by_id[id(variable)] for variable in self.model.variables]
-
     def reset(self, weights: list[np.ndarray]) -> None:
         """Goes back to weights without a program; the next `fit`, `evaluate` or `predict` makes one."""
-        self.stored: dict[str, list[np.ndarray]] = self.sorted(weights)
-        self.blocks: Blocks | None = None
-        self.models: OneByOne | None = None
-        self.rates: Rates | None = None
+        by_fit = self.compiled is not None and self.planned(32).mode == "fit"
+        options = (self.model, self.build, self.seeds, weights, self.compiled, self.planned)
+        kind: Any = OneByOne if by_fit else Together
+        self.engine: Any = kind(*options)
         self.active = np.ones(len(self), bool)
 
     def checked(self, x: Any, y: Any, sample_weight: Any = None) -> Data:
@@ -367,45 +331,12 @@ class Replicates:
         return data
 
     def split(self, share: float, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any]:
-        """Returns the examples to train on, and the last `share` of them, which are held out, as Keras does."""
+        """Returns the examples to train on, and the last `share` of all, as Keras holds them out."""
         data = Data(len(self), self.model, x, y, sample_weight)
         at = math.floor(data.n * (1 - share))
         if not 0 < at < data.n:
             raise ValueError(f"`validation_split` of {share} leaves no example on one side of {data.n}.")
         return data.cut(0, at), data.cut(at, data.n)
-
-    def prepared(self, batch_size: int, data: Data | None = None) -> Blocks:
-        """Returns the blocks, made once; without data, which show what loss and metrics keep, to predict."""
-        if self.blocks and (data is None or self.rates):
-            return self.blocks
-        self.plan = self.planned(batch_size)
-        compiled, stacked = self.compiled, self.plan.mode == "stacked"
-        if data is None or compiled is None:
-            task, numbers, auto = Task(self.model, bare=True), lambda members: {}, "auto"
-        else:
-            example = data.examples(np.arange(min(batch_size, data.n)), 0)
-            task = compiled.task(build_under(self.build, self.seeds[0]), example)
-            numbers, auto = compiled.own_numbers, compiled.jit_compile
-        values = self.sorted(self.get_weights())
-        values["optimizer"] = compiled.start(task, self.stored.get("optimizer"), len(self)) if compiled and data else []
-        jit_compile = current().compiles(self.model) if auto == "auto" else bool(auto)
-        program = Program(task, self.plan.size, stacked, jit_compile)
-        check = bool(compiled and compiled.check)
-        self.blocks = Blocks(program, len(self), values, numbers, self.plan.parked, check)
-        if data is not None and compiled:
-            self.rates = Rates(task, values["optimizer"])
-        return self.blocks
-
-    def set_rates(self) -> None:
-        """Has the replicates train at the learning rates that callbacks have set meanwhile."""
-        assert self.blocks and self.rates
-        for place, rates in self.rates.changed():
-            self.blocks.put_one("optimizer", place, rates)
-
-    def finalize(self) -> None:
-        """Has the optimiser put its averages in the weights' place, where it keeps any."""
-        if self.blocks and self.compiled and averages(self.compiled.optimizer):
-            self.blocks.finalize(self.active)
 
     def order(self, n: int, shuffle: bool) -> Order:
         """Returns the function that gives the order of N examples, for members in an epoch."""
@@ -419,6 +350,4 @@ class Replicates:
 
     def test(self, data: Data, batch_size: int) -> dict[str, np.ndarray]:
         """Returns loss and metrics of every replicate, [R]."""
-        order = self.order(data.n, shuffle=False)
-        blocks = self.prepared(batch_size, data)
-        return blocks.passes(data, batch_size, range(1), order, self.active, training=False)[0]
+        return self.engine.evaluate(data, batch_size, self.order(data.n, shuffle=False), self.active)

@@ -46,11 +46,12 @@ class Task:
     def __init__(self, model: keras.Model, numbers: dict[str, Any] | None = None, bare: bool = False):
         self.model, self.numbers = model, {} if numbers is None else numbers
         compiled = model.compiled and not bare
-        self.optimizer: Any = model.optimizer if compiled else None
+        optimizer: Any = model.optimizer if compiled else None
+        self.optimizer = optimizer
         self.variables = {
             "trainable": model.trainable_variables,
             "state": model.non_trainable_variables,
-            "optimizer": self.optimizer.variables if compiled else [],
+            "optimizer": optimizer.variables if compiled else [],
             "metrics": model.metrics_variables if compiled else [],
         }
         self.known = {id(variable) for kind in self.variables.values() for variable in kind}
@@ -122,7 +123,9 @@ class Task:
     def report(self, batch: Mapping[str, Any], aside: Mapping[str, Any]) -> None:
         """Updates loss and metrics as Keras does after a step."""
         output, weight = aside["output"], batch.get("sample_weight")
-        if keras.backend.backend() == "torch":  # whose gradient does not hand masks on; JAX' loses them in `fit`
+        if (
+            keras.backend.backend() == "torch"
+        ):  # whose gradient does not hand masks on; JAX' loses them in `fit`
             for i, mask in aside["masks"].items():
                 set_mask(keras.tree.flatten(output)[int(i)], mask)
         loss_tracker_of(self.model).update_state(
@@ -146,9 +149,7 @@ class Task:
     @contextmanager
     def scope(self, values: Values) -> Iterator[keras.StatelessScope]:
         """Has the model's variables hold these values within the context."""
-        pairs = [
-            pair for kind in values for pair in zip(self.variables[kind], values[kind], strict=True)
-        ]
+        pairs = [pair for kind in values for pair in zip(self.variables[kind], values[kind], strict=True)]
         with keras.StatelessScope(pairs, collect_losses=True) as scope:
             yield scope
         strangers = assigned_in(scope) - self.known
@@ -194,4 +195,3 @@ def length(batch: Mapping[str, Any]) -> int:
 def counts(batch: Mapping[str, Any]) -> Any:
     """Returns 1 for each example that counts and 0 for those filled in, [B]."""
     return ops.cast(ops.arange(length(batch), dtype="int32") < batch["real"], keras.config.floatx())
-

@@ -1,4 +1,4 @@
-"""The proof that a replicate trains as `fit` does: Keras' own step, beside replicate 0's, on the same batch."""
+"""The proof that a replicate trains as `fit` does: Keras' own step beside it, on the same batch."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Witness:
                 variable.assign(value)
 
     def step(self, before: Values, data: Sequence[Any], numbers: Mapping[str, Any], training: bool) -> Values:
-        """Returns the values after Keras' own step from the values `before`; data is (x, y, sample_weight)."""
+        """Returns the values after Keras' own step from those `before`; data is (x, y, sample_weight)."""
         self.hold(before)
         model = self.task.model
         model.reset_metrics = lambda: None  # the metrics go on from `before`
@@ -84,11 +84,12 @@ class Witness:
             tolerance = {name: max(tolerance[name], SLACK * sensitivity[name]) for name in tolerance}
         differing = self.differing(before, after, expected, tolerance)
         if differing:
-            name, distance = next(iter(differing.items()))
+            name, far = next(iter(differing.items()))
+            doing, step = ("train", "train_on_batch") if training else ("evaluate", "test_on_batch")
             raise NotImplementedError(
-                f"A replicate would not {'train' if training else 'evaluate'} as Keras does: after one batch, "
-                f"{name} differs from what `{'train' if training else 'test'}_on_batch` gives by {distance:.3g} "
-                f"of its change. Replicates(…, mode=\"fit\") trains the replicates by Keras' own `fit`; "
+                f"A replicate would not {doing} as Keras does: after one batch, {name} differs from what "
+                f"`{step}` gives by {far:.3g} of its change. "
+                f'Replicates(…, mode="fit") trains the replicates by Keras\' own `fit`; '
                 "`check=False` goes on regardless."
             )
 
@@ -122,7 +123,10 @@ class Witness:
     def nudged(self, values: Values, seed: int) -> Values:
         """Returns the values with the trained ones moved by about a rounding each."""
         rng = np.random.default_rng(seed)
-        moved = [value * (1 + NUDGE * rng.normal(size=value.shape)).astype(value.dtype) for value in values["trainable"]]
+        moved = [
+            value * (1 + NUDGE * rng.normal(size=value.shape)).astype(value.dtype)
+            for value in values["trainable"]
+        ]
         return {**values, "trainable": moved}
 
 
@@ -134,14 +138,16 @@ def distance(before: np.ndarray, after: np.ndarray, expected: np.ndarray) -> flo
     if expected.dtype.kind not in "fV":
         return 0.0 if np.array_equal(after, expected) else np.inf
     eps = {2: 2.0**-8, 4: 2.0**-23, 8: 2.0**-52}[expected.dtype.itemsize]
-    before, after, expected = (value.astype("float64") for value in (before, after, expected))
+    before, after, expected = (np.asarray(value, "float64") for value in (before, after, expected))
     if not np.array_equal(np.isfinite(after), np.isfinite(expected)):
         return np.inf
     finite = np.isfinite(expected) & np.isfinite(before)
-    apart = np.linalg.norm((after - expected)[finite])
-    step = np.linalg.norm((expected - before)[finite])
-    grain = 4 * eps * np.linalg.norm(np.maximum(np.abs(before), np.abs(expected))[finite])
-    return float(max(apart - grain, 0.0) / step) if step > 0 else (0.0 if apart <= grain else np.inf)
+    length = lambda values: float(np.linalg.norm(values[finite]))
+    apart, step = length(after - expected), length(expected - before)
+    grain = 4 * eps * length(np.maximum(np.abs(before), np.abs(expected)))
+    if step == 0:
+        return 0.0 if apart <= grain else np.inf
+    return max(apart - grain, 0.0) / step
 
 
 def array(variable: keras.Variable) -> np.ndarray:

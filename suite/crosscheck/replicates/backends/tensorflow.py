@@ -36,7 +36,9 @@ def value_and_gradient(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 def repeat(first: Any, last: Any, body: Callable[[Any, Any], Any], values: Any) -> Any:
     """Written out, for AutoGraph does not see `for` loops on every Python that TensorFlow supports."""
-    return tf.while_loop(lambda i, _: i < last, lambda i, values: (i + 1, body(i, values)), (first, values))[1]
+    return tf.while_loop(lambda i, _: i < last, lambda i, values: (i + 1, body(i, values)), (first, values))[
+        1
+    ]
 
 
 def hold(value: Any, dtype: str) -> tf.Tensor:

@@ -15,7 +15,6 @@ import torch
 
 from crosscheck._keras import seed_generators_of
 
-
 # Layers of Keras whose only draws are a dropout's, which PyTorch makes without a generator.
 DROPPING = ("Dropout", "GroupedQueryAttention", "MultiHeadAttention")
 
