@@ -108,27 +108,12 @@ def test_variables_and_seeds_of_a_layer_are_its_own(nested: keras.Model) -> None
     assert not _keras.seed_generators_of(by_name["deep"])
 
 
-def test_a_variable_takes_another_s_value_and_path_without_a_copy() -> None:
-    one, other = (keras.Variable(np.full(2, value, "float32")) for value in (1.0, 2.0))
-    own = _keras.backend_variable(one)
-    _keras.set_backend_variable(one, _keras.backend_variable(other))
-    other.assign([3.0, 3.0])
-    if keras.backend.backend() == "tensorflow":
-        np.testing.assert_array_equal(keras.ops.convert_to_numpy(one), [3.0, 3.0])
-        assert _keras.tensorflow_id(own) != _keras.tensorflow_id(_keras.backend_variable(other))
-    _keras.set_backend_variable(one, own)
-    np.testing.assert_array_equal(keras.ops.convert_to_numpy(one), [1.0, 1.0])
-    _keras.set_path(one, "a/kernel")
-    assert one.path == "a/kernel"
-
-
 def test_what_an_optimiser_keeps() -> None:
     variables = [keras.Variable(np.zeros(2, "float32")) for _ in range(2)]
     first, second = keras.optimizers.SGD(), keras.optimizers.SGD()
     _keras.share_iterations(second, first)
     first.build(variables)
     assert _keras.trained_variables(first) == variables
-    assert sorted(_keras.places_by_id(first).values()) == [0, 1]
     first.iterations.assign_add(1)
     assert int(second.iterations) == 1
 
@@ -151,3 +136,34 @@ def test_masks_come_back() -> None:
     assert _keras.mask_of(tensor) is None
     _keras.set_mask(tensor, keras.ops.convert_to_tensor([True, False]))
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(_keras.mask_of(tensor)), [True, False])
+
+
+@pytest.mark.parametrize("kind", ["SGD", "Adam", "Nadam", "Lion"])
+def test_an_optimiser_without_side_effects_moves_what_a_scope_holds_and_is_itself_again(kind: str) -> None:
+    make = lambda: getattr(keras.optimizers, kind)(0.1, weight_decay=0.01)
+    start, gradient = np.array([1.0, -2.0], "float32"), np.array([0.5, 3.0], "float32")
+    plain, scoped = (keras.Variable(start) for _ in range(2))
+    theirs, ours = make(), make()
+    methods = {
+        name: getattr(type(ours), name) for name in dir(type(ours)) if "apply" in name or "update" in name
+    }
+    theirs.build([plain]), ours.build([scoped])
+    theirs.apply([keras.ops.convert_to_tensor(gradient)])
+    pairs = [(scoped, keras.ops.convert_to_tensor(start))]
+    with keras.StatelessScope(pairs) as scope, _keras.optimizers_without_side_effects():
+        ours.apply([keras.ops.convert_to_tensor(gradient)])
+    moved = keras.ops.convert_to_numpy(scope.get_current_value(scoped))
+    np.testing.assert_allclose(moved, keras.ops.convert_to_numpy(plain), rtol=1e-6)
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(scoped), start, "the variable itself stays")
+    assert all(getattr(type(ours), name) is method for name, method in methods.items())
+
+
+def test_draws_are_constant_and_generators_move_on() -> None:
+    layer, x = keras.layers.GaussianNoise(1.0), np.zeros((2, 3), "float32")
+    before = [keras.ops.convert_to_numpy(layer(x, training=True)) for _ in range(2)]
+    assert not np.array_equal(*before)
+    calls = keras.ops.convert_to_numpy(layer.seed_generator.state)
+    with _keras.constant_draws():
+        constant = [keras.ops.convert_to_numpy(layer(x, training=True)) for _ in range(2)]
+    np.testing.assert_array_equal(*constant)
+    assert not np.array_equal(calls, keras.ops.convert_to_numpy(layer.seed_generator.state))

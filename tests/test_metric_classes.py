@@ -210,7 +210,7 @@ def test_replicates_carry_one_of_each() -> None:
     replicas = Replicates(perceptron(4, [], 3), [1, 2])
     watched = [make(from_logits=True) for make in METRICS.values()]
     replicas.compile(
-        keras.optimizers.SGD(0.1), losses.sparse_categorical_crossentropy, metrics=watched, **PLAINLY
+        keras.optimizers.SGD(0.1), losses.sparse_categorical_crossentropy, weighted_metrics=watched, **PLAINLY
     )
     history = replicas.fit(x, y, 16, 1, validation_data=(x, y, weight)).history
     seen, logits = replicas.evaluate(x, y, 16, sample_weight=weight), replicas.predict(x)

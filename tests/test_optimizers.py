@@ -256,10 +256,17 @@ def test_a_replicate_equals_a_plain_fit_in_minibatches(name):
     assert zeros > 3
 
 
-def test_a_wrapped_optimiser_that_couples_replicates_is_refused():
-    replicas = Replicates(linear(), [0, 1], mode="stacked")
-    with pytest.raises(ValueError, match="clipnorm"):
-        replicas.compile(Proximal(keras.optimizers.SGD(0.1, clipnorm=1.0), L1), losses.binary_crossentropy)
+def test_a_wrapped_optimiser_that_clips_does_so_in_each_replicate():
+    x, y = examples()
+    make = lambda: Proximal(keras.optimizers.SGD(0.5, global_clipnorm=0.1), L1)
+    both, own = Replicates(linear(), [0, 1], mode="stacked"), np.stack([x, 100 * x])
+    both.compile(make(), losses.binary_crossentropy, **PLAINLY)
+    both.fit(own, np.stack([y, y]), 32, 2)
+    for r in range(2):
+        alone = Replicates(linear(), [r], mode="stacked")
+        alone.compile(make(), losses.binary_crossentropy, **PLAINLY)
+        alone.fit(own[r], y, 32, 2)
+        np.testing.assert_allclose(both.member_weights(r)[0], alone.member_weights(0)[0], atol=1e-6)
 
 
 def test_a_loss_scale_leaves_the_strength_as_it_is():

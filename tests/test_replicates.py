@@ -108,8 +108,8 @@ def test_replicate_equals_a_plain_fit_in_float64(build, policy):
 
 def optimizer_values(replicas):
     """What the optimiser holds of all replicates, by the path of the variable."""
-    variables = replicas.blocks.program.task.variables["optimizer"]
-    return dict(zip([v.path for v in variables], replicas.blocks.values("optimizer"), strict=True))
+    variables = replicas.engine.blocks.program.task.variables["optimizer"]
+    return dict(zip([v.path for v in variables], replicas.engine.blocks.values("optimizer"), strict=True))
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"], indirect=True)
@@ -280,7 +280,7 @@ def test_blocks_change_nothing(mode):
     tight.compile(keras.optimizers.SGD(0.1), losses.sparse_categorical_crossentropy)
     tight.fit(x, y, 16, 3)
     assert tight.plan.size == 1 and tight.plan.parked and not whole.plan.parked
-    values = [v for block in tight.blocks.blocks for kind in block.values.values() for v in kind]
+    values = [v for block in tight.engine.blocks.blocks for kind in block.values.values() for v in kind]
     assert all(isinstance(value, np.ndarray) for value in values), "off the device"
     assert tight.predict(x).shape == (3, 50, 4)
     for mine, theirs in zip(whole.get_weights(), tight.get_weights(), strict=True):
@@ -290,8 +290,8 @@ def test_blocks_change_nothing(mode):
 def test_a_last_block_that_is_not_full():
     x, y = examples()
     few = Replicates(dense, range(5), memory_limit=100_000)
-    few.plan = dataclasses.replace(few.plan, size=2)
-    few.planned = lambda batch_size: few.plan
+    plan = dataclasses.replace(few.plan, size=2)
+    few.planned = lambda batch_size: plan
     few.compile(keras.optimizers.SGD(0.1), losses.sparse_categorical_crossentropy)
     history = few.fit(x, y, 16, 2)
     assert history.history["loss"].shape == (2, 5) and few.predict(x).shape == (5, 50, 4)
