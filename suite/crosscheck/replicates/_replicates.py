@@ -208,8 +208,11 @@ class Replicates:
         """
         if validation_split and validation_data is None:
             (x, y, sample_weight), validation_data = self.split(validation_split, x, y, sample_weight)
-        sample_weight = weights_of_classes(y, sample_weight, class_weight)
         data = self.checked(x, y, sample_weight)
+        if class_weight is not None:
+            if sample_weight is not None:
+                raise ValueError("`class_weight` and `sample_weight` cannot both be given.")
+            data = self.checked(x, y, weights_of_classes(y, class_weight, "y" in data.own))
         held_out = self.checked(*validation_data) if validation_data else None
         first = self.initial_epoch if initial_epoch is None else initial_epoch
         last = first + epochs if initial_epoch is None else epochs

@@ -15,6 +15,28 @@ TOLERANCE = 1e-3  # of the length of a variable's step; the rounding of a step i
 COARSE = 0.1  # where the model computes in 16 bits
 NUDGE = 1e-6  # by which weights are moved to see what rounding does to a step
 NUDGES, SLACK = 3, 10
+STEPS = 2  # of a training that are compared: what an optimiser keeps of the first shows in the second
+
+
+class Proof:
+    """What of a program is still to be compared with Keras' own steps.
+
+    Attributes:
+        steps: how many of the next batches.
+        filled: whether also the last one, where it is filled up.
+    """
+
+    def __init__(self, witness: Witness, training: bool):
+        self.witness, self.steps, self.filled = witness, STEPS if training else 1, True
+
+    def wanted(self, first: int, last: int, filled_last: bool) -> list[int]:
+        """Returns which of the batches `first` … `last` − 1 are to be compared."""
+        batches = set(range(first, min(first + self.steps, last)))
+        return sorted(batches | ({last - 1} if filled_last and self.filled else set()))
+
+    def passed(self, filled: bool) -> None:
+        """Notes that a batch was compared."""
+        self.steps, self.filled = max(self.steps - 1, 0), self.filled and not filled
 
 
 class Witness:
@@ -48,6 +70,16 @@ class Witness:
         finally:
             del model.reset_metrics
         return self.held()
+
+    def rehearse(
+        self, before: Values, data: Sequence[Any], numbers: Mapping[str, Any], training: bool
+    ) -> None:
+        """Takes Keras' own step, and takes it back."""
+        rest = self.held()
+        try:
+            self.step(before, data, numbers, training)
+        finally:
+            self.hold(rest)
 
     def require_same(
         self, before: Values, after: Values, data: Sequence[Any], numbers: Mapping[str, Any], training: bool
