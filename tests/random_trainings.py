@@ -65,9 +65,12 @@ def drawn(seed: int) -> Case:
     metrics = [name for name in METRICS if rank != 3 or name not in OF_ROWS]
     suited = [name for name in metrics if all(k in (METRICS[name][1] or kinds) for k in kinds)]
     some = lambda share: tuple(pick(suited) for _ in range(2) if rng.random() < share)
-    weights = often("none", ["examples", "zeros", "column", "steps", "for all"])
+    weights = often("none", ["examples", "zeros", "for all", *(["steps", "column"] if rank == 3 else ["column"])])
     if structure == "one" and kinds[0] in Y_OF_CLASSES and rng.random() < 0.15:
         weights = "classes"
+    plot = often("fit", ["fit twice", "saved", "evaluate first", "predict first"], 0.3)
+    if plot == "saved" and {"dropout", "noise"} & set(blocks):
+        plot = "fit twice"  # Keras' own files leave out how often a layer has drawn
     n, batch_size = pick([(12, 6), (13, 5), (14, 4), (7, 16), (11, 10), (9, 9)])
     return Case(
         mode=pick(["auto", "stacked", "loop", "stacked", "loop", "fit"]),
@@ -88,7 +91,7 @@ def drawn(seed: int) -> Case:
         steps=often(None, [1, 2, 50], 0.2),
         validation=often("none", ["data", "weighted", "split", "every second", "batches"], 0.3),
         callbacks=tuple(dict.fromkeys(pick(list(CALLBACKS)) for _ in range(2) if rng.random() < 0.25)),
-        plot=often("fit", ["fit twice", "saved", "evaluate first", "predict first"], 0.3),
+        plot=plot,
         seed=seed,
     )
 

@@ -56,6 +56,8 @@ class Trained(Protocol):
 class Callbacks:
     """Calls each callback once, with logs of [R] arrays; those of `SINGLE` once a replicate, with its own.
 
+    So is a `LearningRateScheduler` where learning rates differ, for it may go on from the rate that it finds.
+
     A `ModelCheckpoint` writes each replicate's file, `best.keras` as `best-3.keras` for replicate 3, and a
     `TensorBoard` each replicate's folder; a `CSVLogger` has a column for each replicate.
 
@@ -76,9 +78,10 @@ class Callbacks:
         self.shared: list[Callback] = []
         self.single: list[tuple[int, Callback, Member]] = []
         self.replicates = replicates
+        single = (*SINGLE, KERAS.LearningRateScheduler) if own_rates(callbacks, replicates) else SINGLE
         for callback in callbacks:
             refuse(callback)
-            if isinstance(callback, SINGLE):
+            if isinstance(callback, single):
                 members = [Member(replicates, r) for r in range(len(replicates))]
                 self.single += [(r, own(callback, r), member) for r, member in enumerate(members)]
             else:
@@ -175,6 +178,12 @@ def own(callback: Callback, r: int) -> Callback:
     if isinstance(mine, KERAS.TensorBoard):
         mine.log_dir, mine.write_graph = str(Path(mine.log_dir) / f"replicate-{r}"), False
     return mine
+
+
+def own_rates(callbacks: Sequence[Callback], replicates: Trained) -> bool:
+    """Returns whether replicates have, or may come to have, learning rates that differ."""
+    reducing = any(isinstance(callback, KERAS.ReduceLROnPlateau) for callback in callbacks)
+    return reducing or bool(replicates.rates and replicates.rates.differ())
 
 
 def in_columns(logs: Mapping[str, Any]) -> dict[str, float]:

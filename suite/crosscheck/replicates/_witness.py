@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from crosscheck._keras import layers_of
 from crosscheck.replicates._task import Task, Values
 
 TOLERANCE = 1e-3  # of the length of a variable's step; the rounding of a step in float32 is about 1e-6 of it
@@ -149,7 +150,8 @@ class Witness:
 
     def tolerance(self) -> float:
         """Returns how far apart two steps may be that differ by rounding alone, in lengths of the step."""
-        kinds = [self.task.model.compute_dtype, *(v.dtype for v in self.task.model.trainable_variables)]
+        model = self.task.model
+        kinds = [*(layer.compute_dtype for layer in layers_of(model)), *(v.dtype for v in model.variables)]
         return COARSE if {"float16", "bfloat16"} & set(map(str, kinds)) else TOLERANCE
 
     def nudged(self, values: Values, seed: int) -> Values:
