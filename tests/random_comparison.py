@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import tempfile
 import traceback
 import warnings
@@ -22,7 +21,6 @@ EAGERLY = {"run_eagerly": True} if keras.backend.backend() == "tensorflow" else 
 QUICK = {"jit_compile": False} if keras.backend.backend() == "tensorflow" else {}
 CLASS_WEIGHT = {0: 2.0, 2: 0.5}
 OF_ALL = {"stops after", "stops within"}
-ROOM = str(Path(keras.__file__).parent)
 
 
 @contextmanager
@@ -64,7 +62,9 @@ class Batches(keras.utils.PyDataset):
 
     def begins(self) -> keras.callbacks.Callback:
         """Sets the epoch: on JAX and PyTorch, Keras begins once more than there are epochs, to build."""
-        return keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: setattr(self, "epoch", epoch))
+        return keras.callbacks.LambdaCallback(
+            on_epoch_begin=lambda epoch, logs: setattr(self, "epoch", epoch)
+        )
 
 
 def split(case: Case, data: Any) -> tuple[Any, Any]:
@@ -82,7 +82,7 @@ def validation_of(case: Case, shapes: Any) -> Any:
 
 
 def by_keras(case: Case, seed: int, nudge: int | None = None) -> dict[str, Any]:
-    """What becomes of the model of a seed; trained weights moved by about a rounding where there is a nudge."""
+    """What becomes of the model of a seed; its trained weights are moved by about a rounding to `nudge`."""
     shapes = shapes_of(case)
     keras.utils.set_random_seed(seed)
     model = build_of(case)()
@@ -144,7 +144,14 @@ def evaluated(model: Any, data: Any, case: Case) -> Any:
 
 def weights_of(model: keras.Model) -> list[np.ndarray]:
     """Without the seeds of layers that draw."""
-    return [as_floats(variable.value) for variable in model.variables]
+    return [
+        as_floats(variable.value) for variable in model.variables if "seed_generator" not in variable.path
+    ]
+
+
+def stacked_weights_of(replicas: Replicates) -> list[np.ndarray]:
+    pairs = zip(replicas.model.variables, replicas.get_weights(), strict=True)
+    return [value for variable, value in pairs if "seed_generator" not in variable.path]
 
 
 def as_floats(value: Any) -> np.ndarray:
@@ -160,7 +167,7 @@ def by_replicates(case: Case) -> dict[str, Any]:
     """The same of all replicates at once."""
     replicas = Replicates(build_of(case), SEEDS, mode=case.mode)
     shapes = shapes_of(case)
-    outcome: dict[str, Any] = {"start": replicas.get_weights()}
+    outcome: dict[str, Any] = {"start": stacked_weights_of(replicas)}
     keras.backend.clear_session()
     replicas.compile(**compile_of(case), **QUICK)
     x, y, weight = data = examples_of(case, case.n, 0, shapes)
@@ -194,7 +201,7 @@ def by_replicates(case: Case) -> dict[str, Any]:
     outcome["history"] = histories
     outcome["evaluated"] = evaluated(replicas, inner, case)
     outcome["predicted"] = replicas.predict(inner[0], batch_size=case.batch_size)
-    outcome["weights"] = replicas.get_weights()
+    outcome["weights"] = stacked_weights_of(replicas)
     return outcome
 
 
@@ -202,7 +209,7 @@ def by_replicates(case: Case) -> dict[str, Any]:
 
 
 def of_one(outcome: Mapping[str, Any], r: int) -> dict[str, Any]:
-    """Replicate r's part of what became of all, in the form that `by_keras` gives; NaN once it has stopped."""
+    """Replicate r's part of what became of all, in the form that `by_keras` gives."""
     one = keras.tree.map_structure(
         lambda value: np.asarray(value)[r], {k: v for k, v in outcome.items() if k != "history"}
     )
@@ -211,7 +218,7 @@ def of_one(outcome: Mapping[str, Any], r: int) -> dict[str, Any]:
     return {**one, "history": histories}
 
 
-def joined(histories: list[Mapping[str, Any]], length: int) -> dict[str, np.ndarray]:
+def joined(histories: list[Mapping[str, Any]]) -> dict[str, np.ndarray]:
     """Histories of several calls as one, without what is not a number."""
     names = {name for history in histories for name in history}
     joint = lambda name: np.concatenate([np.atleast_1d(history.get(name, ())) for history in histories])
@@ -230,7 +237,7 @@ def flat(outcome: Mapping[str, Any]) -> dict[str, np.ndarray]:
     for kind in ("before", "evaluated"):
         for name, value in outcome.get(kind, {}).items():
             parts[f"{kind} {name}"] = np.asarray(value, "float64")
-    for name, value in joined(outcome["history"], 0).items():
+    for name, value in joined(outcome["history"]).items():
         parts[f"history {name}"] = np.asarray(value, "float64")
     return parts
 
@@ -280,9 +287,9 @@ def compared(case: Case) -> str:
             for nudge in range(3 if different else 0):
                 moved = flat(by_keras(case, seed, nudge))
                 for name in list(different):
-                    if name in moved and name in expected:
-                        if different[name] <= 30 * distance(name, moved[name], expected[name]):
-                            del different[name]
+                    known = name in moved and name in expected
+                    if known and different[name] <= 30 * distance(name, moved[name], expected[name]):
+                        del different[name]
             if different:
                 first = sorted(different.items())[:6]
                 return f"different: replicate {r}: " + ", ".join(f"{n} by {f:.2g}" for n, f in first)
@@ -301,9 +308,8 @@ def after_failure(case: Case, error: Exception) -> str:
         return f"witness: {short(error)}"
     if named:
         return f"refused: {short(error)}"
-    where = [f"{Path(f.filename).name}:{f.lineno}" for f in traceback.extract_tb(error.__traceback__)]
-    ours = [w for f, w in zip(traceback.extract_tb(error.__traceback__), where, strict=True) if "/crosscheck/" in f.filename]
-    return f"crash: {short(error)} at {ours[-1:]} {where[-1]}"
+    frames = [f"{Path(f.filename).name}:{f.lineno}" for f in traceback.extract_tb(error.__traceback__)]
+    return f"crash: {short(error)} at {' '.join(frames[-6:])}"
 
 
 def short(error: Exception) -> str:

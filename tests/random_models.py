@@ -258,9 +258,7 @@ WRAPS = [*["sequential", "subclassed", "own loss", "following"] * 2, "own metric
 KINDS = {"own loss": OwnLoss, "own metrics": OwnMetrics, "following": Following}
 
 
-def built(
-    inputs: str, blocks: Sequence[str], heads: Sequence[str], structure: str, wrap: str
-) -> keras.Model:
+def built(inputs: str, blocks: Sequence[str], heads: Sequence[str], structure: str, wrap: str) -> keras.Model:
     """The model: inputs joined to one, blocks in a row, a head for each output."""
     entrance = INPUTS[inputs][0]()
     x: Any = entrance

@@ -13,7 +13,7 @@ from crosscheck import losses as ours
 from crosscheck import metrics as our_metrics
 from crosscheck.optimizers import Proximal
 
-K, M, O, S = keras.losses, keras.metrics, keras.optimizers, keras.optimizers.schedules
+K, M, Opt, S = keras.losses, keras.metrics, keras.optimizers, keras.optimizers.schedules
 
 
 @keras.saving.register_keras_serializable(package)
@@ -139,54 +139,54 @@ OF_ROWS = ("circle", "generalised", "f1", "f1 each", "iou", "r2", "pearson")
 
 
 def adamw() -> keras.Optimizer:
-    optimizer = O.AdamW(0.01, weight_decay=0.1)
+    optimizer = Opt.AdamW(0.01, weight_decay=0.1)
     optimizer.exclude_from_weight_decay(var_names=["bias"])
     return optimizer
 
 
 def multi() -> keras.Optimizer:
-    return O.MultiOptimizer(O.OptimizerMap(O.SGD(0.1), {".*kernel": O.Adam(0.01)}))
+    return Opt.MultiOptimizer(Opt.OptimizerMap(Opt.SGD(0.1), {".*kernel": Opt.Adam(0.01)}))
 
 
 OPTIMIZERS: dict[str, Callable[[], Any]] = {
-    "sgd": lambda: O.SGD(0.1),
+    "sgd": lambda: Opt.SGD(0.1),
     "named": lambda: "rmsprop",
-    "momentum": lambda: O.SGD(0.05, momentum=0.9, nesterov=True),
-    "adam": lambda: O.Adam(0.01),
-    "amsgrad": lambda: O.Adam(0.01, amsgrad=True),
+    "momentum": lambda: Opt.SGD(0.05, momentum=0.9, nesterov=True),
+    "adam": lambda: Opt.Adam(0.01),
+    "amsgrad": lambda: Opt.Adam(0.01, amsgrad=True),
     "adamw": adamw,
-    "rmsprop": lambda: O.RMSprop(0.01, momentum=0.5, centered=True),
-    "adagrad": lambda: O.Adagrad(0.1),
-    "adadelta": lambda: O.Adadelta(1.0),
-    "adamax": lambda: O.Adamax(0.01),
-    "nadam": lambda: O.Nadam(0.01),
-    "ftrl": lambda: O.Ftrl(0.1, l1_regularization_strength=0.01, l2_shrinkage_regularization_strength=0.1),
-    "lion": lambda: O.Lion(0.001),
-    "lamb": lambda: O.Lamb(0.01),
-    "adafactor": lambda: O.Adafactor(0.01),
-    "adafactor unscaled": lambda: O.Adafactor(0.01, relative_step=False, weight_decay=0.1),
-    "muon": lambda: O.Muon(0.01),
-    "schedule free": lambda: O.ScheduleFreeAdamW(0.01, warmup_steps=2),
-    "clipnorm": lambda: O.SGD(0.5, clipnorm=0.1),
-    "clipped globally": lambda: O.Adam(0.05, global_clipnorm=0.1, epsilon=0.1),
-    "clipvalue": lambda: O.SGD(0.5, clipvalue=0.05),
-    "averaging": lambda: O.SGD(0.1, use_ema=True, ema_momentum=0.7),
-    "averaging often": lambda: O.Adam(0.01, use_ema=True, ema_momentum=0.7, ema_overwrite_frequency=2),
-    "accumulating": lambda: O.SGD(0.1, momentum=0.5, gradient_accumulation_steps=2),
-    "accumulating, clipped": lambda: O.Adam(0.01, gradient_accumulation_steps=3, clipnorm=0.5),
-    "accumulating, averaging": lambda: O.SGD(
+    "rmsprop": lambda: Opt.RMSprop(0.01, momentum=0.5, centered=True),
+    "adagrad": lambda: Opt.Adagrad(0.1),
+    "adadelta": lambda: Opt.Adadelta(1.0),
+    "adamax": lambda: Opt.Adamax(0.01),
+    "nadam": lambda: Opt.Nadam(0.01),
+    "ftrl": lambda: Opt.Ftrl(0.1, l1_regularization_strength=0.01, l2_shrinkage_regularization_strength=0.1),
+    "lion": lambda: Opt.Lion(0.001),
+    "lamb": lambda: Opt.Lamb(0.01),
+    "adafactor": lambda: Opt.Adafactor(0.01),
+    "adafactor unscaled": lambda: Opt.Adafactor(0.01, relative_step=False, weight_decay=0.1),
+    "muon": lambda: Opt.Muon(0.01),
+    "schedule free": lambda: Opt.ScheduleFreeAdamW(0.01, warmup_steps=2),
+    "clipnorm": lambda: Opt.SGD(0.5, clipnorm=0.1),
+    "clipped globally": lambda: Opt.Adam(0.05, global_clipnorm=0.1, epsilon=0.1),
+    "clipvalue": lambda: Opt.SGD(0.5, clipvalue=0.05),
+    "averaging": lambda: Opt.SGD(0.1, use_ema=True, ema_momentum=0.7),
+    "averaging often": lambda: Opt.Adam(0.01, use_ema=True, ema_momentum=0.7, ema_overwrite_frequency=2),
+    "accumulating": lambda: Opt.SGD(0.1, momentum=0.5, gradient_accumulation_steps=2),
+    "accumulating, clipped": lambda: Opt.Adam(0.01, gradient_accumulation_steps=3, clipnorm=0.5),
+    "accumulating, averaging": lambda: Opt.SGD(
         0.1, gradient_accumulation_steps=2, use_ema=True, ema_momentum=0.7, weight_decay=0.1
     ),
-    "decaying": lambda: O.SGD(S.ExponentialDecay(0.2, 2, 0.5, staircase=True), momentum=0.5),
-    "cosine": lambda: O.Adam(S.CosineDecay(0.001, 5, warmup_target=0.02, warmup_steps=2)),
-    "piecewise": lambda: O.SGD(S.PiecewiseConstantDecay([2, 4], [0.2, 0.1, 0.01])),
-    "decoupled": lambda: O.SGD(0.1, weight_decay=0.1),
-    "scaled": lambda: O.LossScaleOptimizer(O.SGD(0.1), initial_scale=8.0, dynamic_growth_steps=2),
-    "scaled averaging": lambda: O.LossScaleOptimizer(O.SGD(0.1, use_ema=True), initial_scale=8.0),
-    "loss scale": lambda: O.SGD(0.1, loss_scale_factor=4.0),
+    "decaying": lambda: Opt.SGD(S.ExponentialDecay(0.2, 2, 0.5, staircase=True), momentum=0.5),
+    "cosine": lambda: Opt.Adam(S.CosineDecay(0.001, 5, warmup_target=0.02, warmup_steps=2)),
+    "piecewise": lambda: Opt.SGD(S.PiecewiseConstantDecay([2, 4], [0.2, 0.1, 0.01])),
+    "decoupled": lambda: Opt.SGD(0.1, weight_decay=0.1),
+    "scaled": lambda: Opt.LossScaleOptimizer(Opt.SGD(0.1), initial_scale=8.0, dynamic_growth_steps=2),
+    "scaled averaging": lambda: Opt.LossScaleOptimizer(Opt.SGD(0.1, use_ema=True), initial_scale=8.0),
+    "loss scale": lambda: Opt.SGD(0.1, loss_scale_factor=4.0),
     "multi": multi,
-    "proximal": lambda: Proximal(O.SGD(0.1), l1=0.01),
-    "proximal adam": lambda: Proximal(O.Adam(0.01, use_ema=True), l1=0.01),
+    "proximal": lambda: Proximal(Opt.SGD(0.1), l1=0.01),
+    "proximal adam": lambda: Proximal(Opt.Adam(0.01, use_ema=True), l1=0.01),
 }
 
 

@@ -43,7 +43,8 @@ class Case:
 
     def __str__(self) -> str:
         plain = Case()
-        fields = [f.name for f in dataclasses.fields(self) if getattr(self, f.name) != getattr(plain, f.name)]
+        names = [field.name for field in dataclasses.fields(self)]
+        fields = [name for name in names if getattr(self, name) != getattr(plain, name)]
         return f"Case({', '.join(f'{name}={getattr(self, name)!r}' for name in fields)})"
 
 
@@ -65,8 +66,9 @@ def drawn(seed: int) -> Case:
     metrics = [name for name in METRICS if rank != 3 or name not in OF_ROWS]
     suited = [name for name in metrics if all(k in (METRICS[name][1] or kinds) for k in kinds)]
     some = lambda share: tuple(pick(suited) for _ in range(2) if rng.random() < share)
-    weights = often("none", ["examples", "zeros", "for all", *(["steps", "column"] if rank == 3 else ["column"])])
-    if structure == "one" and kinds[0] in Y_OF_CLASSES and rng.random() < 0.15:
+    weighting = ["steps", "column"] if rank == 3 else ["examples", "zeros", "column", "for all"]
+    weights = often("none", weighting)
+    if structure == "one" and rank != 3 and kinds[0] in Y_OF_CLASSES and rng.random() < 0.15:
         weights = "classes"
     plot = often("fit", ["fit twice", "saved", "evaluate first", "predict first"], 0.3)
     if plot == "saved" and {"dropout", "noise"} & set(blocks):
@@ -84,7 +86,7 @@ def drawn(seed: int) -> Case:
         metrics=some(0.4),
         weighted_metrics=some(0.2),
         weights=weights,
-        policy=often("float32", ["float64", "float64", "float64", "mixed_bfloat16", "mixed_float16"], 0.6),
+        policy=often("float32", [*["float64"] * 3, "mixed_bfloat16", "mixed_float16"], 0.6),
         n=n,
         batch_size=batch_size,
         epochs=int(rng.integers(1, 4)),
@@ -172,9 +174,7 @@ def weights_of(case: Case, rng: np.random.Generator, n: int, shapes: list[tuple[
 
 def compile_of(case: Case) -> dict[str, Any]:
     """The arguments of `compile`, made anew."""
-    by_output = lambda names: outputs_in(
-        case, [[METRICS[name][0]() for name in names] for _ in case.losses]
-    )
+    by_output = lambda names: outputs_in(case, [[METRICS[name][0]() for name in names] for _ in case.losses])
     arguments = {
         "optimizer": OPTIMIZERS[case.optimizer](),
         "loss": outputs_in(case, [LOSSES[name][2]() for name in case.losses]),

@@ -92,7 +92,9 @@ class Epochs(keras.utils.PyDataset):
 
     def begins(self):
         """Sets the epoch: on JAX and PyTorch, Keras begins once more than there are epochs, to build."""
-        return keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: setattr(self, "epoch", epoch))
+        return keras.callbacks.LambdaCallback(
+            on_epoch_begin=lambda epoch, logs: setattr(self, "epoch", epoch)
+        )
 
 
 def plainly_fitted(build, seed, optimizer, x, y, epochs, batch_size, **options):

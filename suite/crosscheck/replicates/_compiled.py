@@ -189,8 +189,8 @@ def refuse_optimizer(optimizer: Any) -> None:
     """
     if isinstance(optimizer, keras.optimizers.ScheduleFreeAdamW) and keras.backend.backend() != "jax":
         raise NotImplementedError(
-            f"ScheduleFreeAdamW of Keras {keras.__version__} trains in one way step by step and in another by "
-            f"`fit` on {keras.backend.backend()}. "
+            f"ScheduleFreeAdamW of Keras {keras.__version__} trains in one way step by step and in another "
+            f"by `fit` on {keras.backend.backend()}. "
             'Replicates(…, mode="fit") trains the replicates by `fit`, one after the other.'
         )
 

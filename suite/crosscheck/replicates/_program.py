@@ -141,7 +141,8 @@ def refusing_programs(program: Program, by_keras: Callable[[], Any]) -> Iterator
             if program.stacked
             else 'Replicates(…, mode="fit") trains the replicates by Keras\' own `fit`'
         )
+        message = " ".join(str(error).split())
         raise NotImplementedError(
             f"The replicates cannot be {'stacked' if program.stacked else 'run as a program'}: "
-            f"{keras.backend.backend()} refuses with {type(error).__name__}: {' '.join(str(error).split())[:300]}. {way}."
+            f"{keras.backend.backend()} refuses with {type(error).__name__}: {message[:300]}. {way}."
         ) from error
