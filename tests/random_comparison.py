@@ -91,7 +91,7 @@ def by_keras(case: Case, seed: int, nudge: int | None = None) -> dict[str, Any]:
         rng = np.random.default_rng(nudge)
         for variable in model.trainable_variables:
             value = np.array(keras.ops.convert_to_numpy(keras.ops.cast(variable.value, "float64")))
-            eps = {"float64": 1e-12, "mixed_bfloat16": 4e-3, "mixed_float16": 5e-4}.get(case.policy, 1e-6)
+            eps = {"float64": 1e-12, "mixed_bfloat16": 4e-3, "mixed_float16": 5e-4}.get(precision(case), 1e-6)
             variable.assign(value * (1 + eps * rng.normal(size=value.shape)))
     keras.backend.clear_session()  # names of metrics are counted
     model.compile(**compile_of(case), **EAGERLY)
@@ -242,10 +242,17 @@ def flat(outcome: Mapping[str, Any]) -> dict[str, np.ndarray]:
     return parts
 
 
+def precision(case: Case) -> str:
+    """The coarsest dtype or policy in which anything is computed."""
+    if "mse half" in case.losses:
+        return "mixed_float16"
+    return "mixed_bfloat16" if "half" in case.blocks else case.policy
+
+
 def apart(case: Case, mine: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray]) -> dict[str, float]:
     """What differs beyond rounding of one operation, and by how much of its length."""
-    coarse = {"float64": 1e-9, "float32": 1e-4}.get(case.policy, 0.05)
-    if case.policy == "float64" and keras.backend.backend() == "torch":
+    coarse = {"float64": 1e-9, "float32": 1e-4}.get(precision(case), 0.05)
+    if precision(case) == "float64" and keras.backend.backend() == "torch":
         coarse = 1e-4  # Keras 3.15 reduces every loss in float32 on PyTorch
     different: dict[str, float] = dict.fromkeys(set(mine) ^ set(theirs), np.inf)
     if case.mode == "fit" and keras.backend.backend() == "tensorflow":

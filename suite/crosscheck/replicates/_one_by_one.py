@@ -76,7 +76,8 @@ class OneByOne:
         for r in np.flatnonzero(active):
             places = functools.partial(place_of_one, order, int(r))
             batches = Ordered(data, int(r), places, batch_size, epochs, steps)
-            mine, stopped_by = [TakesOrder(batches)], []
+            mine: list[keras.callbacks.Callback] = [TakesOrder(batches)]
+            stopped_by: list[keras.callbacks.Callback] = []
             for callback in callbacks:
                 mine += [own(copy.copy(callback), int(r)), Notes(callback, stopped_by)]
             validation = held_out.cut(0, held_out.n, int(r)) if held_out else None
