@@ -28,6 +28,9 @@ FOUND = {
     "replicates that all stop, and go on when called again": Case(
         mode="fit", callbacks=("stops within",), plot="fit twice", epochs=3
     ),
+    "a metric with a number for each class": Case(
+        losses=("categorical",), metrics=("f1 each",), callbacks=("early stopping",)
+    ),
     "a layer in half precision": Case(
         blocks=("pretrained", "half"), losses=("mse sum",), optimizer="accumulating"
     ),

@@ -104,7 +104,7 @@ class Callbacks:
         for r, callback, member in self.single:
             if not member.stopped or hook == "on_train_end":
                 if logs is not None and r not in mine:
-                    mine[r] = {name: float(v[r] if np.ndim(v) else v) for name, v in logs.items()}
+                    mine[r] = {name: plain(v[r] if np.ndim(v) else v) for name, v in logs.items()}
                 getattr(callback, hook)(*args, mine.get(r))
         for r, values in mine.items():  # what callbacks have put into these
             assert logs is not None
@@ -186,10 +186,15 @@ def own_rates(callbacks: Sequence[Callback], replicates: Trained) -> bool:
     return reducing or bool(replicates.rates and replicates.rates.differ())
 
 
+def plain(number: Any) -> Any:
+    """Returns a number as Keras logs it, or the numbers of a metric that has several."""
+    return float(number) if np.ndim(number) == 0 else number
+
+
 def in_columns(logs: Mapping[str, Any]) -> dict[str, float]:
     """Returns logs of [R] arrays as one number each: `loss` as `loss_0`, `loss_1`, …"""
     return {
-        f"{name}_{r}" if np.ndim(value) else name: float(number)
+        f"{name}_{r}" if np.ndim(value) else name: plain(number)
         for name, value in logs.items()
         for r, number in enumerate(np.atleast_1d(value))
     }

@@ -184,8 +184,10 @@ def joined(histories: Sequence[dict[str, list[float]]], epochs: range) -> Histor
     length = max((len(values) for history in histories for values in history.values()), default=0)
     history = History(list(epochs)[:length])
     for name in names:
-        columns = np.full((length, len(histories)), np.nan)
+        shape = max((np.shape(history[name])[1:] for history in histories if name in history), key=len)
+        columns = np.full((length, len(histories), *shape), np.nan)
         for r, values in enumerate(histories):
-            columns[: len(values.get(name, ())), r] = values.get(name, ())
+            if name in values:
+                columns[: len(values[name]), r] = values[name]
         history.history[name] = columns
     return history

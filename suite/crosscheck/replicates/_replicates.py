@@ -29,8 +29,8 @@ class Replicates:
 
     Replicate r equals a plain `keras.Model.fit` that starts from the weights `build()` gives under
     `keras.utils.set_random_seed(seeds[r])` and sees the batches of `batch_order(seeds[r], epoch, N)`,
-    up to rounding. So that this is never otherwise without a word, the first batch is also trained by
-    `train_on_batch`, beside replicate 0, and a difference is refused by the variable's name. Random layers
+    up to rounding. So that this is never otherwise without a word, the first two batches are also
+    trained by `train_on_batch`, beside replicate 0, and a difference is refused by the variable's name. Random layers
     draw independently in each replicate: on JAX the same numbers as in `fit`; on TensorFlow others, where
     XLA compiles the program, and on PyTorch, whose dropout goes by no seed.
 
@@ -126,8 +126,8 @@ class Replicates:
                 replicate's λ.
             jit_compile: whether the program is compiled (XLA, `jax.jit`, `torch.compile`); "auto" compiles
                 where that pays without asking for more than is installed.
-            check: whether the first batch of `fit` and of `evaluate` is compared with Keras' own
-                `train_on_batch` and `test_on_batch` of the model.
+            check: whether the first two batches of `fit`, and the first of `evaluate`, are compared with
+                Keras' own `train_on_batch` and `test_on_batch` of the model.
 
         Raises:
             ValueError: if the optimiser was used before, or a vector's length is not R.
@@ -182,7 +182,8 @@ class Replicates:
             verbose: 1 prints how the replicates are run, and shows progress with the mean loss.
             callbacks: Keras callbacks, called with logs of [R] arrays; what they put into the logs is in the
                 history, and where one sets `model.stop_training`, all replicates stop. `EarlyStopping`,
-                `ReduceLROnPlateau`, `ModelCheckpoint` and `TerminateOnNaN` watch each replicate by itself;
+                `ReduceLROnPlateau`, `ModelCheckpoint` and `TerminateOnNaN` watch each replicate by itself,
+                and so does a `LearningRateScheduler` where learning rates differ;
                 one that stops keeps its weights from then on, also in later calls. Hooks into batches have
                 the program run batch by batch, which takes longer.
             validation_split: the share of the examples, the last ones, that are held out instead.
@@ -202,8 +203,9 @@ class Replicates:
         Raises:
             ValueError: if an argument's shape does not fit, labels lie outside what the loss knows, or a
                 callback cannot watch replicates.
-            NotImplementedError: if the model trains in a way of its own, or if the first batch would not
-                train as Keras' `train_on_batch` does; names what differs.
+            NotImplementedError: if the model trains in a way of its own, if the backend cannot run its
+                step in this mode, or if one of the first batches would not train as Keras' `train_on_batch`
+                does; names what differs, and the way out.
             RuntimeError: if `compile` was not called.
         """
         if validation_split and validation_data is None:
