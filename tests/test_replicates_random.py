@@ -31,6 +31,7 @@ FOUND = {
     "a metric with a number for each class": Case(
         losses=("categorical",), metrics=("f1 each",), callbacks=("early stopping",)
     ),
+    "a rate that is reduced within a loss scale": Case(optimizer="scaled", callbacks=("plateau",), epochs=3),
     "a layer in half precision": Case(
         blocks=("pretrained", "half"), losses=("mse sum",), optimizer="accumulating"
     ),

@@ -130,5 +130,5 @@ class Fit:
 
 
 def where_active(active: np.ndarray, value: np.ndarray) -> np.ndarray:
-    """Returns a metric's numbers, [R] or, of one with a number for each class, [R, K]; NaN for who stopped."""
+    """Returns a metric's numbers, [R] or, with one for each class, [R, K]; NaN for who has stopped."""
     return np.where(active.reshape(-1, *[1] * (np.ndim(value) - 1)), value, np.nan)

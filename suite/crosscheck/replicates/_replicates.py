@@ -29,10 +29,10 @@ class Replicates:
 
     Replicate r equals a plain `keras.Model.fit` that starts from the weights `build()` gives under
     `keras.utils.set_random_seed(seeds[r])` and sees the batches of `batch_order(seeds[r], epoch, N)`,
-    up to rounding. So that this is never otherwise without a word, the first two batches are also
-    trained by `train_on_batch`, beside replicate 0, and a difference is refused by the variable's name. Random layers
-    draw independently in each replicate: on JAX the same numbers as in `fit`; on TensorFlow others, where
-    XLA compiles the program, and on PyTorch, whose dropout goes by no seed.
+    up to rounding. So that this is never otherwise without a word, the first two batches are also trained
+    by `train_on_batch`, beside replicate 0, and a difference is refused by the variable's name. Random
+    layers draw independently in each replicate: on JAX the same numbers as in `fit`; on TensorFlow others,
+    where XLA compiles the program, and on PyTorch, whose dropout goes by no seed.
 
     Args:
         build: returns a built Keras model; called at least twice.
