@@ -32,6 +32,9 @@ FOUND = {
         losses=("categorical",), metrics=("f1 each",), callbacks=("early stopping",)
     ),
     "a rate that is reduced within a loss scale": Case(optimizer="scaled", callbacks=("plateau",), epochs=3),
+    "memory that two values share after a step": Case(
+        mode="loop", losses=("mse",), optimizer="proximal adam"
+    ),
     "a layer in half precision": Case(
         blocks=("pretrained", "half"), losses=("mse sum",), optimizer="accumulating"
     ),
