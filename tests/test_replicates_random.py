@@ -15,7 +15,7 @@ from random_trainings import Case, drawn
 
 pytestmark = pytest.mark.every_backend
 
-SHORT = 8
+SHORT = 3
 LONG = int(os.environ.get("CROSSCHECK_FUZZ", "100"))
 RIGHT = ("same", "refused", "both fail")
 # What the generator has found to be wrong, each at its smallest.
