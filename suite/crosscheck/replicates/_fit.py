@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import keras
@@ -38,6 +38,7 @@ class Fit:
         data: on what.
         batch_size, shuffle, steps: as of `Replicates.fit`.
         epochs: their numbers.
+        further: gives the data of each epoch after the first, where they come in batches.
     """
 
     def __init__(
@@ -48,9 +49,10 @@ class Fit:
         epochs: range,
         shuffle: bool,
         steps: int | None,
+        further: Callable[[], Data] | None = None,
     ):
         self.replicates, self.data, self.batch_size, self.epochs = replicates, data, batch_size, epochs
-        self.order, self.steps = replicates.order(data.n, shuffle), steps
+        self.shuffle, self.steps, self.further = shuffle, steps, further
 
     def through(
         self, callbacks: Sequence[keras.callbacks.Callback], verbose: int, validation: Validation
@@ -68,7 +70,8 @@ class Fit:
         replicates.stop_training = False
         listeners.call("on_train_begin")
         # Blocks that nobody watches run through all epochs without waiting for one another.
-        stride = 1 if listeners.any or bar or held_out else max(len(self.epochs), 1)
+        watched = listeners.any or bar or held_out or self.further
+        stride = 1 if watched else max(len(self.epochs), 1)
         epoch = self.epochs.start
         while epoch < self.epochs.stop and replicates.active.any() and not replicates.stop_training:
             listeners.call("on_epoch_begin", epoch)
@@ -97,7 +100,7 @@ class Fit:
             options = {"validation_batch_size": validation.batch_size, "validation_freq": validation.every}
         history = replicates.engine.fit(
             self.data,
-            self.order,
+            replicates.order(self.data.n, self.shuffle),
             self.batch_size,
             self.epochs,
             self.steps,
@@ -114,7 +117,10 @@ class Fit:
         replicates, engine = self.replicates, self.replicates.engine
         blocks = engine.prepared(self.batch_size, self.data)
         engine.set_rates()
-        options = (self.order, replicates.active, True, self.steps)
+        if self.further and epochs.start > self.epochs.start:
+            self.data = self.further()
+        order = replicates.order(self.data.n, self.shuffle)
+        options = (order, replicates.active, True, self.steps)
         if not listeners.in_batches:
             return blocks.passes(self.data, self.batch_size, epochs, *options)
         logs: dict[str, np.ndarray] = {}

@@ -21,6 +21,7 @@ from crosscheck.replicates._initial import stacked_weights
 from crosscheck.replicates._model import output_shape, require_built
 from crosscheck.replicates._one_by_one import OneByOne
 from crosscheck.replicates._plan import Plan, make_plan, require_mode
+from crosscheck.replicates._streams import Stream, is_stream
 from crosscheck.replicates._together import Together
 
 
@@ -175,9 +176,12 @@ class Replicates:
 
         Args:
             x: [N, …] shared by all replicates, or [R, N, …] with each its own; for a model of several
-                inputs a list or dictionary of such arrays.
+                inputs a list or dictionary of such arrays. Or a `tf.data.Dataset`, `PyDataset`, `DataLoader`
+                or generator of batches (x, y) or (x, y, sample_weight), which all replicates see in the
+                order in which they come; an epoch of them is held in memory.
             y: [N, …] or [R, N, …]; for several outputs a list or dictionary.
-            batch_size: examples a step; the last batch of an epoch takes what is left.
+            batch_size: examples a step, where `x` does not come in batches; the last one of an epoch takes
+                what is left.
             epochs: passes over the data.
             verbose: 1 prints how the replicates are run, and shows progress with the mean loss.
             callbacks: Keras callbacks, called with logs of [R] arrays; what they put into the logs is in the
@@ -206,14 +210,20 @@ class Replicates:
                 train as Keras' `train_on_batch` does; names what differs.
             RuntimeError: if `compile` was not called.
         """
-        if validation_split and validation_data is None:
-            (x, y, sample_weight), validation_data = self.split(validation_split, x, y, sample_weight)
-        sample_weight = weights_of_classes(y, sample_weight, class_weight)
-        data = self.checked(x, y, sample_weight)
-        held_out = self.checked(*validation_data) if validation_data else None
+        further = None
+        if is_stream(x):
+            further = self.stream(x, y, sample_weight, class_weight, steps_per_epoch)
+            data, batch_size = further()
+            steps_per_epoch, shuffle = None, False
+        else:
+            if validation_split and validation_data is None:
+                (x, y, sample_weight), validation_data = self.split(validation_split, x, y, sample_weight)
+            data = self.checked(x, y, weights_of_classes(y, sample_weight, class_weight))
+        held_out = self.held_out(validation_data)
         first = self.initial_epoch if initial_epoch is None else initial_epoch
         last = first + epochs if initial_epoch is None else epochs
-        run = Fit(self, data, batch_size, range(first, last), shuffle, steps_per_epoch)
+        more = (lambda: further()[0]) if further else None
+        run = Fit(self, data, batch_size, range(first, last), shuffle, steps_per_epoch, more)
         validation = Validation(held_out, validation_batch_size or batch_size, validation_freq)
         return run.through(callbacks or (), verbose, validation)
 
@@ -221,6 +231,8 @@ class Replicates:
         self, x: Any, y: Any = None, batch_size: int = 1024, *, sample_weight: Any = None
     ) -> dict[str, np.ndarray]:
         """Returns the loss and the metrics of every replicate, [R] each; arguments and errors as of `fit`."""
+        if is_stream(x):
+            (x, y, sample_weight), batch_size = Stream(x, None).epoch()
         return self.test(self.checked(x, y, sample_weight), batch_size)
 
     def predict(self, x: Any, batch_size: int = 4096) -> Any:
@@ -229,6 +241,8 @@ class Replicates:
         Raises:
             ValueError: if the shape of `x` does not fit.
         """
+        if is_stream(x):
+            (x, _, _), batch_size = Stream(x, None).epoch()
         return self.engine.predict(Data(len(self), self.model, x), batch_size)
 
     # --- weights, members, files ------------------------------------------------------------------------
@@ -329,6 +343,35 @@ class Replicates:
         data = Data(len(self), self.model, x, y, sample_weight)
         require_labels(data, self.compiled.loss, output_shape(self.model))
         return data
+
+    def stream(
+        self, x: Any, y: Any, sample_weight: Any, class_weight: Any, steps: int | None
+    ) -> Callable[[], tuple[Data, int]]:
+        """Returns a function that gives the data of the next epoch, and the size of a batch.
+
+        Raises:
+            ValueError: if labels or weights are given beside batches that hold them.
+            NotImplementedError: if each replicate is handed to `fit`, which would read the batches itself.
+        """
+        if y is not None or sample_weight is not None:
+            raise ValueError("`x` hands out batches; they must hold `y` and `sample_weight` themselves.")
+        if self.plan.mode == "fit":
+            raise NotImplementedError('With mode="fit", `x` must be arrays, not batches.')
+        batches = Stream(x, steps)
+
+        def epoch() -> tuple[Data, int]:
+            (x, y, weight), batch_size = batches.epoch()
+            return self.checked(x, y, weights_of_classes(y, weight, class_weight)), batch_size
+
+        return epoch
+
+    def held_out(self, validation_data: Any) -> Data | None:
+        """Returns what is evaluated after epochs, from a tuple of arrays or from batches."""
+        if validation_data is None:
+            return None
+        if is_stream(validation_data):
+            return self.checked(*Stream(validation_data, None).epoch()[0])
+        return self.checked(*validation_data)
 
     def split(self, share: float, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any]:
         """Returns the examples to train on, and the last `share` of all, as Keras holds them out."""
