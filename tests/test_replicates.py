@@ -291,7 +291,7 @@ def test_a_last_block_that_is_not_full():
     x, y = examples()
     few = Replicates(dense, range(5), memory_limit=100_000)
     plan = dataclasses.replace(few.plan, size=2)
-    few.planned = lambda batch_size: plan
+    few._planned = lambda batch_size: plan
     few.compile(keras.optimizers.SGD(0.1), losses.sparse_categorical_crossentropy)
     history = few.fit(x, y, 16, 2)
     assert history.history["loss"].shape == (2, 5) and few.predict(x).shape == (5, 50, 4)

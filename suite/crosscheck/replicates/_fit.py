@@ -79,7 +79,7 @@ class Fit:
             for logs in self.trained(range(epoch, epoch + stride), listeners):
                 if held_out and (epoch + 1) % validation.every == 0:
                     listeners.call("on_test_begin")
-                    values = replicates.test(held_out, validation.batch_size)
+                    values = replicates._test(held_out, validation.batch_size)
                     listeners.call("on_test_end", logs=values)
                     logs |= {f"val_{name}": value for name, value in values.items()}
                 logs = {name: np.where(active, value, np.nan) for name, value in logs.items()}
@@ -100,7 +100,7 @@ class Fit:
             options = {"validation_batch_size": validation.batch_size, "validation_freq": validation.every}
         history = replicates.engine.fit(
             self.data,
-            replicates.order(self.data.n, self.shuffle),
+            replicates._order(self.data.n, self.shuffle),
             self.batch_size,
             self.epochs,
             self.steps,
@@ -119,7 +119,7 @@ class Fit:
         engine.set_rates()
         if self.further and epochs.start > self.epochs.start:
             self.data = self.further()
-        order = replicates.order(self.data.n, self.shuffle)
+        order = replicates._order(self.data.n, self.shuffle)
         options = (order, replicates.active, True, self.steps)
         if not listeners.in_batches:
             return blocks.passes(self.data, self.batch_size, epochs, *options)

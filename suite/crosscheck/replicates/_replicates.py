@@ -74,7 +74,7 @@ class Replicates:
         require_built(self.model)
         self.initial_epoch, self.stop_training = 0, False
         self.compiled: Compiled | None = None
-        self.reset(initial)
+        self._reset(initial)
 
     def __len__(self) -> int:
         return len(self.seeds)
@@ -151,7 +151,7 @@ class Replicates:
             vectors,
             check,
         )
-        self.reset(weights)
+        self._reset(weights)
 
     def fit(
         self,
@@ -212,14 +212,14 @@ class Replicates:
         """
         further = None
         if is_stream(x):
-            further = self.stream(x, y, sample_weight, class_weight, steps_per_epoch)
+            further = self._stream(x, y, sample_weight, class_weight, steps_per_epoch)
             data, batch_size = further()
             steps_per_epoch, shuffle = None, False
         else:
             if validation_split and validation_data is None:
-                (x, y, sample_weight), validation_data = self.split(validation_split, x, y, sample_weight)
-            data = self.checked(x, y, weights_of_classes(y, sample_weight, class_weight))
-        held_out = self.held_out(validation_data)
+                (x, y, sample_weight), validation_data = self._split(validation_split, x, y, sample_weight)
+            data = self._checked(x, y, weights_of_classes(y, sample_weight, class_weight))
+        held_out = self._held_out(validation_data)
         first = self.initial_epoch if initial_epoch is None else initial_epoch
         last = first + epochs if initial_epoch is None else epochs
         more = (lambda: further()[0]) if further else None
@@ -233,7 +233,7 @@ class Replicates:
         """Returns the loss and the metrics of every replicate, [R] each; arguments and errors as of `fit`."""
         if is_stream(x):
             (x, y, sample_weight), batch_size = Stream(x, None).epoch()
-        return self.test(self.checked(x, y, sample_weight), batch_size)
+        return self._test(self._checked(x, y, sample_weight), batch_size)
 
     def predict(self, x: Any, batch_size: int = 4096) -> Any:
         """Returns the output of every replicate, [R, N, K], for `x` of [N, …] or [R, N, …].
@@ -319,19 +319,19 @@ class Replicates:
 
     # --- within -----------------------------------------------------------------------------------------
 
-    def planned(self, batch_size: int) -> Plan:
+    def _planned(self, batch_size: int) -> Plan:
         """Returns how to run the replicates with this batch size."""
         return make_plan(self.model, len(self), self.mode, batch_size, self.memory_limit)
 
-    def reset(self, weights: list[np.ndarray]) -> None:
+    def _reset(self, weights: list[np.ndarray]) -> None:
         """Goes back to weights without a program; the next `fit`, `evaluate` or `predict` makes one."""
-        by_fit = self.compiled is not None and self.planned(32).mode == "fit"
-        options = (self.model, self.build, self.seeds, weights, self.compiled, self.planned)
+        by_fit = self.compiled is not None and self._planned(32).mode == "fit"
+        options = (self.model, self.build, self.seeds, weights, self.compiled, self._planned)
         kind: Any = OneByOne if by_fit else Together
         self.engine: Any = kind(*options)
         self.active = np.ones(len(self), bool)
 
-    def checked(self, x: Any, y: Any, sample_weight: Any = None) -> Data:
+    def _checked(self, x: Any, y: Any, sample_weight: Any = None) -> Data:
         """Returns the data of a call.
 
         Raises:
@@ -344,7 +344,7 @@ class Replicates:
         require_labels(data, self.compiled.loss, output_shape(self.model))
         return data
 
-    def stream(
+    def _stream(
         self, x: Any, y: Any, sample_weight: Any, class_weight: Any, steps: int | None
     ) -> Callable[[], tuple[Data, int]]:
         """Returns a function that gives the data of the next epoch, and the size of a batch.
@@ -361,19 +361,19 @@ class Replicates:
 
         def epoch() -> tuple[Data, int]:
             (x, y, weight), batch_size = batches.epoch()
-            return self.checked(x, y, weights_of_classes(y, weight, class_weight)), batch_size
+            return self._checked(x, y, weights_of_classes(y, weight, class_weight)), batch_size
 
         return epoch
 
-    def held_out(self, validation_data: Any) -> Data | None:
+    def _held_out(self, validation_data: Any) -> Data | None:
         """Returns what is evaluated after epochs, from a tuple of arrays or from batches."""
         if validation_data is None:
             return None
         if is_stream(validation_data):
-            return self.checked(*Stream(validation_data, None).epoch()[0])
-        return self.checked(*validation_data)
+            return self._checked(*Stream(validation_data, None).epoch()[0])
+        return self._checked(*validation_data)
 
-    def split(self, share: float, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any]:
+    def _split(self, share: float, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any]:
         """Returns the examples to train on, and the last `share` of all, as Keras holds them out."""
         data = Data(len(self), self.model, x, y, sample_weight)
         at = math.floor(data.n * (1 - share))
@@ -381,16 +381,16 @@ class Replicates:
             raise ValueError(f"`validation_split` of {share} leaves no example on one side of {data.n}.")
         return data.cut(0, at), data.cut(at, data.n)
 
-    def order(self, n: int, shuffle: bool) -> Order:
+    def _order(self, n: int, shuffle: bool) -> Order:
         """Returns the function that gives the order of N examples, for members in an epoch."""
 
-        def order(members: np.ndarray, epoch: int) -> np.ndarray:
+        def _order(members: np.ndarray, epoch: int) -> np.ndarray:
             if not shuffle:
                 return unshuffled(len(members), n)
             return np.stack([batch_order(self.seeds[member], epoch, n) for member in members])
 
-        return order
+        return _order
 
-    def test(self, data: Data, batch_size: int) -> dict[str, np.ndarray]:
+    def _test(self, data: Data, batch_size: int) -> dict[str, np.ndarray]:
         """Returns loss and metrics of every replicate, [R]."""
-        return self.engine.evaluate(data, batch_size, self.order(data.n, shuffle=False), self.active)
+        return self.engine.evaluate(data, batch_size, self._order(data.n, shuffle=False), self.active)
