@@ -384,12 +384,12 @@ class Replicates:
     def _order(self, n: int, shuffle: bool) -> Order:
         """Returns the function that gives the order of N examples, for members in an epoch."""
 
-        def _order(members: np.ndarray, epoch: int) -> np.ndarray:
+        def order(members: np.ndarray, epoch: int) -> np.ndarray:
             if not shuffle:
                 return unshuffled(len(members), n)
             return np.stack([batch_order(self.seeds[member], epoch, n) for member in members])
 
-        return _order
+        return order
 
     def _test(self, data: Data, batch_size: int) -> dict[str, np.ndarray]:
         """Returns loss and metrics of every replicate, [R]."""
