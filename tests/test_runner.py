@@ -235,3 +235,11 @@ def test_two_runs_at_once_on_one_store(project: throwaway.Project) -> None:
     runs = [started(project), started(project)]
     assert [run.wait(60) for run in runs] == [0, 0]
     assert "Nothing to do" in project.crosscheck("run").stdout
+
+
+def test_units_come_study_by_study_and_the_longest_first() -> None:
+    costs = (("small", 3), ("large", 2), ("small", 1), ("large", 9))
+    units = [Unit(study, str(cost), cost=cost) for study, cost in costs]
+    jobs = sorted((runner.Job(unit, "") for unit in units), key=runner.by_study(units))
+    taken = [(job.unit.study, job.unit.cost) for job in reversed(jobs)]  # as `Pool.employ` takes them
+    assert taken == [("large", 9), ("large", 2), ("small", 3), ("small", 1)]
