@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -11,9 +11,6 @@ import numpy as np
 from crosscheck.replicates._callbacks import Callbacks
 from crosscheck.replicates._data import Data
 from crosscheck.replicates._history import History
-
-if TYPE_CHECKING:
-    from crosscheck.replicates._replicates import Replicates
 
 
 class Validation(NamedTuple):
@@ -34,7 +31,7 @@ class Fit:
     """One call of `Replicates.fit`.
 
     Args:
-        replicates: what is trained.
+        replicates: the `Replicates` that are trained.
         data: on what.
         batch_size, shuffle, steps: as of `Replicates.fit`.
         epochs: their numbers.
@@ -43,7 +40,7 @@ class Fit:
 
     def __init__(
         self,
-        replicates: Replicates,
+        replicates: Any,
         data: Data,
         batch_size: int,
         epochs: range,
