@@ -1,10 +1,12 @@
 """The verdict on every sentence of the chapter, judged from the records of its checks.
 
-A sentence is `true` if all checks that decide it hold, `true if …` if one of its conditions fails besides, `false` if
-one that decides it fails, `half` if one of its parts stands and another does not. An invalid check decides nothing,
-nor does one that fails although its positive control failed too; what is missing leaves the sentence `open`.
+A sentence is `true` if all checks that decide it hold, `true if …` if one of its conditions fails besides,
+`false` if one that decides it fails, `half` if one of its parts stands and another does not. An invalid
+check decides nothing, nor does one that fails although its positive control failed too; what is missing
+leaves the sentence `open`.
 
-Records of today have one control, which must fail. A failure then rests on that alone, and the sentence says so.
+Records of today have one control, which must fail. A failure then rests on that alone, and the
+sentence says so.
 """
 
 from __future__ import annotations
@@ -102,7 +104,7 @@ def judge(sentence: Sentence, checks: Checks, sets: Collection[str], register: R
     verdict = truth(sentence, findings, provided, unmeasured)
     is_open, is_bent = verdict is Truth.OPEN, verdict in (Truth.TRUE_IF, Truth.HALF, Truth.FALSE)
     behind = [] if verdict is Truth.NOT_TESTABLE else deciding(sentence, findings, verdict)
-    lacking = [lack for each in findings for lack in each.lacking] + unmeasured
+    lacking = [one for each in findings for one in each.lacking] + unmeasured
     word, paths = in_keras.in_keras(sentence, checks)
     known, data = ("", []) if is_open or not behind else how_known(sentence, behind, checks, sets)
     return SentenceRecord(
@@ -117,7 +119,7 @@ def judge(sentence: Sentence, checks: Checks, sets: Collection[str], register: R
         data=data,
         evidence=evidence.line(sentence.evidence, checks),
         correct=sentence.correct if is_bent else "",
-        reason="; ".join(dict.fromkeys(lack.reason for lack in lacking)) if is_open else "",
+        reason=reasons(lacking) if is_open else "",
         parts=[
             PartJudged(says=part.says, stands=each.stands)
             for part, each in zip(sentence.parts, findings, strict=False)
@@ -125,7 +127,7 @@ def judge(sentence: Sentence, checks: Checks, sets: Collection[str], register: R
         checks=list(checks_behind(sentence, checks, register.wanted)),
         doubts=[] if is_open else doubts(behind, checks, register),
         absent=sorted({name for id, _ in sentence.roles() if id in checks for name in checks[id].absent}),
-        unrun=is_open and any(lack.is_unrun for lack in lacking),
+        unrun=is_open and any(one.is_unrun for one in lacking),
     )
 
 
@@ -134,10 +136,23 @@ def judge(sentence: Sentence, checks: Checks, sets: Collection[str], register: R
 
 @dataclass(frozen=True)
 class Lack:
-    """Why a check decides nothing: in words, and whether it was simply not run here."""
+    """Why a check decides nothing.
+
+    Attributes:
+        reason: in words; of a check that is wanted, what it would measure.
+        is_wanted: the check is not there yet; `is_unrun`: it was simply not run here.
+    """
 
     reason: str
+    is_wanted: bool = False
     is_unrun: bool = False
+
+
+def reasons(lacking: Iterable[Lack]) -> str:
+    """All of them in a line, what is wanted together at its end."""
+    others = list(dict.fromkeys(each.reason for each in lacking if not each.is_wanted))
+    wanted = list(dict.fromkeys(each.reason for each in lacking if each.is_wanted))
+    return "; ".join([*others, *([f"not measured yet: {'; '.join(wanted)}"] if wanted else [])])
 
 
 @dataclass(frozen=True)
@@ -157,9 +172,7 @@ class Finding:
         return False if self.refuting else None if self.lacking else True
 
 
-def truth(
-    sentence: Sentence, findings: list[Finding], provided: list[str], unmeasured: list[Lack]
-) -> Truth:
+def truth(sentence: Sentence, findings: list[Finding], provided: list[str], unmeasured: list[Lack]) -> Truth:
     """The word, from what its halves and conditions came to."""
     if not sentence.testable:
         return Truth.NOT_TESTABLE
@@ -224,7 +237,7 @@ def lack(id: str, checks: Checks, wanted: Mapping[str, str]) -> Lack | None:
     """Why a check decides nothing; None where it holds or refutes."""
     check = checks.get(id)
     if check is None and id in wanted:
-        return Lack(f"not measured yet: {wanted[id]}")
+        return Lack(wanted[id], is_wanted=True)
     if check is None or check.unrun:
         return Lack((check and check.reason) or "what decides was not run here", is_unrun=True)
     if supported(check) or refutes(check):

@@ -1,20 +1,23 @@
 """A sentence's line of evidence, with the numbers of the checks filled in.
 
-A place to fill is `{study/check}`, with the setting in brackets where the check has several, then what of it, then
-how to write it: `{softmax_competition/shared_weights[batch of 64]:.0%}`, `{gaussian_prior/map.control:.0%}`. What
-there is: `estimate` (understood), `theory`, `control`, and `n`, the seeds or points. `|abs` drops the sign.
+A place to fill is `{study/check}`, with the setting in brackets where the check has several, then what of it,
+then how to write it: `{softmax_competition/shared_weights[batch of 64]:.0%}`, `{gaussian_prior/map.control:.0%}`.
+What there is: `estimate` (understood), `theory`, `control`, and `n`, the seeds or points. `|abs` drops the
+sign, `|exp` turns a difference of logarithms into a factor.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from crosscheck.claims.judged import CheckRecord, ControlRecord, PartRecord
 
 PLACE = re.compile(
-    r"\{(?P<check>\w+/\w+)(?:\[(?P<setting>[^\]]*)\])?(?:\.(?P<what>[a-z]+))?(?::(?P<how>[^}|]*))?(?P<abs>\|abs)?\}"
+    r"\{(?P<check>\w+/\w+)(?:\[(?P<setting>[^\]]*)\])?(?:\.(?P<what>[a-z]+))?(?::(?P<how>[^}|]*))?(?:\|(?P<turn>abs|exp))?\}"
 )
+TURNS: dict[str | None, Callable[[float], float]] = {None: lambda value: value, "abs": abs, "exp": math.exp}
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -40,7 +43,7 @@ def written(place: re.Match[str], checks: Mapping[str, CheckRecord]) -> str:
     value = getattr(source, {"theory": "theory", "n": "n"}.get(place["what"] or "", "estimate"))
     if value is None:
         return ""
-    return number(abs(value) if place["abs"] else value, place["how"] or "")
+    return number(TURNS[place["turn"]](value), place["how"] or "")
 
 
 def source_of(

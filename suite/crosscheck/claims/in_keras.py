@@ -1,8 +1,8 @@
 """Whether a sentence holds in Keras as well, and on which way to the loss: from the rows of the path checks.
 
 Mathematics does not become false on a backend, so that this never turns a sentence's verdict. Keras' own
-cross-entropies decide it at the dtype policies that Keras comes with or offers for speed. Its focal losses and a
-float64 policy, under which parts of Keras go on computing in float32, are counted but do not decide.
+cross-entropies decide it at the dtype policies that Keras comes with or offers for speed. Its focal losses and
+a float64 policy, under which parts of Keras go on computing in float32, are counted but do not decide.
 """
 
 from __future__ import annotations
@@ -65,14 +65,14 @@ def handed_probabilities(ids: Iterable[str], checks: Checks) -> list[Verdict]:
 
 
 def counted(paths: Mapping[str, Verdict]) -> str:
-    """`holds on 254 of 302 paths from logits, on 342 of 1318 from probabilities`."""
-    counts = []
+    """On how many paths it holds: `254 of 302 paths from logits, 342 of 1318 from probabilities`."""
+    counts: list[str] = []
     for name in ("logits", "probabilities"):
         words = [verdict for path, verdict in paths.items() if entry(path) == name]
         if words:
             held = sum(verdict is Verdict.HOLDS for verdict in words)
-            counts.append(f"on {held} of {len(words)} {'paths ' if not counts else ''}from {name}")
-    return f"holds {', '.join(counts)}" if counts else ""
+            counts.append(f"{held} of {len(words)} {'paths ' if not counts else ''}from {name}")
+    return ", ".join(counts)
 
 
 def kind(path: str) -> str:

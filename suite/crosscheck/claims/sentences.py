@@ -1,7 +1,7 @@
 """The register of the chapter's sentences: what each asserts in our own words, and the checks that decide it.
 
-The sentences stand in `sentences.toml`, in the chapter's order; its head says what each key means. Nothing here
-judges: `crosscheck.claims.chapter` does, from saved records.
+The sentences stand in `sentences.toml`, in the chapter's order; its head says what each key means. Nothing
+here judges: `crosscheck.claims.chapter` does, from saved records.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class Sentence(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
         parts: halves that are judged each on its own.
         supports: checks that are shown behind the sentence and decide nothing.
         paths: checks over execution paths of Keras; `losses`: the kinds of loss that count there, or all.
-        probabilities: checks in which Keras is handed a probability; behind a `!` one whose holding shows that
-            Keras then breaks.
+        probabilities: checks in which Keras is handed a probability; behind a `!` one whose holding shows
+            that Keras then breaks.
         keras: checks of something that Keras ships, as it comes.
         data: sets that it was measured on, beyond those that are settings of its checks.
         evidence: a line with numbers to be filled in, as `crosscheck.claims.evidence` reads it.

@@ -101,8 +101,8 @@ def beside(here: SentenceRecord, whole: SentenceRecord, common: SentenceRecord) 
     """The sentence as judged here, unless it would differ from the reference's for want of evidence alone.
 
     Args:
-        here: as judged here; whole: as the reference has it; common: as the reference has it where it is judged
-            on no more than was run here.
+        here: as judged here; whole: as the reference has it; common: as the reference has it where it is
+            judged on no more than was run here.
     """
     if not here.absent:
         return here

@@ -1,4 +1,4 @@
-"""The report: results/README.md, results/report.html and results/chapter.json, from what lies in the folder alone."""
+"""The report: chapter.json, README.md and report.html, made from what lies in the results folder alone."""
 
 from __future__ import annotations
 
