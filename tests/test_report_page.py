@@ -20,7 +20,7 @@ SHOWN = """
 const rows = () => [...doc.querySelectorAll("tr[data-claim]")];
 const section = (row) => doc.getElementById(row.dataset.claim);
 const shown = () => rows().filter((row) => !row.hidden);
-const type = (words) => { const box = doc.querySelector("input[type=search]"); box.value = words;
+const type = (words) => { const box = doc.querySelector("#filter input"); box.value = words;
   box.dispatchEvent(new frame.Event("input", { bubbles: true })); };
 """
 
@@ -110,7 +110,7 @@ def test_a_verdict_filters_rows_and_sections(seen: Any) -> None:
     assert after == everything and sum(total for _, total, *_ in kinds.values()) == everything
     for shown, total, fit, hidden, message in kinds.values():
         assert shown == total and fit and hidden
-        assert message == ("" if total == everything else f"{total} of {everything} claims")
+        assert message == ("" if total == everything else f"{total} of {everything} studies")
 
 
 @looks(

@@ -1,9 +1,9 @@
 """A sentence's line of evidence, with the numbers of the checks filled in.
 
 A place to fill is `{study/check}`, with the setting in brackets where the check has several, then what of it,
-then how to write it: `{softmax_competition/shared_weights[batch of 64]:.0%}`, `{gaussian_prior/map.control:.0%}`.
-What there is: `estimate` (understood), `theory`, `control`, and `n`, the seeds or points. `|abs` drops the
-sign, `|exp` turns a difference of logarithms into a factor.
+then how to write it: `{softmax_competition/shared_weights[batch of 64]:.0%}`,
+`{gaussian_prior/map.control:.0%}`. What there is: `estimate` (understood), `theory`, `control`, and `n`, the
+seeds or points. `|abs` drops the sign, `|exp` turns a difference of logarithms into a factor.
 """
 
 from __future__ import annotations
@@ -17,7 +17,17 @@ from crosscheck.claims.judged import CheckRecord, ControlRecord, PartRecord
 PLACE = re.compile(
     r"\{(?P<check>\w+/\w+)(?:\[(?P<setting>[^\]]*)\])?(?:\.(?P<what>[a-z]+))?(?::(?P<how>[^}|]*))?(?:\|(?P<turn>abs|exp))?\}"
 )
-TURNS: dict[str | None, Callable[[float], float]] = {None: lambda value: value, "abs": abs, "exp": math.exp}
+
+
+def factor(difference: float) -> float:
+    """e to its power; infinite where a float ends."""
+    try:
+        return math.exp(difference)
+    except OverflowError:
+        return math.inf
+
+
+TURNS: dict[str | None, Callable[[float], float]] = {None: lambda value: value, "abs": abs, "exp": factor}
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 

@@ -1,8 +1,8 @@
 """Whether a sentence holds in Keras as well, and on which way to the loss: from the rows of the path checks.
 
 Mathematics does not become false on a backend, so that this never turns a sentence's verdict. Keras' own
-cross-entropies decide it at the dtype policies that Keras comes with or offers for speed. Its focal losses and
-a float64 policy, under which parts of Keras go on computing in float32, are counted but do not decide.
+cross-entropies decide it at the dtype policies that Keras comes with or offers for speed. Its focal losses
+and a float64 policy, under which parts of Keras go on computing in float32, are counted but do not decide.
 """
 
 from __future__ import annotations

@@ -192,7 +192,8 @@ def standard_error(part: Judged) -> float | None:
 def compare_chapters(old: ChapterRecord, new: ChapterRecord, studies: Collection[str]) -> Iterator[Line]:
     """The sentences whose checks are all of these studies: their verdicts, and what they come to in Keras.
 
-    One that either side judged on less, for want of a data set or backend, is passed over.
+    One that either side judged on less, for want of a data set or backend, is passed over, and so is one of
+    which no check is there yet.
     """
     before, after = ({one.id: one for one in side.sentences} for side in (old, new))
     for id in dict.fromkeys(chain(before, after)):
@@ -210,7 +211,7 @@ def comparable_sentences(sides: list[SentenceRecord], studies: Collection[str]) 
     needed = {
         check.id.partition("/")[0] for one in sides for check in one.checks if check.verdict != chapter.WANTED
     }
-    return needed <= set(studies) and not any(one.absent or one.unrun for one in sides)
+    return bool(needed) and needed <= set(studies) and not any(one.absent or one.unrun for one in sides)
 
 
 def left_out(reference: Verdicts, now: Verdicts) -> list[str]:
