@@ -79,6 +79,10 @@ def test_a_control_measures_the_other_side_of_a_condition() -> None:
     one = sentence(decides=("s/a",), conditions={"s/a/control": "N is not forgotten"})
     assert judge(one, {"s/a": check()}).said == "true if N is not forgotten"
     assert judge(one, {"s/a": check(INVALID)}).verdict is Truth.OPEN
+    of_another = sentence(decides=("s/a",), conditions={"s/b/control": "N is not forgotten"})
+    for word in (UNDECIDED, INVALID):  # what its control says counts as little as what it says itself
+        other = check(word, control=control(FAILS))
+        assert judge(of_another, {"s/a": check(), "s/b": other}).verdict is Truth.OPEN
 
 
 def test_a_condition_that_was_not_measured_leaves_it_open_unless_another_fails() -> None:
@@ -116,6 +120,7 @@ def test_what_was_not_run_leaves_it_open_and_is_named() -> None:
     for others in ({}, {"s/b": check(Verdict.OPEN, unrun=True, reason="not run here: mnist")}):
         judged = judge(one, {"s/a": check(), **others})
         assert judged.verdict is Truth.OPEN and judged.unrun and "not run here" in judged.reason
+        assert not judge(one, {"s/a": check(FAILS), **others}).unrun  # it is decided all the same
     failed = check(FAILS, unrun=True)
     assert judge(one, {"s/a": check(), "s/b": failed}).verdict is Truth.OPEN
 
@@ -216,7 +221,8 @@ def test_what_keras_ships_and_fails_is_not_as_shipped_and_nothing_measured_says_
     one = sentence(keras=("s/l1",))
     assert in_keras.in_keras(one, {"s/l1": check(FAILS)}) == (in_keras.NOT_AS_SHIPPED, "")
     assert in_keras.in_keras(one, {"s/l1": check(HOLDS)}) == in_keras.in_keras(one, {}) == ("", "")
-    assert in_keras.in_keras(sentence(paths=("s/paths",)), {"s/paths": check(INVALID)}) == ("", "")
+    untrusted = check(INVALID, settings={path(): HOLDS})
+    assert in_keras.in_keras(sentence(paths=("s/paths",)), {"s/paths": untrusted}) == ("", "")
 
 
 def test_a_path_never_turns_the_verdict() -> None:
