@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from itertools import groupby
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from crosscheck.claims import evidence, register, sentences
 from crosscheck.claims.in_keras import AXES
+from crosscheck.claims.words import Truth
 from crosscheck.report import chapter, records
 from crosscheck.running.reference import PACKAGED
 
@@ -83,6 +85,16 @@ def test_no_evidence_explains_itself_by_a_checks_name() -> None:
     for one in JUDGED.sentences:
         said = " ".join([one.text, one.evidence, one.correct, one.reason, *one.provided, *one.doubts])
         assert not [id for id in CHECKS if id in said], one.id
+
+
+def test_the_readme_counts_the_sentences_as_they_are_judged() -> None:
+    readme = " ".join((Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8").split())
+    count = {word: n for word, n in chapter.counted(JUDGED)}
+    said = (
+        f"{count[Truth.TRUE]} are true as they stand, {count[Truth.TRUE_IF]} under a condition that the chapter "
+        f"leaves out, {count[Truth.HALF]} half, {count[Truth.FALSE]} false; {count[Truth.OPEN]} are open"
+    )
+    assert said in readme and f"{len(JUDGED.sentences)} sentences in its order" in readme
 
 
 def test_a_key_that_the_register_does_not_know_is_refused() -> None:
