@@ -89,10 +89,11 @@ def test_no_evidence_explains_itself_by_a_checks_name() -> None:
 
 def test_the_readme_counts_the_sentences_as_they_are_judged() -> None:
     readme = " ".join((Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8").split())
-    count = {word: n for word, n in chapter.counted(JUDGED)}
+    count = dict(chapter.counted(JUDGED))
     said = (
-        f"{count[Truth.TRUE]} are true as they stand, {count[Truth.TRUE_IF]} under a condition that the chapter "
-        f"leaves out, {count[Truth.HALF]} half, {count[Truth.FALSE]} false; {count[Truth.OPEN]} are open"
+        f"{count[Truth.TRUE]} are true as they stand, {count[Truth.TRUE_IF]} under a condition "
+        f"that the chapter leaves out, {count[Truth.HALF]} half, {count[Truth.FALSE]} false; "
+        f"{count[Truth.OPEN]} are open"
     )
     assert said in readme and f"{len(JUDGED.sentences)} sentences in its order" in readme
 
