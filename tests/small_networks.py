@@ -90,9 +90,11 @@ class Epochs(keras.utils.PyDataset):
         batch = order[i * self.batch_size : (i + 1) * self.batch_size]
         return keras.tree.map_structure(lambda array: array[batch], (self.x, self.y))
 
-    def on_epoch_begin(self):
-        self.begun = getattr(self, "begun", -1) + 1
-        self.epoch = self.begun
+    def begins(self):
+        """Sets the epoch: on JAX and PyTorch, Keras begins once more than there are epochs, to build."""
+        return keras.callbacks.LambdaCallback(
+            on_epoch_begin=lambda epoch, logs: setattr(self, "epoch", epoch)
+        )
 
 
 def plainly_fitted(build, seed, optimizer, x, y, epochs, batch_size, loss=None, **options):
@@ -100,7 +102,9 @@ def plainly_fitted(build, seed, optimizer, x, y, epochs, batch_size, loss=None, 
     model = build()
     eagerly = keras.backend.backend() == "tensorflow"  # a dozen steps: tracing them would take longer
     model.compile(optimizer, loss or losses.sparse_categorical_crossentropy, run_eagerly=eagerly)
-    model.fit(Epochs(x, y, seed, batch_size), epochs=epochs, shuffle=False, verbose=0, **options)
+    batches = Epochs(x, y, seed, batch_size)
+    options["callbacks"] = [batches.begins(), *options.get("callbacks", ())]
+    model.fit(batches, epochs=epochs, shuffle=False, verbose=0, **options)
     return model
 
 

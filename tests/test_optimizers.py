@@ -179,8 +179,8 @@ def test_a_threshold_of_rate_times_l1_after_the_step_ends_elsewhere():
 
 
 def test_without_strength_momentum_may_carry_a_weight_off_zero():
-    w, moved, still = (np.full(1, value, "float32") for value in (0.0, 0.1, 0.0))
-    assert float(proximal(w, moved, still, 0.0)[0]) == moved[0]
+    w, moved, still = (keras.ops.full(1, value, "float32") for value in (0.0, 0.1, 0.0))
+    assert float(proximal(w, moved, still, 0.0)[0]) == float(moved[0])
     assert float(proximal(w, moved, still, 0.5)[0]) == 0
 
 

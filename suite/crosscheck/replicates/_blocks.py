@@ -12,9 +12,9 @@ import numpy as np
 from crosscheck.replicates._block import Block, copied
 from crosscheck.replicates._data import Data
 from crosscheck.replicates._pass import Pass
-from crosscheck.replicates._program import Program
+from crosscheck.replicates._program import Program, refusing_programs
 from crosscheck.replicates._task import Task, Values
-from crosscheck.replicates._witness import Witness
+from crosscheck.replicates._witness import Proof, Witness
 
 Order = Callable[[np.ndarray, int], np.ndarray]
 
@@ -48,6 +48,7 @@ class Blocks:
         self.blocks = [Block(program, which, values, fresh, numbers, parked) for which in members]
         self.compiled: set[Any] = set()
         self.witness = Witness(program.task) if check else None
+        self.proofs: dict[Any, Proof] = {}
 
     # --- values ------------------------------------------------------------------------------------------
 
@@ -105,7 +106,7 @@ class Blocks:
         def run(block: Block) -> list[dict[str, np.ndarray]]:
             if training and not active[block.members].any():
                 return [self.nothing(block)] * len(epochs)
-            passes = (begin(block, epoch, epoch == epochs[0]) for epoch in epochs)
+            passes = (begin(block, epoch) for epoch in epochs)
             return [one_pass.go(0, one_pass.steps) for one_pass in passes]
 
         parts = self.over_blocks(run, self.key(data, batch_size, training, freezing))
@@ -126,7 +127,7 @@ class Blocks:
         Arguments as of `passes`; what becomes inactive between batches moves no more.
         """
         begin = self.beginning(data, batch_size, order, active, training, steps, freezing=True)
-        passes = [begin(block, epoch, True) for block in self.blocks]
+        passes = [begin(block, epoch) for block in self.blocks]
         self.compiled.add(self.key(data, batch_size, training, frozen=True))
 
         def go(i: int) -> dict[str, np.ndarray]:
@@ -149,15 +150,17 @@ class Blocks:
         training: bool,
         steps: int | None,
         freezing: bool,
-    ) -> Callable[[Block, int, bool], Pass]:
-        """Returns a function of (block, epoch, whether it is the first one) that begins a pass."""
-        new = self.key(data, batch_size, training, freezing) not in self.compiled
+    ) -> Callable[[Block, int], Pass]:
+        """Returns a function of (block, epoch) that begins a pass."""
+        key = self.key(data, batch_size, training, freezing)
+        if self.witness and key not in self.proofs:
+            self.proofs[key] = Proof(self.witness, training)
 
-        def begin(block: Block, epoch: int, first: bool) -> Pass:
-            witness = self.witness if new and first and block is self.blocks[0] else None
+        def begin(block: Block, epoch: int) -> Pass:
+            proof = self.proofs.get(key) if block is self.blocks[0] else None
             moving = active[block.members] if freezing else None
             places = order(block.members, epoch)
-            return Pass(block, data, places, batch_size, training, moving, steps, witness)
+            return Pass(block, data, places, batch_size, training, moving, steps, proof)
 
         return begin
 
@@ -187,7 +190,10 @@ class Blocks:
                 )
             )
             starts = range(0, data.n, batch_size)
-            parts = [block.predict(keras.tree.map_structure(cut(start), x), own) for start in starts]
+            first = keras.tree.map_structure(cut(0), x)
+            alone = keras.tree.map_structure(lambda array: array[0], first) if own else first
+            with refusing_programs(self.program, lambda: self.program.task.model(alone, training=False)):
+                parts = [block.predict(keras.tree.map_structure(cut(start), x), own) for start in starts]
             return keras.tree.map_structure(lambda *arrays: np.concatenate(arrays, axis=1), *parts)
 
         parts = self.over_blocks(outputs, ("predict", data.shapes, own))

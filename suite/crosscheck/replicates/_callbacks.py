@@ -56,6 +56,8 @@ class Trained(Protocol):
 class Callbacks:
     """Calls each callback once, with logs of [R] arrays; those of `SINGLE` once a replicate, with its own.
 
+    So is a `LearningRateScheduler` where learning rates differ, for it may go on from the rate that it finds.
+
     A `ModelCheckpoint` writes each replicate's file, `best.keras` as `best-3.keras` for replicate 3, and a
     `TensorBoard` each replicate's folder; a `CSVLogger` has a column for each replicate.
 
@@ -76,9 +78,10 @@ class Callbacks:
         self.shared: list[Callback] = []
         self.single: list[tuple[int, Callback, Member]] = []
         self.replicates = replicates
+        single = (*SINGLE, KERAS.LearningRateScheduler) if own_rates(callbacks, replicates) else SINGLE
         for callback in callbacks:
             refuse(callback)
-            if isinstance(callback, SINGLE):
+            if isinstance(callback, single):
                 members = [Member(replicates, r) for r in range(len(replicates))]
                 self.single += [(r, own(callback, r), member) for r, member in enumerate(members)]
             else:
@@ -101,7 +104,7 @@ class Callbacks:
         for r, callback, member in self.single:
             if not member.stopped or hook == "on_train_end":
                 if logs is not None and r not in mine:
-                    mine[r] = {name: float(v[r] if np.ndim(v) else v) for name, v in logs.items()}
+                    mine[r] = {name: plain(v[r] if np.ndim(v) else v) for name, v in logs.items()}
                 getattr(callback, hook)(*args, mine.get(r))
         for r, values in mine.items():  # what callbacks have put into these
             assert logs is not None
@@ -177,10 +180,21 @@ def own(callback: Callback, r: int) -> Callback:
     return mine
 
 
+def own_rates(callbacks: Sequence[Callback], replicates: Trained) -> bool:
+    """Returns whether replicates have, or may come to have, learning rates that differ."""
+    reducing = any(isinstance(callback, KERAS.ReduceLROnPlateau) for callback in callbacks)
+    return reducing or bool(replicates.rates and replicates.rates.differ())
+
+
+def plain(number: Any) -> Any:
+    """Returns a number as Keras logs it, or the numbers of a metric that has several."""
+    return float(number) if np.ndim(number) == 0 else number
+
+
 def in_columns(logs: Mapping[str, Any]) -> dict[str, float]:
     """Returns logs of [R] arrays as one number each: `loss` as `loss_0`, `loss_1`, …"""
     return {
-        f"{name}_{r}" if np.ndim(value) else name: float(number)
+        f"{name}_{r}" if np.ndim(value) else name: plain(number)
         for name, value in logs.items()
         for r, number in enumerate(np.atleast_1d(value))
     }

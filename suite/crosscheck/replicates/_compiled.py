@@ -130,6 +130,10 @@ class Rates:
         """Returns the rate of replicate r."""
         return next(iter(self.vectors.values()))[r]
 
+    def differ(self) -> bool:
+        """Returns whether replicates have different rates."""
+        return any((vector != vector[0]).any() for vector in self.vectors.values())
+
     def set_one(self, r: int, rate: Any) -> None:
         """Sets the rate of replicate r."""
         for place, vector in self.vectors.items():
@@ -175,6 +179,20 @@ def with_arguments(loss: Callable[..., Any], numbers: Mapping[str, Any]) -> Call
         return loss(y_true, y_pred, **numbers["loss_arguments"])
 
     return loss_with_arguments
+
+
+def refuse_optimizer(optimizer: Any) -> None:
+    """Raises a NotImplementedError for an optimiser that does not train alike in all of Keras' own ways.
+
+    Keras 3.15's ScheduleFreeAdamW goes on from "the old momentum" by a tensor that it changes meanwhile on
+    TensorFlow and PyTorch; within TensorFlow's programs it begins anew with every step.
+    """
+    if isinstance(optimizer, keras.optimizers.ScheduleFreeAdamW) and keras.backend.backend() != "jax":
+        raise NotImplementedError(
+            f"ScheduleFreeAdamW of Keras {keras.__version__} trains in one way step by step and in another "
+            f"by `fit` on {keras.backend.backend()}. "
+            'Replicates(…, mode="fit") trains the replicates by `fit`, one after the other.'
+        )
 
 
 def refuse_own_steps(model: keras.Model) -> None:

@@ -82,23 +82,26 @@ class Data:
         return parts["x"], parts.get("y"), parts.get("sample_weight")
 
 
-def weights_of_classes(y: Any, sample_weight: Any, class_weight: Mapping[int, float] | None) -> Any:
-    """Returns each example's weight by its class, as Keras does; `sample_weight` where no class has one.
+def weights_of_classes(y: Any, class_weight: Mapping[int, float], own: bool) -> np.ndarray:
+    """Returns each example's weight by its class, [N] or, where each replicate has its own y, [R, N].
+
+    Classes are read off as Keras does: the place of the largest along the last axis, where that is longer
+    than 1, whatever the numbers are.
 
     Raises:
-        ValueError: if both are given, or if there is more than one output.
+        ValueError: if there is more than one output, or more than one class for an example.
     """
-    if class_weight is None:
-        return sample_weight
-    if sample_weight is not None:
-        raise ValueError("`class_weight` and `sample_weight` cannot both be given.")
     if keras.tree.is_nested(y):
         raise ValueError("`class_weight` is for a model of one output; give `sample_weight` for each.")
-    classes = np.asarray(y)
-    if classes.ndim > 1 and classes.shape[-1] != 1 and classes.dtype.kind == "f":
-        classes = classes.argmax(-1)
+    classes, rank = np.asarray(y), 1 + own
+    if classes.ndim > rank:
+        classes = classes.argmax(-1) if classes.shape[-1] != 1 else classes[..., 0]
+    if classes.ndim != rank:
+        raise ValueError(
+            f"`class_weight` is for one class an example; `y` has the shape {list(np.shape(y))}. "
+            "Give `sample_weight`."
+        )
     classes = np.round(classes).astype("int64")
-    classes = classes[..., 0] if classes.ndim > 1 and classes.shape[-1] == 1 else classes
     weights = np.ones(classes.shape, keras.config.floatx())
     for number, weight in class_weight.items():
         weights[classes == number] = weight

@@ -79,7 +79,7 @@ class Fit:
                     values = replicates._test(held_out, validation.batch_size)
                     listeners.call("on_test_end", logs=values)
                     logs |= {f"val_{name}": value for name, value in values.items()}
-                logs = {name: np.where(active, value, np.nan) for name, value in logs.items()}
+                logs = {name: where_active(active, value) for name, value in logs.items()}
                 listeners.call("on_epoch_end", epoch, logs=logs)
                 history.append(epoch, logs)  # with what callbacks have put into the logs
                 epoch += 1
@@ -130,3 +130,8 @@ class Fit:
                 break
             engine.set_rates()
         return [logs]
+
+
+def where_active(active: np.ndarray, value: np.ndarray) -> np.ndarray:
+    """Returns a metric's numbers, [R], or [R, K] of one with a number for each class; NaN where stopped."""
+    return np.where(active.reshape(-1, *[1] * (np.ndim(value) - 1)), value, np.nan)

@@ -28,7 +28,8 @@ def output_shape(model: keras.Model) -> Any:
     """Returns (None, …)."""
     if hasattr(model, "output_shape"):
         return model.output_shape
-    spec = model.compute_output_spec(keras.KerasTensor(input_shape(model)))
+    inputs = keras.tree.map_shape_structure(keras.KerasTensor, input_shape(model))
+    spec = model.compute_output_spec(inputs)
     return getattr(spec, "shape", [spec])
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from crosscheck.replicates._callbacks import own
+from crosscheck.replicates._callbacks import SINGLE, own
 from crosscheck.replicates._compiled import Compiled
 from crosscheck.replicates._data import Data
 from crosscheck.replicates._history import History
@@ -76,7 +76,10 @@ class OneByOne:
         for r in np.flatnonzero(active):
             places = functools.partial(place_of_one, order, int(r))
             batches = Ordered(data, int(r), places, batch_size, epochs, steps)
-            mine = [TakesOrder(batches), *(own(copy.copy(callback), int(r)) for callback in callbacks)]
+            mine: list[keras.callbacks.Callback] = [TakesOrder(batches)]
+            stopped_by: list[keras.callbacks.Callback] = []
+            for callback in callbacks:
+                mine += [own(copy.copy(callback), int(r)), Notes(callback, stopped_by)]
             validation = held_out.cut(0, held_out.n, int(r)) if held_out else None
             epoch = {"initial_epoch": epochs.start, "epochs": epochs.stop}
             self.models[r].fit(
@@ -89,7 +92,7 @@ class OneByOne:
                 **options,
             )
             histories[r] = self.models[r].history.history
-            active[r] = not self.models[r].stop_training
+            active[r] = not any(isinstance(callback, SINGLE) for callback in stopped_by[:1])
         return joined(histories, epochs)
 
     def evaluate(
@@ -139,7 +142,9 @@ class Ordered(keras.utils.PyDataset):
     def __getitem__(self, i: int) -> tuple[Any, ...]:
         which = self.places[i * self.batch_size : (i + 1) * self.batch_size]
         x, y, sample_weight = self.data.examples(which, self.r)
-        return (x, y) if sample_weight is None else (x, y, sample_weight)
+        parts = (x, y) if sample_weight is None else (x, y, sample_weight)
+        # Keras' `PyDataset` takes tuples of arrays, and no lists.
+        return tuple(tuple(part) if isinstance(part, list) else part for part in parts)
 
 
 class TakesOrder(keras.callbacks.Callback):
@@ -153,6 +158,21 @@ class TakesOrder(keras.callbacks.Callback):
         self.batches.begin(epoch)
 
 
+class Notes(keras.callbacks.Callback):
+    """Notes a callback in a list, where training stops after it and not before it."""
+
+    def __init__(self, callback: keras.callbacks.Callback, stopped_by: list[keras.callbacks.Callback]):
+        super().__init__()
+        self.callback, self.stopped_by = callback, stopped_by
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        if self.model.stop_training:
+            self.stopped_by.append(self.callback)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.on_train_batch_end(epoch)
+
+
 def place_of_one(order: Order, r: int, epoch: int) -> np.ndarray:
     """Returns the order in which replicate r takes the examples in an epoch, [N]."""
     return order(np.array([r]), epoch)[0]
@@ -164,8 +184,10 @@ def joined(histories: Sequence[dict[str, list[float]]], epochs: range) -> Histor
     length = max((len(values) for history in histories for values in history.values()), default=0)
     history = History(list(epochs)[:length])
     for name in names:
-        columns = np.full((length, len(histories)), np.nan)
+        shape = max((np.shape(history[name])[1:] for history in histories if name in history), key=len)
+        columns = np.full((length, len(histories), *shape), np.nan)
         for r, values in enumerate(histories):
-            columns[: len(values.get(name, ())), r] = values.get(name, ())
+            if name in values:
+                columns[: len(values[name]), r] = values[name]
         history.history[name] = columns
     return history

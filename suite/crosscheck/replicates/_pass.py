@@ -11,8 +11,8 @@ from crosscheck._keras import constant_draws, layers_of, seed_generators_of
 from crosscheck.replicates._additive import fills_up
 from crosscheck.replicates._block import Block
 from crosscheck.replicates._data import Data
-from crosscheck.replicates._program import Batches
-from crosscheck.replicates._witness import Witness
+from crosscheck.replicates._program import Batches, refusing_programs
+from crosscheck.replicates._witness import Proof
 
 
 class Pass:
@@ -26,7 +26,7 @@ class Pass:
         training: whether the optimiser moves the weights.
         active: which replicates may move, [size] of bool; all of them where None.
         steps: batches to take; all where None.
-        witness: compares the first batch, and the last where it is filled up, with Keras' own step.
+        proof: what is to be compared with Keras' own steps; None for nothing.
     """
 
     def __init__(
@@ -38,9 +38,9 @@ class Pass:
         training: bool,
         active: np.ndarray | None,
         steps: int | None,
-        witness: Witness | None,
+        proof: Proof | None,
     ):
-        self.block, self.data, self.training, self.witness = block, data, training, witness
+        self.block, self.data, self.training, self.proof, self.active = block, data, training, proof, active
         n = order.shape[-1]
         whole, rest = divmod(n, batch_size)
         self.runs = [(0, whole, Batches(training, batch_size, batch_size))] if whole else []
@@ -55,7 +55,8 @@ class Pass:
 
     def activate(self, active: np.ndarray) -> None:
         """Has only these replicates move from now on, [R] of bool."""
-        self.tensors["active"] = self.block.tensor(active[self.block.members])
+        self.active = active[self.block.members]
+        self.tensors["active"] = self.block.tensor(self.active)
 
     def go(self, first: int, last: int) -> dict[str, np.ndarray]:
         """Goes through the batches `first` … `last` − 1; returns loss and metrics so far, [size]."""
@@ -67,11 +68,11 @@ class Pass:
         return results
 
     def run(self, first: int, last: int, fixed: Batches) -> dict[str, np.ndarray]:
-        """Goes through batches of one program; the witness sees those that it is to compare."""
+        """Goes through batches of one program; those that are to be compared one by one."""
         filled_last = fixed.n is not None and last == -(-fixed.n // fixed.start)
-        watched = [i for i in {0, last - 1 if filled_last else 0} if first <= i < last and self.witness]
+        moving = self.active is None or self.active[0]
         results: dict[str, np.ndarray] = {}
-        for i in sorted(watched):
+        for i in self.proof.wanted(first, last, filled_last) if self.proof and moving else ():
             if first < i:
                 self.block.run(self.tensors, first, i, fixed)
             results = self.watched(i, fixed)
@@ -79,24 +80,28 @@ class Pass:
         return self.block.run(self.tensors, first, last, fixed) if first < last else results
 
     def watched(self, i: int, fixed: Batches) -> dict[str, np.ndarray]:
-        """Runs batch i, and has the witness compare replicate 0's step with Keras' own."""
-        assert self.witness
+        """Runs batch i, and has the witness compare the first replicate's step with Keras' own."""
+        assert self.proof
+        witness = self.proof.witness
         kinds = self.block.program.task.variables
         before = {kind: self.block.member(0, kind) for kind in kinds}
         kept = self.block.kept()
-        results = self.block.run(self.tensors, i, i + 1, fixed)
-        after = {kind: self.block.member(0, kind) for kind in kinds}
         stop = min((i + 1) * fixed.start, fixed.n or self.order.shape[-1])
         batch = self.data.examples(self.order[0, i * fixed.start : stop], int(self.block.members[0]))
         numbers = keras.tree.map_structure(lambda vector: vector[0], self.block.own_numbers())
+        rehearse = lambda: witness.rehearse(before, batch, numbers, self.training)
+        with refusing_programs(self.block.program, rehearse):
+            results = self.block.run(self.tensors, i, i + 1, fixed)
+        after = {kind: self.block.member(0, kind) for kind in kinds}
         try:
             with constant_draws() if self.draws_differ() else contextlib.nullcontext():
                 if self.draws_differ():
                     after = self.block.rehearsed(kept, self.tensors, i, fixed)
-                self.witness.require_same(before, after, batch, numbers, self.training)
+                witness.require_same(before, after, batch, numbers, self.training)
         except NotImplementedError:
             self.block.restore(kept)
             raise
+        self.proof.passed(filled=fixed.n is not None and stop == fixed.n)
         return results
 
     def draws_differ(self) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import keras
@@ -120,3 +121,32 @@ class Program:
         kinds = {kind: values[kind] for kind in ("trainable", "optimizer")}
         moved = self.vectorized(lambda one: {"trainable": self.task.finalized(one)})(kinds)
         return {**values, **moved}
+
+
+@contextmanager
+def refusing_programs(program: Program, by_keras: Callable[[], Any]) -> Iterator[None]:
+    """Raises a NotImplementedError for what fails within, unless Keras fails at it as well.
+
+    Args:
+        program: what runs within.
+        by_keras: does the same by Keras alone.
+    """
+    try:
+        yield
+    except NotImplementedError:
+        raise
+    except Exception as error:
+        try:
+            by_keras()
+        except Exception:
+            raise error from None  # the model's own fault, in the words that Keras has for it
+        way = (
+            'Replicates(…, mode="loop") trains the replicates one after the other'
+            if program.stacked
+            else 'Replicates(…, mode="fit") trains the replicates by Keras\' own `fit`'
+        )
+        message = " ".join(str(error).split())
+        raise NotImplementedError(
+            f"The replicates cannot be {'stacked' if program.stacked else 'run as a program'}: "
+            f"{keras.backend.backend()} refuses with {type(error).__name__}: {message[:300]}. {way}."
+        ) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,14 @@ import numpy as np
 
 from crosscheck.replicates import _saving as saving
 from crosscheck.replicates._blocks import Order
-from crosscheck.replicates._checks import checked_seeds, checked_vectors, require_labels
+from crosscheck.replicates._checks import checked_seeds, checked_vectors
 from crosscheck.replicates._compiled import Compiled
-from crosscheck.replicates._data import Data, weights_of_classes
+from crosscheck.replicates._data import Data
 from crosscheck.replicates._fit import Fit, Validation
 from crosscheck.replicates._history import History, batch_order, unshuffled
 from crosscheck.replicates._initial import stacked_weights
-from crosscheck.replicates._model import output_shape, require_built
+from crosscheck.replicates._intake import Intake
+from crosscheck.replicates._model import require_built
 from crosscheck.replicates._one_by_one import OneByOne
 from crosscheck.replicates._plan import Plan, make_plan, require_mode
 from crosscheck.replicates._streams import Stream, is_stream
@@ -30,10 +30,10 @@ class Replicates:
 
     Replicate r equals a plain `keras.Model.fit` that starts from the weights `build()` gives under
     `keras.utils.set_random_seed(seeds[r])` and sees the batches of `batch_order(seeds[r], epoch, N)`,
-    up to rounding. So that this is never otherwise without a word, the first batch is also trained by
-    `train_on_batch`, beside replicate 0, and a difference is refused by the variable's name. Random layers
-    draw independently in each replicate: on JAX the same numbers as in `fit`; on TensorFlow others, where
-    XLA compiles the program, and on PyTorch, whose dropout goes by no seed.
+    up to rounding. So that this is never otherwise without a word, the first two batches are also trained
+    by `train_on_batch`, beside replicate 0, and a difference is refused by the variable's name. Random
+    layers draw independently in each replicate: on JAX the same numbers as in `fit`; others on TensorFlow,
+    where XLA compiles the program, and on PyTorch, whose dropout goes by no seed.
 
     Args:
         build: returns a built Keras model; called at least twice.
@@ -127,8 +127,8 @@ class Replicates:
                 replicate's λ.
             jit_compile: whether the program is compiled (XLA, `jax.jit`, `torch.compile`); "auto" compiles
                 where that pays without asking for more than is installed.
-            check: whether the first batch of `fit` and of `evaluate` is compared with Keras' own
-                `train_on_batch` and `test_on_batch` of the model.
+            check: whether the first two batches of `fit`, and the first of `evaluate`, are compared with
+                Keras' own `train_on_batch` and `test_on_batch` of the model.
 
         Raises:
             ValueError: if the optimiser was used before, or a vector's length is not R.
@@ -186,7 +186,8 @@ class Replicates:
             verbose: 1 prints how the replicates are run, and shows progress with the mean loss.
             callbacks: Keras callbacks, called with logs of [R] arrays; what they put into the logs is in the
                 history, and where one sets `model.stop_training`, all replicates stop. `EarlyStopping`,
-                `ReduceLROnPlateau`, `ModelCheckpoint` and `TerminateOnNaN` watch each replicate by itself;
+                `ReduceLROnPlateau`, `ModelCheckpoint` and `TerminateOnNaN` watch each replicate by itself,
+                and so does a `LearningRateScheduler` where learning rates differ;
                 one that stops keeps its weights from then on, also in later calls. Hooks into batches have
                 the program run batch by batch, which takes longer.
             validation_split: the share of the examples, the last ones, that are held out instead.
@@ -206,20 +207,25 @@ class Replicates:
         Raises:
             ValueError: if an argument's shape does not fit, labels lie outside what the loss knows, or a
                 callback cannot watch replicates.
-            NotImplementedError: if the model trains in a way of its own, or if the first batch would not
-                train as Keras' `train_on_batch` does; names what differs.
+            NotImplementedError: if the model trains in a way of its own, if the backend cannot run its
+                step in this mode, or if one of the first batches would not train as Keras' `train_on_batch`
+                does; names what differs, and the way out.
             RuntimeError: if `compile` was not called.
         """
         further = None
         if is_stream(x):
-            further = self._stream(x, y, sample_weight, class_weight, steps_per_epoch)
+            if self.plan.mode == "fit":
+                raise NotImplementedError('With mode="fit", `x` must be arrays, not batches.')
+            further = self._intake.stream(x, y, sample_weight, class_weight, steps_per_epoch)
             data, batch_size = further()
             steps_per_epoch, shuffle = None, False
         else:
             if validation_split and validation_data is None:
-                (x, y, sample_weight), validation_data = self._split(validation_split, x, y, sample_weight)
-            data = self._checked(x, y, weights_of_classes(y, sample_weight, class_weight))
-        held_out = self._held_out(validation_data)
+                (x, y, sample_weight), validation_data = self._intake.split(
+                    validation_split, x, y, sample_weight
+                )
+            data = self._intake.weighted(x, y, sample_weight, class_weight)
+        held_out = self._intake.held_out(validation_data)
         first = self.initial_epoch if initial_epoch is None else initial_epoch
         last = first + epochs if initial_epoch is None else epochs
         more = (lambda: further()[0]) if further else None
@@ -233,7 +239,7 @@ class Replicates:
         """Returns the loss and the metrics of every replicate, [R] each; arguments and errors as of `fit`."""
         if is_stream(x):
             (x, y, sample_weight), batch_size = Stream(x, None).epoch()
-        return self._test(self._checked(x, y, sample_weight), batch_size)
+        return self._test(self._intake.checked(x, y, sample_weight), batch_size)
 
     def predict(self, x: Any, batch_size: int = 4096) -> Any:
         """Returns the output of every replicate, [R, N, K], for `x` of [N, …] or [R, N, …].
@@ -331,55 +337,10 @@ class Replicates:
         self.engine: Any = kind(*options)
         self.active = np.ones(len(self), bool)
 
-    def _checked(self, x: Any, y: Any, sample_weight: Any = None) -> Data:
-        """Returns the data of a call.
-
-        Raises:
-            RuntimeError: if `compile` was not called.
-            ValueError: if a shape does not fit, or labels mean nothing to the loss.
-        """
-        if self.compiled is None:
-            raise RuntimeError("Call `compile(optimizer, loss)` first.")
-        data = Data(len(self), self.model, x, y, sample_weight)
-        require_labels(data, self.compiled.loss, output_shape(self.model))
-        return data
-
-    def _stream(
-        self, x: Any, y: Any, sample_weight: Any, class_weight: Any, steps: int | None
-    ) -> Callable[[], tuple[Data, int]]:
-        """Returns a function that gives the data of the next epoch, and the size of a batch.
-
-        Raises:
-            ValueError: if labels or weights are given beside batches that hold them.
-            NotImplementedError: if each replicate is handed to `fit`, which would read the batches itself.
-        """
-        if y is not None or sample_weight is not None:
-            raise ValueError("`x` hands out batches; they must hold `y` and `sample_weight` themselves.")
-        if self.plan.mode == "fit":
-            raise NotImplementedError('With mode="fit", `x` must be arrays, not batches.')
-        batches = Stream(x, steps)
-
-        def epoch() -> tuple[Data, int]:
-            (x, y, weight), batch_size = batches.epoch()
-            return self._checked(x, y, weights_of_classes(y, weight, class_weight)), batch_size
-
-        return epoch
-
-    def _held_out(self, validation_data: Any) -> Data | None:
-        """Returns what is evaluated after epochs, from a tuple of arrays or from batches."""
-        if validation_data is None:
-            return None
-        if is_stream(validation_data):
-            return self._checked(*Stream(validation_data, None).epoch()[0])
-        return self._checked(*validation_data)
-
-    def _split(self, share: float, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any]:
-        """Returns the examples to train on, and the last `share` of all, as Keras holds them out."""
-        data = Data(len(self), self.model, x, y, sample_weight)
-        at = math.floor(data.n * (1 - share))
-        if not 0 < at < data.n:
-            raise ValueError(f"`validation_split` of {share} leaves no example on one side of {data.n}.")
-        return data.cut(0, at), data.cut(at, data.n)
+    @property
+    def _intake(self) -> Intake:
+        """What takes in the data of a call."""
+        return Intake(len(self), self.model, self.compiled)
 
     def _order(self, n: int, shuffle: bool) -> Order:
         """Returns the function that gives the order of N examples, for members in an epoch."""

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from crosscheck.replicates._blocks import Blocks, Order
-from crosscheck.replicates._compiled import Compiled, Rates, averages, refuse_own_steps
+from crosscheck.replicates._compiled import Compiled, Rates, averages, refuse_optimizer, refuse_own_steps
 from crosscheck.replicates._data import Data
 from crosscheck.replicates._initial import build_under
 from crosscheck.replicates._plan import Plan
@@ -101,6 +101,7 @@ class Together:
             task, values["optimizer"], check = Task(self.model, bare=True), [], False
         else:
             refuse_own_steps(self.model)
+            refuse_optimizer(compiled.optimizer)
             example = data.examples(np.arange(min(batch_size, data.n)), 0)
             task = compiled.task(build_under(self.build, self.seeds[0]), example)
             values["optimizer"] = compiled.start(task, self.stored.get("optimizer"), len(self.seeds))

@@ -9,12 +9,35 @@ import keras
 import numpy as np
 from keras import ops
 
+from crosscheck._keras import layers_of
 from crosscheck.replicates._task import Task, Values
 
 TOLERANCE = 1e-3  # of the length of a variable's step; the rounding of a step in float32 is about 1e-6 of it
 COARSE = 0.1  # where the model computes in 16 bits
 NUDGE = 1e-6  # by which weights are moved to see what rounding does to a step
 NUDGES, SLACK = 3, 10
+STEPS = 2  # of a training that are compared: what an optimiser keeps of the first shows in the second
+
+
+class Proof:
+    """What of a program is still to be compared with Keras' own steps.
+
+    Attributes:
+        steps: how many of the next batches.
+        filled: whether also the last one, where it is filled up.
+    """
+
+    def __init__(self, witness: Witness, training: bool):
+        self.witness, self.steps, self.filled = witness, STEPS if training else 1, True
+
+    def wanted(self, first: int, last: int, filled_last: bool) -> list[int]:
+        """Returns which of the batches `first` … `last` − 1 are to be compared."""
+        batches = set(range(first, min(first + self.steps, last)))
+        return sorted(batches | ({last - 1} if filled_last and self.filled else set()))
+
+    def passed(self, filled: bool) -> None:
+        """Notes that a batch was compared."""
+        self.steps, self.filled = max(self.steps - 1, 0), self.filled and not filled
 
 
 class Witness:
@@ -48,6 +71,16 @@ class Witness:
         finally:
             del model.reset_metrics
         return self.held()
+
+    def rehearse(
+        self, before: Values, data: Sequence[Any], numbers: Mapping[str, Any], training: bool
+    ) -> None:
+        """Takes Keras' own step, and takes it back."""
+        rest = self.held()
+        try:
+            self.step(before, data, numbers, training)
+        finally:
+            self.hold(rest)
 
     def require_same(
         self, before: Values, after: Values, data: Sequence[Any], numbers: Mapping[str, Any], training: bool
@@ -117,7 +150,8 @@ class Witness:
 
     def tolerance(self) -> float:
         """Returns how far apart two steps may be that differ by rounding alone, in lengths of the step."""
-        kinds = [self.task.model.compute_dtype, *(v.dtype for v in self.task.model.trainable_variables)]
+        model = self.task.model
+        kinds = [*(layer.compute_dtype for layer in layers_of(model)), *(v.dtype for v in model.variables)]
         return COARSE if {"float16", "bfloat16"} & set(map(str, kinds)) else TOLERANCE
 
     def nudged(self, values: Values, seed: int) -> Values:

@@ -1,0 +1,97 @@
+"""What is compared with Keras' own steps, and when; what is refused for it."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from small_networks import QUICK, SEEDS, assert_same, dense, examples
+
+from crosscheck import losses
+from crosscheck.replicates import Replicates
+from crosscheck.replicates._task import Task
+
+pytestmark = pytest.mark.every_backend
+
+
+def compiled(seeds=SEEDS, **options):
+    replicas = Replicates(dense, seeds)
+    loss = options.pop("loss", losses.sparse_categorical_crossentropy)
+    replicas.compile(keras.optimizers.SGD(0.1), loss, **options, **QUICK)
+    return replicas
+
+
+def wrong_from_the_second_step_on(monkeypatch):
+    objective = Task.objective
+
+    def wrong(self, values, batch, training=True):
+        scaled, aside = objective(self, values, batch, training)
+        later = values["optimizer"][0] > 0  # the steps so far
+        return keras.ops.where(later, 1.01 * scaled, scaled), aside
+
+    monkeypatch.setattr(Task, "objective", wrong)
+
+
+@pytest.mark.parametrize("batch_size", [16, 50])
+def test_a_second_step_that_is_not_keras_own_is_refused(monkeypatch, batch_size):
+    """Also where it is in the second epoch."""
+    wrong_from_the_second_step_on(monkeypatch)
+    with pytest.raises(NotImplementedError, match="train_on_batch"):
+        compiled().fit(*examples(), batch_size, 2)
+
+
+def test_batch_by_batch_it_is_refused_also_when_tried_again(monkeypatch):
+    class Hooked(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            pass
+
+    wrong_from_the_second_step_on(monkeypatch)
+    replicas = compiled()
+    for _ in range(2):
+        with pytest.raises(NotImplementedError, match="train_on_batch"):
+            replicas.fit(*examples(), 16, callbacks=[Hooked()])
+
+
+def test_a_replicate_that_has_stopped_is_not_compared():
+    """The first one stands still, and Keras' own step of it would not."""
+    replicas = compiled()
+    before = replicas.get_weights()
+    replicas.active[0] = False
+    history = replicas.fit(*examples(), 16).history["loss"]
+    assert np.isnan(history[:, 0]).all() and np.isfinite(history[:, 1:]).all()
+    np.testing.assert_array_equal(before[0][0], replicas.get_weights()[0][0])
+
+
+@pytest.mark.parametrize("kind", ["int32", "float32"])
+def test_classes_are_read_off_one_hot_labels_as_keras_does(kind):
+    x, classes = examples()
+    y, weight = np.eye(4)[classes].astype(kind), {0: 3.0, 2: 0.5}
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    replicas = compiled(loss=loss)
+    replicas.fit(x, y, 16, shuffle=False, class_weight=weight)
+    keras.utils.set_random_seed(SEEDS[1])
+    model = dense()
+    model.compile(keras.optimizers.SGD(0.1), loss)
+    model.fit(x, y, 16, shuffle=False, verbose=0, class_weight=weight)
+    assert_same(replicas, 1, model, 1e-5)
+
+
+def test_weights_of_classes_of_several_replicates_and_what_has_none():
+    x, y = (np.stack(part) for part in zip(*(examples(seed=s) for s in SEEDS), strict=True))
+    replicas, alone = compiled(), compiled(SEEDS[1:2])
+    replicas.fit(x, y, 16, class_weight={1: 2.0})
+    alone.fit(x[1], y[1], 16, class_weight={1: 2.0})
+    np.testing.assert_allclose(replicas.member_weights(1)[0], alone.member_weights(0)[0], atol=1e-6)
+    with pytest.raises(ValueError, match=r"`class_weight` is for one class an example.*\[50, 2, 1\]"):
+        replicas.fit(x[0], np.zeros((50, 2, 1), "int32"), class_weight={1: 2.0})
+    with pytest.raises(ValueError, match="cannot both be given"):
+        replicas.fit(x[0], y[0], sample_weight=np.ones(50), class_weight={1: 2.0})
+
+
+def test_an_optimiser_that_keras_applies_in_two_ways_is_refused():
+    if keras.backend.backend() == "jax":
+        pytest.skip("whose arrays never change")
+    replicas = Replicates(dense, SEEDS)
+    replicas.compile(keras.optimizers.ScheduleFreeAdamW(0.01), losses.sparse_categorical_crossentropy)
+    with pytest.raises(NotImplementedError, match=r"ScheduleFreeAdamW.*fit"):
+        replicas.fit(*examples())

@@ -1,0 +1,70 @@
+"""Replicate r is a plain `model.fit`, whatever the training: random ones, beside a loop of Keras' own `fit`.
+
+`CROSSCHECK_FUZZ` is how many the long run tries; its seeds go on from those of the short one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+
+import keras
+import pytest
+from random_comparison import compared, smallest
+from random_trainings import Case, drawn
+
+pytestmark = pytest.mark.every_backend
+
+SHORT = 8
+LONG = int(os.environ.get("CROSSCHECK_FUZZ", "100"))
+RIGHT = ("same", "refused", "both fail")
+# What the generator has found to be wrong, each at its smallest.
+FOUND = {
+    "a dictionary of inputs to a model that shows no layers": Case(inputs="dict", wrap="subclassed"),
+    "a batch of lists in Keras' own fit": Case(
+        mode="fit", inputs="list", losses=("mse", "mse"), structure="list"
+    ),
+    "a schedule that goes on from reduced rates": Case(callbacks=("scheduler", "plateau"), epochs=3),
+    "replicates that all stop, and go on when called again": Case(
+        mode="fit", callbacks=("stops within",), plot="fit twice", epochs=3
+    ),
+    "a metric with a number for each class": Case(
+        losses=("categorical",), metrics=("f1 each",), callbacks=("early stopping",)
+    ),
+    "a layer in half precision": Case(
+        blocks=("pretrained", "half"), losses=("mse sum",), optimizer="accumulating"
+    ),
+}
+
+
+def require_right(seed: int, case: Case) -> str:
+    ending = compared(case)
+    if ending.split(":")[0] not in RIGHT:
+        less = smallest(case, ending)
+        pytest.fail(f"drawn({seed}): {ending}\n{case}\nsmallest: {less}\n{compared(less)}")
+    return ending
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_what_was_wrong_is_right(name):
+    assert compared(FOUND[name]) == "same"
+
+
+def test_what_a_backend_cannot_stack_is_refused_by_name():
+    ending = compared(Case(blocks=("spectral",)))
+    if keras.backend.backend() == "tensorflow":
+        assert ending.startswith("refused: NotImplementedError: The replicates cannot be stacked: tensorflow")
+        assert 'mode="loop"' in ending or "loop" in ending
+    else:
+        assert ending.split(":")[0] in RIGHT
+
+
+@pytest.mark.parametrize("seed", range(SHORT))
+def test_a_random_training_is_that_of_keras_or_refused(seed):
+    require_right(seed, drawn(seed))
+
+
+@pytest.mark.long
+def test_many_random_trainings_are_those_of_keras_or_refused():
+    endings = Counter(require_right(seed, drawn(seed)).split(":")[0] for seed in range(SHORT, SHORT + LONG))
+    assert endings["same"] > LONG / 3, endings
