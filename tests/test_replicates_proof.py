@@ -95,3 +95,12 @@ def test_an_optimiser_that_keras_applies_in_two_ways_is_refused():
     replicas.compile(keras.optimizers.ScheduleFreeAdamW(0.01), losses.sparse_categorical_crossentropy)
     with pytest.raises(NotImplementedError, match=r"ScheduleFreeAdamW.*fit"):
         replicas.fit(*examples())
+
+
+def test_several_rates_of_each_replicate_are_refused():
+    adam, sgd = keras.optimizers.Adam(0.01), keras.optimizers.SGD(0.1)
+    several = keras.optimizers.MultiOptimizer(keras.optimizers.OptimizerMap(sgd, {".*kernel": adam}))
+    replicas = Replicates(dense, SEEDS)
+    replicas.compile(several, losses.sparse_categorical_crossentropy, **QUICK)
+    with pytest.raises(ValueError, match=r"ReduceLROnPlateau.*MultiOptimizer.*fit"):
+        replicas.fit(*examples(), callbacks=[keras.callbacks.ReduceLROnPlateau("loss")])

@@ -15,7 +15,7 @@ from random_trainings import Case, drawn
 
 pytestmark = pytest.mark.every_backend
 
-SHORT = 8
+SHORT = 3
 LONG = int(os.environ.get("CROSSCHECK_FUZZ", "100"))
 RIGHT = ("same", "refused", "both fail")
 # What the generator has found to be wrong, each at its smallest.
@@ -30,6 +30,10 @@ FOUND = {
     ),
     "a metric with a number for each class": Case(
         losses=("categorical",), metrics=("f1 each",), callbacks=("early stopping",)
+    ),
+    "a rate that is reduced within a loss scale": Case(optimizer="scaled", callbacks=("plateau",), epochs=3),
+    "memory that two values share after a step": Case(
+        mode="loop", losses=("mse",), optimizer="proximal adam"
     ),
     "a layer in half precision": Case(
         blocks=("pretrained", "half"), losses=("mse sum",), optimizer="accumulating"

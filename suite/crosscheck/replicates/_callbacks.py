@@ -81,6 +81,9 @@ class Callbacks:
         single = (*SINGLE, KERAS.LearningRateScheduler) if own_rates(callbacks, replicates) else SINGLE
         for callback in callbacks:
             refuse(callback)
+            sets_rates = isinstance(callback, (KERAS.ReduceLROnPlateau, KERAS.LearningRateScheduler))
+            if sets_rates and isinstance(callback, single):
+                refuse_several_rates(callback, replicates.optimizer)
             if isinstance(callback, single):
                 members = [Member(replicates, r) for r in range(len(replicates))]
                 self.single += [(r, own(callback, r), member) for r, member in enumerate(members)]
@@ -212,6 +215,16 @@ def hooks(callback: Callback, names: Sequence[str]) -> list[str]:
         for name in names
         if getattr(type(callback), name) is not getattr(Callback, name) or name in vars(callback)
     ]
+
+
+def refuse_several_rates(callback: Callback, optimizer: Any) -> None:
+    """Raises a ValueError for a callback that would set several learning rates of each replicate."""
+    if isinstance(optimizer, keras.optimizers.MultiOptimizer):
+        raise ValueError(
+            f"`callbacks`: {type(callback).__name__} would set a learning rate in each optimiser of a "
+            "MultiOptimizer, for each replicate its own. "
+            'Replicates(…, mode="fit") trains the replicates by `fit`, one after the other.'
+        )
 
 
 def refuse(callback: Callback) -> None:

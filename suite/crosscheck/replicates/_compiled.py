@@ -124,11 +124,24 @@ class Rates:
         self.variables = {i: variable for i, variable in enumerate(variables) if variable.name == RATE}
         self.vectors = {i: np.array(values[i]) for i in self.variables}
         self.seen = {i: float(variable.value) for i, variable in self.variables.items()}
-        self.touched: set[int] = set()
+        self.touched: set[Any] = set()
+        # Optimisers that wrap others have a rate of their own as well, of which Keras makes nothing.
+        rate = getattr(task.optimizer, RATE) if has_rate(task.optimizer) else None
+        self.place = next((i for i, variable in self.variables.items() if variable is rate), None)
+
+    def vector(self) -> np.ndarray:
+        """Returns the rates of all replicates.
+
+        Raises:
+            NotImplementedError: for an optimiser that has no single rate that could be set.
+        """
+        if self.place is None:
+            raise NotImplementedError("The optimiser holds no learning rate that callbacks could set.")
+        return self.vectors[self.place]
 
     def one(self, r: int) -> np.ndarray:
         """Returns the rate of replicate r."""
-        return next(iter(self.vectors.values()))[r]
+        return self.vector()[r]
 
     def differ(self) -> bool:
         """Returns whether replicates have different rates."""
@@ -136,9 +149,8 @@ class Rates:
 
     def set_one(self, r: int, rate: Any) -> None:
         """Sets the rate of replicate r."""
-        for place, vector in self.vectors.items():
-            vector[r] = float(rate)
-            self.touched.add(place)
+        self.vector()[r] = float(rate)
+        self.touched.add(self.place)
 
     def changed(self) -> list[tuple[int, np.ndarray]]:
         """Returns place and vector of each rate that has been set since the last call."""
@@ -150,6 +162,11 @@ class Rates:
         changed = [(place, self.vectors[place]) for place in sorted(self.touched)]
         self.touched.clear()
         return changed
+
+
+def has_rate(optimizer: Any) -> bool:
+    """Returns whether the optimiser has a single learning rate; one that joins others has none."""
+    return not isinstance(optimizer, keras.optimizers.MultiOptimizer)
 
 
 def averages(optimizer: Any) -> bool:

@@ -79,7 +79,8 @@ class Program:
     def examples(self, order: Any, start: Any, count: int) -> Any:
         """Returns the numbers of a batch's examples, [size, count] of `order` [size, N]."""
         if self.stacked:
-            return ops.slice(order, (0, start), (self.size, count))
+            # A zero of the same type: JAX tells 32 bits from 64 where it has both.
+            return ops.slice(order, (0 * start, start), (self.size, count))
         return ops.slice(order, (start,), (count,))
 
     def vectorized(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:

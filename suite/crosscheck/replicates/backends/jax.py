@@ -31,7 +31,24 @@ def hold(value: Any, dtype: str) -> jax.Array:
 
 def compiled(function: Callable[..., Any], jit_compile: bool) -> Callable[..., Any]:
     """The values handed in are used up: their memory goes to the next ones."""
-    return jax.jit(function, static_argnums=2, donate_argnums=0) if jit_compile else function
+    if not jit_compile:
+        return function
+    run = jax.jit(function, static_argnums=2, donate_argnums=0)
+    return lambda values, *others: run(apart(values), *others)
+
+
+def apart(values: Any) -> Any:
+    """Returns arrays of which no two share memory, as those that a program has found equal do."""
+    places: set[int] = set()
+
+    def own(array: jax.Array) -> jax.Array:
+        place = array.unsafe_buffer_pointer()
+        if place in places:
+            return jax.numpy.copy(array)
+        places.add(place)
+        return array
+
+    return jax.tree.map(own, values)
 
 
 def map_seeds(function: Callable[[Any], list[Any]], seeds: np.ndarray) -> list[np.ndarray]:
