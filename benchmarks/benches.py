@@ -13,6 +13,23 @@ from benchmarks.machine import cpp_compiler, installed
 from benchmarks.process import Process, started
 from benchmarks.settings import DIGITS, RANDOM, steps
 
+ORDINARY = (
+    "linear",
+    "perceptron",
+    "deep perceptron",
+    "batch normalisation",
+    "dropout",
+    "residual",
+    "convolutions",
+    "convolutions, normalised",
+    "separable convolutions",
+    "bag of words",
+    "text convolution",
+    "LSTM",
+    "GRU on text",
+    "attention on text",
+    "attention on series",
+)  # of `benchmarks.ordinary.MODELS`, which imports Keras
 OURS, LOOP = "Replicates, {}", "a loop of keras.Model.fit, {}"
 
 
@@ -44,6 +61,15 @@ def convolution(smoke: bool) -> Iterator[Entry]:
     images = {**RANDOM, "examples": 64 if smoke else 1024, "inputs": [28, 28, 1], "hidden": 0}
     settings = [{**images, "R": 8, "epochs": 1 if smoke else 3, "mode": mode} for mode in ("loop", "stacked")]
     yield from beside_loop("convolution", "tensorflow", settings, 1 if smoke else 3, 2)
+
+
+def ordinary(smoke: bool) -> Iterator[Entry]:
+    """Fifteen models as people have them, each run as `Replicates` chooses, against the loop of fit."""
+    size = {**RANDOM, "examples": 64 if smoke else 2048, "R": 8, "epochs": 1 if smoke else 3, "mode": "auto"}
+    for backend in ["tensorflow"] if smoke else installed():
+        for model in ORDINARY[1:2] if smoke else ORDINARY:
+            setting = {**size, "inputs": [], "hidden": 0, "model": model}
+            yield from beside_loop("ordinary", backend, [setting], 1 if smoke else 3, 1 if smoke else 2)
 
 
 def beside_loop(
@@ -183,6 +209,7 @@ BENCHES: dict[str, Callable[[bool], Iterator[Entry]]] = {
     "limit": limit,
     "mnist": mnist,
     "convolution": convolution,
+    "ordinary": ordinary,
     "losses": losses,
     "growth": growth,
     "suite": suite,

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 from sklearn.datasets import load_digits
 
+from benchmarks import ordinary
 from benchmarks.machine import cpp_compiler
 from benchmarks.settings import Setting
 from crosscheck import losses
@@ -29,7 +30,9 @@ FUNCTIONS = {
 
 
 def examples(setting: Setting) -> tuple[np.ndarray, np.ndarray]:
-    """The handwritten digits, or random numbers of the size asked for."""
+    """The handwritten digits, or random numbers of the size asked for, or of the kind that a model takes."""
+    if "model" in setting:
+        return ordinary.examples(builder(setting)(), setting["examples"])
     if setting["data"] == "digits":
         digits = load_digits()
         return (digits.data / 16).astype("float32"), digits.target.astype("int32")
@@ -39,6 +42,8 @@ def examples(setting: Setting) -> tuple[np.ndarray, np.ndarray]:
 
 
 def builder(setting: Setting) -> Callable[[], keras.Model]:
+    if "model" in setting:
+        return ordinary.MODELS[setting["model"]]
     if len(setting["inputs"]) == 1:
         return perceptron(setting["inputs"][0], [setting["hidden"]], 10)
 

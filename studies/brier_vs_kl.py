@@ -207,9 +207,9 @@ ABSOLUTE_MINIMISER = Check(
 )
 
 
-def measure_minimisers(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
+def measure_minimisers(seeds: tuple[int, ...], points: int) -> Iterator[pd.DataFrame]:
     """Where each expected loss is least, by SciPy, over a grid of q."""
-    q = np.linspace(0.05, 0.95, 19)
+    q = np.linspace(0.05, 0.95, points)
     q = q[~np.isclose(q, 0.5)]  # where absolute error is as large everywhere
     least = {name: [risk.minimiser(name, chance) for chance in q] for name in risk.LOSSES}
     for name, p in least.items():
@@ -374,7 +374,7 @@ def units(scale: str) -> list[Unit]:
     by_set = {name: range(2 * few if name == "digits" else few) for name in (*SETS, *SOFT)}
     return [
         unit(measure_excess),
-        unit(measure_minimisers),
+        unit(measure_minimisers, cost=4, points=7 if scale == "smoke" else 19),
         unit(draw_excess, seeds),
         unit(train_to_known, seeds, cost=4),
         *(unit(train_contest, by_set[name], data=name, cost=8) for name in SETS),

@@ -293,7 +293,7 @@ SEEDS = {  # what a network begins with varies much, and most on the sets whose 
 }
 FEW = 16  # of them for the control, which is far off
 SETS = tuple(SEEDS)
-EXAMPLES = {"smoke": 1_000, "standard": 5_000, "full": 60_000}
+EXAMPLES = {"smoke": 960, "standard": 5_000, "full": 60_000}
 LOOKS = (0, 1, 2, 5, 10, 20, 40)  # epochs after which the Hessians of training examples are looked at
 LOOKED_AT = 300  # examples
 

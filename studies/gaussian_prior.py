@@ -46,7 +46,7 @@ CLAIM = Claim(
 )
 
 SEEDS = {"smoke": 8, "standard": 16, "full": 64}
-DRAWN = {"smoke": 64, "standard": 64, "full": 512}  # weights drawn from the prior
+DRAWN = {"smoke": 40, "standard": 64, "full": 512}  # weights drawn from the prior
 CLOSE = 0.01  # of the length of the weights
 
 

@@ -219,6 +219,8 @@ def draw_gradient(ax, rows: pd.DataFrame) -> None:
 # --- logits: do they settle in training? ---
 
 SETTLED = (0.1, 0.2)  # α of the long training
+LONG_SEEDS = {"smoke": 6, "standard": 16, "full": 128}
+LONG_EXAMPLES = {"smoke": 512, "standard": 1297, "full": 1297}  # whole batches, or all digits
 LONG = 300  # epochs: until the smoothed optimum is reached to within a few per cent
 
 LOGITS = Check(
@@ -238,10 +240,10 @@ LOGITS_HARD = Check(
 )
 
 
-def train_long(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
+def train_long(seeds: tuple[int, ...], examples: int) -> Iterator[pd.DataFrame]:
     """The mean logit gap on the training digits, hard and smoothed, along `LONG` epochs."""
     alphas = (0.0, *SETTLED)
-    gaps = logit_gaps(seeds, alphas)  # {epoch: [alphas, S]}
+    gaps = logit_gaps(seeds, alphas, examples)  # {epoch: [alphas, S]}
     last, middle = gaps[LONG], gaps[LONG // 2]
     yield LOGITS_HARD.rows(claim=last[0], reference=middle[0], seed=seeds)
     yield LOGITS_HARD.rows(control=last[1], reference=middle[1], seed=seeds)
@@ -254,15 +256,16 @@ def train_long(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
         yield rows.tidy(quantity="gap", setting=settings, x=epoch, seed=seeds, value=gap)
 
 
-def logit_gaps(seeds: tuple[int, ...], alphas: tuple[float, ...]) -> dict[int, np.ndarray]:
+def logit_gaps(seeds: tuple[int, ...], alphas: tuple[float, ...], examples: int) -> dict[int, np.ndarray]:
     """By epoch, how far the true class's logit lies above the mean of the others: [alphas, S]."""
     digits = data.load("digits")
-    x, true = digits.x_train, np.eye(10, dtype=bool)[digits.y_train]
+    x, y = digits.x_train[:examples], digits.y_train[:examples]
+    true = np.eye(10, dtype=bool)[y]
     replicas = smoothed_replicates(x.shape[1], seeds, alphas)
     gaps = {}
     for epoch in range(0, LONG + 1, LONG // 20):
         if epoch:
-            replicas.fit(x, digits.y_train, batch_size=64, epochs=LONG // 20)
+            replicas.fit(x, y, batch_size=64, epochs=LONG // 20)
         logits = replicas.predict(x).astype("float64")  # [R, N, K]
         others = np.where(true, 0, logits).sum(-1) / 9
         gaps[epoch] = (logits[:, true] - others).mean(1).reshape(len(alphas), len(seeds))
@@ -283,7 +286,7 @@ def draw_gaps(ax, rows: pd.DataFrame) -> None:
 
 SETS = ("digits", "mnist", "fashion_mnist")
 EPOCHS = {"digits": 60, "mnist": 15, "fashion_mnist": 15}
-EXAMPLES = {"smoke": 1_000, "standard": 2_500, "full": 60_000}  # at most, to train on and to evaluate
+EXAMPLES = {"smoke": 960, "standard": 2_500, "full": 60_000}  # at most, to train on and to evaluate
 SIDE = {"smoke": 14, "standard": 14, "full": 28}  # pixels: larger images are averaged, for time
 SCORES = ["expected calibration error", "accuracy", "AUROC"]
 
@@ -370,9 +373,10 @@ THEORIES = OPTIMUM_LAWS
 
 def units(scale: str) -> list[Unit]:
     seeds, most, side = range(SEEDS[scale]), EXAMPLES[scale], SIDE[scale]
+    few = range(LONG_SEEDS[scale])
     return [
-        unit(measure_identities),
-        unit(train_long, seeds, data=("digits",), cost=25),
+        unit(measure_identities, cost=4),
+        unit(train_long, few, data=("digits",), cost=20, examples=LONG_EXAMPLES[scale]),
         *(unit(train_calibration, seeds, data=name, cost=20, examples=most, side=side) for name in SETS),
     ]
 

@@ -94,11 +94,11 @@ OPTIMISERS = ("SGD", "Adam")
 PIXELS, SUPPORT, WEIGHT = 64, 8, 2.0  # features; those that matter, and the size of their weights
 PAIR = (3, 8)  # the digits told apart
 N, SCALE = 240, 0.07  # b; λ = 1/(bN) = 0.06
-STEPS = 400
+STEPS = {"smoke": 320, "standard": 400, "full": 400}
 GRID = tuple(f"{name}, {optimiser}" for name in SETS for optimiser in OPTIMISERS)
 
 
-def train(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
+def train(seeds: tuple[int, ...], steps: int) -> Iterator[pd.DataFrame]:
     """Both sets and all seeds as one, for each optimiser and penalty; without a penalty λ = 0."""
     cases = list(itertools.product(SETS, seeds))
     x, y = (np.stack(arrays) for arrays in zip(*(examples(*case) for case in cases), strict=True))
@@ -107,7 +107,7 @@ def train(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     weaker = np.stack([solved(*pair, l1 / 2, tol=1e-4) for pair in zip(x, y, strict=True)])
     names, seed = zip(*cases, strict=True)
     for optimiser in OPTIMISERS:
-        w = weights_by_penalty(optimiser, x, y, l1)
+        w = weights_by_penalty(optimiser, x, y, l1, steps)
         columns: dict[str, Any] = {"setting": [f"{name}, {optimiser}" for name in names], "seed": seed}
         yield from zeros_rows(w, true, **columns)
         yield from agreement_rows(w, true, weaker, **columns)
@@ -154,16 +154,20 @@ def solved(x: np.ndarray, y: np.ndarray, l1: float, tol: float = 1e-10) -> np.nd
         return model.fit(x.astype("float64"), y.ravel()).coef_[0]
 
 
-def weights_by_penalty(optimiser: str, x: np.ndarray, y: np.ndarray, l1: float) -> dict[str, np.ndarray]:
+def weights_by_penalty(
+    optimiser: str, x: np.ndarray, y: np.ndarray, l1: float, steps: int
+) -> dict[str, np.ndarray]:
     """Kernels [R, D] by penalty; "none" and "L1" differ in λ alone, and are trained as one."""
     full, none = np.full(len(x), l1), np.zeros(len(x))
     twice_x, twice_y = (np.concatenate([array, array]) for array in (x, y))
-    without, with_l1 = np.split(weights(optimiser, "L1", twice_x, twice_y, np.append(none, full)), 2)
-    others = {penalty: weights(optimiser, penalty, x, y, full) for penalty in ("L2", "proximal")}
+    without, with_l1 = np.split(weights(optimiser, "L1", twice_x, twice_y, np.append(none, full), steps), 2)
+    others = {penalty: weights(optimiser, penalty, x, y, full, steps) for penalty in ("L2", "proximal")}
     return {"none": without, "L1": with_l1, **others}
 
 
-def weights(optimiser: str, penalty: str, x: np.ndarray, y: np.ndarray, scale: np.ndarray) -> np.ndarray:
+def weights(
+    optimiser: str, penalty: str, x: np.ndarray, y: np.ndarray, scale: np.ndarray, steps: int
+) -> np.ndarray:
     """Kernels [R, D] of linear models without bias; `scale` [R] is each one's λ."""
     regularizer = {"L1": keras.regularizers.L1(1.0), "L2": keras.regularizers.L2(1.0)}.get(penalty)
 
@@ -171,21 +175,21 @@ def weights(optimiser: str, penalty: str, x: np.ndarray, y: np.ndarray, scale: n
         head = keras.layers.Dense(1, use_bias=False, kernel_regularizer=regularizer)
         return keras.Sequential([keras.Input((PIXELS,)), head])
 
-    mover = optimiser_of(optimiser)
+    mover = optimiser_of(optimiser, steps)
     if penalty == "proximal":
         mover = optimizers.Proximal(mover, l1=1.0)
     replicas = replicates.Replicates(build, range(len(x)))
     replicas.compile(mover, losses.binary_crossentropy, penalty_scale=scale)
-    replicas.fit(x, y, batch_size=N, epochs=STEPS, shuffle=False)
+    replicas.fit(x, y, batch_size=N, epochs=steps, shuffle=False)
     return replicas.get_weights()[0][..., 0]
 
 
-def optimiser_of(name: str):
+def optimiser_of(name: str, steps: int):
     """Both with a rate that falls to zero, which is kind to the penalty alone: no jitter is left."""
     falling = keras.optimizers.schedules.CosineDecay
     if name == "SGD":
-        return keras.optimizers.SGD(falling(0.2, STEPS), momentum=0.9, nesterov=True)
-    return keras.optimizers.Adam(falling(0.05, STEPS))
+        return keras.optimizers.SGD(falling(0.2, steps), momentum=0.9, nesterov=True)
+    return keras.optimizers.Adam(falling(0.05, steps))
 
 
 # --- dense: is any weight exactly zero without the L1 penalty? ----------------------------------------
@@ -348,7 +352,10 @@ THEORIES = (
 
 
 def units(scale: str) -> list[Unit]:
-    return [unit(measure_identity), unit(train, range(SEEDS[scale]), data=("digits",), cost=20)]
+    return [
+        unit(measure_identity),
+        unit(train, range(SEEDS[scale]), data=("digits",), cost=12, steps=STEPS[scale]),
+    ]
 
 
 def table(rows: pd.DataFrame) -> pd.DataFrame:

@@ -140,7 +140,7 @@ def draw_features(ax, claim: pd.DataFrame) -> None:
 # --- many labels: is it their total correlation, and what does chance cost the joint model? ---
 
 LABELS = (2, 3, 4, 5)
-COST_SEEDS = {"smoke": 512, "standard": 1024, "full": 4096}  # an excess of chance alone needs many seeds
+COST_SEEDS = {"smoke": 448, "standard": 1024, "full": 4096}  # an excess of chance alone needs many seeds
 FEW = 64  # of them for a control that is far off
 
 MANY = Check(

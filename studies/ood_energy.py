@@ -47,7 +47,7 @@ CLAIM = Claim(
 SEEDS = {"smoke": 12, "standard": 16, "full": 64}
 IMAGE_SEEDS = {"smoke": 12, "standard": 24, "full": 64}
 DIGIT_SEEDS = {"smoke": 24, "standard": 24, "full": 64}
-MOST = {"smoke": 1000, "standard": 1500, "full": 10_000}  # examples of a role, at most
+MOST = {"smoke": 640, "standard": 1500, "full": 10_000}  # examples of a role, at most
 COUNTS = {"digits": DIGIT_SEEDS, "mnist": IMAGE_SEEDS, "fashion_mnist": IMAGE_SEEDS, "clinc_oos": SEEDS}
 SETS = tuple(COUNTS)
 KINDS = ("classes 8, 9", "gaussian noise", "rotated", "inverted")  # test outliers of the digits 0–5
@@ -107,19 +107,20 @@ TUNING = {  # batch, epochs, inliers, outliers
     "digits": (64, 10, 600, 300),
     **dict.fromkeys(("mnist", "fashion_mnist", "clinc_oos"), (64, 5, 1000, 500)),
 }
+SMALL = dict.fromkeys(TUNING, (64, 10, 512, 256))  # whole batches: a shorter one is compiled anew
 TUNING_RATE, WEIGHT, EXPOSURE = 1e-3, 0.1, 0.5  # λ and μ as published
 DENSE = ("in", "classes 8, 9", "rotated")  # kinds whose distribution is drawn
 ROCS = (("before", "softmax"), ("before", "energy"), ("mixed", "energy"), ("exposure", "softmax"))
 
 
-def train(seeds: tuple[int, ...], name: str, most: int) -> Iterator[pd.DataFrame]:
+def train(seeds: tuple[int, ...], name: str, most: int, tuning: Sequence[int]) -> Iterator[pd.DataFrame]:
     """One in-distribution set: classifiers, every way to fine-tune them, every kind of test outlier."""
     roles = data.roles(name, most)
     sets = {"in": roles.x_test, **roles.outliers}
     build = models.perceptron(roles.x_train.shape[1], HIDDEN, len(roles.cast.classes))
     classifiers = exposure.classifiers(build, seeds, RATE)
     stages = exposure.stages(classifiers, roles, BATCH, [EPOCHS[name] // STAGES] * STAGES, sets)
-    arms, schedule = arms_of(roles.cast), exposure.Schedule(TUNING_RATE, *TUNING[name])
+    arms, schedule = arms_of(roles.cast), exposure.Schedule(TUNING_RATE, *tuning)
     tuned = exposure.fine_tuned(build, classifiers, roles, arms, schedule)
     logits = {"before": stages[-1], **exposure.logits_by_arm(tuned, list(arms), sets)}
     separated = {arm: detection.separations("energy", kinds) for arm, kinds in logits.items()}
@@ -372,9 +373,10 @@ THEORIES = (
 
 
 def units(scale: str) -> list[Unit]:
+    most, sizes = MOST[scale], SMALL if scale == "smoke" else TUNING
     trained = [
-        unit(train, range(seeds[scale]), data=data.CASTS[name].reads, cost=10, name=name, most=MOST[scale])
-        for name, seeds in COUNTS.items()
+        unit(train, range(n[scale]), data=data.CASTS[s].reads, cost=12, name=s, most=most, tuning=sizes[s])
+        for s, n in COUNTS.items()
     ]
     return [unit(measure_identity), *trained]
 

@@ -32,7 +32,7 @@ IMAGE_SEEDS = {
     "mnist": {"smoke": 8, "standard": 16, "full": 64},
     "fashion_mnist": {"smoke": 8, "standard": 40, "full": 64},  # close to its margin
 }
-MOST = {"smoke": 800, "standard": 1500, "full": 20_000}  # examples of a role, at most
+MOST = {"smoke": 640, "standard": 1500, "full": 20_000}  # examples of a role, at most; 640: whole batches
 KINDS = ("classes 8, 9", "gaussian noise", "rotated", "inverted")  # test outliers of the digits
 IMAGES = tuple(IMAGE_SEEDS)  # each against the other
 SETS = (*KINDS, *IMAGES)

@@ -270,30 +270,36 @@ SHARED_WEIGHTS = Check(
 
 def train_step(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     """One step of gradient descent on a batch, in networks after an epoch: do the wrong logits fall?"""
+    network = after_an_epoch(seeds, [64])
     for batch in BATCHES:
-        arms = rising_share(seeds, [64], batch)
+        arms = rising_share(network, batch)
         yield SHARED_WEIGHTS.rows(*arms, setting=f"batch of {batch}", x=batch, seed=seeds)
-    yield SHARED_WEIGHTS_LINEAR.rows(*rising_share(seeds, [], 1), x=1, seed=seeds)
+    yield SHARED_WEIGHTS_LINEAR.rows(*rising_share(after_an_epoch(seeds, []), 1), x=1, seed=seeds)
 
 
-def rising_share(seeds: tuple[int, ...], hidden: list[int], batch: int) -> list[np.ndarray]:
+def after_an_epoch(seeds: tuple[int, ...], hidden: list[int]):
+    """Networks of the digits, trained for an epoch: replicates [S]."""
+    digits = data.load("digits")
+    trained = replicates.Replicates(models.perceptron(digits.x_train.shape[1], hidden, 10), seeds)
+    trained.compile(keras.optimizers.Adam(1e-3), losses.sparse_categorical_crossentropy)
+    trained.fit(digits.x_train, digits.y_train, batch_size=64)
+    return trained
+
+
+def rising_share(trained, batch: int) -> list[np.ndarray]:
     """The share of (example, wrong class) pairs whose logit rises, of TRIALS batches a seed.
 
     Returns:
         After a step on the true labels, and after one on others: [S] each.
     """
-    digits = data.load("digits")
-    build = models.perceptron(digits.x_train.shape[1], hidden, 10)
-    trained = replicates.Replicates(build, seeds)
-    trained.compile(keras.optimizers.Adam(1e-3), losses.sparse_categorical_crossentropy)
-    trained.fit(digits.x_train, digits.y_train, batch_size=64)
+    digits, seeds = data.load("digits"), trained.seeds
     weights = [np.repeat(w, TRIALS, axis=0) for w in trained.get_weights()]
     generators = [np.random.default_rng((seed, trial)) for seed in seeds for trial in range(TRIALS)]
     chosen = np.stack([rng.choice(len(digits.x_train), batch, replace=False) for rng in generators])
     x, y = digits.x_train[chosen], digits.y_train[chosen]  # [R, B, D], [R, B]
     others = (y + np.stack([rng.integers(1, 10, batch) for rng in generators])) % 10
     twice = [np.concatenate([w, w]) for w in weights]  # the claim's, then the control's
-    up = steps.raised_logits(build, twice, np.concatenate([x, x]), np.concatenate([y, others]), RATE)
+    up = steps.raised_logits(trained.build, twice, np.concatenate([x, x]), np.concatenate([y, others]), RATE)
     wrong = y[..., None] != np.arange(10)  # by the true labels, in both arms
     return [arm[wrong].reshape(len(seeds), -1).mean(1) for arm in np.split(up, 2)]  # of [R, B, K] each
 

@@ -138,7 +138,7 @@ OPTIONS = {
     "AdamW, no decay": {"weight_decay": 0.0},
     "Muon, no decay": {"weight_decay": 0.0, "adam_weight_decay": 0.0},
 }
-TRAINED_STEPS, BATCH = 5, 64
+STEPS, BATCH = {"smoke": 2, "standard": 5, "full": 5}, 64
 
 NO_SIGNAL = Check(
     "no_signal",
@@ -170,10 +170,10 @@ NO_SIGNAL_LABELS = Check(
 )
 
 
-def train_optimisers(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
+def train_optimisers(seeds: tuple[int, ...], count: int) -> Iterator[pd.DataFrame]:
     """Largest move of any weight in a few steps of Keras' own training, under every optimiser."""
     digits = data.load("digits")
-    x, y = (part[: TRAINED_STEPS * BATCH] for part in (digits.x_train, digits.y_train))
+    x, y = (part[: count * BATCH] for part in (digits.x_train, digits.y_train))
     shuffled = np.random.default_rng(0).permutation(y)
     for name in (*FOLLOWING, *ALONE):
         check = NO_SIGNAL if name in FOLLOWING else NO_SIGNAL_DEFAULTS
@@ -203,7 +203,7 @@ def draw_moves(ax, rows: pd.DataFrame) -> None:
 
 # --- risk: does a linear model trained on two Gaussians come to the Bayes error, and how fast? ---
 
-RISK_SEEDS = {"smoke": 128, "standard": 320, "full": 2048}  # an excess of chance alone needs many
+RISK_SEEDS = {"smoke": 96, "standard": 320, "full": 2048}  # an excess of chance alone needs many
 SEPARATION, PRIOR, FEATURES = 2.0, 0.2, 8
 SIZES, LARGEST = (256, 1024, 4096), 4096
 SIZE_ONLY = "a model that sees only the size of the first feature"
@@ -367,7 +367,7 @@ THEORIES = (
 def units(scale: str) -> list[Unit]:
     return [
         unit(measure_boundary),
-        unit(train_optimisers, data=("digits",), cost=8),
+        unit(train_optimisers, data=("digits",), cost=10, count=STEPS[scale]),
         *(unit(train_risk, range(RISK_SEEDS[scale]), examples=n, cost=n / 1000) for n in SIZES),
         unit(train_calibration, range(SEEDS[scale]), cost=6),
     ]

@@ -39,7 +39,7 @@ CLAIM = Claim(
 )
 
 SEEDS = {"smoke": 16, "standard": 32, "full": 128}
-FEW = {"smoke": 16, "standard": 16, "full": 128}  # where nothing but rounding and convergence is noisy
+FEW = {"smoke": 8, "standard": 16, "full": 128}  # where nothing but rounding and convergence is noisy
 HIDDEN = 32
 
 
@@ -226,6 +226,7 @@ def draw_forces(ax, rows: pd.DataFrame) -> None:
 # --- trajectories: is the penalty L2(λ) the same as weight_decay = 2λ? ---
 
 PENALTY = 1e-2  # takes a fifth of the way's length, so that half of it is far beyond the margin
+MOST = {"smoke": 640, "standard": 1297, "full": 1297}  # examples: ten batches, or all
 SGD_RATE, SGD_MOMENTUM, TRAJECTORY_ADAM_RATE = 0.1, 0.9, 1e-3
 RATES = ("constant rate", "falling rate")
 DISTANCE = (
@@ -286,7 +287,7 @@ EQUIVALENCE_LAW = Theory(
 )
 
 
-def train_trajectories(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
+def train_trajectories(seeds: tuple[int, ...], examples: int) -> Iterator[pd.DataFrame]:
     """How far the penalty's end lies from the decay's, relative to the way from the start."""
     sgd, adam = keras.optimizers.SGD, keras.optimizers.Adam
     falling = lambda: keras.optimizers.schedules.CosineDecay(SGD_RATE, 100)
@@ -302,20 +303,23 @@ def train_trajectories(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     )
     start = replicates.Replicates(penalised(HIDDEN), seeds).get_weights()
     for optimizer, judged in pairs:
-        penalty = trajectory_ends(seeds, optimizer(), (PENALTY, 2 * PENALTY))
+        penalty = trajectory_ends(seeds, optimizer(), (PENALTY, 2 * PENALTY), examples)
         for check, setting, times in judged:
-            (decay,) = trajectory_ends(seeds, optimizer(weight_decay=times * 2 * PENALTY), (0.0,))
+            decaying = optimizer(weight_decay=times * 2 * PENALTY)
+            (decay,) = trajectory_ends(seeds, decaying, (0.0,), examples)
             apart = (steps.distance(end, decay, start) for end in penalty)
             yield check.rows(*apart, setting=setting, seed=seeds)
 
 
-def trajectory_ends(seeds: tuple[int, ...], optimizer, penalties: tuple[float, ...]):
+def trajectory_ends(seeds: tuple[int, ...], optimizer, penalties: tuple[float, ...], examples: int):
     """Weights after a few epochs on the digits, penalty by penalty: stacked over the seeds.
 
     So short a training is over before a compiled one has begun.
     """
     loss = losses.sparse_categorical_crossentropy
-    return trajectories.ends(penalised(HIDDEN), seeds, optimizer, loss, penalties, jit_compile=False)
+    return trajectories.ends(
+        penalised(HIDDEN), seeds, optimizer, loss, penalties, jit_compile=False, examples=examples
+    )
 
 
 def draw_distances(ax, rows: pd.DataFrame) -> None:
@@ -352,7 +356,7 @@ def units(scale: str) -> list[Unit]:
     return [
         unit(train_penalised, seeds, data=("digits",), cost=8),
         unit(train_to_optimum, few, data=("digits",), cost=5),
-        unit(train_trajectories, few, data=("digits",), cost=7),
+        unit(train_trajectories, few, data=("digits",), cost=10, examples=MOST[scale]),
     ]
 
 

@@ -97,11 +97,11 @@ class Epochs(keras.utils.PyDataset):
         )
 
 
-def plainly_fitted(build, seed, optimizer, x, y, epochs, batch_size, **options):
+def plainly_fitted(build, seed, optimizer, x, y, epochs, batch_size, loss=None, **options):
     keras.utils.set_random_seed(seed)
     model = build()
     eagerly = keras.backend.backend() == "tensorflow"  # a dozen steps: tracing them would take longer
-    model.compile(optimizer, losses.sparse_categorical_crossentropy, run_eagerly=eagerly)
+    model.compile(optimizer, loss or losses.sparse_categorical_crossentropy, run_eagerly=eagerly)
     batches = Epochs(x, y, seed, batch_size)
     options["callbacks"] = [batches.begins(), *options.get("callbacks", ())]
     model.fit(batches, epochs=epochs, shuffle=False, verbose=0, **options)
@@ -111,7 +111,7 @@ def plainly_fitted(build, seed, optimizer, x, y, epochs, batch_size, **options):
 def trained(build, seeds, x, y, optimizer=None, epochs=3, batch_size=16, mode="auto", **compiled):
     replicas = Replicates(build, seeds, mode=mode)
     loss = compiled.pop("loss", losses.sparse_categorical_crossentropy)
-    replicas.compile(optimizer or keras.optimizers.SGD(0.1), loss, **compiled)
+    replicas.compile(optimizer or keras.optimizers.SGD(0.1), loss, **{**QUICK, **compiled})
     replicas.fit(x, y, batch_size, epochs)
     return replicas
 

@@ -87,6 +87,29 @@ def test_a_report_that_cannot_be_written_leaves_the_old_one(folder: Path, record
     assert ran.code == 0 or content_of(folder) == before
 
 
+# --- the chapter ------------------------------------------------------------------------------------
+
+SENTENCES = json.loads((throwaway.ROOT / "results" / "chapter.json").read_text())
+CHAPTER = {**SENTENCES, "sentences": SENTENCES["sentences"][16:18]}  # small, so that harm hits all of it
+
+
+@fuzzed
+@given(data=st.data())
+def test_a_broken_chapter(folder: Path, sound: Path, data: st.DataObject) -> None:
+    (folder / "saturation" / "verdict.json").write_text(json.dumps(RECORD))
+    file = folder / "chapter.json"
+    if data.draw(st.booleans()):
+        file.write_bytes(data.draw(harmed_bytes(json.dumps(CHAPTER).encode())))
+    else:
+        file.write_text(json.dumps(data.draw(harmed_json(CHAPTER))))
+    for command in (("list",), ("list", "--json"), ("show", "S17"), ("show", "S17", "--json")):
+        ran = in_process.crosscheck(*command, "--results", folder)
+        assert told_in_a_line(ran, file), ran
+    ran = in_process.crosscheck("verify", "--reference", sound, "--against", folder)
+    assert told_in_a_line(in_process.Ran(0, ran.out, ran.err) if ran.code == 1 and ran.out else ran, file)
+    assert in_process.crosscheck("report", "--results", folder).code == 0  # it is written afresh
+
+
 # --- the audit --------------------------------------------------------------------------------------
 
 CARD = json.loads((throwaway.ROOT / "results" / "audit" / "audit.json").read_text())[0]

@@ -72,10 +72,17 @@ def test_a_path_of_another_backend_is_refused():
         probe(replace(OURS, backend="torch", mode="eager"), Z, np.ones_like(Z))
 
 
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", pytest.param("float32", marks=pytest.mark.long)])
-def test_what_is_probed_together_has_the_same_numbers(policy: str) -> None:
+@pytest.mark.parametrize(
+    ("mode", "policy"),
+    [
+        ("xla", "mixed_bfloat16"),
+        ("graph", "mixed_bfloat16"),
+        pytest.param("xla", "float32", marks=pytest.mark.long),
+    ],
+)
+def test_what_is_probed_together_has_the_same_numbers(mode: str, policy: str) -> None:
     z, y = np.concatenate([-Z, Z]), np.repeat([1.0, 0.0], len(Z))
-    everywhere = paths.grid(["categorical"], OURS.backend, ["xla"], [policy], OURS.device)
+    everywhere = paths.grid(["categorical"], OURS.backend, [mode], [policy], OURS.device)
     together = everywhere[::7]  # of three implementations one, behind three heads
     for path, derivatives in zip(together, probe_together(together, z, y), strict=True):
         for array, alone in zip(derivatives, probe(path, z, y), strict=True):

@@ -74,7 +74,7 @@ def test_verify_sees_what_moved_although_a_run_has_overwritten_the_results(check
 
 def test_outside_a_checkout_the_reference_is_what_the_package_brings(installed: Path) -> None:
     listed = in_process.crosscheck("list", "--json")
-    lines = json.loads(listed.out)
+    lines = json.loads(listed.out)["studies"]
     assert [line["study"] for line in lines] == list(register.NAMES)
     assert all(line["verdict_from"] == "reference" and line["verdict"] != "—" for line in lines)
     assert listed.err.startswith("Not run here: all verdicts are those of the reference")
@@ -85,12 +85,12 @@ def test_outside_a_checkout_the_reference_is_what_the_package_brings(installed: 
 def test_what_was_run_on_this_machine_comes_before_the_reference(installed: Path) -> None:
     shutil.copytree(installed / STUDY, Path("results") / STUDY)
     listed = in_process.crosscheck("list", "--json")
-    sources = {line["study"]: line["verdict_from"] for line in json.loads(listed.out)}
+    sources = {line["study"]: line["verdict_from"] for line in json.loads(listed.out)["studies"]}
     assert sources == {name: "results" if name == STUDY else "reference" for name in register.NAMES}
     assert listed.err.startswith("Not run here: surprise") and STUDY not in listed.err
     assert "not run here" not in in_process.crosscheck("show", STUDY).out
 
 
 def test_a_folder_asked_for_by_name_is_not_mixed_with_the_reference(installed: Path) -> None:
-    lines = json.loads(in_process.crosscheck("list", "--json", "--results", "nowhere").out)
+    lines = json.loads(in_process.crosscheck("list", "--json", "--results", "nowhere").out)["studies"]
     assert {line["verdict"] for line in lines} == {"—"}

@@ -20,7 +20,7 @@ SHOWN = """
 const rows = () => [...doc.querySelectorAll("tr[data-claim]")];
 const section = (row) => doc.getElementById(row.dataset.claim);
 const shown = () => rows().filter((row) => !row.hidden);
-const type = (words) => { const box = doc.querySelector("input[type=search]"); box.value = words;
+const type = (words) => { const box = doc.querySelector("#filter input"); box.value = words;
   box.dispatchEvent(new frame.Event("input", { bubbles: true })); };
 """
 
@@ -110,7 +110,33 @@ def test_a_verdict_filters_rows_and_sections(seen: Any) -> None:
     assert after == everything and sum(total for _, total, *_ in kinds.values()) == everything
     for shown, total, fit, hidden, message in kinds.values():
         assert shown == total and fit and hidden
-        assert message == ("" if total == everything else f"{total} of {everything} claims")
+        assert message == ("" if total == everything else f"{total} of {everything} studies")
+
+
+@looks(
+    """
+  const rows = [...doc.querySelectorAll("tr[data-sentence]")];
+  const shown = () => rows.filter((row) => !row.hidden);
+  const parts = [...doc.querySelectorAll(".part")];
+  const kinds = [...doc.querySelectorAll("#sentences-filter button[data-verdict]")].map((button) => {
+    button.click();
+    const right = shown().every((row) => row.dataset.verdict === button.dataset.verdict);
+    const empty = parts.filter((part) => part.hidden === shown().some((row) => part.contains(row))).length;
+    const count = shown().length;
+    button.click();
+    return [right, empty, count];
+  });
+  const box = doc.querySelector("#sentences-filter input");
+  box.value = "no such words anywhere"; box.dispatchEvent(new frame.Event("input", { bubbles: true }));
+  const none = shown().length;
+  frame.location.hash = "S22"; frame.dispatchEvent(new frame.HashChangeEvent("hashchange"));
+  return [kinds, none, shown().length, rows.map((row) => row.id)];""",
+)
+def test_sentences_are_filtered_by_verdict_and_a_link_to_one_shows_it(seen: Any) -> None:
+    kinds, none, again, ids = seen
+    assert all(right and not empty and count for right, empty, count in kinds)
+    assert sum(count for *_, count in kinds) == again == len(ids) == 55 and none == 0
+    assert ids == [f"S{i:02}" for i in range(1, 56)]
 
 
 @looks(

@@ -1,5 +1,6 @@
 """What a study leaves behind: complete, in the promised shape, whole or not at all, the same every time."""
 
+import contextlib
 import errno
 import io
 import json
@@ -280,3 +281,23 @@ def test_short_groups_of_json_take_a_line_and_stay_what_they_are() -> None:
     text = records.to_json(value)
     assert json.loads(text) == value
     assert '"interval": [ 1.0, 2.0 ]' in text and len(text.splitlines()) > 200
+
+
+@pytest.mark.parametrize("kind", ["svg", "png"])
+def test_a_figure_laid_out_without_a_drawing_is_the_same(kind: str) -> None:
+    def drawn() -> bytes:
+        figure, axes = figures.panels(2)
+        for ax in axes:
+            ax.plot([1, 1e5], [1, 1e-9], label="a line")
+            ax.set(title="A title", xlabel="$x^2$", yscale="log", xscale="log")
+            ax.legend()
+        stream = io.BytesIO()
+        with figures.laid_out_once(figure) if leave_out else contextlib.nullcontext():
+            figure.savefig(stream, format=kind, metadata={"Date": None} if kind == "svg" else {})
+        return stream.getvalue()
+
+    with figures.theme():
+        leave_out = False
+        plain = drawn()
+        leave_out = True
+        assert drawn() == plain

@@ -220,3 +220,11 @@ def test_a_run_struck_down_is_taken_up_again(project: throwaway.Project, blow: s
     project.crosscheck("run")
     assert measured(project, "steady") == 1, "what was finished is not repeated"
     assert (project.folder / "results" / "moody" / "verdict.json").exists()
+
+
+def test_units_come_study_by_study_and_the_longest_first() -> None:
+    costs = (("small", 3), ("large", 2), ("small", 1), ("large", 9))
+    units = [Unit(study, str(cost), cost=cost) for study, cost in costs]
+    jobs = sorted((runner.Job(unit, "") for unit in units), key=runner.by_study(units))
+    taken = [(job.unit.study, job.unit.cost) for job in reversed(jobs)]  # as `Pool.employ` takes them
+    assert taken == [("large", 9), ("large", 2), ("small", 3), ("small", 1)]

@@ -77,7 +77,8 @@ def test_it_lists_and_shows_the_reference_verdicts_outside_any_checkout(
     assert listed.returncode == 0, listed.stderr
     reference = ROOT / "results" / "saturation" / "verdict.json"
     known = json.loads(reference.read_text(encoding="utf-8"))["verdict"]
-    assert known in next(str(study) for study in json.loads(listed.stdout) if study["study"] == "saturation")
+    studies = json.loads(listed.stdout)["studies"]
+    assert known in next(str(study) for study in studies if study["study"] == "saturation")
     shown = run(installed, tmp_path, "-m", "crosscheck", "show", "saturation")
     assert shown.returncode == 0 and known in shown.stdout, shown.stderr
     assert str(installed) not in shown.stderr

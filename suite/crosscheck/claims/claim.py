@@ -80,7 +80,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Check:
-    """One falsifiable statement of a claim, with its criterion and its control, fixed before any run.
+    """One falsifiable statement of a claim, with its criterion and its control.
 
     Attributes:
         id: name within the study; the full id is `<study>/<id>`.

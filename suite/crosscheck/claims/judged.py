@@ -66,6 +66,7 @@ class CheckRecord(Struct, kw_only=True, frozen=True, omit_defaults=True):
         reason: why it is undecided or invalid; empty otherwise.
         absent: settings left out because what they need is not installed or prepared.
         unrun: this scale, or this machine for want of what the check needs, does not run it.
+        positive: a case in which the check must hold, where one was measured.
     """
 
     id: str
@@ -89,6 +90,7 @@ class CheckRecord(Struct, kw_only=True, frozen=True, omit_defaults=True):
     evaluation_error: Spread = UNSET
     detectable: Spread = UNSET
     unrun: bool = False
+    positive: ControlRecord | UnsetType = UNSET
 
 
 class StudyVerdict(Struct, kw_only=True, frozen=True):

@@ -108,6 +108,19 @@ def verdict_on_study(check: CheckRecord) -> Verdict:
     return Verdict.SCOPED if narrows else check.verdict
 
 
+def at_settings(check: CheckRecord, labels: Collection[str]) -> CheckRecord | None:
+    """A judged check as it comes out at some of its settings alone; None where it was judged at none of them.
+
+    One that is invalid stays so: its control, too, was judged over all of them.
+    """
+    parts = [part for part in check.parts if part.setting in labels]
+    if not parts or len(parts) == len(check.parts):
+        return check if parts else None
+    worst = min((part.verdict for part in parts), key=lambda verdict: verdict.rank)
+    verdict = check.verdict if check.verdict is Verdict.INVALID else worst
+    return replace(check, verdict=verdict, parts=parts, scope={part.setting: part.verdict for part in parts})
+
+
 def judge_check(check: Check, rows: pd.DataFrame, level: float, absent: Collection[str] = ()) -> CheckRecord:
     """One check with its control: the estimate shown is that of the setting and path that decides.
 

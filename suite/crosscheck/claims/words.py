@@ -51,7 +51,7 @@ class Verdict(StrEnum):
 
     HOLDS = (
         *("holds", 5, "✓", "🟢", "#0b7f5b", "green", "hold", "holds"),
-        "every check came out whole inside the region that was fixed before any run",
+        "every check came out whole inside its region",
     )
     SCOPED = (
         *("scoped", 4, "◐", "🔵", "#2b6cb8", "blue", "hold within limits", "holds within limits"),
@@ -59,7 +59,7 @@ class Verdict(StrEnum):
     )
     FAILS = (
         *("fails", 1, "✗", "🔴", "#c8371f", "red", "fail", "fails"),
-        "at least one check came out whole outside its region: the sentence is false as written",
+        "at least one check came out whole outside its region",
     )
     UNDECIDED = (
         *("undecided", 2, "?", "⚪", "#6d7178", "yellow", "are undecided", "is undecided"),
@@ -86,3 +86,58 @@ class Verdict(StrEnum):
 
 WORST_FIRST = tuple(sorted(Verdict, key=lambda verdict: verdict.rank))
 BEST_FIRST = WORST_FIRST[::-1]
+
+
+class Truth(StrEnum):
+    """What a sentence of the chapter comes to, in the order in which the words are explained.
+
+    Attributes:
+        symbol, chip, colour, terminal: as those of `Verdict`.
+        slug: the word as a name on pages.
+        plural: how several are counted; `meaning`: of the word.
+    """
+
+    symbol: str
+    chip: str
+    colour: str
+    terminal: str
+    plural: str
+    meaning: str
+
+    def __new__(
+        cls, word: str, symbol: str, chip: str, colour: str, terminal: str, plural: str, meaning: str
+    ) -> Truth:
+        truth = str.__new__(cls, word)
+        truth._value_ = word
+        truth.symbol, truth.chip, truth.colour, truth.terminal = symbol, chip, colour, terminal
+        truth.plural, truth.meaning = plural, meaning
+        return truth
+
+    TRUE = (
+        *("true", "✓", "🟢", "#0b7f5b", "green", "true"),
+        "every check that decides it holds, and no condition that was measured breaks it",
+    )
+    TRUE_IF = (
+        *("true if", "◐", "🔵", "#2b6cb8", "blue", "true under a condition"),
+        "true under a condition that the chapter leaves out and that was measured",
+    )
+    HALF = (
+        *("half", "◧", "🟠", "#a4550c", "bright_yellow", "half true"),
+        "one part of it stands, another does not; both are named",
+    )
+    FALSE = (
+        *("false", "✗", "🔴", "#c8371f", "red", "false"),
+        "a counter-example was measured",
+    )
+    OPEN = (
+        *("open", "◌", "🟡", "#8a6100", "cyan", "open"),
+        "not decided here: no check decides it yet, or one was not run or came out undecided or invalid",
+    )
+    NOT_TESTABLE = (
+        *("not testable", "–", "⚪", "#6d7178", "yellow", "not testable"),
+        "a definition, a motivation or an opinion",
+    )
+
+    @property
+    def slug(self) -> str:
+        return self.replace(" ", "-")

@@ -14,7 +14,9 @@ from crosscheck.cli import voice
 from crosscheck.cli.voice import number
 from crosscheck.errors import UsageError
 from crosscheck.report import comparison as comparing
-from crosscheck.report.comparison import Line, Verdicts
+from crosscheck.report.comparison import ChapterRecord, Line, Verdicts
+
+Chapters = tuple[ChapterRecord, ChapterRecord]  # then and now
 
 HEADS = ("check", "reference", "now", "moved (SE)", "verdict", "why")
 
@@ -60,7 +62,9 @@ class Comparison:
         return {key: keys[key] for key in ("reference", "now", "sound", "moved", *keys)}
 
 
-def of_common(reference: str, then: Verdicts, name: str, now: Verdicts) -> Comparison:
+def of_common(
+    reference: str, then: Verdicts, name: str, now: Verdicts, chapters: Chapters | None = None
+) -> Comparison:
     """The studies that both have; the others are named, as what neither can speak of.
 
     Raises:
@@ -71,7 +75,7 @@ def of_common(reference: str, then: Verdicts, name: str, now: Verdicts) -> Compa
         raise UsageError(f"{reference} and {name} have no study in common. `crosscheck run` writes them.")
     alone = [study for study in dict.fromkeys([*then, *now]) if study not in both]
     sides = ({study: side[study] for study in both} for side in (then, now))
-    return between(reference, next(sides), name, next(sides), alone)
+    return between(reference, next(sides), name, next(sides), chapters, alone)
 
 
 def between(
@@ -79,13 +83,17 @@ def between(
     then: Verdicts,
     name: str,
     now: Verdicts,
+    chapters: Chapters | None = None,
     left_out: Sequence[str] = (),
     redrawn: list[str] | None = None,
 ) -> Comparison:
-    """All studies of both: one that either lacks is drift, unless it is left out and named."""
+    """All studies of both, and the chapter: what either lacks is drift, unless it is left out and named."""
     word = lambda side, study: side[study].verdict if study in side else "—"
     words = {study: (word(then, study), word(now, study)) for study in dict.fromkeys([*then, *now])}
-    lines, absent = comparing.compare(then, now), [*left_out, *comparing.left_out(then, now)]
+    lines = comparing.compare(then, now)
+    if chapters:
+        lines += comparing.compare_chapters(*chapters, set(then).intersection(now))
+    absent = [*left_out, *comparing.left_out(then, now)]
     whats = named(reference, then), named(name, now)
     return Comparison(
         *whats, words, lines, comparing.changes(then, now), absent, comparing.circumstances(now), redrawn

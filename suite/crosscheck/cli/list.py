@@ -1,4 +1,4 @@
-"""`crosscheck list`: the claims with their verdicts."""
+"""`crosscheck list`: the chapter's sentences and the studies behind them, with their verdicts."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from pathlib import Path
 
 import click
 
-from crosscheck.claims import register
-from crosscheck.cli import voice
+from crosscheck.claims import register, sentences
+from crosscheck.cli import chapter, voice
 from crosscheck.cli.options import (
     RESULTS,
     json_option,
     results_or_reference_option,
-    studies_argument,
+    sentences_matching,
     studies_matching,
+    studies_or_sentences_argument,
 )
 
 
@@ -42,17 +43,22 @@ class Line:
 
 
 @click.command("list")
-@studies_argument
+@studies_or_sentences_argument
 @results_or_reference_option
 @json_option
 def command(patterns: tuple[str, ...], results: Path | None, as_json: bool) -> None:
-    """The claims, each with its verdict where it has been judged. STUDY may be a pattern: 'ood_*'.
+    """The chapter, sentence by sentence, and the studies behind it, each with its verdict where it has one.
 
-    What has not been run on this machine has the verdict of the reference, and is named.
+    STUDY and SENTENCE may be patterns: 'ood_*', 'S2*'. What has not been run on this machine has the
+    verdict of the reference, and is named.
     """
-    titles = {name: register.load(name).CLAIM.title for name in studies_matching(patterns)}
+    ids = sentences_matching(patterns) if patterns else sentences.IDS
+    others = tuple(pattern for pattern in patterns if not sentences_matching((pattern,)))
+    names = studies_matching(others) if others or not patterns else ()
+    titles = {name: register.load(name).CLAIM.title for name in names}
     lines = [line_of(name, title, results or RESULTS) for name, title in titles.items()]
-    print_lines(lines if results else with_reference(lines), as_json)
+    lines = lines if results else with_reference(lines)
+    print_lines(chapter.sourced(ids, results) if ids else [], lines, as_json)
 
 
 def with_reference(lines: list[Line]) -> list[Line]:
@@ -88,8 +94,11 @@ def line_of(name: str, title: str, results: Path) -> Line:
         return Line(name, "unreadable", {}, title, "results")
 
 
-def print_lines(lines: Sequence[Line], as_json: bool) -> None:
+def print_lines(judged: Sequence[chapter.Sourced], lines: Sequence[Line], as_json: bool) -> None:
     if as_json:
-        voice.print_json([asdict(line) for line in lines])
-    else:
+        both = {"sentences": chapter.as_dicts(judged), "studies": [asdict(line) for line in lines]}
+        voice.print_json(both)
+        return
+    chapter.print_sentences(judged)
+    if lines:
         voice.print_table(("study", "verdict", "checks", "claim"), [line.cells() for line in lines])

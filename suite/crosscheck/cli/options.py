@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from crosscheck.claims import register
+from crosscheck.claims import register, sentences
 from crosscheck.errors import UsageError
 
 FOLDER = click.Path(path_type=Path)
@@ -36,6 +36,12 @@ def starting(names: Iterable[str], incomplete: str) -> list[str]:
 
 def completed_study(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     return starting(register.NAMES, incomplete)
+
+
+def completed_study_or_sentence(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[str]:
+    return starting((*register.NAMES, *sentences.IDS), incomplete)
 
 
 results_option = click.option(
@@ -66,6 +72,9 @@ seeds_option = click.option(
     metavar="N",
     help="Seeds 0 to N − 1 wherever a study draws any, in place of its own numbers; recorded in the results.",
 )
+studies_or_sentences_argument = click.argument(
+    "patterns", metavar="[STUDY|SENTENCE]...", nargs=-1, shell_complete=completed_study_or_sentence
+)
 studies_argument = click.argument("patterns", metavar="[STUDY]...", nargs=-1, shell_complete=completed_study)
 
 
@@ -77,6 +86,11 @@ def studies_matching(patterns: tuple[str, ...]) -> tuple[str, ...]:
     """
     names = {name for pattern in patterns for name in matching(pattern)}
     return tuple(name for name in register.NAMES if name in names or not patterns)
+
+
+def sentences_matching(patterns: tuple[str, ...]) -> tuple[str, ...]:
+    """Sentences named, or matched by a pattern such as `S2*`, in the chapter's order."""
+    return tuple(id for id in sentences.IDS if any(fnmatch.fnmatchcase(id, each) for each in patterns))
 
 
 def matching(pattern: str) -> list[str]:

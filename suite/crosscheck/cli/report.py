@@ -13,10 +13,11 @@ from crosscheck.cli.options import FOLDER, results_option
 @results_option
 @click.option("--pdf", type=FOLDER, metavar="FILE", help="Print it into FILE as well; needs Chromium.")
 def command(results: Path, pdf: Path | None) -> None:
-    """Write the report anew from the verdicts, tables and figures that are there."""
+    """Write the report and the chapter's verdicts anew, from what the studies have left there."""
     from crosscheck.report.page import write_report
+    from crosscheck.running.conclude import reference_records
 
-    files = write_report(results)
+    files = write_report(results, reference_records)
     if pdf:
         from crosscheck.report.pdf import to_pdf
 

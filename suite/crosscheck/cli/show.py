@@ -1,11 +1,10 @@
-"""`crosscheck show`: one claim, its formula, its verdict and every check with its interval."""
+"""`crosscheck show`: a sentence with its evidence, or a study with its formula and every check."""
 
 from __future__ import annotations
 
 import os
-import shutil
+import re
 import sys
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,28 +13,37 @@ import click
 
 from crosscheck.claims import register
 from crosscheck.claims.claim import Check, Claim, Study
-from crosscheck.cli.options import RESULTS, completed_study, json_option, results_or_reference_option
-from crosscheck.cli.voice import COLOURS, complain, number, print_json, verdict
+from crosscheck.cli import chapter
+from crosscheck.cli.options import (
+    RESULTS,
+    completed_study_or_sentence,
+    json_option,
+    results_or_reference_option,
+)
+from crosscheck.cli.voice import COLOURS, complain, number, paragraph, print_json, verdict
 from crosscheck.errors import UsageError
 
 if TYPE_CHECKING:
     from crosscheck.claims.judged import CheckRecord, ControlRecord
     from crosscheck.report.records import VerdictRecord
 
+SENTENCE = re.compile(r"S\d+")
 FIGURES = ("figure.svg", "figure.png")
-WIDEST = 100
 
 
 @click.command("show")
-@click.argument("name", metavar="STUDY", shell_complete=completed_study)
+@click.argument("name", metavar="STUDY|SENTENCE", shell_complete=completed_study_or_sentence)
 @results_or_reference_option
 @click.option("--open", "opened", is_flag=True, help="Open the figure, where there is a display.")
 @json_option
 def command(name: str, results: Path | None, opened: bool, as_json: bool) -> int:
-    """The claim of STUDY, its formula, its verdict check by check with intervals, and where its figure is.
+    """A sentence of the chapter (S01 to S55) with its verdict, evidence, conditions and checks; or the claim
+    of a STUDY, its formula, its verdict check by check with intervals, and where its figure is.
 
-    A study that has not been run on this machine is shown with the verdict of the reference.
+    What has not been run on this machine is shown with the verdict of the reference.
     """
+    if SENTENCE.fullmatch(name):
+        return show_sentence(name, results, opened, as_json)
     study, folder = register.load(name), (results or RESULTS) / name
     record, source = record_in(folder), "results"
     if record is None and results is None:
@@ -47,6 +55,28 @@ def command(name: str, results: Path | None, opened: bool, as_json: bool) -> int
     else:
         click.echo("\n".join(lines(name, study, record, source, figure)))
     return launch(figure) if opened else 0
+
+
+def show_sentence(id: str, results: Path | None, opened: bool, as_json: bool) -> int:
+    """Print a sentence.
+
+    Raises:
+        UsageError: there is none of this id, its chapter is broken, or a figure of it is asked for.
+    """
+    from crosscheck.report.chapter import require_known
+    from crosscheck.running import reference
+
+    require_known(id)
+    if opened:
+        raise UsageError(
+            "A sentence has no figure; the studies behind it have: `crosscheck show STUDY --open`."
+        )
+    (line,) = chapter.sourced([id], results)
+    if as_json:
+        print_json(chapter.as_dict(line))
+    else:
+        click.echo("\n".join(chapter.lines(line, reference.description())))
+    return 0
 
 
 def record_in(folder: Path) -> VerdictRecord | None:
@@ -103,14 +133,6 @@ def lines(
         yield from lines_of_check(check, judged.get(check.id))
     if record and source == "results":
         yield from paragraph("figure", str(figure) if figure else "— none was made")
-
-
-def paragraph(head: str, text: str, indent: int = 10) -> list[str]:
-    width = min(WIDEST, shutil.get_terminal_size((WIDEST, 24)).columns)
-    blank = " " * indent
-    return textwrap.wrap(
-        text, width, initial_indent=f"{head:{indent}}", subsequent_indent=blank, break_on_hyphens=False
-    )
 
 
 def lines_of_check(check: Check, judged: CheckRecord | None) -> Iterator[str]:

@@ -60,18 +60,23 @@ def command(
     names = studies_matching(patterns) if patterns else ()
     if reference_folder:
         then, what = rerun.recorded(reference_folder, names), str(reference_folder)
+        chapter = rerun.chapter_of(reference_folder, then)
     else:
         then, what = rerun.reference_verdicts(names), reference.description()
+        chapter = rerun.reference_chapter(then)
     if against:
-        comparisons = [
-            drift.of_common(what, then, str(folder), rerun.recorded(folder, names)) for folder in against
-        ]
+        comparisons = []
+        for other in against:
+            now = rerun.recorded(other, names)
+            chapters = chapter, rerun.chapter_of(other, now)
+            comparisons.append(drift.of_common(what, then, str(other), now, chapters))
     else:
         voice = Voice(quiet, verbose, as_json)
         with rerun.empty_folder(scratch) as folder:
             now = rerun.afresh(then, folder, jobs, lambda request: meet(request, voice))
             redrawn = rerun.redrawn(then, folder)
-        comparisons = [drift.between(what, then, "a fresh run", now, redrawn=redrawn)]
+            chapters = chapter, rerun.chapter_of(folder / "results", now)
+        comparisons = [drift.between(what, then, "a fresh run", now, chapters, redrawn=redrawn)]
     is_sound = all(comparison.sound for comparison in comparisons)
     if as_json or not quiet or not is_sound:
         drift.print_comparisons(comparisons, as_json)

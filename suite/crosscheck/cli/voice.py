@@ -9,17 +9,20 @@ import contextlib
 import importlib
 import json
 import os
+import shutil
 import sys
 import tempfile
+import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
 
-from crosscheck.claims.words import Verdict
+from crosscheck.claims.words import Truth, Verdict
 
-COLOURS: dict[str, str] = {verdict: verdict.terminal for verdict in Verdict}
-WIDTH = max(map(len, COLOURS)) + 2
+COLOURS: dict[str, str] = {str(word): word.terminal for word in (*Truth, *Verdict)}
+WIDEST = 100  # columns of running text
+WIDTH = max(map(len, Verdict)) + 2
 
 
 def verdict(word: str) -> str:
@@ -76,6 +79,15 @@ def import_keras(backend: str) -> None:
 
 def number(value: float | None, digits: int = 5) -> str:
     return "—" if value is None else f"{value:.{digits}g}"
+
+
+def paragraph(head: str, text: str, indent: int = 10) -> list[str]:
+    """Text beside its head, in lines that fit the terminal."""
+    width = min(WIDEST, shutil.get_terminal_size((WIDEST, 24)).columns)
+    blank = " " * indent
+    return textwrap.wrap(
+        text, width, initial_indent=f"{head:{indent}}", subsequent_indent=blank, break_on_hyphens=False
+    )
 
 
 def print_json(value: Any) -> None:

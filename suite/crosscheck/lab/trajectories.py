@@ -22,6 +22,7 @@ def ends(
     penalties: Sequence[float] | np.ndarray,
     loss_arguments: Mapping[str, np.ndarray] | None = None,
     jit_compile: bool | str = "auto",
+    examples: int | None = None,
 ) -> list[list[np.ndarray]]:
     """Train on the digits for a few epochs, once for each penalty, all runs as one program.
 
@@ -33,6 +34,7 @@ def ends(
         penalties: coefficients of the model's penalty, one a run.
         loss_arguments: one number a run for each.
         jit_compile: as `Replicates.compile` takes it.
+        examples: trained on, the first so many; all where None.
 
     Returns:
         The weights at the end, by run: stacked over the seeds, [S, …] each.
@@ -47,6 +49,7 @@ def ends(
         penalty_scale=np.repeat(penalties, len(seeds)),
         jit_compile=jit_compile,
     )
-    replicas.fit(digits.x_train, digits.y_train, batch_size=BATCH, epochs=EPOCHS)
+    x, y = digits.x_train[:examples], digits.y_train[:examples]
+    replicas.fit(x, y, batch_size=BATCH, epochs=EPOCHS)
     by_weight = (np.split(stacked, count) for stacked in replicas.get_weights())
     return [list(run) for run in zip(*by_weight, strict=True)]

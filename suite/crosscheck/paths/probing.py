@@ -69,9 +69,9 @@ def skipped_steps(path: ExecutionPath, z: np.ndarray, y: np.ndarray) -> np.ndarr
 
 
 def probe_together(paths: Sequence[ExecutionPath], z: np.ndarray, y: np.ndarray) -> list[Derivatives]:
-    """What `probe` returns for each of these paths, in less time where XLA compiles a direct call.
+    """What `probe` returns for each of these paths, in less time where a direct call is made a program.
 
-    The paths of a policy are then compiled as one program, and what they have in common once. The numbers
+    The paths of a policy are then one program, and XLA compiles once what they have in common. The numbers
     are the same to the last bit (tests/test_paths.py).
 
     Raises:
@@ -80,7 +80,7 @@ def probe_together(paths: Sequence[ExecutionPath], z: np.ndarray, y: np.ndarray)
     if len({(path.mode, path.policy) for path in paths}) != 1:
         raise ValueError("Paths are probed together that share mode and policy.")
     first = paths[0]
-    if first.mode != "xla":
+    if first.mode not in ("graph", "xla"):
         return [probe(path, z, y) for path in paths]
     require_backend(first)
     with global_policy(first.policy):

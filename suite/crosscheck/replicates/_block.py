@@ -113,12 +113,10 @@ class Block:
         Returns:
             The loss and each metric since `fresh_metrics`, [size].
         """
-        bounds = {
-            "first": ops.convert_to_tensor(first, "int32"),
-            "last": ops.convert_to_tensor(last, "int32"),
-        }
         self.unpark()
-        self.values, results = self.program.run(self.values, {**tensors, **bounds}, fixed)
+        runs = [(first, last)] if self.program.loops else [(i, i + 1) for i in range(first, last)]
+        for start, stop in runs:
+            self.values, results = self.program.run(self.values, {**tensors, **bounds(start, stop)}, fixed)
         self.park()
         results = {name: ops.convert_to_numpy(value) for name, value in results.items()}
         return results if self.program.stacked else {name: value[None] for name, value in results.items()}
@@ -126,9 +124,8 @@ class Block:
     def rehearsed(self, values: Values, tensors: Mapping[str, Any], i: int, fixed: Batches) -> Values:
         """Returns the values of the first replicate after batch i from `values`, by no program kept."""
         start = {kind: self.held(kind, arrays) for kind, arrays in values.items()}
-        bounds = {"first": ops.convert_to_tensor(i, "int32"), "last": ops.convert_to_tensor(i + 1, "int32")}
         program = self.program.backend.compiled(self.program.batches, keras.backend.backend() == "jax")
-        after, _ = program(start, {**tensors, **bounds}, fixed)
+        after, _ = program(start, {**tensors, **bounds(i, i + 1)}, fixed)
         first = lambda value: copied(value[0] if self.program.stacked else value)
         return {kind: list(map(first, mine)) for kind, mine in after.items()}
 
@@ -166,6 +163,11 @@ class Block:
         self.park()
         output = keras.tree.map_structure(ops.convert_to_numpy, output)
         return output if stacked else keras.tree.map_structure(lambda array: array[None], output)
+
+
+def bounds(first: int, last: int) -> dict[str, Any]:
+    """Returns the numbers of the first batch, and of the one after the last, as a program takes them."""
+    return {"first": ops.convert_to_tensor(first, "int32"), "last": ops.convert_to_tensor(last, "int32")}
 
 
 def copied(value: Any) -> np.ndarray:

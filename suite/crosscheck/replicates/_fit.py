@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -11,9 +11,6 @@ import numpy as np
 from crosscheck.replicates._callbacks import Callbacks
 from crosscheck.replicates._data import Data
 from crosscheck.replicates._history import History
-
-if TYPE_CHECKING:
-    from crosscheck.replicates._replicates import Replicates
 
 
 class Validation(NamedTuple):
@@ -34,23 +31,25 @@ class Fit:
     """One call of `Replicates.fit`.
 
     Args:
-        replicates: what is trained.
+        replicates: the `Replicates` that are trained.
         data: on what.
         batch_size, shuffle, steps: as of `Replicates.fit`.
         epochs: their numbers.
+        further: gives the data of each epoch after the first, where they come in batches.
     """
 
     def __init__(
         self,
-        replicates: Replicates,
+        replicates: Any,
         data: Data,
         batch_size: int,
         epochs: range,
         shuffle: bool,
         steps: int | None,
+        further: Callable[[], Data] | None = None,
     ):
         self.replicates, self.data, self.batch_size, self.epochs = replicates, data, batch_size, epochs
-        self.order, self.steps = replicates.order(data.n, shuffle), steps
+        self.shuffle, self.steps, self.further = shuffle, steps, further
 
     def through(
         self, callbacks: Sequence[keras.callbacks.Callback], verbose: int, validation: Validation
@@ -68,7 +67,8 @@ class Fit:
         replicates.stop_training = False
         listeners.call("on_train_begin")
         # Blocks that nobody watches run through all epochs without waiting for one another.
-        stride = 1 if listeners.any or bar or held_out else max(len(self.epochs), 1)
+        watched = listeners.any or bar or held_out or self.further
+        stride = 1 if watched else max(len(self.epochs), 1)
         epoch = self.epochs.start
         while epoch < self.epochs.stop and replicates.active.any() and not replicates.stop_training:
             listeners.call("on_epoch_begin", epoch)
@@ -76,7 +76,7 @@ class Fit:
             for logs in self.trained(range(epoch, epoch + stride), listeners):
                 if held_out and (epoch + 1) % validation.every == 0:
                     listeners.call("on_test_begin")
-                    values = replicates.test(held_out, validation.batch_size)
+                    values = replicates._test(held_out, validation.batch_size)
                     listeners.call("on_test_end", logs=values)
                     logs |= {f"val_{name}": value for name, value in values.items()}
                 logs = {name: where_active(active, value) for name, value in logs.items()}
@@ -97,7 +97,7 @@ class Fit:
             options = {"validation_batch_size": validation.batch_size, "validation_freq": validation.every}
         history = replicates.engine.fit(
             self.data,
-            self.order,
+            replicates._order(self.data.n, self.shuffle),
             self.batch_size,
             self.epochs,
             self.steps,
@@ -114,7 +114,10 @@ class Fit:
         replicates, engine = self.replicates, self.replicates.engine
         blocks = engine.prepared(self.batch_size, self.data)
         engine.set_rates()
-        options = (self.order, replicates.active, True, self.steps)
+        if self.further and epochs.start > self.epochs.start:
+            self.data = self.further()
+        order = replicates._order(self.data.n, self.shuffle)
+        options = (order, replicates.active, True, self.steps)
         if not listeners.in_batches:
             return blocks.passes(self.data, self.batch_size, epochs, *options)
         logs: dict[str, np.ndarray] = {}
@@ -130,5 +133,5 @@ class Fit:
 
 
 def where_active(active: np.ndarray, value: np.ndarray) -> np.ndarray:
-    """Returns a metric's numbers, [R] or, with one for each class, [R, K]; NaN for who has stopped."""
+    """Returns a metric's numbers, [R], or [R, K] of one with a number for each class; NaN where stopped."""
     return np.where(active.reshape(-1, *[1] * (np.ndim(value) - 1)), value, np.nan)

@@ -7,6 +7,7 @@ draw is repeated and the variable initialised, without building a model.
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -111,10 +112,11 @@ def values_of(model: keras.Model) -> list[np.ndarray]:
     return [keras.ops.convert_to_numpy(variable.value) for variable in model.variables]
 
 
-def seed_draws(seed: int, count: int) -> list[int]:
+@functools.lru_cache
+def seed_draws(seed: int, count: int) -> tuple[int, ...]:
     """Returns the first seeds that Keras' `make_default_seed` hands out after `set_random_seed(seed)`."""
     generator = random.Random(seed)
-    return [generator.randint(1, int(1e9)) for _ in range(count)]
+    return tuple(generator.randint(1, int(1e9)) for _ in range(count))
 
 
 class Source(NamedTuple):
@@ -129,7 +131,7 @@ class Source(NamedTuple):
     initializer: keras.Initializer | None = None
 
 
-def source_of(variable: Any, model: keras.Model, draws: list[int]) -> Source | None:
+def source_of(variable: Any, model: keras.Model, draws: Sequence[int]) -> Source | None:
     """Returns how a variable's initial value follows from the draws under a seed; None if it is not clear."""
     for layer in layers_of(model):
         for generator in seed_generators_of(layer):

@@ -39,10 +39,11 @@ class Program:
         size: replicates in the block.
         stacked: whether the values have the axis of replicates.
         jit_compile: whether the backend compiles the whole program.
+        loops: whether the program goes from batch to batch itself, rather than being called for each.
     """
 
-    def __init__(self, task: Task, size: int, stacked: bool, jit_compile: bool):
-        self.task, self.size, self.stacked = task, size, stacked
+    def __init__(self, task: Task, size: int, stacked: bool, jit_compile: bool, loops: bool = True):
+        self.task, self.size, self.stacked, self.loops = task, size, stacked, loops
         self.backend = current()
         self.run = self.backend.compiled(self.batches, jit_compile)
         self.run_predict = self.backend.compiled(self.outputs, jit_compile)
@@ -68,7 +69,10 @@ class Program:
                 mapped["active"] = tensors["active"]
             return self.vectorized(lambda one: self.step(one, tensors["shared"], fixed, i))(mapped)
 
-        values = self.backend.repeat(tensors["first"], tensors["last"], one, values)
+        if self.loops:
+            values = self.backend.repeat(tensors["first"], tensors["last"], one, values)
+        else:
+            values = one(tensors["first"], values)
         results = self.vectorized(lambda one: self.task.results(one))({"metrics": values["metrics"]})
         return values, results
 

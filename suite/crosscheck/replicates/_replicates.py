@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,15 +11,17 @@ import numpy as np
 
 from crosscheck.replicates import _saving as saving
 from crosscheck.replicates._blocks import Order
-from crosscheck.replicates._checks import checked_seeds, checked_vectors, require_labels
+from crosscheck.replicates._checks import checked_seeds, checked_vectors
 from crosscheck.replicates._compiled import Compiled
-from crosscheck.replicates._data import Data, weights_of_classes
+from crosscheck.replicates._data import Data
 from crosscheck.replicates._fit import Fit, Validation
 from crosscheck.replicates._history import History, batch_order, unshuffled
 from crosscheck.replicates._initial import stacked_weights
-from crosscheck.replicates._model import output_shape, require_built
+from crosscheck.replicates._intake import Intake
+from crosscheck.replicates._model import require_built
 from crosscheck.replicates._one_by_one import OneByOne
 from crosscheck.replicates._plan import Plan, make_plan, require_mode
+from crosscheck.replicates._streams import Stream, is_stream
 from crosscheck.replicates._together import Together
 
 
@@ -31,7 +32,7 @@ class Replicates:
     `keras.utils.set_random_seed(seeds[r])` and sees the batches of `batch_order(seeds[r], epoch, N)`,
     up to rounding. So that this is never otherwise without a word, the first two batches are also trained
     by `train_on_batch`, beside replicate 0, and a difference is refused by the variable's name. Random
-    layers draw independently in each replicate: on JAX the same numbers as in `fit`; on TensorFlow others,
+    layers draw independently in each replicate: on JAX the same numbers as in `fit`; others on TensorFlow,
     where XLA compiles the program, and on PyTorch, whose dropout goes by no seed.
 
     Args:
@@ -73,7 +74,7 @@ class Replicates:
         require_built(self.model)
         self.initial_epoch, self.stop_training = 0, False
         self.compiled: Compiled | None = None
-        self.reset(initial)
+        self._reset(initial)
 
     def __len__(self) -> int:
         return len(self.seeds)
@@ -150,7 +151,7 @@ class Replicates:
             vectors,
             check,
         )
-        self.reset(weights)
+        self._reset(weights)
 
     def fit(
         self,
@@ -175,9 +176,12 @@ class Replicates:
 
         Args:
             x: [N, …] shared by all replicates, or [R, N, …] with each its own; for a model of several
-                inputs a list or dictionary of such arrays.
+                inputs a list or dictionary of such arrays. Or a `tf.data.Dataset`, `PyDataset`, `DataLoader`
+                or generator of batches (x, y) or (x, y, sample_weight), which all replicates see in the
+                order in which they come; an epoch of them is held in memory.
             y: [N, …] or [R, N, …]; for several outputs a list or dictionary.
-            batch_size: examples a step; the last batch of an epoch takes what is left.
+            batch_size: examples a step, where `x` does not come in batches; the last one of an epoch takes
+                what is left.
             epochs: passes over the data.
             verbose: 1 prints how the replicates are run, and shows progress with the mean loss.
             callbacks: Keras callbacks, called with logs of [R] arrays; what they put into the logs is in the
@@ -208,17 +212,24 @@ class Replicates:
                 does; names what differs, and the way out.
             RuntimeError: if `compile` was not called.
         """
-        if validation_split and validation_data is None:
-            (x, y, sample_weight), validation_data = self.split(validation_split, x, y, sample_weight)
-        data = self.checked(x, y, sample_weight)
-        if class_weight is not None:
-            if sample_weight is not None:
-                raise ValueError("`class_weight` and `sample_weight` cannot both be given.")
-            data = self.checked(x, y, weights_of_classes(y, class_weight, "y" in data.own))
-        held_out = self.checked(*validation_data) if validation_data else None
+        further = None
+        if is_stream(x):
+            if self.plan.mode == "fit":
+                raise NotImplementedError('With mode="fit", `x` must be arrays, not batches.')
+            further = self._intake.stream(x, y, sample_weight, class_weight, steps_per_epoch)
+            data, batch_size = further()
+            steps_per_epoch, shuffle = None, False
+        else:
+            if validation_split and validation_data is None:
+                (x, y, sample_weight), validation_data = self._intake.split(
+                    validation_split, x, y, sample_weight
+                )
+            data = self._intake.weighted(x, y, sample_weight, class_weight)
+        held_out = self._intake.held_out(validation_data)
         first = self.initial_epoch if initial_epoch is None else initial_epoch
         last = first + epochs if initial_epoch is None else epochs
-        run = Fit(self, data, batch_size, range(first, last), shuffle, steps_per_epoch)
+        more = (lambda: further()[0]) if further else None
+        run = Fit(self, data, batch_size, range(first, last), shuffle, steps_per_epoch, more)
         validation = Validation(held_out, validation_batch_size or batch_size, validation_freq)
         return run.through(callbacks or (), verbose, validation)
 
@@ -226,7 +237,9 @@ class Replicates:
         self, x: Any, y: Any = None, batch_size: int = 1024, *, sample_weight: Any = None
     ) -> dict[str, np.ndarray]:
         """Returns the loss and the metrics of every replicate, [R] each; arguments and errors as of `fit`."""
-        return self.test(self.checked(x, y, sample_weight), batch_size)
+        if is_stream(x):
+            (x, y, sample_weight), batch_size = Stream(x, None).epoch()
+        return self._test(self._intake.checked(x, y, sample_weight), batch_size)
 
     def predict(self, x: Any, batch_size: int = 4096) -> Any:
         """Returns the output of every replicate, [R, N, K], for `x` of [N, …] or [R, N, …].
@@ -234,6 +247,8 @@ class Replicates:
         Raises:
             ValueError: if the shape of `x` does not fit.
         """
+        if is_stream(x):
+            (x, _, _), batch_size = Stream(x, None).epoch()
         return self.engine.predict(Data(len(self), self.model, x), batch_size)
 
     # --- weights, members, files ------------------------------------------------------------------------
@@ -310,40 +325,24 @@ class Replicates:
 
     # --- within -----------------------------------------------------------------------------------------
 
-    def planned(self, batch_size: int) -> Plan:
+    def _planned(self, batch_size: int) -> Plan:
         """Returns how to run the replicates with this batch size."""
         return make_plan(self.model, len(self), self.mode, batch_size, self.memory_limit)
 
-    def reset(self, weights: list[np.ndarray]) -> None:
+    def _reset(self, weights: list[np.ndarray]) -> None:
         """Goes back to weights without a program; the next `fit`, `evaluate` or `predict` makes one."""
-        by_fit = self.compiled is not None and self.planned(32).mode == "fit"
-        options = (self.model, self.build, self.seeds, weights, self.compiled, self.planned)
+        by_fit = self.compiled is not None and self._planned(32).mode == "fit"
+        options = (self.model, self.build, self.seeds, weights, self.compiled, self._planned)
         kind: Any = OneByOne if by_fit else Together
         self.engine: Any = kind(*options)
         self.active = np.ones(len(self), bool)
 
-    def checked(self, x: Any, y: Any, sample_weight: Any = None) -> Data:
-        """Returns the data of a call.
+    @property
+    def _intake(self) -> Intake:
+        """What takes in the data of a call."""
+        return Intake(len(self), self.model, self.compiled)
 
-        Raises:
-            RuntimeError: if `compile` was not called.
-            ValueError: if a shape does not fit, or labels mean nothing to the loss.
-        """
-        if self.compiled is None:
-            raise RuntimeError("Call `compile(optimizer, loss)` first.")
-        data = Data(len(self), self.model, x, y, sample_weight)
-        require_labels(data, self.compiled.loss, output_shape(self.model))
-        return data
-
-    def split(self, share: float, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any]:
-        """Returns the examples to train on, and the last `share` of all, as Keras holds them out."""
-        data = Data(len(self), self.model, x, y, sample_weight)
-        at = math.floor(data.n * (1 - share))
-        if not 0 < at < data.n:
-            raise ValueError(f"`validation_split` of {share} leaves no example on one side of {data.n}.")
-        return data.cut(0, at), data.cut(at, data.n)
-
-    def order(self, n: int, shuffle: bool) -> Order:
+    def _order(self, n: int, shuffle: bool) -> Order:
         """Returns the function that gives the order of N examples, for members in an epoch."""
 
         def order(members: np.ndarray, epoch: int) -> np.ndarray:
@@ -353,6 +352,6 @@ class Replicates:
 
         return order
 
-    def test(self, data: Data, batch_size: int) -> dict[str, np.ndarray]:
+    def _test(self, data: Data, batch_size: int) -> dict[str, np.ndarray]:
         """Returns loss and metrics of every replicate, [R]."""
-        return self.engine.evaluate(data, batch_size, self.order(data.n, shuffle=False), self.active)
+        return self.engine.evaluate(data, batch_size, self._order(data.n, shuffle=False), self.active)

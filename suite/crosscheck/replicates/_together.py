@@ -109,7 +109,8 @@ class Together:
             self.rates = Rates(task, values["optimizer"])
         if jit_compile == "auto":
             jit_compile = current().compiles(self.model)
-        program = Program(task, self.plan.size, self.plan.mode == "stacked", bool(jit_compile))
+        loops = current().loops(self.model)
+        program = Program(task, self.plan.size, self.plan.mode == "stacked", bool(jit_compile), loops)
         self.blocks = Blocks(program, len(self.seeds), values, numbers, self.plan.parked, check)
         return self.blocks
 

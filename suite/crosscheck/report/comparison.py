@@ -16,13 +16,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 
 import msgspec
 from msgspec import UNSET
 
+from crosscheck.claims import chapter
+from crosscheck.claims.chapter import ChapterRecord, SentenceRecord
 from crosscheck.claims.judged import CheckRecord, Ends, PartRecord
 from crosscheck.report.records import VerdictRecord
 
@@ -185,6 +187,31 @@ def joint_errors(old: Judged, new: Judged) -> float | None:
 
 def standard_error(part: Judged) -> float | None:
     return part.seed_sd / math.sqrt(part.n) if isinstance(part.seed_sd, float) and part.n else None
+
+
+def compare_chapters(old: ChapterRecord, new: ChapterRecord, studies: Collection[str]) -> Iterator[Line]:
+    """The sentences whose checks are all of these studies: their verdicts, and what they come to in Keras.
+
+    One that either side judged on less, for want of a data set or backend, is passed over, and so is one of
+    which no check is there yet.
+    """
+    before, after = ({one.id: one for one in side.sentences} for side in (old, new))
+    for id in dict.fromkeys(chain(before, after)):
+        then, now = before.get(id), after.get(id)
+        if comparable_sentences([one for one in (then, now) if one], studies):
+            words = then.said if then else NONE, now.said if now else NONE
+            yield Line(f"chapter/{id}", None, None, None, words, "verdict" if words[0] != words[1] else "")
+            kept = then.in_keras if then else "", now.in_keras if now else ""
+            if kept[0] != kept[1]:
+                keras = kept[0] or NONE, kept[1] or NONE
+                yield Line(f"chapter/{id} in Keras", None, None, None, keras, "in Keras")
+
+
+def comparable_sentences(sides: list[SentenceRecord], studies: Collection[str]) -> bool:
+    needed = {
+        check.id.partition("/")[0] for one in sides for check in one.checks if check.verdict != chapter.WANTED
+    }
+    return bool(needed) and needed <= set(studies) and not any(one.absent or one.unrun for one in sides)
 
 
 def left_out(reference: Verdicts, now: Verdicts) -> list[str]:

@@ -18,6 +18,7 @@ import numpy as np
 from cycler import cycler
 from matplotlib.colors import LinearSegmentedColormap, LogNorm
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from PIL import Image
 
 from crosscheck._files import write_atomically
@@ -229,8 +230,32 @@ def release(figure: Figure) -> None:
 
 def rendered(figure: Figure, kind: str, metadata: dict[str, None]) -> bytes:
     stream = io.BytesIO()
-    figure.savefig(stream, format=kind, metadata=metadata)
+    with laid_out_once(figure):
+        figure.savefig(stream, format=kind, metadata=metadata)
     return svg.shortened(stream.getvalue()) if kind == "svg" else in_a_palette(stream)
+
+
+@contextmanager
+def laid_out_once(figure: Figure) -> Iterator[None]:
+    """Leave out the drawing of a figure's first round within the block, which only lays it out.
+
+    Matplotlib draws a figure with a layout engine twice: blind, for the engine to place its parts, and then
+    with a placeholder for the engine.
+    """
+    draw = figure.draw
+
+    def layout_or_drawing(renderer: Any) -> None:
+        engine = figure.get_layout_engine()
+        if isinstance(engine, ConstrainedLayoutEngine):
+            engine.execute(figure)
+        else:
+            draw(renderer)
+
+    figure.draw = layout_or_drawing  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        del figure.draw
 
 
 def in_a_palette(png: io.BytesIO) -> bytes:

@@ -1,4 +1,4 @@
-"""The report: results/README.md and results/report.html, made from what lies in the results folder alone."""
+"""The report: chapter.json, README.md and report.html, made from what lies in the results folder alone."""
 
 from __future__ import annotations
 
@@ -15,17 +15,21 @@ from markupsafe import Markup
 
 from crosscheck._files import write_atomically
 from crosscheck.claims import register
-from crosscheck.claims.words import Verdict
+from crosscheck.claims.words import Truth, Verdict
 from crosscheck.errors import UsageError
-from crosscheck.report import audits, markup, path_matrix, summary, svg, tables
-from crosscheck.report.records import VerdictRecord, read_all
+from crosscheck.report import audits, chapter, markup, path_matrix, summary, svg, tables
+from crosscheck.report.records import VerdictRecord, read_all, to_json
 
 TEMPLATES = Path(__file__).parent / "templates"
 PAGES = {"README.md": "report.md.j2", "report.html": "report.html.j2"}
 
 
-def write_report(folder: Path) -> list[Path]:
-    """Write README.md and report.html into the results folder, and return their places.
+def write_report(folder: Path, reference: chapter.Reference = chapter.nothing) -> list[Path]:
+    """Write chapter.json, README.md and report.html into the results folder, and return their places.
+
+    Args:
+        folder: the results folder.
+        reference: called for the records of the reference where something was not run here.
 
     Raises:
         UsageError: where there is nothing to report, a file in it is broken, or it cannot be written.
@@ -33,11 +37,15 @@ def write_report(folder: Path) -> list[Path]:
     records = sorted(read_all(folder), key=place_in_register)
     if not records:
         raise UsageError(f"There are no results in {folder}. Run `make` or `crosscheck run` first.")
+    judged = chapter.of_records(records, reference)
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     content = {
+        "chapter": chapter.by_section(judged),
+        "chapter_tally": chapter.tally(judged),
+        "chapter_counts": chapter.counted(judged),
+        "named_by": chapter.named_by(),
         "sections": [section(folder / record.study, record) for record in records],
         "sure": summary.sureness(records),
-        "tally": summary.tally(records),
         "counts": summary.counted(records),
         "published": summary.published(records),
         "audit": audits.read(folder),
@@ -45,9 +53,10 @@ def write_report(folder: Path) -> list[Path]:
         "script_hash": fingerprint(script),
     }
     templates = environment()
-    for file, template in PAGES.items():
-        write_atomically(folder / file, templates.get_template(template).render(content))
-    return [folder / file for file in PAGES]
+    files = {file: templates.get_template(template).render(content) for file, template in PAGES.items()}
+    for file, text in {chapter.FILE: to_json(judged), **files}.items():
+        write_atomically(folder / file, text)
+    return [folder / file for file in (chapter.FILE, *files)]
 
 
 def fingerprint(script: str) -> str:
@@ -74,6 +83,7 @@ def environment() -> jinja2.Environment:
     )
     templates.globals.update(
         Verdict=Verdict,
+        Truth=Truth,
         interval=tables.interval,
         scopes=path_matrix,
         deciding_part=summary.deciding_part,

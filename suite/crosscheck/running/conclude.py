@@ -88,15 +88,16 @@ def beside_reference(judged: StudyVerdict, record: VerdictRecord | None) -> Verd
 
 def in_common(record: VerdictRecord, judged: StudyVerdict) -> list[CheckRecord]:
     """The checks of a record as they come out at those settings that were judged here as well."""
+    from crosscheck.claims import verdicts
+
     labels = {check.id: set(check.scope) for check in judged.checks if not check.unrun}
-    checks = []
-    for check in record.checks:
-        parts = [part.verdict for part in check.parts if part.setting in labels.get(check.id, ())]
-        if parts and len(parts) < len(check.parts) and check.verdict is not Verdict.INVALID:
-            checks.append(replace(check, verdict=min(parts, key=lambda verdict: verdict.rank)))
-        elif parts:
-            checks.append(check)
-    return checks
+    common = (verdicts.at_settings(check, labels.get(check.id, ())) for check in record.checks)
+    return [check for check in common if check]
+
+
+def reference_records() -> list[VerdictRecord]:
+    """What the reference says of all studies on which it says something that can be read."""
+    return [record for record in map(reference_record, register.NAMES) if record]
 
 
 def reference_record(name: str) -> VerdictRecord | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from crosscheck._files import discard, write_atomically
 from crosscheck.errors import UsageError
 from crosscheck.running import stamp
-from crosscheck.running.conclude import Conclusion, conclude
+from crosscheck.running.conclude import Conclusion, conclude, reference_records
 from crosscheck.running.plan import Plan, Request
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def run(request: Request, work: Plan, progress: Any = None) -> Finished:
         outcome = runner.run(work.all_units, request.store, request.jobs, report)
         studies = concluding.results()
     finished = Finished(outcome, studies)
-    files = [*page.write_report(request.results), *outputs(request)]
+    files = [*page.write_report(request.results, reference_records), *outputs(request)]
     if finished.sound:
         stamp.write(request, work.read, [*files, *saved_rows(request, work), *named_files(work)])
     return finished

@@ -16,11 +16,12 @@ from crosscheck.running import provenance
 
 PACKAGED = Path(crosscheck.__file__).parent / "reference"  # in a checkout a link to results/
 FILE = "verdict.json"
+CHAPTER = "chapter.json"
 
 
 @contextlib.contextmanager
 def folder(names: Iterable[str]) -> Iterator[Path]:
-    """The reference verdicts of these studies as a results folder, for as long as the block lasts.
+    """The reference verdicts of these studies, and the chapter's, as a results folder while the block lasts.
 
     A study on which there is none has no folder in it. A checkout without git falls back on results/.
     """
@@ -31,6 +32,8 @@ def folder(names: Iterable[str]) -> Iterator[Path]:
         for name in names:
             if text := provenance.ask_git("show", f"HEAD:results/{name}/{FILE}"):
                 write_atomically(Path(temporary, name, FILE), text)
+        if text := provenance.ask_git("show", f"HEAD:results/{CHAPTER}"):
+            write_atomically(Path(temporary, CHAPTER), text)
         yield Path(temporary)
 
 

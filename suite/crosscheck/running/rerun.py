@@ -7,13 +7,16 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crosscheck import _child
 from crosscheck.claims import register
 from crosscheck.errors import CrosscheckError, UsageError
 from crosscheck.report.comparison import Verdicts
 from crosscheck.running import pipeline, plan, reference
+
+if TYPE_CHECKING:
+    from crosscheck.claims.chapter import ChapterRecord
 
 
 def recorded(folder: Path, names: Collection[str] = ()) -> dict[str, Any]:
@@ -48,6 +51,23 @@ def reference_verdicts(names: Collection[str] = ()) -> dict[str, Any]:
                 "`--reference FOLDER` names results to compare with."
             )
         return recorded(folder, names)
+
+
+def chapter_of(folder: Path, studies: Verdicts) -> ChapterRecord:
+    """The chapter in a results folder; where it has none, as the records of its studies have it.
+
+    Raises:
+        UsageError: the chapter is broken or not ours.
+    """
+    from crosscheck.report import chapter
+
+    return chapter.read_if_any(folder) or chapter.of_records(list(studies.values()))
+
+
+def reference_chapter(studies: Verdicts) -> ChapterRecord:
+    """The reference's chapter."""
+    with reference.folder(()) as folder:
+        return chapter_of(folder, studies)
 
 
 def requests(then: Verdicts, folder: Path, jobs: int | None) -> list[plan.Request]:

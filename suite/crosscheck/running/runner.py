@@ -86,7 +86,7 @@ class Worker:
 def run(
     units: Iterable[Unit], folder: Path, jobs: int | None = None, progress: Callable[..., None] | None = None
 ) -> Outcome:
-    """Compute what the store lacks, longest units first.
+    """Compute what the store lacks, longest units first, study by study: one that is whole can be concluded.
 
     Args:
         units: the work; its results do not depend on `jobs` or on their order.
@@ -109,12 +109,23 @@ def run(
             report(unit, None, unit.cost)
         else:
             waiting.append(Job(unit, key))
-    waiting.sort(key=lambda job: job.unit.cost)  # the longest at the end, where it is taken first
+    waiting.sort(key=by_study(job.unit for job in waiting))  # what comes first at the end, where it is taken
     count = min(jobs or min(WORKERS, os.cpu_count() or 1), len(waiting))
     with workers(count, folder) as pool:
         drain(waiting, pool, outcome, report)
     outcome.seconds = time.monotonic() - start
     return outcome
+
+
+def by_study(units: Iterable[Unit]) -> Callable[[Job], tuple[float, str, float]]:
+    """A key to sort jobs by: the study whose longest unit is longest comes last, and in it the longest unit.
+
+    So what is left in the end is short, and the studies' figures are drawn beside the workers.
+    """
+    longest: dict[str, float] = {}
+    for unit in units:
+        longest[unit.study] = max(unit.cost, longest.get(unit.study, 0.0))
+    return lambda job: (longest[job.unit.study], job.unit.study, job.unit.cost)
 
 
 def drain(waiting: list[Job], pool: Pool, outcome: Outcome, report: Callable[..., None]) -> None:

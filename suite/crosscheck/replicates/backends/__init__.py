@@ -38,6 +38,9 @@ class Backend(Protocol):
     def compiles(self, model: keras.Model) -> bool:
         """Returns whether to compile the model's program where nobody has said so."""
 
+    def loops(self, model: keras.Model) -> bool:
+        """Returns whether a program had better go from batch to batch itself than be called for each."""
+
     def device(self) -> str:
         """Returns where tensors are, such as "cpu" or "gpu"."""
 

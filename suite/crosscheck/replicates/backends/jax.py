@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from crosscheck.replicates._machine import cores
+from crosscheck.replicates._model import has_convolutions
 
 
 def vectorize(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -61,6 +62,11 @@ def why_unstackable(layer: keras.Layer) -> str | None:
 
 def compiles(model: keras.Model) -> bool:
     return True
+
+
+def loops(model: keras.Model) -> bool:
+    """XLA runs convolutions on a CPU by one slow core inside a loop, and by a library outside."""
+    return not (device() == "cpu" and has_convolutions(model))
 
 
 def device() -> str:

@@ -78,6 +78,10 @@ def compiles(model: keras.Model) -> bool:
     return not recurrent and not (device() == "cpu" and has_convolutions(model))
 
 
+def loops(model: keras.Model) -> bool:
+    return True
+
+
 def device() -> str:
     return "gpu" if tf.config.list_logical_devices("GPU") else "cpu"
 

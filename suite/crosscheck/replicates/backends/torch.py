@@ -76,6 +76,10 @@ def compiles(model: keras.Model) -> bool:
     return False
 
 
+def loops(model: keras.Model) -> bool:
+    return True
+
+
 def device() -> str:
     return "gpu" if keras.ops.zeros(()).device.type == "cuda" else "cpu"
 

@@ -2,35 +2,50 @@
 (() => {
   "use strict";
   const all = (selector, of = document) => [...of.querySelectorAll(selector)];
-  const bar = document.getElementById("filter");
-  const search = bar.querySelector("input");
-  const chosen = all("button[data-verdict]", bar);
-  const count = bar.querySelector("output");
-  const rows = all("tr[data-claim]");
-  const text = new Map(rows.map((row) => [row, wordsOf(row)]));
 
-  function wordsOf(row) {
-    const section = document.getElementById(row.dataset.claim);
-    return `${row.textContent} ${section.textContent}`.toLowerCase();
-  }
+  // A bar that searches rows and filters them by verdict; `section` is what belongs to a row elsewhere, if anything.
+  function filterBar(bar, rows, section, noun) {
+    const search = bar.querySelector("input"), count = bar.querySelector("output");
+    const chosen = all("button[data-verdict]", bar);
+    const wordsOf = (row) => `${row.textContent} ${section(row)?.textContent ?? ""}`.toLowerCase();
+    const text = new Map(rows.map((row) => [row, wordsOf(row)]));
 
-  function filter() {
-    const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const verdicts = chosen.filter((b) => b.ariaPressed === "true").map((b) => b.dataset.verdict);
-    let shown = 0;
-    for (const row of rows) {
-      const fits = words.every((word) => text.get(row).includes(word));
-      const visible = fits && (!verdicts.length || verdicts.includes(row.dataset.verdict));
-      row.hidden = document.getElementById(row.dataset.claim).hidden = !visible;
-      shown += visible;
+    function filter() {
+      const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+      const verdicts = chosen.filter((b) => b.ariaPressed === "true").map((b) => b.dataset.verdict);
+      let shown = 0;
+      for (const row of rows) {
+        const fits = words.every((word) => text.get(row).includes(word));
+        const visible = fits && (!verdicts.length || verdicts.includes(row.dataset.verdict));
+        row.hidden = !visible;
+        if (section(row)) section(row).hidden = !visible;
+        shown += visible;
+      }
+      for (const part of all(".part")) part.hidden = all("tr[data-sentence]", part).every((row) => row.hidden);
+      count.textContent = shown === rows.length ? "" : `${shown} of ${rows.length} ${noun}`;
     }
-    count.textContent = shown === rows.length ? "" : `${shown} of ${rows.length} claims`;
+
+    function clear() {
+      search.value = "";
+      for (const button of chosen) button.ariaPressed = "false";
+      filter();
+    }
+
+    search.addEventListener("input", filter);
+    for (const button of chosen) button.addEventListener("click", () => {
+      button.ariaPressed = button.ariaPressed === "true" ? "false" : "true";
+      filter();
+    });
+    bar.addEventListener("submit", (event) => event.preventDefault());
+    bar.querySelector("button[type=reset]").addEventListener("click", clear);
+    bar.hidden = false;
+    return clear;
   }
 
-  function press(button) {
-    button.ariaPressed = button.ariaPressed === "true" ? "false" : "true";
-    filter();
-  }
+  const rows = all("tr[data-claim]"), sentences = all("tr[data-sentence]");
+  const clearStudies = filterBar(document.getElementById("filter"), rows,
+    (row) => document.getElementById(row.dataset.claim), "studies");
+  const clearSentences = filterBar(document.getElementById("sentences-filter"), sentences, () => null, "sentences");
 
   // The figures once more, small, beside the claims.
   function thumbnails() {
@@ -51,15 +66,10 @@
     const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
     if (!target) return;
     const section = target.closest("section");
-    if (section && section.hidden) clear();
+    if (section && section.hidden) clearStudies();
+    if (target.closest("[hidden]") && target.closest(".part")) clearSentences();
     for (let at = target; at; at = at.parentElement) if (at.tagName === "DETAILS") at.open = true;
     target.scrollIntoView();
-  }
-
-  function clear() {
-    search.value = "";
-    for (const button of chosen) button.ariaPressed = "false";
-    filter();
   }
 
   const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
@@ -102,11 +112,7 @@
   }
 
   all("table").filter((t) => t.tHead && t.tBodies[0] && t.tBodies[0].rows.length > 1).forEach(sortable);
-  search.addEventListener("input", filter);
-  for (const button of chosen) button.addEventListener("click", () => press(button));
-  bar.querySelector("button[type=reset]").addEventListener("click", clear);
   addEventListener("hashchange", reveal);
-  bar.hidden = false;
   thumbnails();
   reveal();
 })();
