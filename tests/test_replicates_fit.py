@@ -476,15 +476,26 @@ def test_classes_weighted_and_examples_held_out_as_keras_does():
     assert_same(replicas, 0, model, 1e-5)
 
 
-def test_epochs_are_numbered_and_cut_as_keras_does():
+def test_epochs_are_numbered_as_keras_does_and_are_whole():
     x, y = examples()
     replicas = compiled()
-    history = replicas.fit(x, y, 16, 5, initial_epoch=3, steps_per_epoch=2)
+    history = replicas.fit(x, y, 16, 5, initial_epoch=3, steps_per_epoch=4)
     assert history.epoch == [3, 4]
     model = plain()
     for epoch in (3, 4):
-        a, b = in_order_of(SEEDS[0], epoch, x, y)
-        model.fit(a[:32], b[:32], 16, shuffle=False, verbose=0)
+        model.fit(*in_order_of(SEEDS[0], epoch, x, y), 16, shuffle=False, verbose=0)
+    assert_same(replicas, 0, model, 1e-5)
+    with pytest.raises(ValueError, match=r"`steps_per_epoch` of 2.*hand out batches"):
+        replicas.fit(x, y, 16, steps_per_epoch=2)
+
+
+def test_batches_that_are_handed_out_go_on_from_epoch_to_epoch_as_in_keras():
+    x, y = examples(64)
+    batches = lambda: ((x[i : i + 16], y[i : i + 16]) for i in range(0, 64, 16))
+    replicas, model = compiled(), plain()
+    history = replicas.fit(batches(), epochs=2, steps_per_epoch=2).history["loss"][:, 0]
+    seen = model.fit(batches(), epochs=2, steps_per_epoch=2, shuffle=False, verbose=0).history["loss"]
+    np.testing.assert_allclose(history, seen, rtol=1e-5)
     assert_same(replicas, 0, model, 1e-5)
 
 

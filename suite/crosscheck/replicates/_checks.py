@@ -90,3 +90,15 @@ def require_labels(data: Data, loss: Any, shape: Any) -> None:
     zero_to_one = ("binarycrossentropy", "categoricalcrossentropy", "jointcrossentropy")
     if name in zero_to_one and not (low >= 0 and high <= 1):
         raise ValueError(f"`y` must lie in [0, 1]; it holds {low} … {high}.")
+
+
+def refuse_part_of_an_epoch(steps: int | None, n: int, batch_size: int) -> None:
+    """Raises a ValueError for fewer batches an epoch than arrays hold.
+
+    Keras' next epoch would go on where this one ended, through an order that replicates do not share.
+    """
+    if steps is not None and steps != -(-n // batch_size):
+        raise ValueError(
+            f"`steps_per_epoch` of {steps} is not what the arrays hold, {-(-n // batch_size)}: hand out "
+            "batches (a generator, a `tf.data.Dataset`), or cut the arrays."
+        )

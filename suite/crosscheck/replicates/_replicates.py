@@ -11,7 +11,7 @@ import numpy as np
 
 from crosscheck.replicates import _saving as saving
 from crosscheck.replicates._blocks import Order
-from crosscheck.replicates._checks import checked_seeds, checked_vectors
+from crosscheck.replicates._checks import checked_seeds, checked_vectors, refuse_part_of_an_epoch
 from crosscheck.replicates._compiled import Compiled
 from crosscheck.replicates._data import Data
 from crosscheck.replicates._fit import Fit, Validation
@@ -197,7 +197,7 @@ class Replicates:
             sample_weight: [N] or [R, N].
             initial_epoch: the number of the first epoch, up to that of `epochs`, as in Keras; where None,
                 training goes on for `epochs` more.
-            steps_per_epoch: batches an epoch, the first of each order; all where None.
+            steps_per_epoch: batches an epoch, where `x` hands them out; it goes on where the last one ended.
             validation_batch_size: that of `validation_data`; `batch_size` where None.
             validation_freq: epochs from one evaluation to the next.
 
@@ -225,6 +225,7 @@ class Replicates:
                     validation_split, x, y, sample_weight
                 )
             data = self._intake.weighted(x, y, sample_weight, class_weight)
+            refuse_part_of_an_epoch(steps_per_epoch, data.n, batch_size)
         held_out = self._intake.held_out(validation_data)
         first = self.initial_epoch if initial_epoch is None else initial_epoch
         last = first + epochs if initial_epoch is None else epochs
