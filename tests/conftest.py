@@ -7,6 +7,7 @@ xdist's own order goes by how many tests a file has, so that long files of few t
 from __future__ import annotations
 
 import json
+import sys
 from collections import defaultdict
 from pathlib import Path
 
@@ -51,3 +52,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
                     groups[recorded_group(report.nodeid)] += report.duration
         ordered = sorted(groups.items(), key=lambda pair: -pair[1])
         RECORD.write_text(json.dumps({name: round(total, 1) for name, total in ordered}, indent=1) + "\n")
+
+
+@pytest.fixture(autouse=True)
+def float_types_are_left_as_they_were():
+    """A test that leaves Keras in half precision makes another one fail, far away and now and then."""
+    yield
+    keras = sys.modules.get("keras")
+    if keras is not None:
+        left = keras.config.floatx(), keras.config.dtype_policy().name
+        keras.config.set_floatx("float32")
+        keras.config.set_dtype_policy("float32")
+        assert left == ("float32", "float32"), left

@@ -28,7 +28,7 @@ FROM_LOGITS = {
 
 
 @pytest.fixture(autouse=True)
-def policy() -> Iterator[None]:
+def policy_restored() -> Iterator[None]:
     before = keras.config.dtype_policy()
     yield
     keras.config.set_dtype_policy(before)

@@ -18,6 +18,7 @@ ROOM = Path(_keras.__file__).parent
 NOT_OF_KERAS = {
     "os._exit",  # Python's public way to end a process without its clean-up
     "saving._",  # a module of ours
+    "truth._value_",  # Python's public way to give a member of an enum its value
     "verdict._value_",  # Python's public way to give a member of an enum its value
 }
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from crosscheck.replicates._callbacks import Callbacks
 from crosscheck.replicates._data import Data
-from crosscheck.replicates._history import History
+from crosscheck.replicates._history import History, orders
 
 
 class Validation(NamedTuple):
@@ -76,7 +76,9 @@ class Fit:
             for logs in self.trained(range(epoch, epoch + stride), listeners):
                 if held_out and (epoch + 1) % validation.every == 0:
                     listeners.call("on_test_begin")
-                    values = replicates._test(held_out, validation.batch_size)
+                    as_it_stands = orders(replicates.seeds, held_out.n, shuffle=False)
+                    options = (validation.batch_size, as_it_stands, replicates.active)
+                    values = replicates.engine.evaluate(held_out, *options)
                     listeners.call("on_test_end", logs=values)
                     logs |= {f"val_{name}": value for name, value in values.items()}
                 logs = {name: where_active(active, value) for name, value in logs.items()}
@@ -97,7 +99,7 @@ class Fit:
             options = {"validation_batch_size": validation.batch_size, "validation_freq": validation.every}
         history = replicates.engine.fit(
             self.data,
-            replicates._order(self.data.n, self.shuffle),
+            orders(replicates.seeds, self.data.n, self.shuffle),
             self.batch_size,
             self.epochs,
             self.steps,
@@ -116,7 +118,7 @@ class Fit:
         engine.set_rates()
         if self.further and epochs.start > self.epochs.start:
             self.data = self.further()
-        order = replicates._order(self.data.n, self.shuffle)
+        order = orders(replicates.seeds, self.data.n, self.shuffle)
         options = (order, replicates.active, True, self.steps)
         if not listeners.in_batches:
             return blocks.passes(self.data, self.batch_size, epochs, *options)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -38,3 +38,14 @@ def batch_order(seed: int, epoch: int, n: int) -> np.ndarray:
 def unshuffled(replicates: int, n: int) -> np.ndarray:
     """Returns 0…N−1 for each replicate, [R, N]: the examples as they stand."""
     return np.broadcast_to(np.arange(n), (replicates, n))
+
+
+def orders(seeds: Sequence[int], n: int, shuffle: bool) -> Callable[[np.ndarray, int], np.ndarray]:
+    """Returns the function that gives the order of N examples, [size, N], for members in an epoch."""
+
+    def order(members: np.ndarray, epoch: int) -> np.ndarray:
+        if not shuffle:
+            return unshuffled(len(members), n)
+        return np.stack([batch_order(seeds[member], epoch, n) for member in members])
+
+    return order

@@ -10,12 +10,11 @@ import keras
 import numpy as np
 
 from crosscheck.replicates import _saving as saving
-from crosscheck.replicates._blocks import Order
 from crosscheck.replicates._checks import checked_seeds, checked_vectors, refuse_part_of_an_epoch
 from crosscheck.replicates._compiled import Compiled
 from crosscheck.replicates._data import Data
 from crosscheck.replicates._fit import Fit, Validation
-from crosscheck.replicates._history import History, batch_order, unshuffled
+from crosscheck.replicates._history import History, orders
 from crosscheck.replicates._initial import stacked_weights
 from crosscheck.replicates._intake import Intake
 from crosscheck.replicates._model import require_built
@@ -240,7 +239,8 @@ class Replicates:
         """Returns the loss and the metrics of every replicate, [R] each; arguments and errors as of `fit`."""
         if is_stream(x):
             (x, y, sample_weight), batch_size = Stream(x, None).epoch()
-        return self._test(self._intake.checked(x, y, sample_weight), batch_size)
+        data = self._intake.checked(x, y, sample_weight)
+        return self.engine.evaluate(data, batch_size, orders(self.seeds, data.n, shuffle=False), self.active)
 
     def predict(self, x: Any, batch_size: int = 4096) -> Any:
         """Returns the output of every replicate, [R, N, K], for `x` of [N, …] or [R, N, …].
@@ -342,17 +342,3 @@ class Replicates:
     def _intake(self) -> Intake:
         """What takes in the data of a call."""
         return Intake(len(self), self.model, self.compiled)
-
-    def _order(self, n: int, shuffle: bool) -> Order:
-        """Returns the function that gives the order of N examples, for members in an epoch."""
-
-        def order(members: np.ndarray, epoch: int) -> np.ndarray:
-            if not shuffle:
-                return unshuffled(len(members), n)
-            return np.stack([batch_order(self.seeds[member], epoch, n) for member in members])
-
-        return order
-
-    def _test(self, data: Data, batch_size: int) -> dict[str, np.ndarray]:
-        """Returns loss and metrics of every replicate, [R]."""
-        return self.engine.evaluate(data, batch_size, self._order(data.n, shuffle=False), self.active)
