@@ -30,6 +30,9 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, terminate)
     try:
         sys.exit(cli(arguments, prog_name="crosscheck", standalone_mode=False, color=colour) or 0)
+    except Terminated:
+        voice.complain("Terminated. What is finished is kept: the same command goes on from there.")
+        raise
     except (KeyboardInterrupt, click.Abort):
         voice.complain("Interrupted. What is finished is kept: the same command goes on from there.")
         sys.exit(INTERRUPTED)
@@ -40,10 +43,17 @@ def main() -> NoReturn:
         sys.exit(getattr(error, "exit_code", 1))
 
 
+class Terminated(SystemExit):
+    """A batch system, or `timeout`, has asked to end."""
+
+
 def terminate(*_: Any) -> NoReturn:
-    """What a batch system or `timeout` sends: leave in order, so that no worker stays behind."""
-    voice.complain("Terminated. What is finished is kept: the same command goes on from there.")
-    sys.exit(TERMINATED)
+    """Leaves in order, so that no worker stays behind.
+
+    It says nothing itself: the signal may come amid a line that is being written, and Python refuses to write
+    another one inside it.
+    """
+    raise Terminated(TERMINATED)
 
 
 def complaint(error: Exception) -> str:
