@@ -16,7 +16,17 @@ import torch
 from crosscheck._keras import seed_generators_of
 
 # Layers of Keras whose only draws are a dropout's, which PyTorch makes without a generator.
-DROPPING = ("Dropout", "GroupedQueryAttention", "MultiHeadAttention")
+DROPPING = (
+    "Dropout",
+    "GRU",
+    "GRUCell",
+    "GroupedQueryAttention",
+    "LSTM",
+    "LSTMCell",
+    "MultiHeadAttention",
+    "SimpleRNN",
+    "SimpleRNNCell",
+)
 
 
 def vectorize(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
