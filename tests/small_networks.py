@@ -119,3 +119,23 @@ def trained(build, seeds, x, y, optimizer=None, epochs=3, batch_size=16, mode="a
 def assert_same(stacked, r, model, tolerance):
     for mine, theirs in zip(stacked.get_weights(), model.variables, strict=True):
         np.testing.assert_allclose(mine[r], keras.ops.convert_to_numpy(theirs), rtol=0, atol=tolerance)
+
+
+def compiled(build=dense, seeds=SEEDS, optimizer=None, loss=losses.sparse_categorical_crossentropy, **more):
+    mode, more = more.pop("mode", "auto"), {**QUICK, **more}
+    replicas = Replicates(build, seeds, mode=mode)
+    replicas.compile(optimizer or keras.optimizers.SGD(0.1), loss, **more)
+    return replicas
+
+
+def plain(build=dense, seed=SEEDS[0], optimizer=None, loss=losses.sparse_categorical_crossentropy, **more):
+    keras.utils.set_random_seed(seed)
+    model = build()
+    eagerly = keras.backend.backend() == "tensorflow"  # a dozen steps: tracing them would take longer
+    model.compile(optimizer or keras.optimizers.SGD(0.1), loss, run_eagerly=eagerly, **more)
+    return model
+
+
+def in_order_of(seed, epoch, *arrays):
+    order = batch_order(seed, epoch, len(arrays[0]))
+    return tuple(array[order] for array in arrays)

@@ -28,7 +28,7 @@ class Blocks:
         values: [R, …] each, by the kinds of `Task.variables`; metrics are made anew for every pass.
         numbers: the replicates' own, of some members: `Compiled.own_numbers`.
         parked: whether a block's values leave the device between its passes.
-        check: whether each new program's first batch is compared with Keras' own step.
+        check: whether the first batches of each new program are compared with Keras' own steps.
     """
 
     def __init__(

@@ -77,8 +77,9 @@ class Compiled:
         optimizer = again(self.optimizer)
         for name, value in numbers.get("optimizer_arguments", {}).items():
             setattr(optimizer, name, float(value))
-        if isinstance(optimizer, Proximal) and "penalty_scale" in numbers:
-            optimizer.l1 *= float(numbers["penalty_scale"])
+        inner = getattr(optimizer, "inner_optimizer", optimizer)
+        if isinstance(inner, Proximal) and "penalty_scale" in numbers:
+            inner.l1 *= float(numbers["penalty_scale"])
         model.compile(
             optimizer,
             with_arguments(self.loss, numbers) if "loss_arguments" in numbers else self.loss,

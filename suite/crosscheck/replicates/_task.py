@@ -172,10 +172,10 @@ class Task:
         """Has loss, penalties and optimiser see the replicate's own numbers within the context."""
         self.numbers.update({name: batch[name] for name in NUMBERS if name in batch})
         with ExitStack() as stack:
+            inner = getattr(self.optimizer, "inner_optimizer", self.optimizer)  # of a loss scale around it
             for name, value in batch.get("optimizer_arguments", {}).items():
-                stack.callback(object.__setattr__, self.optimizer, name, getattr(self.optimizer, name))
-                object.__setattr__(self.optimizer, name, value)
-            inner = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+                stack.callback(object.__setattr__, inner, name, getattr(inner, name))
+                object.__setattr__(inner, name, value)
             if isinstance(inner, Proximal) and "penalty_scale" in batch:
                 stack.enter_context(inner.scaled(batch["penalty_scale"]))
             yield
