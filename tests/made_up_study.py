@@ -62,7 +62,7 @@ def table(frame: pd.DataFrame) -> pd.DataFrame:
 def figure(frame: pd.DataFrame):
     drawing, (ax,) = figures.panels()
     x = np.linspace(0, 1, 5)
-    figures.mean_with_interval(ax, x, noise(0.0)[:, None] + x, "measured")
+    figures.median_with_interval(ax, x, noise(0.0)[:, None] + x, "measured")
     figures.theory_line(ax, x, x)
     ax.legend()
     return drawing

@@ -250,7 +250,7 @@ def test_band_is_students_interval_over_seeds():
 
     values = np.random.default_rng(0).normal(size=(7, 3))
     _, (ax,) = figures.panels()
-    figures.mean_with_interval(ax, np.arange(3), values)
+    figures.median_with_interval(ax, np.arange(3), values)
     corners = ax.collections[0].get_paths()[0].vertices
     half = stats.t.ppf(0.975, 6) * values.std(axis=0, ddof=1) / np.sqrt(7)
     for x in range(3):
@@ -262,7 +262,7 @@ def test_band_is_students_interval_over_seeds():
 
 def test_one_seed_has_no_band():
     _, (ax,) = figures.panels()
-    figures.mean_with_interval(ax, np.arange(3), np.zeros((1, 3)))
+    figures.median_with_interval(ax, np.arange(3), np.zeros((1, 3)))
     assert not ax.collections
 
 

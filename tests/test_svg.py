@@ -22,7 +22,7 @@ def drawn() -> bytes:
     with figures.theme():
         figure, (left, right) = figures.panels(columns=2)
         x = np.linspace(0, 1, 40)
-        figures.mean_with_interval(left, x, x**2 + np.outer([0, 0.1, 0.3], x), "a mean", marker="o")
+        figures.median_with_interval(left, x, x**2 + np.outer([0, 0.1, 0.3], x), "a mean", marker="o")
         figures.theory_line(left, x, x)
         left.bar([0.2, 0.8], [0.4, 0.6], width=0.1, hatch="//")
         left.set(title="Title, title", xlabel=r"$x^2$ of x", ylabel="10⁻³ − y", yscale="symlog")

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 SCALES = ("smoke", "standard", "full")
 BACKENDS = ("tensorflow", "jax", "torch")
+POPULATIONS = {
+    "formula": "a formula: the points that were tried",
+    "generator": "fresh data for every seed, from a generator that is known",
+    "these data sets": "the same images or texts for every seed: other draws of weights and batches, not of data",
+    "splits of this set": "overlapping splits of one set, whose spread is too small for other sets",
+}
 BACKEND_NAMES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 
 
@@ -80,7 +86,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Check:
-    """One falsifiable statement of a claim, with its criterion and its control.
+    """One falsifiable statement of a claim, with its criterion and its two controls.
 
     Attributes:
         id: name within the study; the full id is `<study>/<id>`.
@@ -88,6 +94,9 @@ class Check:
         criterion: how the rows decide it (`crosscheck.claims.criteria`).
         theory: the value or law that it is held against, in LaTeX.
         control: the one factor that is changed so that the same criterion must come out as `fails`.
+        positive: a case in which the same measurement and criterion must come out as `holds`, though they
+            could come out otherwise; without it, `fails` would not count.
+        population: what its intervals speak of, a word of `POPULATIONS`; that of an exact check is `formula`.
         settings: the points at which it is judged, each on an interval of its own; it holds when it
             holds at every one. A setting that is the name of a data set or backend is left out where that
             is absent.
@@ -106,24 +115,36 @@ class Check:
     scope: bool = False
     exact: bool = False
     scales: tuple[str, ...] = SCALES
+    positive: str = ""
+    population: str = ""
 
     @property
     def kind(self) -> str:
         return "scope" if self.scope else self.criterion.kind
 
     @property
-    def intervals(self) -> int:
-        """How many intervals the check draws on the suite's error rate: one a setting, claim and control."""
-        return 0 if self.exact else 2 * len(self.settings)
+    def tails(self) -> int:
+        """In how many ways the check can come out wrong: ends of the claim's intervals, over its settings.
+
+        The controls draw nothing: whether they were judged rightly or not, what the claim's verdict says is
+        true or false of the claim's own rows.
+        """
+        return 0 if self.exact else self.criterion.tails * len(self.settings)
 
     def rows(
-        self, claim: Any = None, control: Any = None, reference: Any = 0.0, **columns: Any
+        self,
+        claim: Any = None,
+        control: Any = None,
+        reference: Any = 0.0,
+        *,
+        positive: Any = None,
+        **columns: Any,
     ) -> pd.DataFrame:
         """The check's own tidy rows, from scalars and arrays of one common shape; the claim's come first.
 
         Args:
-            claim, control: the measured values of either arm; one of them may be left out, and then has rows
-                of its own elsewhere.
+            claim, control, positive: the measured values of the claim, of the control that must fail and of
+                the one that must hold; those left out have rows of their own elsewhere.
             reference: what the values are held against: theory, or the other side of a paired comparison.
             columns: `setting`, `seed`, `resolution`, `x`, `path`, `quantity`, as in `crosscheck.claims.rows`.
 
@@ -133,7 +154,7 @@ class Check:
         """
         from crosscheck.claims import rows
 
-        return rows.of_check(self, claim, control, reference, **columns)
+        return rows.of_check(self, claim, control, reference, positive, **columns)
 
 
 @dataclass(frozen=True)

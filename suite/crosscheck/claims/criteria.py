@@ -2,13 +2,14 @@
 
 The verdict is the same for all: the whole interval inside the region `holds`, the whole interval
 outside `fails`, anything else is `undecided`. Rows of one seed are averaged first; every value is taken
-against its own reference, so comparisons are paired by seed.
+against its own reference, so comparisons are paired by seed. What is estimated is the median over seeds,
+unless a criterion says otherwise.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -37,6 +38,7 @@ class Identity:
 
     ulps: float = 4.0
     kind: ClassVar[str] = "identity"
+    tails: ClassVar[int] = 0
 
     @property
     def region(self) -> tuple[float, float]:
@@ -53,10 +55,20 @@ class Identity:
 
 @dataclass(frozen=True)
 class Equal:
-    """The mean difference between value and reference lies within ± `margin` (an equivalence test)."""
+    """The difference between value and reference lies within ± `margin` (an equivalence test).
+
+    Attributes:
+        margin: what still counts as equal.
+        group: where theory speaks of a mean over seeds: the mean of so many seeds at a time is a value, and
+            the median over the groups is judged.
+        bounds: where theory speaks of a mean of values that cannot leave these: their mean is judged.
+    """
 
     margin: float
+    group: int = 1
+    bounds: tuple[float, float] | None = None
     kind: ClassVar[str] = "equal"
+    tails: ClassVar[int] = 2  # ends of its interval that can make it fail wrongly
 
     @property
     def region(self) -> tuple[float, float]:
@@ -65,7 +77,7 @@ class Equal:
     def estimate(self, rows: pd.DataFrame, level: float) -> Estimate:
         if is_exact(rows):
             return worst(rows, lambda off: off.abs().idxmax())
-        return mean_difference(rows, level)
+        return typical_difference(rows, level, self.group, self.bounds)
 
     def __str__(self) -> str:
         return f"within theory ± {self.margin:g}"
@@ -73,10 +85,13 @@ class Equal:
 
 @dataclass(frozen=True)
 class Exceeds:
-    """The mean difference between value and reference is at least `margin`."""
+    """The difference between value and reference is at least `margin`; `group`, `bounds` as in `Equal`."""
 
     margin: float
+    group: int = 1
+    bounds: tuple[float, float] | None = None
     kind: ClassVar[str] = "exceeds"
+    tails: ClassVar[int] = 1
 
     @property
     def region(self) -> tuple[float, float]:
@@ -85,7 +100,7 @@ class Exceeds:
     def estimate(self, rows: pd.DataFrame, level: float) -> Estimate:
         if is_exact(rows):
             return worst(rows, lambda off: off.idxmin())
-        return mean_difference(rows, level)
+        return typical_difference(rows, level, self.group, self.bounds)
 
     def __str__(self) -> str:
         return f"difference ≥ {self.margin:g}"
@@ -98,19 +113,21 @@ class Trend:
     step: float = 0.0
     increasing: bool = True
     kind: ClassVar[str] = "trend"
+    tails: ClassVar[int] = 1
 
     @property
     def region(self) -> tuple[float, float]:
         return self.step, np.inf
 
     def estimate(self, rows: pd.DataFrame, level: float) -> Estimate:
-        """The smallest step, at a level split over all of them."""
+        """The smallest of the median steps; that one of them fails, at a level split over all."""
         wide = rows.assign(off=rows["value"] - rows["reference"]).pivot_table("off", "seed", "x")
         steps = np.diff(wide.to_numpy(), axis=1) * (1 if self.increasing else -1)  # [S, X − 1]
         split = 1 - (1 - level) / steps.shape[1]
         if is_exact(rows):
             return estimates.exact(float(steps.min()), steps.shape[1])
-        return estimates.smallest([estimates.mean(step, split) for step in steps.T])
+        one, shared = ([estimates.median(step, at) for step in steps.T] for at in (level, split))
+        return estimates.smallest(one, shared)
 
     def __str__(self) -> str:
         return f"every step {'up' if self.increasing else 'down'} by ≥ {self.step:g}"
@@ -130,8 +147,32 @@ def worst(rows: pd.DataFrame, furthest: Callable[[pd.Series], Any]) -> Estimate:
     return estimates.exact(value, len(rows))
 
 
-def mean_difference(rows: pd.DataFrame, level: float) -> Estimate:
-    """Mean of value − reference over seeds, each seed counting once however many rows it has."""
+def typical_difference(
+    rows: pd.DataFrame, level: float, group: int, bounds: tuple[float, float] | None
+) -> Estimate:
+    """Of value − reference over seeds, each seed counting once however many rows it has."""
     off = rows["value"] - rows["reference"]
-    by_seed = off.groupby(rows["seed"]).agg(lambda group: group.mean(skipna=False))
-    return estimates.mean(by_seed.to_numpy(), level)
+    by_seed = mean_by(off, rows["seed"])
+    if bounds is not None:
+        return estimates.mean(by_seed, level, bounds)
+    if rows["trials"].notna().all():
+        return typical_share(rows, by_seed, level)
+    if group > 1:
+        by_seed = by_seed[: len(by_seed) // group * group].reshape(-1, group).mean(1)
+    return estimates.median(by_seed, level)
+
+
+def typical_share(rows: pd.DataFrame, off: np.ndarray, level: float) -> Estimate:
+    """The median over seeds of probabilities that were seen as shares: one that was 0 of n need not be 0.
+
+    Half of the error goes to the order of seeds, the other to what each share may hide.
+    """
+    half = (1 + level) / 2
+    trials, reference = mean_by(rows["trials"], rows["seed"]), mean_by(rows["reference"], rows["seed"])
+    lower, upper = estimates.share(off + reference, trials, (1 - half) / 2 / len(off))
+    between = estimates.median_between(off, lower - reference, upper - reference, half)
+    return replace(between, level=level)
+
+
+def mean_by(values: pd.Series, seeds: pd.Series) -> np.ndarray:
+    return values.groupby(seeds).agg(lambda group: group.mean(skipna=False)).to_numpy()

@@ -25,6 +25,8 @@ class PartRecord(Struct, kw_only=True, frozen=True):
         seed_sd: standard deviation between seeds.
         evaluation_error: standard error of one measurement.
         detectable: the smallest effect that would have been found with a probability of 80 %.
+        clearance: from the estimate to the margin, in half-widths of the interval; None where it has no width.
+        two_way: the interval with the noise of evaluation in it, and the verdict that it would give.
     """
 
     setting: str
@@ -37,6 +39,9 @@ class PartRecord(Struct, kw_only=True, frozen=True):
     seed_sd: Spread = UNSET
     evaluation_error: Spread = UNSET
     detectable: Spread = UNSET
+    clearance: Spread = UNSET
+    two_way: Ends | UnsetType = UNSET
+    two_way_verdict: Verdict | UnsetType = UNSET
 
 
 class ControlRecord(Struct, kw_only=True, frozen=True):
@@ -67,6 +72,7 @@ class CheckRecord(Struct, kw_only=True, frozen=True, omit_defaults=True):
         absent: settings left out because what they need is not installed or prepared.
         unrun: this scale, or this machine for want of what the check needs, does not run it.
         positive: a case in which the check must hold, where one was measured.
+        population: what its intervals speak of.
     """
 
     id: str
@@ -91,6 +97,7 @@ class CheckRecord(Struct, kw_only=True, frozen=True, omit_defaults=True):
     detectable: Spread = UNSET
     unrun: bool = False
     positive: ControlRecord | UnsetType = UNSET
+    population: str = ""
 
 
 class StudyVerdict(Struct, kw_only=True, frozen=True):

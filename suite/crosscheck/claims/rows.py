@@ -12,7 +12,7 @@ EXACT = -1  # the seed of a row in which nothing is random
 
 DEFAULTS: dict[str, Any] = {
     "check": "",  # id of the check that judges this row; empty for rows that are only shown
-    "arm": "claim",  # "claim" or "control"
+    "arm": "claim",  # "claim", "control" (which must fail) or "positive" (a control that must hold)
     "setting": "",  # one of the check's settings
     "quantity": "",  # what was measured, where a figure or table needs to know
     "path": "",  # how the loss was reached, for the path grid
@@ -21,6 +21,7 @@ DEFAULTS: dict[str, Any] = {
     "value": np.nan,
     "reference": 0.0,  # what the value is held against: theory, or the other side of a paired comparison
     "resolution": np.nan,  # one unit in the last place (identities), or the standard error of evaluation
+    "trials": np.nan,  # of a value that is a share of examples: how many; its exact bounds are then counted in
 }
 COLUMNS = tuple(DEFAULTS)
 
@@ -42,7 +43,7 @@ def tidy(**columns: Any) -> pd.DataFrame:
 
 def typed(frame: pd.DataFrame) -> pd.DataFrame:
     """The promised columns in the promised types: numbers as float64, seeds as int64, the rest as text."""
-    numbers = ("x", "value", "reference", "resolution")
+    numbers = ("x", "value", "reference", "resolution", "trials")
     kinds = {n: "float64" if n in numbers else "int64" if n == "seed" else "str" for n in COLUMNS}
     return frame[list(COLUMNS)].astype(kinds)
 
@@ -67,12 +68,18 @@ class Judged(Protocol):
 
 
 def of_check(
-    check: Judged, claim: Any = None, control: Any = None, reference: Any = 0.0, **columns: Any
+    check: Judged,
+    claim: Any = None,
+    control: Any = None,
+    reference: Any = 0.0,
+    positive: Any = None,
+    **columns: Any,
 ) -> pd.DataFrame:
     """The rows of a check's arms; see `Check.rows`, which is how a study calls it."""
-    arms = [(arm, value) for arm, value in (("claim", claim), ("control", control)) if value is not None]
+    values = {"claim": claim, "control": control, "positive": positive}
+    arms = [(arm, value) for arm, value in values.items() if value is not None]
     if not arms:
-        raise ValueError(f"Check {check.id!r} was given neither the claim's values nor the control's.")
+        raise ValueError(f"Check {check.id!r} was given neither the claim's values nor a control's.")
     frames = [
         tidy(check=check.id, arm=arm, value=value, reference=reference, **columns) for arm, value in arms
     ]

@@ -1,7 +1,8 @@
 """From rows to verdicts: every check and control on its own interval, at a shared error rate.
 
-The chance of any wrong `holds` or `fails` in the whole suite is at most `ERROR_RATE`: Bonferroni over all
-intervals of all checks and controls in the register, whether or not they are run.
+The chance of any wrong `holds` or `fails` in the whole suite is at most `ERROR_RATE`: Bonferroni over every end
+of an interval that can make a check come out wrong, of all checks in the register, whether or not they are run.
+Smoke runs have too few seeds for that, and are no evidence: see `SMOKE_LEVEL`.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from dataclasses import replace as replace_dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from crosscheck.claims import criteria
@@ -25,17 +28,21 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ERROR_RATE = 0.01
+SMOKE_LEVEL = 0.95  # an interval, uncorrected: six seeds decide, and one verdict in twenty may be wrong
+NARROW = 1.5  # half-widths between an estimate and its margin; below, a verdict is called narrow
 MANY = 10_000  # seeds; where more would be needed, the truth lies all but on the margin
 
 
-def interval_count(studies: Iterable[Study]) -> int:
-    """Intervals over which the error rate is split."""
-    return sum(check.intervals for study in studies for check in study.CHECKS)
+def tail_count(studies: Iterable[Study]) -> int:
+    """Ends of intervals over which the error rate is split."""
+    return sum(check.tails for study in studies for check in study.CHECKS)
 
 
-def interval_level(studies: Iterable[Study]) -> float:
-    """Coverage of each single interval: 1 − ERROR_RATE / number of intervals."""
-    return 1 - ERROR_RATE / max(1, interval_count(studies))
+def interval_level(studies: Iterable[Study], scale: str = "standard") -> float:
+    """Coverage of each single interval: each of its two ends may miss with ERROR_RATE / number of ends."""
+    if scale == "smoke":
+        return SMOKE_LEVEL
+    return 1 - 2 * ERROR_RATE / max(2, tail_count(studies))
 
 
 @dataclass(frozen=True)
@@ -48,9 +55,29 @@ class Part:
     reference: float
     evaluation_error: float
 
-    def clearance(self, region: tuple[float, float]) -> float:
+    def inside(self, region: tuple[float, float]) -> float:
         """How far the interval lies inside the region; negative by as much as it reaches outside."""
         return min(self.estimate.lo - region[0], region[1] - self.estimate.hi)
+
+    def clearance(self, region: tuple[float, float]) -> float:
+        """From the estimate to the nearest edge of the region, in half-widths of the interval."""
+        half = (self.estimate.hi - self.estimate.lo) / 2
+        distance = min(abs(self.estimate.value - edge) for edge in region if math.isfinite(edge))
+        return distance / half if half else math.inf
+
+    def with_evaluation(self) -> Estimate:
+        """The estimate with the noise of evaluation in its interval: examples drawn anew, not seeds alone.
+
+        All seeds are judged on the same examples, so that their noise does not shrink with more seeds.
+        """
+        from scipy import special
+
+        at, reach = self.estimate, special.ndtri((1 + self.estimate.level) / 2) * self.evaluation_error
+        return replace_dataclass(
+            at,
+            lo=at.value - math.hypot(at.value - at.lo, reach),
+            hi=at.value + math.hypot(at.hi - at.value, reach),
+        )
 
 
 def judge_study(
@@ -132,36 +159,63 @@ def judge_check(check: Check, rows: pd.DataFrame, level: float, absent: Collecti
     control_parts = judge_parts(check, rows[rows["arm"] == "control"], settings, level)
     region = check.criterion.region
     worst, closest = last_to_hold(parts, region), first_to_hold(control_parts, region)
+    positive = last_to_hold(positive_parts(check, rows[rows["arm"] == "positive"], settings, level), region)
     return CheckRecord(
         id=check.id,
         statement=check.statement,
         kind=check.kind,
         criterion=str(check.criterion),
         **numbers(check, worst),
-        verdict=check_verdict(worst, closest),
+        verdict=check_verdict(check, worst, closest, positive),
         scope={part.label: part.verdict for part in parts},
-        control=ControlRecord(
-            statement=check.control,
-            **numbers(check, closest),
-            verdict=closest.verdict if closest else Verdict.UNDECIDED,
-        ),
+        control=control_record(check, check.control, closest),
+        positive=control_record(check, check.positive, positive) if check.positive else UNSET,
+        population=population(check),
         region=ends(region),
         formula=check.theory,
-        reason=reason(worst, closest, check),
+        reason=reason(worst, closest, positive, check),
         absent=[setting for setting in check.settings if setting in absent],
         parts=[
-            PartRecord(setting=part.label, verdict=part.verdict, **numbers(check, part)) for part in parts
+            PartRecord(
+                setting=part.label,
+                verdict=part.verdict,
+                **numbers(check, part),
+                **beside(check, part),
+            )
+            for part in parts
         ],
     )
 
 
+def population(check: Check) -> str:
+    return check.population or ("formula" if check.exact else "")
+
+
+def control_record(check: Check, statement: str, part: Part | None) -> ControlRecord:
+    verdict = part.verdict if part else Verdict.UNDECIDED
+    return ControlRecord(statement=statement, **numbers(check, part), verdict=verdict)
+
+
+def beside(check: Check, part: Part) -> dict[str, Any]:
+    """What stands beside a verdict: how clear it is, and whether it would stand on other examples."""
+    if check.exact or not math.isfinite(part.estimate.hi - part.estimate.lo):
+        return {}
+    clear = {"clearance": finite(part.clearance(check.criterion.region))}
+    if population(check) != "these data sets" or not math.isfinite(part.evaluation_error):
+        return clear
+    wider = part.with_evaluation()
+    shift = part.reference if isinstance(check.criterion, Equal) else 0.0
+    verdict = criteria.judge(wider, check.criterion.region)
+    return {**clear, "two_way": ends((wider.lo + shift, wider.hi + shift)), "two_way_verdict": verdict}
+
+
 def last_to_hold(parts: list[Part], region: tuple[float, float]) -> Part | None:
     """The part with the worst verdict; of those, the one whose interval reaches furthest outside."""
-    return min(parts, key=lambda part: (part.verdict.rank, part.clearance(region)), default=None)
+    return min(parts, key=lambda part: (part.verdict.rank, part.inside(region)), default=None)
 
 
 def first_to_hold(parts: list[Part], region: tuple[float, float]) -> Part | None:
-    return max(parts, key=lambda part: (part.verdict.rank, part.clearance(region)), default=None)
+    return max(parts, key=lambda part: (part.verdict.rank, part.inside(region)), default=None)
 
 
 def judge_parts(check: Check, rows: pd.DataFrame, settings: list[str], level: float) -> list[Part]:
@@ -171,6 +225,12 @@ def judge_parts(check: Check, rows: pd.DataFrame, settings: list[str], level: fl
         for setting in settings
         for path, group in by_path(rows[rows["setting"] == setting])
     ]
+
+
+def positive_parts(check: Check, rows: pd.DataFrame, settings: list[str], level: float) -> list[Part]:
+    """The control that must hold, at the settings at which it was measured; one is enough."""
+    measured = [setting for setting in settings if (rows["setting"] == setting).any()]
+    return judge_parts(check, rows, measured, level)
 
 
 def by_path(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
@@ -192,35 +252,57 @@ def judge_part(check: Check, label: str, rows: pd.DataFrame, level: float) -> Pa
     return Part(label, verdict, estimate, float(rows["reference"].mean()), error)
 
 
-def check_verdict(claim: Part | None, control: Part | None) -> Verdict:
-    """The claim's verdict, unless there is nothing to judge or the control did not fail."""
-    if claim is None or control is None or claim.estimate.n == 0 or control.estimate.n == 0:
+def check_verdict(check: Check, claim: Part | None, control: Part | None, positive: Part | None) -> Verdict:
+    """The claim's verdict, unless there is nothing to judge or a control did not do what it must.
+
+    The one that must fail has to, always. The one that must hold has to where the claim fails, and must not
+    fail where the claim holds.
+    """
+    needed = (claim, control, positive) if check.positive else (claim, control)
+    if any(part is None or part.estimate.n == 0 for part in needed):
         return Verdict.UNDECIDED
-    return claim.verdict if control.verdict is Verdict.FAILS else Verdict.INVALID
+    assert claim is not None and control is not None
+    if control.verdict is not Verdict.FAILS:
+        return Verdict.INVALID
+    if positive is None or claim.verdict is Verdict.UNDECIDED or positive.verdict is Verdict.HOLDS:
+        return claim.verdict
+    unshown = claim.verdict is Verdict.FAILS or positive.verdict is Verdict.FAILS
+    return Verdict.INVALID if unshown else claim.verdict
 
 
-def reason(claim: Part | None, control: Part | None, check: Check) -> str:
+def reason(claim: Part | None, control: Part | None, positive: Part | None, check: Check) -> str:
     """In one line why a check is undecided or invalid; empty otherwise."""
-    verdict, region = check_verdict(claim, control), check.criterion.region
+    verdict = check_verdict(check, claim, control, positive)
     if verdict is Verdict.INVALID:
         assert control is not None
-        seeds = f"; {enough(control, region)}" if control.verdict is Verdict.UNDECIDED else ""
-        return f"the control did not fail: {control.label or check.control} ({control.verdict}{seeds})"
+        if control.verdict is not Verdict.FAILS:
+            return f"the control did not fail: {of_control(control, check.control, check)}"
+        assert positive is not None
+        return f"the control that must hold did not: {of_control(positive, check.positive, check)}"
     if verdict is not Verdict.UNDECIDED:
         return ""
     if claim is None:
         return "nothing that it needs is installed or prepared here"
-    if claim.estimate.n == 0 or control is None or control.estimate.n == 0:
+    needed = (claim, control, positive) if check.positive else (claim, control)
+    if any(part is None or part.estimate.n == 0 for part in needed):
         return "rows are missing: a unit failed, or was not run"
     if not math.isfinite(claim.estimate.value):
         return f"a measured value is not a finite number at {claim.label or 'its setting'}"
-    return f"the interval straddles the margin: {enough(claim, region)}"
+    return f"the interval straddles the margin: {enough(claim, check.criterion.region)}"
+
+
+def of_control(part: Part, statement: str, check: Check) -> str:
+    """A control that did not do what it must, in words."""
+    seeds = f"; {enough(part, check.criterion.region)}" if part.verdict is Verdict.UNDECIDED else ""
+    return f"{part.label or statement} ({part.verdict}{seeds})"
 
 
 def enough(part: Part, region: tuple[float, float]) -> str:
-    """How many seeds would decide."""
+    """How many seeds would decide. They have to be others: a second look at the same ones is a second chance."""
+    if not math.isfinite(part.estimate.hi - part.estimate.lo):
+        return f"{part.estimate.n} seeds are too few for any interval at this level"
     seeds = seeds_needed(part.estimate, *region) or MANY
-    return f"about {seeds} seeds would decide" if seeds < MANY else "it lies too close to call"
+    return f"about {seeds} fresh seeds would decide" if seeds < MANY else "it lies too close to call"
 
 
 def numbers(check: Check, part: Part | None) -> dict[str, Any]:

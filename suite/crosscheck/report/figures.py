@@ -91,22 +91,22 @@ def panels(columns: int = 1, rows: int = 1, height: float = 3.2, **shared: Any) 
     return figure, list(figure.subplots(rows, columns, squeeze=False, **shared).flat)
 
 
-def mean_with_interval(
+def median_with_interval(
     ax: Axes, x: np.ndarray, values: np.ndarray, label: str = "", level: float = LEVEL, **line: Any
 ) -> None:
-    """The mean over seeds along `x` with Student's t band of coverage `level` at each point.
+    """The median over seeds along `x` with its band of coverage `level` at each point.
 
     Args:
         ax: where to draw.
         x: [X].
-        values: one row a seed, [S, X]. With a single seed there is no band.
+        values: one row a seed, [S, X]. With under six seeds there is no band at 95 %.
         label: for the legend.
         level: coverage at each single x.
         line: further properties of the line (`color`, `marker`, …).
     """
-    points = [estimates.mean(column, level) for column in np.asarray(values, dtype=float).T]
+    points = [estimates.median(column, level) for column in np.asarray(values, dtype=float).T]
     (drawn,) = ax.plot(x, [p.value for p in points], label=label or None, **line)
-    if len(values) > 1:
+    if np.isfinite([p.lo for p in points]).all():
         interval_band(ax, x, [p.lo for p in points], [p.hi for p in points], drawn.get_color())
 
 
@@ -115,13 +115,13 @@ def interval_band(ax: Axes, x: Any, lo: Any, hi: Any, colour: Any) -> None:
 
 
 def curve(ax: Axes, rows: pd.DataFrame, label: str = "", **line: Any) -> None:
-    """`mean_with_interval` from tidy rows: their values by seed, along their `x`."""
+    """`median_with_interval` from tidy rows: their values by seed, along their `x`."""
     wide = rows.pivot_table("value", "seed", "x")
-    mean_with_interval(ax, wide.columns.to_numpy(), wide.to_numpy(), label, **line)
+    median_with_interval(ax, wide.columns.to_numpy(), wide.to_numpy(), label, **line)
 
 
 def intervals(ax: Axes, values: pd.Series, level: float = LEVEL) -> None:
-    """Means over seeds with Student's t intervals, one above the other: a colour a name, a row a case.
+    """Medians over seeds with their intervals, one above the other: a colour a name, a row a case.
 
     Args:
         ax: where to draw.
@@ -133,7 +133,7 @@ def intervals(ax: Axes, values: pd.Series, level: float = LEVEL) -> None:
         samples.setdefault(name, {}).setdefault("\n".join(case), []).append(value)
     cases = list(dict.fromkeys(case for by_case in samples.values() for case in by_case))
     for i, (name, by_case) in enumerate(samples.items()):
-        points = [estimates.mean(np.array(sample), level) for sample in by_case.values()]
+        points = [estimates.median(np.array(sample), level) for sample in by_case.values()]
         heights = [cases.index(case) + 0.16 * (i - (len(samples) - 1) / 2) for case in by_case]
         reach = [[p.value - p.lo for p in points], [p.hi - p.value for p in points]]
         ax.errorbar([p.value for p in points], heights, xerr=reach, fmt="os^D"[i], label=name)

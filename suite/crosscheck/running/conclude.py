@@ -48,7 +48,7 @@ def conclude(request: Request, work: Plan, name: str) -> Conclusion:
 
     study, suite = work.studies[name], [register.load(study) for study in register.NAMES]
     rows, seconds = store.rows(request.store, work.units[name])
-    level = verdicts.interval_level(suite)
+    level = verdicts.interval_level(suite, request.scale)
     judged = verdicts.judge_study(study, rows, level, work.absent, request.scale)
     absent = sorted({setting for check in judged.checks for setting in check.absent})
     if work.absent:
@@ -57,7 +57,7 @@ def conclude(request: Request, work: Plan, name: str) -> Conclusion:
         **provenance.circumstances(work.units[name], request.scale, request.backend, seconds),
         **({"seed_count": request.seeds} if request.seeds else {}),  # asked for, in place of the study's own
         "error_rate": verdicts.ERROR_RATE,
-        "intervals": verdicts.interval_count(suite),
+        "tails": verdicts.tail_count(suite),
         "level": level,
     }
     record = records.record_of(name, study, judged, circumstances)
