@@ -1,8 +1,8 @@
 """From rows to verdicts: every check and control on its own interval, at a shared error rate.
 
-The chance of any wrong `holds` or `fails` in the whole suite is at most `ERROR_RATE`: Bonferroni over every end
-of an interval that can make a check come out wrong, of all checks in the register, whether or not they are run.
-Smoke runs have too few seeds for that, and are no evidence: see `SMOKE_LEVEL`.
+The chance of any wrong `holds` or `fails` in the whole suite is at most `ERROR_RATE`: Bonferroni over every
+end of an interval that can make a check come out wrong, of all checks in the register, whether or not they
+are run. Smoke runs have too few seeds for that, and are no evidence: see `SMOKE_LEVEL`.
 """
 
 from __future__ import annotations
@@ -298,7 +298,7 @@ def of_control(part: Part, statement: str, check: Check) -> str:
 
 
 def enough(part: Part, region: tuple[float, float]) -> str:
-    """How many seeds would decide. They have to be others: a second look at the same ones is a second chance."""
+    """How many seeds would decide. They have to be others: another look at the same is another chance."""
     if not math.isfinite(part.estimate.hi - part.estimate.lo):
         return f"{part.estimate.n} seeds are too few for any interval at this level"
     seeds = seeds_needed(part.estimate, *region) or MANY

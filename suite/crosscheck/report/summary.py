@@ -72,12 +72,12 @@ def counted(records: Sequence[VerdictRecord]) -> list[tuple[Verdict, int]]:
 
 
 def sureness(records: Sequence[VerdictRecord]) -> dict[str, Any]:
-    """Error rate, intervals and level; where runs differ, the weaker promise."""
+    """Error rate, ends of intervals and level; where runs differ, the weaker promise."""
     runs = [record.provenance for record in records]
     return {
         "error_rate": max((run.error_rate for run in runs if run.error_rate), default=None),
         "level": min((run.level for run in runs if run.level), default=None),
-        "intervals": max((run.intervals for run in runs if run.intervals), default=None),
+        "tails": max((run.tails for run in runs if run.tails), default=None),
     }
 
 
