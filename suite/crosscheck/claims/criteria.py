@@ -165,8 +165,8 @@ def typical_difference(
 def typical_share(rows: pd.DataFrame, off: np.ndarray, level: float) -> Estimate:
     """The median over seeds of probabilities that were seen as shares: one that was 0 of n need not be 0.
 
-    Nine tenths of the error go to the order of the seeds, so that as few decide as elsewhere; the rest goes to
-    what each share may hide, whose bounds hardly widen for it.
+    Nine tenths of the error go to the order of the seeds, so that as few decide as elsewhere; the rest goes
+    to what each share may hide, whose bounds hardly widen for it.
     """
     hidden = 0.1 * (1 - level)
     trials, reference = mean_by(rows["trials"], rows["seed"]), mean_by(rows["reference"], rows["seed"])

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 ERROR_RATE = 0.01
 SMOKE_LEVEL = 0.95  # an interval, uncorrected: six seeds decide, and one verdict in twenty may be wrong
-NARROW = 1.5  # half-widths between an estimate and its margin; below, a verdict is called narrow
 MANY = 10_000  # seeds; where more would be needed, the truth lies all but on the margin
 
 

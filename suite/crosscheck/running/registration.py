@@ -97,9 +97,7 @@ def renewed(name: str, known: Entry | None) -> Entry | None:
         return None
     block = known.block + 1 if known else 1
     if (block + 1) * BLOCK > PILOT:
-        raise UsageError(
-            f"{name}: no block of seeds is left below {PILOT}; it has been tried {block - 1} times."
-        )
+        raise UsageError(f"{name} has had {block - 1} blocks of seeds, and none is left below {PILOT}.")
     return Entry(block, designs)
 
 
