@@ -93,7 +93,7 @@ def test_a_control_is_measured_and_not_fixed(name: str, check: Check) -> None:
 
 @pytest.mark.parametrize(("name", "check"), CHECKS, ids=[f"{name}-{check.id}" for name, check in CHECKS])
 def test_it_is_the_measured_values_that_decide(name: str, check: Check) -> None:
-    """The positive control's values in the control's place must not fail, and the other way round not hold."""
+    """The values of the control that holds, in the other's place, do not fail, and the other way round."""
     rows = rows_of(name)[lambda rows: rows["check"] == check.id]
     swapped = rows.assign(arm=rows["arm"].replace({"control": "positive", "positive": "control"}))
     record = verdicts.judge_check(check, swapped, LEVEL, ABSENT)
