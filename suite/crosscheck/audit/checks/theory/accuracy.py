@@ -7,6 +7,7 @@ import numpy as np
 from crosscheck.audit import points
 from crosscheck.audit.contract import Finding, LossCheck, Subject, failed, not_applicable, passed
 from crosscheck.audit.judging import (
+    FACTORS,
     Deviation,
     call_as_typed,
     cause_of,
@@ -32,13 +33,13 @@ def point_sets(subject: Subject) -> list[points.Rows]:
     They are called apart, for a soft label may change how Keras reads its neighbours.
     """
     theory = subject.claimed
-    hard_only = subject.kind == "sparse" or (theory and theory.hard)
+    hard_only = subject.kind in ("sparse", "ordinal") or subject.hard or (theory and theory.hard)
     hard = points.moderate(subject.kind, soft=False)
     return [hard] if hard_only else [hard, points.moderate(subject.kind, soft=True)]
 
 
 def centre(subject: Subject) -> Finding:
-    """Compares value and gradient with the theory where |z| ≤ 10."""
+    """Compares value and gradient with the theory where |z| ≤ 10, and names a factor that no one meant."""
     return compare_with_theory("centre", subject, point_sets(subject), MODERATE, "|z| ≤ 10")
 
 
@@ -60,9 +61,9 @@ def compare_with_theory(
     probe, errors = probe_of(subject), []
     if subject.theory is None:
         return not_applicable(check, NO_THEORY)
-    note = f"{region}, against {subject.theory} at 50 digits"
+    note = f"{region}, against {subject.theory} at 50 digits{multiple_in_words(subject)}"
     for z, y in point_sets:
-        expected = probe.expected(z, y, factor=check != "centre")
+        expected = probe.expected(z, y, factor=check != "centre" or not is_slip(probe.factor))
         assert expected is not None
         for head in probe.heads:
             measured = probe(z, y, head=head)
@@ -75,6 +76,19 @@ def compare_with_theory(
                 return failed_at(check, subject, deviation, (z, y), tolerance, note, head, factor)
             errors.append(largest_error(measured, expected))
     return passed(check, f"{note}, {' and '.join(probe.heads)}", measured=max(errors), threshold=tolerance)
+
+
+def is_slip(factor: float) -> bool:
+    """Whether a factor is one that nobody means: a sign, or logarithms to another base."""
+    return any(abs(factor / known - 1) < 1e-3 for known in FACTORS.values())
+
+
+def multiple_in_words(subject: Subject) -> str:
+    """What is not failed where nothing but its values tells what the loss is."""
+    factor = subject.parameters.get("factor", 1.0)
+    words = f", {factor:.6g} times it" if factor != 1 else ""
+    words += f", class weights {list(subject.class_weights)}" if subject.class_weights else ""
+    return words + ("; soft labels are something else to it" if subject.hard else "")
 
 
 def rounding_of_p(subject: Subject, z: np.ndarray) -> np.ndarray:

@@ -26,6 +26,7 @@ PLAIN: dict[str, type[keras.losses.Loss]] = {
     "multilabel": losses.BinaryCrossentropy,
     "categorical": losses.CategoricalCrossentropy,
     "sparse": losses.SparseCategoricalCrossentropy,
+    "ordinal": losses.BinaryCrossentropy,
 }
 FOCAL: dict[str, type[keras.losses.Loss]] = {
     "binary": losses.BinaryFocalCrossentropy,

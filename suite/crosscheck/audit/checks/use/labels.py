@@ -19,7 +19,7 @@ import numpy as np
 from crosscheck.audit.checks.use.calls import (
     accepted_arguments,
     as_float64,
-    example_losses,
+    per_example_losses,
     is_close,
     is_signalled,
     make_loss,
@@ -68,8 +68,8 @@ def row_sums(subject: Subject) -> Finding:
         return not_applicable("label rows", "labels are not rows of shares")
     batch = valid_batch(subject).rows(slice(0, 1))
     shared = np.array([[0.5, 0.5, 0.0]])
-    hard_losses = [example_losses(subject, batch.labelled(np.eye(K)[[k]])) for k in (0, 1)]
-    mixed_loss = value_or_error(example_losses, subject, batch.labelled(shared))
+    hard_losses = [per_example_losses(subject, batch.labelled(np.eye(K)[[k]])) for k in (0, 1)]
+    mixed_loss = value_or_error(per_example_losses, subject, batch.labelled(shared))
     if not is_signalled(mixed_loss) and any(is_close(mixed_loss, loss) for loss in hard_losses):
         return wrong_label(
             "label rows", subject, batch.labelled(shared), mixed_loss, "only one class of the row counts"
@@ -93,19 +93,19 @@ def against_continuation(
     normalised: bool = False,
 ) -> Finding:
     """Compares the loss at labels outside with the polynomial through its values at `NODES`."""
-    example_losses(subject, valid_batch(subject))  # a loss that refuses valid labels refuses nothing here
-    at_nodes = [value_or_error(example_losses, subject, batch_at(t)) for t in NODES]
+    per_example_losses(subject, valid_batch(subject))  # a loss that refuses valid labels refuses nothing here
+    at_nodes = [value_or_error(per_example_losses, subject, batch_at(t)) for t in NODES]
     if any(is_signalled(value) for value in at_nodes[1:]):
         return passed(check, f"soft labels are refused already: {reportable(at_nodes[1])}")
     at_zero = [at_nodes[0]] if not is_signalled(at_nodes[0]) else []
     values, nodes = np.array([*at_zero, *at_nodes[1:]]).reshape(-1), NODES[-len(at_zero) - 3 :]
-    at_between = {t: value_or_error(example_losses, subject, batch_at(t)) for t in BETWEEN}
+    at_between = {t: value_or_error(per_example_losses, subject, batch_at(t)) for t in BETWEEN}
     polynomial = all(
         not isinstance(value, str) and is_close(value, lagrange_weights(nodes, t) @ values[:, None])
         for t, value in at_between.items()
     )
     for t in outside:
-        measured = value_or_error(example_losses, subject, batch_at(t))
+        measured = value_or_error(per_example_losses, subject, batch_at(t))
         weights = lagrange_weights(nodes, t)
         expected = float(weights @ values)
         slack = ROUNDING * (np.abs(weights) * np.abs(values)).sum()
@@ -148,11 +148,11 @@ def fractional(subject: Subject) -> Finding:
         return must_be_signalled("label fraction", subject, [1.5], "the label is cut off to an integer")
     batch = valid_batch(subject).rows(slice(0, 1))
     loss_of_0, loss_of_1 = (
-        example_losses(subject, batch.labelled(with_first_label(batch.y, t))) for t in (0.0, 1.0)
+        per_example_losses(subject, batch.labelled(with_first_label(batch.y, t))) for t in (0.0, 1.0)
     )
     for t in (0.3, 0.7):
         soft_batch = batch.labelled(with_first_label(batch.y, t))
-        measured = value_or_error(example_losses, subject, soft_batch)
+        measured = value_or_error(per_example_losses, subject, soft_batch)
         if (
             not is_signalled(measured)
             and not is_close(loss_of_0, loss_of_1)
@@ -168,6 +168,8 @@ def ignored(subject: Subject) -> Finding:
     """With `ignore_class` an example of that class has no loss and does not count in the mean."""
     if "ignore_class" not in accepted_arguments(subject):
         return not_applicable("ignored label", "there is no `ignore_class`")
+    if subject.values != "one each" or subject.axes:
+        return not_applicable("ignored label", "examples are not asked one by one; see `per example`")
     for label in (-100, -1, 0):
         finding = failed_to_ignore(subject, label)
         if finding is not None:
@@ -179,11 +181,11 @@ def failed_to_ignore(subject: Subject, label: int) -> Finding | None:
     """The failure where the second example, which has the ignored label, counts; else None."""
     batch = valid_batch(subject)
     ignoring: dict[str, Any] = {"ignore_class": label}
-    values = example_losses(subject, batch, ignore_class=K + 7)
+    values = per_example_losses(subject, batch, ignore_class=K + 7)
     ignored_batch = batch.labelled(np.where([False, True, False, False], label, batch.y))
     kept = ignored_batch.y != label
     mean = float(values[kept].mean())
-    measured = value_or_error(example_losses, subject, ignored_batch, **ignoring)
+    measured = value_or_error(per_example_losses, subject, ignored_batch, **ignoring)
     if not isinstance(measured, np.ndarray) or not is_close(measured, np.where(kept, values, 0.0)):
         cause, expected = "an ignored example has a loss, or another has none", np.where(kept, values, 0.0)
         return wrong_label(
@@ -217,7 +219,7 @@ def told_apart(check: str, subject: Subject, loss_dtype: str, **arguments: Any) 
     x[0, label] = 4.0 if subject.from_logits else 0.5  # the right class's loss is less than any other's
     own_label, other_label = (np.array([number]) for number in (label, label - 1))
     measured, of_other_label = (
-        value_or_error(example_losses, subject, Batch(y, x), **arguments) for y in (own_label, other_label)
+        value_or_error(per_example_losses, subject, Batch(y, x), **arguments) for y in (own_label, other_label)
     )
     if isinstance(of_other_label, str):  # no answer either where the label fits
         return failed(
@@ -256,14 +258,14 @@ def in_half_precision(subject: Subject) -> str:
 
 def must_be_signalled(check: str, subject: Subject, labels: list[Any], cause: str) -> Finding:
     """Fails at the first of these labels that gives a finite number."""
-    example_losses(subject, valid_batch(subject))  # a loss that refuses valid labels refuses nothing here
+    per_example_losses(subject, valid_batch(subject))  # a loss that refuses valid labels refuses nothing here
     signals_seen = []
     for label in labels:
         batch = valid_batch(subject).rows(slice(0, 1))
         y = batch.y.astype("float32")
         y.reshape(-1)[0] = label
         labelled = batch.labelled(y)
-        measured = value_or_error(example_losses, subject, labelled)
+        measured = value_or_error(per_example_losses, subject, labelled)
         if not is_signalled(measured):
             return wrong_label(check, subject, labelled, measured, cause)
         signals_seen.append(f"{label}: {'error' if isinstance(measured, str) else 'NaN'}")

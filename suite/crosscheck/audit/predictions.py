@@ -1,0 +1,116 @@
+"""Whether a loss takes logits or probabilities: told, by its argument, by its theory, or by how it behaves."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+
+from crosscheck.audit.contract import Finding, Subject, could_not_look
+from crosscheck.audit.probe import CLASSES, Probe, hard_labels
+from crosscheck.audit.recognition import silenced
+from crosscheck.audit.theories import over
+
+CHECK = "input"
+CURVED = 1e-4  # of the curvature near [0, 1]: what a sigmoid leaves of it 30 away, and a fraction does not
+STEP, NEAR, FAR = 2.0, (1.5, 2.5, 4.0, 6.0), (28.0, 34.0)
+TOLERANCE = 1e-5
+TOLD = "as it was told"
+
+
+def input_of(subject: Subject) -> tuple[bool | None, str]:
+    """Whether it takes logits, by its behaviour, and why; None where nothing tells.
+
+    Probabilities: no number beyond [0, 1], or the same number however far beyond, or rows that are
+    normalised. Logits: a shift of all changes nothing, or a curve that straightens out as a sigmoid's does.
+    """
+    raw = replace(subject, from_logits=True)
+    inside = rows_inside(subject)
+    at_inside, at_logits = values_at(raw, *inside), values_at(raw, *rows_at(subject, (-3.0, -0.5, 4.0)))
+    if at_inside is None or not np.isfinite(at_inside).all() or np.ptp(at_inside) == 0:
+        return None, "it gives no different, finite numbers for probabilities"
+    if at_logits is None or not np.isfinite(at_logits).all():
+        return False, "it gives no finite number for predictions outside of [0, 1]"
+    if is_normalised(raw, *inside):
+        return False, "it divides each row by its sum"
+    if over(subject.kind) == "classes" and is_shift_free(raw, *rows_at(subject, (-1.0, 0.5, 2.0))):
+        return True, "a number added to all predictions changes nothing"
+    if is_clipped(raw):
+        return False, "all predictions beyond [0, 1] are the same to it"
+    if straightens(raw):
+        return True, "far out it is straight, as behind a sigmoid or softmax"
+    return None, "it gives different numbers within [0, 1] and outside"
+
+
+def values_at(subject: Subject, x: np.ndarray, y: np.ndarray) -> np.ndarray | None:
+    try:
+        with silenced():
+            return Probe(subject).values_alone(x, y, Probe(subject).precise)
+    except Exception:
+        return None
+
+
+def rows_at(subject: Subject, numbers: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of these numbers in every order, with every label."""
+    k, labels = CLASSES[subject.kind], hard_labels(subject.kind)
+    rows = np.array(list(itertools.permutations(numbers, k)))
+    return np.repeat(rows, len(labels), axis=0), np.tile(labels, (len(rows), 1))
+
+
+def rows_inside(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities, with every label."""
+    return rows_at(subject, (0.2, 0.3, 0.5))
+
+
+def is_normalised(raw: Subject, x: np.ndarray, y: np.ndarray) -> bool:
+    if over(raw.kind) != "classes":
+        return False
+    plain, halved = values_at(raw, x, y), values_at(raw, x / 2, y)
+    return plain is not None and halved is not None and np.allclose(plain, halved, rtol=TOLERANCE)
+
+
+def is_shift_free(raw: Subject, x: np.ndarray, y: np.ndarray) -> bool:
+    plain, moved = values_at(raw, x, y), values_at(raw, x + 1.5, y)
+    return plain is not None and moved is not None and np.allclose(plain, moved, rtol=TOLERANCE)
+
+
+def is_clipped(raw: Subject) -> bool:
+    """Whether numbers of any size beyond [0, 1] give the same, while those within do not."""
+    near = values_at(raw, *rows_at(raw, (-2.0, 3.0, -1.0)))
+    far = values_at(raw, *rows_at(raw, (-5.0, 7.0, -4.0)))
+    return near is not None and far is not None and np.allclose(near, far, rtol=1e-7, atol=0)
+
+
+def straightens(raw: Subject) -> bool:
+    """Whether it is curved beyond [0, 1], and straight further out, along every logit and either way."""
+    near = bends(raw, NEAR)
+    far = bends(raw, FAR)
+    if near is None or far is None or not (np.isfinite(near).all() and np.isfinite(far).all()):
+        return False
+    return bool(near.max() > 1e-3 and far.max() < CURVED * near.max())
+
+
+def bends(raw: Subject, distances: tuple[float, ...]) -> np.ndarray | None:
+    """|L(t − h) − 2 L(t) + L(t + h)| along each logit with the others at rest, for every label."""
+    k, labels = CLASSES[raw.kind], hard_labels(raw.kind)
+    unit_rows = [np.eye(k)[i] * t * sign for i in range(k) for t in distances for sign in (1, -1)]
+    steps = [np.sign(row) * STEP for row in unit_rows]
+    curves = []
+    for m in (-1, 0, 1):
+        rows = np.array([row + m * step for row, step in zip(unit_rows, steps, strict=True)])
+        values = values_at(raw, np.repeat(rows, len(labels), axis=0), np.tile(labels, (len(rows), 1)))
+        if values is None:
+            return None
+        curves.append(values)
+    return np.asarray(np.abs(curves[0] - 2 * curves[1] + curves[2]))
+
+
+def cannot_tell(subject: Subject, why: str) -> Finding:
+    """The finding about a loss of which nothing tells what predictions it takes."""
+    return could_not_look(
+        CHECK,
+        f"cannot tell whether it takes logits or probabilities: {why}",
+        "say --logits or --probabilities (from_logits=True or False in Python), or what it is meant to be "
+        "with --theory",
+    )
