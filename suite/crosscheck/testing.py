@@ -37,8 +37,8 @@ def check_loss(
         class_weights: the weights by which the loss multiplies its theory, one a class.
         expected_failures: {check: reason} of checks that are to fail.
         strict: whether an expected failure that does not come is one.
-        config: constructor arguments, of a class or a function; `from_logits` tells what predictions are where
-            the loss has no such argument.
+        config: constructor arguments, of a class or a function; `from_logits` tells what predictions are
+            where the loss has no such argument.
 
     Raises:
         AssertionError: where a check fails or could not look, with the scorecard.

@@ -17,6 +17,7 @@ from crosscheck.audit.recognition import (
     AGREEMENT,
     arguments_of,
     fits,
+    follows_soft_labels,
     match_of,
     numeric_arguments,
     trial_values,
@@ -54,13 +55,17 @@ def with_parameters(subject: Subject, name: str, arguments: Mapping[str, float])
     values = trial_values(subject)
     variants = list(variants_of(name, arguments))
     chosen, factor = variants[0], 1.0
-    for parameters in variants if values is not None else []:
+    for parameters in variants:
+        if values is None:
+            break
         match = match_of(subject, name, {**THEORIES[name].parameters, **parameters}, values)
         if match and match.class_weights == subject.class_weights and is_convention(subject, match.factor):
             chosen, factor = parameters, match.factor
             break
     of_factor = {} if factor == 1 else {"factor": factor}
-    return replace(subject, theory=name, parameters={**chosen, **of_factor})
+    claimed = replace(subject, theory=name, parameters={**chosen, **of_factor})
+    convention = THEORIES[name].convention and subject.kind != "ordinal"
+    return replace(claimed, hard=convention and not follows_soft_labels(claimed))
 
 
 def variants_of(name: str, arguments: Mapping[str, float]) -> Iterator[dict[str, float]]:

@@ -54,7 +54,11 @@ def audit_keras_losses(folder: Path, report: Callable[[str], Any]) -> bool:
 
 
 def parse_told(
-    kind: str | None, theory: str | None, from_logits: bool | None, class_weights: str | None, axes: int | None
+    kind: str | None,
+    theory: str | None,
+    from_logits: bool | None,
+    class_weights: str | None,
+    axes: int | None,
 ) -> Told:
     """What the command line says of a loss.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -176,10 +177,12 @@ def run_checks(checks: Iterable[LossCheck], subject: Subject) -> list[Finding]:
 def run_check(check: LossCheck, subject: Subject) -> Finding:
     """The finding of one check: failed where the loss raises, "could not look" where the audit does.
 
-    It is not applicable where it raises `NotPerExample`.
+    It is not applicable where it raises `NotPerExample`. What the loss warns of is kept off the terminal.
     """
     try:
-        return check.ask(subject)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return check.ask(subject)
     except NotPerExample as error:
         return not_applicable(check.id, f"{error}; see `per example`")
     except Exception as error:

@@ -18,7 +18,9 @@ def parse_expected(items: Iterable[str]) -> dict[str, str]:
     pairs = [item.partition("=") for item in items]
     for name, _, reason in pairs:
         if not reason.strip():
-            raise UsageError(f"Expect a failure with its reason, as in '{name or 'proper'}=it is a margin loss'.")
+            raise UsageError(
+                f"Expect a failure with its reason, as in '{name or 'proper'}=it is a margin loss'."
+            )
     return {name.strip(): reason.strip() for name, _, reason in pairs}
 
 

@@ -122,7 +122,7 @@ def comes_from(error: Exception, folder: str) -> bool:
 
 
 def takes_labels_and_predictions(make: Callable[..., Any]) -> bool:
-    """Whether two positional arguments are needed, or at least possible, without taking those with defaults."""
+    """Whether it takes two positional arguments that have no defaults, or any number."""
     try:
         parameters = inspect.signature(make()).parameters.values()
     except (TypeError, ValueError):
@@ -136,9 +136,9 @@ def takes_labels_and_predictions(make: Callable[..., Any]) -> bool:
 def factory(subject: Subject) -> Finding:
     """The finding about a function that returns the loss in place of being one."""
     try:
-        parameters = inspect.signature(subject.make()).parameters.values()
+        parameters = list(inspect.signature(subject.make()).parameters.values())
     except (TypeError, ValueError):
-        parameters = ()
+        parameters = []
     arguments = ", ".join(
         f"{p.name}={'…' if p.default is inspect.Parameter.empty else repr(p.default)}"
         for p in parameters

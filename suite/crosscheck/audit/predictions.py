@@ -1,4 +1,4 @@
-"""Whether a loss takes logits or probabilities: told, by its argument, by its theory, or by how it behaves."""
+"""Whether a loss takes logits or probabilities, by how it behaves where nothing else tells."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from crosscheck.audit.recognition import silenced
 from crosscheck.audit.theories import over
 
 CHECK = "input"
-CURVED = 1e-4  # of the curvature near [0, 1]: what a sigmoid leaves of it 30 away, and a fraction does not
-STEP, NEAR, FAR = 2.0, (1.5, 2.5, 4.0, 6.0), (28.0, 34.0)
+FADED = {"float64": 1e-5, "float32": 5e-5}  # of the fourth derivative near [0, 1]: less than a fraction keeps
+NEAR, FAR = ((2.2, 3.0, 4.0), 0.5), ((20.0, 24.0), 2.0)  # distances, and the step of the differences
+FOURTH = {-2: 1, -1: -4, 0: 6, 1: -4, 2: 1}
 TOLERANCE = 1e-5
 TOLD = "as it was told"
 
@@ -83,27 +84,30 @@ def is_clipped(raw: Subject) -> bool:
 
 
 def straightens(raw: Subject) -> bool:
-    """Whether it is curved beyond [0, 1], and straight further out, along every logit and either way."""
-    near = bends(raw, NEAR)
-    far = bends(raw, FAR)
+    """Whether it is curved beyond [0, 1] and a polynomial far out, along every logit and either way.
+
+    Of a sigmoid or softmax only e^(−20) is left there. A fraction keeps far more of its fourth derivative; a
+    polynomial of low degree has none to begin with.
+    """
+    near, far = fourth_derivatives(raw, *NEAR), fourth_derivatives(raw, *FAR)
     if near is None or far is None or not (np.isfinite(near).all() and np.isfinite(far).all()):
         return False
-    return bool(near.max() > 1e-3 and far.max() < CURVED * near.max())
+    return bool(near.max() > 1e-3 and far.max() < FADED[Probe(raw).precise] * near.max())
 
 
-def bends(raw: Subject, distances: tuple[float, ...]) -> np.ndarray | None:
-    """|L(t − h) − 2 L(t) + L(t + h)| along each logit with the others at rest, for every label."""
+def fourth_derivatives(raw: Subject, distances: tuple[float, ...], step: float) -> np.ndarray | None:
+    """Their sizes along each logit with the others at rest, for every label."""
     k, labels = CLASSES[raw.kind], hard_labels(raw.kind)
-    unit_rows = [np.eye(k)[i] * t * sign for i in range(k) for t in distances for sign in (1, -1)]
-    steps = [np.sign(row) * STEP for row in unit_rows]
-    curves = []
-    for m in (-1, 0, 1):
-        rows = np.array([row + m * step for row, step in zip(unit_rows, steps, strict=True)])
-        values = values_at(raw, np.repeat(rows, len(labels), axis=0), np.tile(labels, (len(rows), 1)))
+    units = [np.eye(k)[i] * sign for i in range(k) for sign in (1, -1) for _ in distances]
+    rows = np.array([t * unit for unit, t in zip(units, distances * (2 * k), strict=True)])
+    total = np.zeros(len(rows) * len(labels))
+    for m, weight in FOURTH.items():
+        moved = rows + m * step * np.array(units)
+        values = values_at(raw, np.repeat(moved, len(labels), axis=0), np.tile(labels, (len(rows), 1)))
         if values is None:
             return None
-        curves.append(values)
-    return np.asarray(np.abs(curves[0] - 2 * curves[1] + curves[2]))
+        total += weight * values
+    return np.asarray(np.abs(total) / step**4)
 
 
 def cannot_tell(subject: Subject, why: str) -> Finding:

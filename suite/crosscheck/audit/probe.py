@@ -43,7 +43,7 @@ def fresh_loss(subject: Subject, dtype: str | None = None, reduction: str | None
 
 
 def with_reduction(make: Callable[..., Any], reduction: str | None) -> Any:
-    """A loss that was made with this reduction, or whose attribute says so where it takes no such argument."""
+    """A loss made with this reduction, or whose attribute says so where it takes no such argument."""
     try:
         loss: Any = make(reduction=reduction)
     except (TypeError, ValueError):
@@ -110,9 +110,13 @@ class Probe:
             value_array.astype("float64")[:rows_given], numbers(gradient).astype("float64")[:rows_given]
         )
 
-    def values_alone(self, z: np.ndarray, y: np.ndarray, dtype: str = "float32") -> np.ndarray:
+    def values_alone(
+        self, z: np.ndarray, y: np.ndarray, dtype: str = "float32", head: str = ""
+    ) -> np.ndarray:
         """The values at a few rows, eagerly and without their gradients: [N]."""
-        values, n = self.values(dtype), len(z) if self.subject.values == "one each" else 1
+        values, n, rows = self.values(dtype, head), self.rows_in_a_call, len(z)
+        filling = -rows % n  # one shape for all: JAX compiles each operation anew for another
+        z, y = (np.concatenate([array, np.repeat(array[:1], filling, axis=0)]) for array in (z, y))
         parts = [
             values(
                 labels_as_taken(self.subject, y[i : i + n], dtype),
@@ -120,7 +124,7 @@ class Probe:
             )
             for i in range(0, len(z), n)
         ]
-        return np.concatenate([numbers(part).astype("float64") for part in parts])
+        return np.concatenate([numbers(part).astype("float64") for part in parts])[:rows]
 
     def gradient_and_value(self, dtype: str, head: str) -> Callable[[Any, Any], Any]:
         """(labels, logits) → (gradient, value), per example."""

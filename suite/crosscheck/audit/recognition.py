@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import inspect
 import io
-import math
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from crosscheck.audit.contract import Kind, Subject
 from crosscheck.audit.probe import CLASSES, Probe, hard_labels
 from crosscheck.audit.theories import THEORIES, LossTheory, evaluate, over
 
-AGREEMENT = 1e-3  # relative: what counts as recognised, well short of any check's tolerance
+AGREEMENT = 3e-5  # relative, at moderate logits: an ε of 1e-6 is recognised, and a z-loss of 1e-4 is not
 SMOOTH_FOR = {"smoothing": "label_smoothing"}
 ROUNDS = 3  # trial points for each label
 
@@ -53,12 +52,12 @@ def arguments_of(subject: Subject) -> dict[str, Any]:
     """
     loss: Any = subject.make()
     try:
-        parameters = inspect.signature(type(loss) if subject.is_class else loss).parameters
+        signature = inspect.signature(type(loss) if subject.is_class else loss)
     except (TypeError, ValueError):
-        parameters = {}
+        signature = inspect.Signature()
     defaults = {
         name: parameter.default
-        for name, parameter in parameters.items()
+        for name, parameter in signature.parameters.items()
         if parameter.default is not inspect.Parameter.empty
     }
     held = {name: vars(loss)[name] for name in defaults if subject.is_class and name in vars(loss)}
@@ -105,14 +104,13 @@ def with_match(subject: Subject, match: Match) -> Subject:
         parameters={**unusual, **({"factor": match.factor} if is_multiple else {})},
         class_weights=match.class_weights,
     )
-    return replace(matched, hard=not follows_soft_labels(matched))
+    theory = THEORIES[match.name]
+    takes_soft = subject.kind not in ("sparse", "ordinal") and not theory.hard
+    return replace(matched, hard=takes_soft and not follows_soft_labels(matched))
 
 
 def follows_soft_labels(subject: Subject) -> bool:
-    """Whether its values are the theory's for labels between 0 and 1, too, where it takes such."""
-    theory = subject.claimed
-    if subject.kind in ("sparse", "ordinal") or theory is None or theory.hard:
-        return False
+    """Whether its values are the theory's for labels between 0 and 1, too."""
     z = trial_points(subject.kind)[0][:2]
     y = np.tile([[0.5, 0.125, 0.375]] if over(subject.kind) == "classes" else [[0.25, 0.875]], (2, 1))
     y = y[:, : CLASSES[subject.kind]]
@@ -184,14 +182,24 @@ def match_of(subject: Subject, name: str, parameters: dict[str, float], values: 
     ratios = values / expected
     factor = float(np.median(ratios))
     if factor and np.allclose(ratios, factor, rtol=AGREEMENT):
-        near = 1.0 if math.isclose(factor, 1, rel_tol=AGREEMENT) else factor
+        near = 1.0 if abs(factor - 1) <= AGREEMENT else factor
         return Match(name, parameters, near, subject.class_weights)
-    if subject.class_weights or subject.kind in ("multilabel", "ordinal"):
+    if subject.class_weights or subject.kind == "ordinal" or THEORIES[name].over == "rows":
         return None
-    classes = y.argmax(-1) if over(subject.kind) == "classes" else y[:, 0].astype(int)
-    weights = [float(np.median(ratios[classes == k])) for k in range(classes.max() + 1)]
-    is_weighted = np.allclose(ratios, np.array(weights)[classes], rtol=AGREEMENT) and min(weights) > 0
-    return Match(name, parameters, 1.0, tuple(np.round(weights, 6))) if is_weighted else None
+    weights = weights_that_fit(name, parameters, z, y, values)
+    return Match(name, parameters, 1.0, weights) if weights else None
+
+
+def weights_that_fit(
+    name: str, parameters: dict[str, float], z: np.ndarray, y: np.ndarray, values: np.ndarray
+) -> tuple[float, ...]:
+    """The class weights with which the theory has the values; () where none do."""
+    n = y.shape[-1] if THEORIES[name].over == "classes" else 2
+    units = [tuple(float(i == k) for i in range(n)) for k in range(n)]
+    columns = np.stack([evaluate(THEORIES[name], parameters, z, y, unit).value for unit in units], 1)
+    weights = np.linalg.lstsq(columns, values, rcond=None)[0]
+    fits_all = np.allclose(columns @ weights, values, rtol=AGREEMENT, atol=0) and weights.min() > 0
+    return tuple(float(f"{weight:.6g}") for weight in weights) if fits_all else ()
 
 
 def is_squashed(subject: Subject) -> str:
@@ -201,6 +209,8 @@ def is_squashed(subject: Subject) -> str:
     """
     values = trial_values(subject)
     if values is None:
+        return ""
+    if not (subject.from_logits or subject.evidence):  # a loss of probabilities is one that is known to be
         return ""
     z, y = trial_points(subject.kind)
     p = Probe(subject).probabilities(z)

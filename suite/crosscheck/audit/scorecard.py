@@ -209,7 +209,7 @@ def audit(
 
     Args:
         loss: a `keras.losses.Loss`, its class, or a function of (y_true, y_pred).
-        kind: "binary", "categorical", "sparse", "multilabel" or "ordinal" (class numbers beside K − 1 logits);
+        kind: "binary", "categorical", "sparse", "multilabel" or "ordinal" (class numbers, K − 1 logits);
             from the name or the values where not given.
         theory: what the loss is meant to be: "focal", "hinge", …, or your own formula as "module:function";
             recognised by its values where not given.
@@ -218,8 +218,8 @@ def audit(
         axes: how many axes lie between the examples and the classes; tried where not given.
         expected_failures: {check: reason} of checks that are to fail; they do not make it unsound.
         strict: whether an expected failure that does not come is one.
-        config: constructor arguments, of a class or a function. `from_logits` tells what predictions are where
-            the loss has no such argument.
+        config: constructor arguments, of a class or a function. `from_logits` tells what predictions are
+            where the loss has no such argument.
 
     Raises:
         UsageError: where the kind cannot be inferred, or the loss cannot be made.
@@ -234,7 +234,7 @@ def scorecard(
     expected_failures: Mapping[str, str] | None = None,
     strict: bool = False,
 ) -> Scorecard:
-    """The scorecard of a subject and, unless `beside` is False, what of it the nearest loss of Keras fails."""
+    """The scorecard of a subject and, unless `beside` is False, what the nearest loss of Keras makes of it."""
     expected_failures = expected_failures or {}
     require_known(expected_failures, [check.id for check in CHECKS])
     findings = tuple(as_expected(found, expected_failures, strict) for found in run_all_checks(subject))

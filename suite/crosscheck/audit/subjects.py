@@ -74,7 +74,7 @@ class Loaded(NamedTuple):
 
 
 def load_subject(target: str, told: Told = NOTHING, config: Mapping[str, Any] | None = None) -> Subject:
-    """The loss named `package.module:Name`: a class, a function of (y_true, y_pred), or `Name(argument=value)`.
+    """The loss named `package.module:Name`: a class, a function, or either with its `(argument=value)`.
 
     A function that is named with arguments is called with them, and what it returns is the loss.
 
@@ -257,7 +257,9 @@ def infer_subject(unknown: Subject, told: Told, loss: Any) -> Subject:
     for candidate in callable_ones:
         squashed = "" if told.theory else is_squashed(candidate)
         if squashed:
-            return replace(candidate, evidence=candidate.evidence or f"it is {squashed}, of a sigmoid's numbers")
+            return replace(
+                candidate, evidence=candidate.evidence or f"it is {squashed}, of a sigmoid's numbers"
+            )
     if candidates and not callable_ones and (told.kind or "factory" in str(candidates[0].obstacle)):
         return candidates[0]
     if not told.kind:
@@ -318,7 +320,7 @@ def follows(subject: Subject, values: Any) -> bool:
 
 
 def with_input(subject: Subject) -> Subject:
-    """The subject with its way in by its behaviour, where nothing else told it; an obstacle where it does not."""
+    """The subject with its way in, by its behaviour where nothing else told it; else with an obstacle."""
     if subject.evidence:
         return subject
     logits, why = predictions.input_of(subject)

@@ -43,6 +43,7 @@ class LossTheory:
         hard: whether it means something for labels 0 and 1 only.
         symmetric: whether it treats classes alike.
         linear: whether it is linear in the labels, so that class weights multiply them.
+        convention: whether its paper has labels 0 and 1 alone, and what it makes of others is a convention.
     """
 
     formula: Callable[..., Any]
@@ -54,6 +55,7 @@ class LossTheory:
     hard: bool = False
     symmetric: bool = True
     linear: bool = False
+    convention: bool = False
 
 
 def sigmoid(z: Any) -> Any:
@@ -204,13 +206,16 @@ BINARY_FOCAL = {"gamma": 2.0, "alpha": 0.25, "balanced": 0.0, "label_smoothing":
 CLASS_FOCAL = {"gamma": 2.0, "alpha": 0.25, "label_smoothing": 0.0}
 
 THEORIES: dict[str, LossTheory] = {
-    "binary crossentropy": LossTheory(label_crossentropy, "labels", PLAIN, SMOOTHINGS, True, True),
+    "binary crossentropy": LossTheory(
+        label_crossentropy, "labels", PLAIN, SMOOTHINGS, True, True, linear=True
+    ),
     "binary brier": LossTheory(label_brier, "labels", proper=True),
     "binary focal": LossTheory(
         label_focal,
         "labels",
         BINARY_FOCAL,
         tuple({**BINARY_FOCAL, "gamma": gamma, "balanced": on} for gamma in GAMMAS for on in (0.0, 1.0)),
+        convention=True,
     ),
     "hinge": LossTheory(label_hinge, "labels", hard=True),
     "squared hinge": LossTheory(label_squared_hinge, "labels", hard=True),
@@ -271,6 +276,9 @@ def weighted(
     weights = [mpf(weight) for weight in class_weights]
 
     def of_label(z: Any, y: Any, **arguments: Any) -> Any:
+        if linear:
+            of_both = [formula(z, mpf(label), **arguments) for label in (0, 1)]
+            return weights[0] * (1 - y) * of_both[0] + weights[1] * y * of_both[1]
         return (weights[0] * (1 - y) + weights[1] * y) * formula(z, y, **arguments)
 
     def of_row(z: Any, y: Any, **arguments: Any) -> Any:
@@ -327,4 +335,3 @@ def minimiser(parameters: Mapping[str, float], kind: str, q: np.ndarray) -> np.n
     alpha = parameters.get("label_smoothing", 0.0)
     k = 2 if over(kind) == "labels" else q.shape[-1]
     return q * (1 - alpha) + alpha / k
-

@@ -10,7 +10,6 @@ from crosscheck.claims.claim import BACKENDS
 from crosscheck.cli.options import FOLDER, RESULTS
 from crosscheck.cli.voice import import_keras
 
-
 KINDS = ("binary", "categorical", "sparse", "multilabel", "ordinal")
 SHAPES = {"BK": 0, "BTK": 1, "BHWK": 2}
 

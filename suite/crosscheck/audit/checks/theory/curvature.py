@@ -66,7 +66,7 @@ def curvature(subject: Subject) -> Finding:
             note=f"second derivative by logits {i} and {j}, against {name}",
             cause=""
             if is_own_derivative
-            else "the gradient has no derivative, or another than its differences: it is stopped, or one's own",
+            else "the gradient has no derivative, or another than its differences: stopped, or one's own",
             remedy=""
             if is_own_derivative
             else "Write the gradient in terms of its inputs, so that it has a derivative itself.",

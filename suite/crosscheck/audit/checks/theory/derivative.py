@@ -133,7 +133,9 @@ def cause_of(measured: float, expected: float) -> str:
         return "the gradient is exactly zero although the value changes: a stopped or rounded quantity"
     if np.isclose(measured, -expected, rtol=1e-2):
         return "the gradient's sign is the wrong way round"
-    return "the value changes otherwise than the gradient says: a gradient of its own, or one stopped on a part"
+    return (
+        "the value changes otherwise than the gradient says: a gradient of its own, or one stopped on a part"
+    )
 
 
 CHECKS = (

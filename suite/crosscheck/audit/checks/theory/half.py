@@ -30,11 +30,13 @@ def half(subject: Subject) -> Finding:
     """
     probe = probe_of(subject)
     z, y = points.paired(points.logits(subject.kind, TS), hard_labels(subject.kind))
-    theory = probe.expected(z, y)
+    theory, reference = probe.expected(z, y), subject.theory or "itself in float32"
     for dtype, unit in UNITS.items():
         for head in probe.heads:
             in_float32 = probe(z, y, "float32", head)
-            expected = in_float32 if theory is None else where_float32_is_right(theory, in_float32, ULPS * unit)
+            expected = (
+                in_float32 if theory is None else where_float32_is_right(theory, in_float32, ULPS * unit)
+            )
             deviation = first_deviation(probe(z, y, dtype, head), expected, ULPS * unit)
             if deviation:
                 cause, remedy = cause_of(deviation, head)
@@ -44,18 +46,17 @@ def half(subject: Subject) -> Finding:
                     measured=deviation.measured,
                     expected=deviation.expected,
                     threshold=ULPS * unit,
-                    note=f"{deviation.quantity}, predictions in {dtype}; in float32 it is right",
+                    note=f"{deviation.quantity}, {dtype}, against {reference}; right in float32",
                     cause=cause or f"computed in {dtype}",
                     remedy=remedy or "Compute in float32 whatever the predictions' dtype.",
                 )
-    reference = subject.theory or "itself in float32"
     return passed("half precision", f"bfloat16 and float16 to |z| = 100, against {reference}", threshold=ULPS)
 
 
 def where_float32_is_right(
     theory: ValueAndGradient, in_float32: ValueAndGradient, tolerance: float
 ) -> ValueAndGradient:
-    """The theory's numbers; where the loss misses them in float32, its own, for that is no matter of dtype."""
+    """The theory's numbers; where the loss misses them in float32, its own."""
     pairs = ((theory.value, in_float32.value), (theory.gradient, in_float32.gradient))
     with np.errstate(invalid="ignore"):
         near = [np.abs(a - b) <= tolerance * np.maximum(1, np.abs(a)) for a, b in pairs]

@@ -16,7 +16,7 @@ SHIFTS = (3.0, -3.0, 64.0)  # exact for multiples of 1/16
 
 
 def shift(subject: Subject) -> Finding:
-    """A constant added to all logits changes nothing, and the gradient sums to zero, where the theory says so.
+    """A constant added to all logits changes nothing, and the gradient sums to 0, where theory says so.
 
     Where none is known, value and gradient have to say the same: that it changes may be meant.
     """
@@ -47,7 +47,7 @@ def is_shift_free(subject: Subject) -> bool:
 
 
 def symmetry(subject: Subject) -> Finding:
-    """Classes, or both values of a label, are treated alike where the theory says so; else it is described."""
+    """Classes, or both values of a label, are treated alike where theory says so; else it is described."""
     probe = probe_of(subject)
     if subject.kind == "ordinal":
         return not_applicable("symmetry", "levels have an order")

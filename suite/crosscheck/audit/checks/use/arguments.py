@@ -23,10 +23,9 @@ from crosscheck.audit.recognition import arguments_of, numeric_arguments, silenc
 from crosscheck.audit.theories import THEORIES, evaluate, over, probabilities
 from crosscheck.autodiff import numbers
 
-MEANT = (  # whatever the loss, a change of these ought to show; of others it is said
-    "alpha beta delta factor gamma gamma_neg gamma_pos label_smoothing margin pos_weight q scale smoothing t1 "
-    "t2 tau temperature z_loss"
-).split()
+GREEK = ("alpha", "beta", "delta", "gamma", "gamma_neg", "gamma_pos", "tau")
+WORDS = ("factor", "label_smoothing", "margin", "pos_weight", "scale", "smoothing", "temperature", "z_loss")
+MEANT = (*GREEK, *WORDS, "q", "t1", "t2")  # a change of these ought to show; of others it is said
 OF_EVERY_LOSS = ("name", "reduction", "dtype", "axis", "ignore_class")
 CLASSES, SEED = 5, 5
 NEAR = 1e-3  # relative: of values and of parameters
@@ -137,8 +136,10 @@ def more_classes(subject: Subject) -> Finding:
         return passed("classes", f"made for another number of classes; {CLASSES}: {type(error).__name__}")
     if subject.claimed and not subject.class_weights:
         return against_theory(subject, z, y, values)
-    return not_applicable("classes", "no theory says more of them") if over(subject.kind) == "labels" else (
-        every_class_counts(subject, z, y, values)
+    return (
+        not_applicable("classes", "no theory says more of them")
+        if over(subject.kind) == "labels"
+        else (every_class_counts(subject, z, y, values))
     )
 
 
@@ -158,7 +159,9 @@ def values_at(subject: Subject, z: np.ndarray, y: np.ndarray) -> np.ndarray:
     loss, n = probe.raw_values(), len(z) if subject.values == "one each" else 1
     with silenced():
         parts = [
-            numbers(loss(labels_as_taken(subject, y[i : i + n], "float32"), ops.array(x[i : i + n], "float32")))
+            numbers(
+                loss(labels_as_taken(subject, y[i : i + n], "float32"), ops.array(x[i : i + n], "float32"))
+            )
             for i in range(0, len(z), n)
         ]
     return np.concatenate(parts).astype("float64")

@@ -30,6 +30,7 @@ CLASS_WEIGHTS = {0: 0.5, 1: 2.0, 2: 3.0}
 NO_EXAMPLES = "it gives no value for each example; see `per example`"
 MASK = np.array([False, True])
 TELLING = 1e-4  # by which losses differ, and from 0
+PIXELS = "Keras' masks and class weights are of pixels or steps, and this loss gives one number for them all"
 SEVERAL_LABELS = "of a row of several labels Keras takes the argmax, silently, whatever the loss"
 
 
@@ -56,7 +57,9 @@ def one_for_all(subject: Subject, batch: Batch, values: np.ndarray) -> Finding:
     elif is_close(total, alone.sum()):
         cause = "it takes the sum over the examples itself"
     elif values.size == 1:
-        cause = "a statistic of the whole batch: it is neither the mean nor the sum of the examples' own losses"
+        cause = (
+            "a statistic of the whole batch: it is neither the mean nor the sum of the examples' own losses"
+        )
     else:
         cause = "it reduces over the examples and keeps another axis"
     return failed(
@@ -109,6 +112,8 @@ def masks(subject: Subject) -> Finding:
     if isinstance(pair, str):
         return not_applicable("masks", pair)
     batch, values = pair
+    if subject.axes and not has_pixels(subject, batch):
+        return not_applicable("masks", PIXELS)
     for reduction, expected in (("sum_over_batch_size", values[MASK].mean()), ("sum", values[MASK].sum())):
         y, x = as_tensors(batch)
         set_mask(x, keras.ops.convert_to_tensor(MASK.reshape(-1, *[1] * subject.axes)))
@@ -168,6 +173,8 @@ def class_weights(subject: Subject) -> Finding:
     if isinstance(pair, str):
         return not_applicable("class weights", pair)
     batch, values = pair
+    if subject.axes and not has_pixels(subject, batch):
+        return not_applicable("class weights", PIXELS)
     class_numbers = batch.y.argmax(-1) if subject.kind == "categorical" else batch.y
     weights = np.array([CLASS_WEIGHTS[int(i)] for i in np.ravel(class_numbers)])
     expected = np.mean(weights * values)
@@ -176,8 +183,15 @@ def class_weights(subject: Subject) -> Finding:
     )
     if not is_close(np.ravel(measured)[0], expected):
         arguments, causes = f"class_weight={CLASS_WEIGHTS}", causes_of_total(weights, values, "mean")
-        return wrong_total("class weights", subject, batch, np.ravel(measured)[0], expected, arguments, causes)
+        return wrong_total(
+            "class weights", subject, batch, np.ravel(measured)[0], expected, arguments, causes
+        )
     return passed("class weights", f"train_on_batch with {CLASS_WEIGHTS} on losses {reportable(values)}")
+
+
+def has_pixels(subject: Subject, batch: Batch) -> bool:
+    """Whether the loss of [B, H, W, K] gives a number for each pixel, as Keras' masks and weights do."""
+    return example_losses(subject, batch).ndim == subject.axes + 1
 
 
 def identity_model(batch: Batch, loss: Any) -> keras.Model:
@@ -206,7 +220,9 @@ def zero_weight(subject: Subject) -> Finding:
             return depends_on_batch("zero weight", subject, spoiled, change, values[1:], measured[1:])
         total_loss = value_or_error(reduced_loss, subject, spoiled, [0.0, 1.0], "sum")
         if not is_signalled(total_loss) and not is_close(total_loss, values[1:].sum()):
-            causes = {"the weights are ignored": np.sum(measured) if not isinstance(measured, str) else np.nan}
+            causes = {
+                "the weights are ignored": np.sum(measured) if not isinstance(measured, str) else np.nan
+            }
             return wrong_total(
                 "zero weight", subject, spoiled, total_loss, values[1:].sum(), "sample_weight=[0, 1]", causes
             )
@@ -232,7 +248,7 @@ def losses_alone(subject: Subject, batch: Batch) -> np.ndarray:
 
 
 def telling_pair(subject: Subject) -> tuple[Batch, np.ndarray] | str:
-    """Two examples with different, finite losses that are not 0, and those losses; in words why there are none.
+    """Two examples with different, finite losses other than 0, and those; in words why there are none.
 
     Equal losses, zeros and NaN would hide what becomes of a weight.
     """
@@ -258,7 +274,9 @@ def wrong_total(
 ) -> Finding:
     """The failure of a total; of the known causes the one that gives that number is named."""
     causes_found = [
-        cause for cause, total in causes.items() if not isinstance(measured, str) and is_close(measured, total)
+        cause
+        for cause, total in causes.items()
+        if not isinstance(measured, str) and is_close(measured, total)
     ]
     return failed(
         check,

@@ -19,10 +19,10 @@ import numpy as np
 from crosscheck.audit.checks.use.calls import (
     accepted_arguments,
     as_float64,
-    per_example_losses,
     is_close,
     is_signalled,
     make_loss,
+    per_example_losses,
     reportable,
     value_or_error,
 )
@@ -219,7 +219,8 @@ def told_apart(check: str, subject: Subject, loss_dtype: str, **arguments: Any) 
     x[0, label] = 4.0 if subject.from_logits else 0.5  # the right class's loss is less than any other's
     own_label, other_label = (np.array([number]) for number in (label, label - 1))
     measured, of_other_label = (
-        value_or_error(per_example_losses, subject, Batch(y, x), **arguments) for y in (own_label, other_label)
+        value_or_error(per_example_losses, subject, Batch(y, x), **arguments)
+        for y in (own_label, other_label)
     )
     if isinstance(of_other_label, str):  # no answer either where the label fits
         return failed(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import tempfile
 import warnings
@@ -45,9 +44,11 @@ def dtype(subject: Subject) -> Finding:
     """The dtype survives it too."""
     if subject.is_class and "dtype" not in accepted_arguments(subject):
         return not_applicable("config dtype", "the constructor takes no dtype")
-    kind = type(subject.make())
+    kind: Any = type(subject.make())
     if subject.is_class and is_of_keras(kind.__init__) and not is_of_keras(kind):
-        return not_applicable("config dtype", "the constructor is Keras' own, and so is what becomes of a dtype")
+        return not_applicable(
+            "config dtype", "the constructor is Keras' own, and so is what becomes of a dtype"
+        )
     return survives_config("config dtype", subject, ["dtype"])
 
 
@@ -81,7 +82,7 @@ def construct(subject: Subject, name: str, value: Any) -> float:
 
 
 def candidate_values(name: str, present: Any) -> tuple[Any, ...]:
-    """Values whose meaning is known, by the name or by the type of the one that is there; none are invented."""
+    """Values whose meaning is known by the name, or by the type of the present one; none are invented."""
     if name in OTHERS:
         return OTHERS[name]
     if isinstance(present, bool):

@@ -95,7 +95,7 @@ def convention(subject: Subject, alpha: float) -> str | None:
 
 
 def mixtures(subject: Subject, c: float) -> list[np.ndarray]:
-    """The loss of labels of which every other class has c, and the losses of all labels in such shares: [B]."""
+    """The loss of labels of which every other class has c, and all labels' losses in such shares: [B]."""
     batch = valid_batch(subject)
     mixed = [mixed_losses(subject, batch, c)]
     if has_dense_labels(subject):
@@ -115,7 +115,9 @@ def mixed_losses(subject: Subject, batch: Batch, c: float) -> np.ndarray:
             return unsmoothed(subject, batch)
         return (1 - c) * unsmoothed(subject, batch) + c * unsmoothed(subject, batch.labelled(1 - batch.y))
     hot = batch.y.reshape(len(batch.y), -1) if has_dense_labels(subject) else np.eye(K)[np.ravel(batch.y)]
-    rows = [np.eye(K)[[k] * len(hot)] if has_dense_labels(subject) else np.full(len(hot), k) for k in range(K)]
+    rows = [
+        np.eye(K)[[k] * len(hot)] if has_dense_labels(subject) else np.full(len(hot), k) for k in range(K)
+    ]
     losses_by_class = np.stack([unsmoothed(subject, batch.labelled(row)) for row in rows], -1)
     return np.asarray((mix_labels(hot, c, K) * losses_by_class).sum(-1))
 
