@@ -31,7 +31,8 @@ from crosscheck.audit.contract import Finding, LossCheck, Subject, passed, run_c
 from crosscheck.audit.judging import first_deviation
 from crosscheck.audit.keras_losses import configurations
 from crosscheck.audit.probe import CLASSES, Probe, hard_labels
-from crosscheck.audit.recognition import full_theory_name, recognise, theory_parameters
+from crosscheck.audit.claims import full_theory_name, theory_parameters
+from crosscheck.audit.recognition import recognise
 from crosscheck.audit.subjects import keras_subjects, subject_of
 from crosscheck.audit.theories import (
     THEORIES,

@@ -15,11 +15,13 @@ from crosscheck.audit.contract import Kind, Subject
 from crosscheck.audit.probe import CLASSES, hard_labels
 from crosscheck.audit.recognition import (
     AGREEMENT,
+    NEARLY,
     arguments_of,
     fits,
     follows_soft_labels,
     match_of,
     numeric_arguments,
+    trial_points,
     trial_values,
 )
 from crosscheck.audit.theories import DIGITS, THEORIES, LossTheory, over
@@ -43,9 +45,10 @@ def with_claim(subject: Subject, theory_named: str | None) -> Subject:
         subject = replace(subject, class_weights=weights_in(arguments, subject.kind))
     if ":" in theory_named:
         own_theory = load_own_theory(theory_named, subject.kind, numeric_arguments(arguments))
-        return replace(
+        claimed = replace(
             subject, theory=theory_named, own_theory=own_theory, parameters=dict(own_theory.parameters)
         )
+        return with_factor(claimed, trial_values(claimed))
     name = full_theory_name(theory_named, subject.kind)
     return with_parameters(subject, name, numeric_arguments(arguments))
 
@@ -54,18 +57,31 @@ def with_parameters(subject: Subject, name: str, arguments: Mapping[str, float])
     """The claim with the parameters that the arguments leave open chosen by the values."""
     values = trial_values(subject)
     variants = list(variants_of(name, arguments))
-    chosen, factor = variants[0], 1.0
+    chosen = variants[0]
     for parameters in variants:
         if values is None:
             break
         match = match_of(subject, name, {**THEORIES[name].parameters, **parameters}, values)
         if match and match.class_weights == subject.class_weights and is_convention(subject, match.factor):
-            chosen, factor = parameters, match.factor
+            chosen = parameters
             break
-    of_factor = {} if factor == 1 else {"factor": factor}
-    claimed = replace(subject, theory=name, parameters={**chosen, **of_factor})
+    claimed = with_factor(replace(subject, theory=name, parameters=chosen), values)
     convention = THEORIES[name].convention and subject.kind != "ordinal"
     return replace(claimed, hard=convention and not follows_soft_labels(claimed))
+
+
+def with_factor(subject: Subject, values: np.ndarray | None) -> Subject:
+    """The claim with the factor by which the loss is off, which fails one check and not all."""
+    exact = subject.expected(*trial_points(subject.kind))
+    if values is None or exact is None:
+        return subject
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = values / exact.value
+    factor = float(np.median(ratios))
+    is_multiple = abs(factor - 1) > NEARLY and np.allclose(ratios, factor, rtol=AGREEMENT)
+    if not (factor and is_multiple):
+        return subject
+    return replace(subject, parameters={**subject.parameters, "factor": factor})
 
 
 def variants_of(name: str, arguments: Mapping[str, float]) -> Iterator[dict[str, float]]:

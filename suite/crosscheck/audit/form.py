@@ -6,7 +6,7 @@ What cannot be called at all is told once, with the way to call it.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -28,23 +28,21 @@ CHECK = "call"
 def with_form(subject: Subject, axes: int | None = None) -> Subject:
     """The subject with its shapes and its kind of values; with an obstacle where no call succeeds."""
     errors: list[Exception] = []
-    for form in forms(subject, axes):
-        try:
-            values = trial_call(form)
-        except Exception as error:
-            errors.append(error)
-            continue
-        if callable(values):
-            return replace(subject, obstacle=factory(subject))
-        return replace(form, values=kind_of_values(form, values))
-    return replace(subject, obstacle=uncallable(subject, errors[0]))
-
-
-def forms(subject: Subject, axes: int | None) -> Iterator[Subject]:
-    """Yields the subject with the shapes and reductions to try, the commonest first."""
     for number in (0, 1, 2) if axes is None else (axes,):
+        found = []
         for unreduced in ("none", None) if subject.is_class else ("none",):
-            yield replace(subject, axes=number, unreduced=unreduced)
+            form = replace(subject, axes=number, unreduced=unreduced)
+            try:
+                values = trial_call(form)
+            except Exception as error:
+                errors.append(error)
+                continue
+            if callable(values):
+                return replace(subject, obstacle=factory(subject))
+            found.append(replace(form, values=kind_of_values(form, values)))
+        if found:
+            return min(found, key=lambda form: form.values == "one for all")
+    return replace(subject, obstacle=uncallable(subject, errors[0]))
 
 
 def trial_rows(subject: Subject) -> tuple[np.ndarray, np.ndarray]:

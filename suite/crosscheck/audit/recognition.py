@@ -18,6 +18,7 @@ from crosscheck.audit.theories import THEORIES, LossTheory, evaluate, over
 
 AGREEMENT = 3e-5  # relative, at moderate logits: an ε of 1e-6 is recognised, and a z-loss of 1e-4 is not
 SMOOTH_FOR = {"smoothing": "label_smoothing"}
+NEARLY = 1e-3
 ROUNDS = 3  # trial points for each label
 
 
@@ -34,7 +35,7 @@ class Match:
     def rank(self) -> tuple[bool, bool, bool]:
         """The plain theory comes before its multiples, and those before its weighted forms."""
         unusual = THEORIES[self.name].parameters != self.parameters
-        return bool(self.class_weights), abs(self.factor - 1) > AGREEMENT, unusual
+        return bool(self.class_weights), self.factor != 1, unusual
 
 
 @contextlib.contextmanager
@@ -97,11 +98,10 @@ def recognise(subject: Subject) -> Subject:
 def with_match(subject: Subject, match: Match) -> Subject:
     """The subject with a theory that has its values at hard labels; `hard` where soft ones are otherwise."""
     unusual = {k: v for k, v in match.parameters.items() if v != THEORIES[match.name].parameters.get(k)}
-    is_multiple = abs(match.factor - 1) > AGREEMENT
     matched = replace(
         subject,
         theory=match.name,
-        parameters={**unusual, **({"factor": match.factor} if is_multiple else {})},
+        parameters={**unusual, **({"factor": match.factor} if match.factor != 1 else {})},
         class_weights=match.class_weights,
     )
     theory = THEORIES[match.name]
@@ -182,7 +182,7 @@ def match_of(subject: Subject, name: str, parameters: dict[str, float], values: 
     ratios = values / expected
     factor = float(np.median(ratios))
     if factor and np.allclose(ratios, factor, rtol=AGREEMENT):
-        near = 1.0 if abs(factor - 1) <= AGREEMENT else factor
+        near = 1.0 if abs(factor - 1) <= NEARLY else factor  # a slip that the checks name
         return Match(name, parameters, near, subject.class_weights)
     if subject.class_weights or subject.kind == "ordinal" or THEORIES[name].over == "rows":
         return None

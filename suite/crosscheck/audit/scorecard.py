@@ -239,9 +239,10 @@ def scorecard(
     require_known(expected_failures, [check.id for check in CHECKS])
     findings = tuple(as_expected(found, expected_failures, strict) for found in run_all_checks(subject))
     failed = {finding.check for finding in findings if finding.verdict == "failed"}
-    if not beside or not failed:
+    if not beside or subject.obstacle:
         return Scorecard(subject, findings)
-    neighbour = recognise(use.nearest_keras_loss(subject))
+    neighbour = use.nearest_keras_loss(subject)
+    neighbour = recognise(neighbour) if failed else neighbour
     with contextlib.redirect_stdout(io.StringIO()):
         theirs = run_checks([check for check in CHECKS if check.id in failed], neighbour)
     return Scorecard(subject, findings, title_of(neighbour), tuple(theirs))

@@ -234,26 +234,35 @@ def make_subject(loaded: Loaded, told: Told = NOTHING) -> Subject:
             evidence="one of Keras' own",
         )
         return with_claim(with_form(shipped_subject, told.axes), told.theory)
-    return infer_subject(unknown, replace(told, kind=told.kind or kind_in_name(name)), loss)
+    argument = config.get("from_logits", default_argument(loss, "from_logits"))
+    return infer_subject(unknown, replace(told, kind=told.kind or kind_in_name(name)), argument)
 
 
-def infer_subject(unknown: Subject, told: Told, loss: Any) -> Subject:
-    """The subject with what it takes and claims, from what is told, its arguments, its values and behaviour.
+def infer_subject(unknown: Subject, told: Told, argument: Any = None) -> Subject:
+    """The subject with what it takes and claims, from what is told, its values and its behaviour.
+
+    `argument` is the value of its argument `from_logits`, where it has one.
 
     Raises:
         UsageError: where its kind cannot be inferred.
     """
-    argument = unknown.config.get("from_logits", default_argument(loss, "from_logits"))
     candidates = [
         replace(formed, from_logits=logits, evidence=evidence)
         for formed in formed_subjects(unknown, told)
         for logits, evidence in possible_inputs(told, argument)
     ]
     callable_ones = [candidate for candidate in candidates if not candidate.obstacle]
+    refusals: list[UsageError] = []
     for candidate in callable_ones:
-        claimed_subject = claimed(candidate, told)
+        try:
+            claimed_subject = claimed(candidate, told)
+        except UsageError as error:  # of this kind of labels; another may have such a theory
+            refusals.append(error)
+            continue
         if claimed_subject:
             return claimed_subject
+    if refusals and len(refusals) == len(callable_ones):
+        raise refusals[0]
     for candidate in callable_ones:
         squashed = "" if told.theory else is_squashed(candidate)
         if squashed:
@@ -295,12 +304,7 @@ def claimed(candidate: Subject, told: Told) -> Subject | None:
             return None
         why = f"its values are those of {recognised_subject.theory}"
         return replace(recognised_subject, evidence=candidate.evidence or why)
-    try:
-        subject = with_claim(candidate, told.theory)
-    except UsageError:
-        if told.kind:
-            raise
-        return None
+    subject = with_claim(candidate, told.theory)
     if candidate.evidence and told.kind:
         return subject
     values = trial_values(subject)

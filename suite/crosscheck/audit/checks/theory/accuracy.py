@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from crosscheck.audit import points
+from crosscheck.audit.claims import is_convention
 from crosscheck.audit.contract import Finding, LossCheck, Subject, failed, not_applicable, passed
 from crosscheck.audit.judging import (
     FACTORS,
@@ -63,7 +64,7 @@ def compare_with_theory(
         return not_applicable(check, NO_THEORY)
     note = f"{region}, against {subject.theory} at 50 digits{multiple_in_words(subject)}"
     for z, y in point_sets:
-        expected = probe.expected(z, y, factor=check != "centre" or not is_slip(probe.factor))
+        expected = probe.expected(z, y, factor=check != "centre" or is_meant(subject, probe.factor))
         assert expected is not None
         for head in probe.heads:
             measured = probe(z, y, head=head)
@@ -78,9 +79,15 @@ def compare_with_theory(
     return passed(check, f"{note}, {' and '.join(probe.heads)}", measured=max(errors), threshold=tolerance)
 
 
-def is_slip(factor: float) -> bool:
-    """Whether a factor is one that nobody means: a sign, or logarithms to another base."""
-    return any(abs(factor / known - 1) < 1e-3 for known in FACTORS.values())
+def is_meant(subject: Subject, factor: float) -> bool:
+    """Whether a multiple of the theory may be meant.
+
+    Where the theory was told it is none, but for a sum over labels in place of their mean. Else nobody means a
+    sign, or logarithms to another base.
+    """
+    if subject.told:
+        return is_convention(subject, factor)
+    return not any(abs(factor / known - 1) < 1e-3 for known in FACTORS.values())
 
 
 def multiple_in_words(subject: Subject) -> str:

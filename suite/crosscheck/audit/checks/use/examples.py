@@ -119,7 +119,7 @@ def masks(subject: Subject) -> Finding:
         set_mask(x, keras.ops.convert_to_tensor(MASK.reshape(-1, *[1] * subject.axes)))
         measured = as_float64(make_loss(subject, reduction)(y, x))
         if not is_close(measured, expected):
-            causes = {"the mask counts nowhere": values.mean() if "mean" in reduction else values.sum()}
+            causes = {"the mask counts nowhere": values.sum() if reduction == "sum" else values.mean()}
             causes |= {"a masked example counts in the number of examples": values[MASK].sum() / len(values)}
             arguments = f"y_pred._keras_mask = {MASK.tolist()}"
             return wrong_total("masks", subject, batch, measured, expected, arguments, causes)
