@@ -12,7 +12,6 @@ from audited import (
     JAX,
     SOUND_IN_USE,
     TORCH,
-    USE_CHECKS,
     failures,
     subject,
     subject_named,

@@ -67,8 +67,8 @@ def rows_inside(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
 def is_normalised(raw: Subject, x: np.ndarray, y: np.ndarray) -> bool:
     if over(raw.kind) != "classes":
         return False
-    plain, halved = values_at(raw, x, y), values_at(raw, x / 2, y)
-    return plain is not None and halved is not None and np.allclose(plain, halved, rtol=TOLERANCE)
+    plain, negative = values_at(raw, x, y), values_at(raw, -x / 2, y)
+    return plain is not None and negative is not None and np.allclose(plain, negative, rtol=TOLERANCE)
 
 
 def is_shift_free(raw: Subject, x: np.ndarray, y: np.ndarray) -> bool:

@@ -239,7 +239,7 @@ def scorecard(
     require_known(expected_failures, [check.id for check in CHECKS])
     findings = tuple(as_expected(found, expected_failures, strict) for found in run_all_checks(subject))
     failed = {finding.check for finding in findings if finding.verdict == "failed"}
-    if not beside or subject.obstacle:
+    if not beside or subject.obstacle or subject.kind == "ordinal" or subject.axes:
         return Scorecard(subject, findings)
     neighbour = use.nearest_keras_loss(subject)
     neighbour = recognise(neighbour) if failed else neighbour
