@@ -40,7 +40,7 @@ def point_sets(subject: Subject) -> list[points.Rows]:
 
 
 def centre(subject: Subject) -> Finding:
-    """Compares value and gradient with the theory where |z| ≤ 10, and names a factor that no one meant."""
+    """Compares value and gradient with the theory where |z| ≤ 10, and names a factor that none meant."""
     return compare_with_theory("centre", subject, point_sets(subject), MODERATE, "|z| ≤ 10")
 
 
@@ -119,16 +119,22 @@ def rounding_of_z(subject: Subject, expected: ValueAndGradient, z: np.ndarray) -
 def rounding(subject: Subject, z: np.ndarray) -> np.ndarray:
     """What the rounding of numbers as large as the logits makes of the loss and its gradient, [N, 1 + K].
 
-    A gradient moves by ¼ of that at most, as far as p (1 − p) goes.
+    A gradient moves by ¼ of that at most, as far as p (1 − p) goes; of logits times s it moves s times more.
     """
-    shares = np.array([1.0] + [0.25] * z.shape[-1])
-    return EPSILON * np.abs(z).max(-1)[:, None] * steepness(subject) * shares
+    slope = steepness(subject)
+    shares = np.array([1.0] + [0.25 * slope] * z.shape[-1])
+    return EPSILON * np.abs(z).max(-1)[:, None] * slope * shares
 
 
 def steepness(subject: Subject) -> float:
-    """The largest slope for a confident mistake, by the theory, if it is above 1: the largest weight."""
-    exact = probe_of(subject).expected(*points.tail(subject.kind, right=False, ts=DISTANCES))
-    return 1.0 if exact is None else max(1.0, float(np.nanmax(np.abs(exact.gradient))))
+    """The largest slope for a confident mistake, if it is above 1: the largest weight, or a scale.
+
+    It is the theory's, or else the loss' own.
+    """
+    probe, places = probe_of(subject), points.tail(subject.kind, right=False, ts=DISTANCES)
+    slopes = probe.expected(*places) or probe(*places, head=probe.heads[0])
+    sizes = np.abs(slopes.gradient)
+    return max(1.0, float(sizes[np.isfinite(sizes)].max(initial=0.0)))
 
 
 def dead_gradient(subject: Subject) -> Finding:
