@@ -149,7 +149,7 @@ class BiTempered(Base):
         return ops.sum(ops.cast(of_labels, z.dtype) - y * log_t(p) - power(y) + power(p), axis=-1)
 
     def probabilities(self, z):
-        """exp_t(z − λ), with the λ that makes them sum to 1: their sum is convex, and Newton's steps rise to it."""
+        """exp_t(z − λ) that sum to 1: their sum is convex in λ, and Newton's steps rise to it."""
         k = self.t2 - 1
         z = z - ops.max(z, axis=-1, keepdims=True)
         normaliser = ops.zeros_like(z[..., :1])

@@ -234,7 +234,7 @@ def scorecard(
     expected_failures: Mapping[str, str] | None = None,
     strict: bool = False,
 ) -> Scorecard:
-    """The scorecard of a subject and, unless `beside` is False, what Keras' nearest loss makes of its faults."""
+    """The scorecard of a subject and, unless `beside` is False, what Keras' nearest makes of its faults."""
     expected_failures = expected_failures or {}
     require_known(expected_failures, [check.id for check in CHECKS])
     findings = tuple(as_expected(found, expected_failures, strict) for found in run_all_checks(subject))

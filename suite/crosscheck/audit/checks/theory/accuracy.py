@@ -82,8 +82,8 @@ def compare_with_theory(
 def is_meant(subject: Subject, factor: float) -> bool:
     """Whether a multiple of the theory may be meant.
 
-    Where the theory was told it is none, but for a sum over labels in place of their mean. Else nobody means a
-    sign, or logarithms to another base.
+    Where the theory was told it is none, but for a sum over labels in place of their mean. Else nobody means
+    a sign, or logarithms to another base.
     """
     if subject.told:
         return is_convention(subject, factor)
@@ -119,7 +119,7 @@ def rounding_of_z(subject: Subject, expected: ValueAndGradient, z: np.ndarray) -
 def rounding(subject: Subject, z: np.ndarray) -> np.ndarray:
     """What the rounding of numbers as large as the logits makes of the loss and its gradient, [N, 1 + K].
 
-    A gradient moves by ¼ of that at most, as far as p (1 − p) goes; of logits times s it moves s times more.
+    A gradient moves by ¼ of that at most, as far as p (1 − p) goes; of s z it moves s times more.
     """
     slope = steepness(subject)
     shares = np.array([1.0] + [0.25 * slope] * z.shape[-1])
