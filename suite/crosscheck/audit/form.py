@@ -23,6 +23,7 @@ from crosscheck.autodiff import numbers
 B = 5  # examples: no other size of the trial is that
 CLOSE = 1e-5
 CHECK = "call"
+BACKENDS = ("tensorflow", "torch", "jax")
 
 
 def with_form(subject: Subject, axes: int | None = None) -> Subject:
@@ -59,8 +60,26 @@ def trial_call(subject: Subject, which: Any = slice(None)) -> Any:
     predictions = ops.convert_to_tensor(x[which], dtype="float32")
     predictions = ops.reshape(predictions, (-1, *[1] * subject.axes, x.shape[-1]))
     with silenced():
-        values = fresh_loss(subject)(labels_as_taken(subject, y[which], "float32"), predictions)
-        return values if callable(values) else numbers(ops.convert_to_tensor(values)).astype("float64")
+        loss, labels = fresh_loss(subject), labels_as_taken(subject, y[which], "float32")
+        values = loss(labels, predictions)
+        if callable(values):
+            return values
+        require_own_tensors(loss, labels, predictions, values)
+        return numbers(ops.convert_to_tensor(values)).astype("float64")
+
+
+def require_own_tensors(loss: Any, labels: Any, predictions: Any, values: Any) -> None:
+    """Raises TypeError where a loss computes with another backend's operations, which have no gradient here.
+
+    JAX shows them where it traces the loss.
+    """
+    backend, library = keras.backend.backend(), type(values).__module__.partition(".")[0]
+    if library in BACKENDS and library != backend:
+        raise TypeError(f"it gives a tensor of {library} on {backend}")
+    if backend == "jax":
+        import jax
+
+        jax.eval_shape(lambda x: ops.convert_to_tensor(loss(labels, x)), predictions)
 
 
 def kind_of_values(subject: Subject, values: np.ndarray) -> Values:
