@@ -11,7 +11,8 @@ from keras import ops
 from benchmarks.audit_rates.choices import Choices, RandomLoss
 
 Form = Callable[[RandomLoss], RandomLoss]
-OF_PROBABILITIES = frozenset(("wrong tail", "dead gradient", "finite", "half precision", "activation"))
+TAILS = ("wrong tail", "right tail", "dead gradient", "finite", "half precision")
+OF_PROBABILITIES = frozenset((*TAILS, "activation", "modes"))  # p rounds to 1, and ln (1 − p) with it
 KEPT_BY_ALL = ("factor", "another gradient", "a class preferred", "clips labels", "rounds labels")
 NUMERIC = (*KEPT_BY_ALL, "easy examples forgiven", "bent tail", "NaN far out", "overflowing exponential")
 

@@ -43,7 +43,7 @@ def constant(subject: Subject) -> Finding:
     names = [convention(subject, alpha) for alpha in ALPHAS]
     if names[0] is not None and len(set(names)) == 1:
         return passed("smoothing constant", f"convention {names[0]}", measured=names[0])
-    if not is_affine(subject):
+    if not (takes_soft_labels(subject) or is_affine(subject)):
         reason = "it is not affine in its labels, and what it makes of labels between cannot be asked"
         return not_applicable("smoothing constant", reason)
     return no_mixture(subject, batch.rows(slice(0, 1)), names)
@@ -131,6 +131,15 @@ def is_weighed_by_label(subject: Subject, smoothed: np.ndarray, c: float) -> boo
         ratios = (smoothed - (1 - c) * own) / (c * other)
     ratios = np.where(is_one, ratios, 1 / ratios)
     return bool(np.isfinite(ratios).all() and np.allclose(ratios, ratios[0], rtol=1e-3) and ratios[0] > 0)
+
+
+def takes_soft_labels(subject: Subject) -> bool:
+    """Whether labels between 0 and 1 have another loss than whole ones, so that mixtures can be asked for."""
+    if not has_dense_labels(subject):
+        return False
+    batch = valid_batch(subject)
+    soft = value_or_error(unsmoothed, subject, batch.labelled(mix_labels(batch.y, 0.25, classes(subject))))
+    return not isinstance(soft, str) and not is_close(soft, unsmoothed(subject, batch))
 
 
 def is_affine(subject: Subject) -> bool:
