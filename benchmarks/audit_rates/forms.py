@@ -31,7 +31,7 @@ def as_it_is(loss: RandomLoss) -> RandomLoss:
 
 def function_of(loss: RandomLoss) -> Callable[[Any, Any], Any]:
     made = loss.make()
-    return made.call if loss.is_class else made  # type: ignore[no-any-return]
+    return made.call if loss.is_class else made
 
 
 def with_function(loss: RandomLoss, form: str, make: Callable[[], Any], **details: Any) -> RandomLoss:
