@@ -15,7 +15,7 @@ from keras import ops
 
 from benchmarks.audit_rates.choices import Choices, RandomLoss
 from crosscheck._keras import mask_of
-from crosscheck.audit.contract import KINDS, Kind
+from crosscheck.audit.contract import Kind
 from crosscheck.audit.theories import (
     LossTheory,
     class_brier,
@@ -25,6 +25,7 @@ from crosscheck.audit.theories import (
 )
 
 K = 3
+ALL: tuple[Kind, ...] = ("binary", "categorical", "sparse", "multilabel")
 Values = Callable[[Any, Any], Any]  # labels and logits, checked and of one dtype, to one value a label or row
 
 CLASS_FORMS: dict[str, Values] = {
@@ -73,7 +74,7 @@ def sound(choices: Choices) -> RandomLoss:
 
 
 def recipe(
-    choices: Choices, kinds: tuple[Kind, ...] = KINDS, changes: tuple[Change, ...] | None = None
+    choices: Choices, kinds: tuple[Kind, ...] = ALL, changes: tuple[Change, ...] | None = None
 ) -> Recipe:
     """A form of cross-entropy for labels of one of these kinds, with one of these changes."""
     kind = choices.one_of(kinds)

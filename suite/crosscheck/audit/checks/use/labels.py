@@ -114,6 +114,7 @@ def against_continuation(
         for t, value in at_between.items()
     )
     bend = max(bend_between(nodes, values, t, value) for t, value in at_between.items())
+    free_sides: set[bool] = set()  # where a nearer label is not clipped, one further out is not either
     for t in outside:
         measured = value_or_error(per_example_losses, subject, batch_at(t))
         weights = lagrange_weights(nodes, t)
@@ -122,10 +123,11 @@ def against_continuation(
         slack = ROUNDING * (np.abs(weights) * np.abs(values)).sum() + bend * growth(nodes, t)
         slack += NEAR * abs(expected - bound)
         if isinstance(measured, str) or is_signalled(measured) or np.abs(measured - expected).max() <= slack:
+            free_sides |= set() if is_signalled(measured) else {t > 1}
             continue
-        is_clipped = is_close(measured, at_nodes[-1 if t > 1 else 0]) and not is_close(
-            measured, at_nodes[0 if t > 1 else -1]
-        )
+        is_clipped = is_at_bound(measured, at_nodes, t) and (t > 1) not in free_sides
+        if not is_clipped:
+            free_sides.add(t > 1)
         if normalised and is_clipped and is_close(values[-1], values[-2]):
             continue
         if is_clipped or polynomial:
@@ -134,6 +136,12 @@ def against_continuation(
             )
     note = "the number that the formula gives" if polynomial else "not clipped; the formula is no polynomial"
     return passed(check, f"labels times or of {outside}: {note}, NaN or an error")
+
+
+def is_at_bound(measured: np.ndarray, at_nodes: list[np.ndarray | str], t: float) -> bool:
+    """Whether a loss is that of the bound on the side of t, and not that of the other bound."""
+    near, far = (at_nodes[-1], at_nodes[0]) if t > 1 else (at_nodes[0], at_nodes[-1])
+    return not isinstance(near, str) and is_close(measured, near) and not is_close(measured, far)
 
 
 def bend_between(nodes: np.ndarray, values: np.ndarray, t: float, value: np.ndarray | str) -> float:
