@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
 NAMES = (
     "surprise",
+    "log_base",
     "execution_paths",
     "saturation",
+    "slow_training",
     "label_smoothing",
     "weight_decay",
     "softmax_competition",

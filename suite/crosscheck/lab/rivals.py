@@ -1,0 +1,72 @@
+"""Cross-entropy against squared error of the logits, with the same budget (Hui & Belkin 2021)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from crosscheck import losses
+from crosscheck.data import Dataset
+from crosscheck.models import perceptron
+from crosscheck.replicates import Replicates
+
+WIDTH, EPOCHS, BATCH = 64, 20, 50
+RATE = 1e-3  # Adam's own, customary for cross-entropy: squared error is given no rate of its own
+ENTROPY, SMOOTHED, SQUARED, NOISY = "cross-entropy", "smoothed", "squared error", "squared error, noise"
+ALPHA, NOISE = 0.1, 0.3  # of smoothing as Keras has it; share of labels that are drawn at random
+ARMS = (ENTROPY, SMOOTHED, SQUARED, NOISY)
+
+
+def right(seeds: Sequence[int], images: Dataset, examples: int) -> dict[str, np.ndarray]:
+    """Which test examples a perceptron classifies rightly, by what it was trained on: bool [S, M] each.
+
+    A seed has the same initial weights and batches in every arm; the rate falls to 0 along a cosine.
+
+    Args:
+        seeds: S of them.
+        images: classes by integer labels.
+        examples: trained on, the first so many.
+    """
+    x, y = images.x_train[:examples], images.y_train[:examples]
+    build = perceptron(x.shape[1], [WIDTH], images.classes)
+    replicas = Replicates(build, [*seeds] * len(ARMS), paired=True)
+    schedule = keras.optimizers.schedules.CosineDecay(RATE, EPOCHS * -(-len(x) // BATCH))
+    replicas.compile(keras.optimizers.Adam(schedule), mixed, loss_arguments=arguments(len(seeds)))
+    replicas.fit(x, targets(seeds, y, images.classes), batch_size=BATCH, epochs=EPOCHS)
+    hits = replicas.predict(images.x_test).argmax(-1) == images.y_test
+    return dict(zip(ARMS, np.split(hits, len(ARMS)), strict=True))
+
+
+def mixed(y: Any, z: Any, squares: Any, alpha: Any) -> Any:
+    """Cross-entropy with smoothing α, or the mean of (z − y)² over the classes where `squares` is 1."""
+    own = losses.sparse_categorical_crossentropy(y, z, alpha)
+    label = ops.one_hot(ops.reshape(ops.cast(y, "int32"), ops.shape(z)[:-1]), z.shape[-1], dtype=z.dtype)
+    return (1 - squares) * own + squares * ops.mean(ops.square(z - label), axis=-1)
+
+
+def arguments(seeds: int) -> dict[str, np.ndarray]:
+    """The numbers of `mixed`, by arm, for so many seeds."""
+    by_arm = {
+        "squares": [arm in (SQUARED, NOISY) for arm in ARMS],
+        "alpha": [ALPHA * (a == SMOOTHED) for a in ARMS],
+    }
+    return {name: np.repeat(np.array(numbers, "float32"), seeds) for name, numbers in by_arm.items()}
+
+
+def targets(seeds: Sequence[int], y: np.ndarray, classes: int) -> np.ndarray:
+    """The labels of every arm and seed; in the arm with noise some are drawn at random: [A · S, N]."""
+    noisy = []
+    for seed in seeds:
+        rng = np.random.default_rng(seed)
+        noisy.append(np.where(rng.random(len(y)) < NOISE, rng.integers(0, classes, len(y)), y))
+    clean = np.tile(y, (len(seeds), 1))
+    return np.concatenate([noisy if arm == NOISY else clean for arm in ARMS])
+
+
+def error(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Standard error of the difference of two accuracies over the same test examples, bool [S, M]: [S]."""
+    return (one.astype(int) - other).std(1) / np.sqrt(one.shape[1])
