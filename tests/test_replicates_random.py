@@ -72,3 +72,11 @@ def test_a_random_training_is_that_of_keras_or_refused(seed):
 def test_many_random_trainings_are_those_of_keras_or_refused():
     endings = Counter(require_right(seed, drawn(seed)).split(":")[0] for seed in range(SHORT, SHORT + LONG))
     assert endings["same"] > LONG / 3, endings
+
+
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="`fit` on JAX drops what a forward pass assigns")
+def test_a_layer_that_assigns_to_its_own_weights_is_refused_by_name():
+    """Found by a random training: `fit` differentiates from the assignment on, a function goes through it."""
+    ending = compared(Case(mode="loop", blocks=("spectral",)))
+    assert ending.startswith("refused: NotImplementedError: The forward pass assigns to ")
+    assert "spectral_normalization" in ending and 'mode="fit"' in ending
