@@ -198,11 +198,11 @@ THEORIES = (BASE_LAW,)
 
 
 def units(scale: str) -> list[Unit]:
-    seeds, digits = range(SEEDS[scale]), {"data": ("digits",), "examples": EXAMPLES[scale]}
+    seeds, examples = range(SEEDS[scale]), EXAMPLES[scale]
     return [
         unit(measure_shares, data=("digits",)),
-        unit(train_sgd, seeds, cost=5, **digits),
-        unit(train_adam, seeds, cost=5, **digits),
+        unit(train_sgd, seeds, data=("digits",), cost=5, examples=examples),
+        unit(train_adam, seeds, data=("digits",), cost=5, examples=examples),
     ]
 
 

@@ -21,6 +21,7 @@ from crosscheck.lazy import (
     figures,
     keras,
     losses,
+    paired,
     paths,
     pd,
     pointwise,
@@ -288,7 +289,7 @@ def train_parity(seeds: tuple[int, ...], name: str, examples: int) -> Iterator[p
     seen = concentration.watch(seeds, *train, *test, EPOCHS[name])
     whole, place = seen.right["all"], {"setting": name, "seed": seeds}
     for arm, of in (("claim", "quiet dropped"), ("control", "quiet turned"), ("positive", "quieter dropped")):
-        error = concentration.difference(seen.right[of], whole)
+        error = paired.error(seen.right[of], whole)
         values = {arm: seen.right[of].mean(1), "reference": whole.mean(1), "resolution": error}
         yield DROPPED.rows(**values, **place)
     on_flipped, borderline = concentration.shares(seen.size, seen.flipped, concentration.BORDER)  # [T, S]

@@ -154,24 +154,23 @@ DIRECTION_LAW = Theory(  # the law is that of the limit; the flow from w = 0 has
 def train_slowdown(seeds: tuple[int, ...], steps: int) -> Iterator[pd.DataFrame]:
     """Gradient descent on points in the plane: random ones, one alone, two near ones; with weight decay."""
     seen = separation.descents(seeds, steps)
-    random, decayed = separation.RANDOM, separation.DECAYED
-    slope = lambda series, span: descent.log_slope(seen.time, series, span)
+    falls = {kind: np.log(loss) for kind, loss in seen.loss.items()}
+    kinds = (separation.RANDOM, separation.DECAYED, separation.ONE)
     for check, series, span, theory in (
-        (SLOWDOWN, {kind: np.log(loss) for kind, loss in seen.loss.items()}, separation.LATE, -1.0),
-        (SLOWDOWN_EARLY, {kind: np.log(loss) for kind, loss in seen.loss.items()}, separation.EARLY, -1.0),
+        (SLOWDOWN, falls, separation.LATE, -1.0),
+        (SLOWDOWN_EARLY, falls, separation.EARLY, -1.0),
         (SLOWDOWN_NORM, seen.norm, separation.LATE, 1.0),
     ):
-        claim, control, positive = (slope(series[kind], span) for kind in (random, decayed, separation.ONE))
+        claim, control, positive = (descent.log_slope(seen.time, series[kind], span) for kind in kinds)
         yield check.rows(claim, control, theory, positive=positive, seed=seeds)
-    for arm, kind in (
-        ("claim", separation.TWO), ("control", separation.TWO_DECAYED), ("positive", separation.ONE)
-    ):  # fmt: skip
+    arms = {"claim": separation.TWO, "control": separation.TWO_DECAYED, "positive": separation.ONE}
+    for arm, kind in arms.items():
         fall = separation.drop(seen.time, seen.bend[kind])
         yield DIRECTION.rows(**{arm: fall}, reference=seen.bend_drop[kind], seed=seeds)
     looks = np.unique(np.geomspace(1, len(seen.time), 40).astype(int)) - 1
     for quantity, by_kind in (("loss", seen.loss), ("norm", seen.norm), ("bend", seen.bend)):
-        for kind, series in by_kind.items():
-            shown = {"x": seen.time[looks, None], "seed": seeds, "value": series[looks]}
+        for kind, watched in by_kind.items():
+            shown = {"x": seen.time[looks, None], "seed": seeds, "value": watched[looks]}
             yield rows.tidy(quantity=quantity, setting=kind, **shown)
 
 

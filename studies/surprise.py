@@ -21,6 +21,7 @@ from crosscheck.lazy import (
     keras,
     likelihood,
     losses,
+    paired,
     paths,
     pd,
     pointwise,
@@ -183,8 +184,10 @@ def tenfold_rows() -> Iterator[pd.DataFrame]:
     yield TENFOLD.rows(ratio, x=STARTS, **place)
     yield TENFOLD.rows(None, off[tenth], positive=ratio[tenth], **place)
     plain = cost(STARTS / 10, in_numpy) - cost(STARTS, in_numpy)
-    place = {"x": STARTS, "resolution": eps * after}  # the larger of the two is rounded the most
-    yield TENFOLD_ADDS.rows(after - before, ninth - before, math.log(10), positive=plain, **place)
+    ulp = eps * after  # of the larger of the two, which is rounded the most
+    yield TENFOLD_ADDS.rows(
+        after - before, ninth - before, math.log(10), positive=plain, x=STARTS, resolution=ulp
+    )
 
 
 def four_numbers(pair: np.ndarray) -> list[float]:
@@ -238,9 +241,9 @@ def unbounded_rows(dtype: str) -> pd.DataFrame:
     own, stops, plain = (
         pointwise.values(loss, "binary", z) for loss in (losses.binary_crossentropy, capped, in_numpy)
     )
+    ulp = np.finfo(dtype).eps * np.maximum(1, exact)
     place = {"setting": dtype, "quantity": "loss", "x": LOGITS}
-    place["resolution"] = np.finfo(dtype).eps * np.maximum(1, exact)
-    return UNBOUNDED.rows(own, stops, exact, positive=plain, **place)
+    return UNBOUNDED.rows(own, stops, exact, positive=plain, resolution=ulp, **place)
 
 
 def probability_rows(name: str) -> Iterator[pd.DataFrame]:
@@ -257,8 +260,9 @@ def probability_rows(name: str) -> Iterator[pd.DataFrame]:
     yield UNBOUNDED_PROBABILITIES.rows(
         None, larger[near], exact[near], positive=loss[near], **place, **moderate
     )
-    place = {"setting": name, "resolution": eps * cap}
-    yield CAP.rows(loss[below], unclipped[below], cap, positive=written_out[below], **place)
+    yield CAP.rows(
+        loss[below], unclipped[below], cap, positive=written_out[below], setting=name, resolution=eps * cap
+    )
 
 
 def clipped(y, p):
@@ -321,7 +325,7 @@ def train_rivals(seeds: tuple[int, ...], name: str, examples: int) -> Iterator[p
     arms = {"claim": rivals.SQUARED, "control": rivals.SMOOTHED, "positive": rivals.NOISY}
     for arm, rival in arms.items():
         own, other = last[rivals.ENTROPY], last[rival]
-        values = {arm: own.mean(1), "reference": other.mean(1), "resolution": rivals.error(own, other)}
+        values = {arm: own.mean(1), "reference": other.mean(1), "resolution": paired.error(own, other)}
         yield EFFECTIVENESS.rows(**values, **place)
     for epoch, hits in right.items():
         own, other = (hits[loss].mean(1) for loss in (rivals.ENTROPY, rivals.SQUARED))

@@ -107,8 +107,3 @@ def shares(size: np.ndarray, flipped: np.ndarray, border: float) -> tuple[np.nda
     borderline = (np.abs(size - 0.5) <= border) & ~flipped
     share = lambda chosen: (size * chosen).sum(-1) / size.sum(-1)
     return share(flipped), share(borderline)
-
-
-def difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Standard error of the difference of two accuracies over the same test examples, bool [S, M]: [S]."""
-    return (one.astype(int) - other).std(1) / np.sqrt(one.shape[1])

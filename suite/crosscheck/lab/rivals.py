@@ -79,8 +79,3 @@ def targets(seeds: Sequence[int], y: np.ndarray, classes: int) -> np.ndarray:
         noisy.append(np.where(rng.random(len(y)) < NOISE, rng.integers(0, classes, len(y)), y))
     clean = np.tile(y, (len(seeds), 1))
     return np.concatenate([noisy if arm == NOISY else clean for arm in ARMS])
-
-
-def error(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Standard error of the difference of two accuracies over the same test examples, bool [S, M]: [S]."""
-    return (one.astype(int) - other).std(1) / np.sqrt(one.shape[1])

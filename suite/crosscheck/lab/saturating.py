@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from crosscheck.claims import Check
 from crosscheck.report import figures
 
 FLIPPED, BORDERLINE = "on flipped labels", "on borderline ones"
@@ -20,7 +21,8 @@ def draw_shares(ax: Any, rows: pd.DataFrame, sets: tuple[str, ...]) -> None:
             part = rows[(rows["quantity"] == quantity) & (rows["setting"] == name)]
             if len(part):
                 figures.curve(ax, part, name if line == "-" else "", color=colour, linestyle=line)
-    ax.plot([], [], color="0.4", linestyle=":", label=BORDERLINE)
+    for label, line in ((FLIPPED, "-"), (BORDERLINE, ":")):
+        ax.plot([], [], color="0.4", linestyle=line, label=label)
     ax.set(title="The gradient, a tenth flipped", xlabel="epoch", ylabel="share of Σ|p − y|", ylim=(0, 1.2))
     ax.set_xscale("symlog", base=2, linthresh=1)
     ax.set_xticks([0, 1, 2, 4, 8, 16, 32], [0, 1, 2, 4, 8, 16, 32])
@@ -38,11 +40,13 @@ def draw_dropped(ax: Any, rows: pd.DataFrame, check: Any) -> None:
     figures.theory_line(ax, [-0.5, len(sets) - 0.5], 0, "")
     ax.set(title="Quiet examples, from half way", ylabel="change of test accuracy (points)")
     ax.set_yscale("symlog", linthresh=1)
-    ax.set_xticks(range(len(sets)), sets)
-    ax.legend(loc="lower left")
+    ax.set_xticks(range(len(sets)), sets, fontsize=8)
+    ax.legend(loc="lower left", fontsize=7.5, handletextpad=0.2)
 
 
-def draw_recovery(ax: Any, rows: pd.DataFrame, laws: dict[Any, tuple[str, Callable[[Any], Any]]]) -> None:
+def draw_recovery(
+    ax: Any, rows: pd.DataFrame, laws: Mapping[Check, tuple[str, Callable[[Any], Any]]]
+) -> None:
     """Steps until p = ½ against the bias, in the unit in which all examples lie on one curve."""
     b = np.linspace(1, 7, 61)
     for check, (label, law) in laws.items():
@@ -87,5 +91,5 @@ def draw_chain_rule(ax: Any, rows: pd.DataFrame) -> None:
         own = rows[(rows["quantity"] == "chain rule y=0") & (rows["setting"] == dtype)]
         own = own[own["x"].between(-10, 60) & np.isfinite(own["value"])].sort_values("x")
         ax.plot(own["x"], own["value"], marker, markersize=3.5, label=f"{dtype}, to z = {own['x'].max():g}")
-    ax.set(title="The chain rule in floats, y = 0", xlabel="logit z", ylabel="(p − y)/(p(1 − p)) · p(1 − p)")
+    ax.set(title="The chain rule, y = 0", xlabel="logit z", ylabel="factor by factor")
     ax.legend(loc="lower right", fontsize=8)

@@ -56,10 +56,8 @@ def descents(seeds: Sequence[int], steps: int) -> Descents:
     time, weights = descent.descend(x, y, ((steps, 1.0), (steps, LATE[1] / steps)), decay)
     by_kind = lambda values: dict(zip(kinds, np.split(values, len(kinds), axis=1), strict=True))
     separator = np.concatenate([separators(kind, sets, near) for kind, sets in kinds.items()])  # [R, 2]
-    laws = {
-        ONE: bend_drop_of_one(np.array([x[0] @ x[0] for x, _ in one])),
-        TWO: bend_drop(*np.array([sides for *_, sides in near]).T, POINTS),
-    }
+    a, b = np.array([sides for *_, sides in near]).T
+    laws = {ONE: bend_drop_of_one(np.array([x[0] @ x[0] for x, _ in one])), TWO: bend_drop(a, b, POINTS)}
     norm = np.linalg.norm(weights, axis=2) / np.linalg.norm(separator, axis=1)
     loss, bend = descent.mean_loss(weights, x, y), one_less_cosine(weights, separator)
     return Descents(time, by_kind(loss), by_kind(norm), by_kind(bend), {**laws, TWO_DECAYED: laws[TWO]})
