@@ -172,11 +172,13 @@ def in_numpy(y, z):
     return np.logaddexp(0, -autodiff.numbers(z))[:, 0]
 
 
+def cost(p: np.ndarray, loss=None) -> np.ndarray:
+    """The loss, ours where none is given, of true classes with probabilities p [N], in float64."""
+    return pointwise.values(loss or losses.binary_crossentropy, "binary", pointwise.logit(p, "float64"))
+
+
 def tenfold_rows() -> Iterator[pd.DataFrame]:
     """The cost of p and of a tenth or a ninth of it, in float64: their ratio and their difference."""
-    cost = lambda p, loss=losses.binary_crossentropy: pointwise.values(
-        loss, "binary", pointwise.logit(p, "float64")
-    )
     eps, before, after, ninth = np.finfo("float64").eps, cost(STARTS), cost(STARTS / 10), cost(STARTS / 9)
     tenth = STARTS == 0.1
     ratio, off = after / before, ninth / before
