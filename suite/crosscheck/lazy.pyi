@@ -28,14 +28,17 @@ from crosscheck.lab import independence as independence
 from crosscheck.lab import label_counts as label_counts
 from crosscheck.lab import landscape as landscape
 from crosscheck.lab import log_odds as log_odds
+from crosscheck.lab import one_weight as one_weight
 from crosscheck.lab import pointwise as pointwise
 from crosscheck.lab import posteriors as posteriors
 from crosscheck.lab import risk as risk
 from crosscheck.lab import scores as scores
+from crosscheck.lab import sparse_models as sparse_models
 from crosscheck.lab import standings as standings
 from crosscheck.lab import steps as steps
 from crosscheck.lab import trajectories as trajectories
 from crosscheck.lab import variational as variational
+from crosscheck.lab import weight_sizes as weight_sizes
 from crosscheck.lab.outliers import detecting as detecting
 from crosscheck.lab.outliers import exposure as exposure
 from crosscheck.lab.outliers import panels as panels
