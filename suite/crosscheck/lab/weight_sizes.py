@@ -57,7 +57,7 @@ def draw_zeros(ax, rows: pd.DataFrame, name: str) -> None:
     part = rows[(rows["setting"] == name) & (rows["quantity"] == "exactly zero")]
     share = part.groupby("path")["value"].mean() * 100
     for i, optimiser in enumerate(("SGD", "Adam")):
-        percent = [share[f"{optimiser}, {penalty}"] for penalty in list(NAMES)[:-1]]
+        percent = [share.get(f"{optimiser}, {penalty}", np.nan) for penalty in list(NAMES)[:-1]]
         bars = ax.barh(np.arange(len(percent)) + 0.2 * (2 * i - 1), percent, 0.36, label=optimiser)
         ax.bar_label(bars, fmt="%.3g", padding=2, fontsize=8)
     ax.axvline(share["Adam, scikit-learn"], color=figures.THEORY, linestyle="--", label="scikit-learn's L1")
