@@ -30,6 +30,7 @@ from crosscheck.lab import label_counts as label_counts
 from crosscheck.lab import landscape as landscape
 from crosscheck.lab import log_odds as log_odds
 from crosscheck.lab import one_weight as one_weight
+from crosscheck.lab import perceptrons as perceptrons
 from crosscheck.lab import pointwise as pointwise
 from crosscheck.lab import posteriors as posteriors
 from crosscheck.lab import risk as risk
