@@ -41,8 +41,12 @@ from crosscheck.lab import steps as steps
 from crosscheck.lab import trajectories as trajectories
 from crosscheck.lab import variational as variational
 from crosscheck.lab import weight_sizes as weight_sizes
+from crosscheck.lab.outliers import arms as arms
 from crosscheck.lab.outliers import detecting as detecting
 from crosscheck.lab.outliers import exposure as exposure
+from crosscheck.lab.outliers import harm as harm
+from crosscheck.lab.outliers import identities as identities
+from crosscheck.lab.outliers import laws as laws
 from crosscheck.lab.outliers import panels as panels
 from crosscheck.lab.photographs import checkpoints as checkpoints
 from crosscheck.lab.photographs import image_training as image_training

@@ -88,6 +88,21 @@ def classifiers(build: Callable[[], keras.Model], seeds: Sequence[int], rate: fl
     return replicas
 
 
+def self_normalised(
+    build: Callable[[], keras.Model], seeds: Sequence[int], rate: float, weight: float = 0.1
+) -> Replicates:
+    """The same under cross-entropy + `weight` · E², which holds the energy near 0, untrained.
+
+    Source: Devlin et al. 2014, who call it self-normalisation.
+    """
+    replicas = Replicates(build, seeds)
+    replicas.compile(
+        keras.optimizers.Adam(rate),
+        lambda y_true, logits: inlier_crossentropy(y_true, logits) + weight * ops.square(energy(logits)),
+    )
+    return replicas
+
+
 def stages(
     replicas: Replicates,
     examples: Examples,

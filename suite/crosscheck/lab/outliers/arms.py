@@ -1,0 +1,42 @@
+"""The ways in which the study `ood_energy` fine-tunes, and the kinds of outliers on which it judges them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from crosscheck.lab.outliers.exposure import INSIDE, Arm
+
+WEIGHT, EXPOSURE = 0.1, 0.5  # λ and μ as published
+RATE = 1e-3  # of fine-tuning
+TUNING = {  # batch, epochs, inliers, outliers
+    "digits": (64, 10, 600, 300),
+    **dict.fromkeys(("mnist", "fashion_mnist", "clinc_oos"), (64, 5, 1000, 500)),
+}
+SMALL = dict.fromkeys(TUNING, (64, 10, 512, 256))  # whole batches: a shorter one is compiled anew
+KINDS = ("classes 8, 9", "gaussian noise", "rotated", "inverted")  # test outliers of the digits 0–5
+# Of a test kind, the arm that trains on that kind itself, or on one of its family.
+OWN = {"gaussian noise": "uniform noise", "mnist": "fashion_mnist", "fashion_mnist": "mnist"}
+
+
+def arms_of(cast: Any) -> dict[str, Arm]:
+    """Ways to fine-tune, by name; single kinds by their own."""
+    mixed = cast.mixed
+    return {
+        "λ = 0": Arm(mixed, 0.0),
+        **{kind: Arm((kind,), WEIGHT) for kind in cast.auxiliary},
+        "mixed": Arm(mixed, WEIGHT),
+        "margins swapped": Arm(mixed, WEIGHT, swapped=True),
+        "wrong sign": Arm(mixed, WEIGHT, reversed=True),
+        "in distribution": Arm((INSIDE,), WEIGHT),
+        "exposure": Arm(mixed, 0.0, EXPOSURE),
+        "labels shuffled": Arm(mixed, WEIGHT, shuffled=True),
+    }
+
+
+def kinds_by_setting(name: str, outliers: Sequence[str]) -> dict[str, str]:
+    """The settings in which a set is judged, and the kind of outliers that each stands for.
+
+    The digits' are their kinds; another set is judged on its first kind, under its own name.
+    """
+    return {kind: kind for kind in KINDS} if name == "digits" else {name: outliers[0]}
