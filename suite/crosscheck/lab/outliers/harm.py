@@ -10,9 +10,10 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
 from crosscheck import data, detection, models
-from crosscheck.lab.outliers import exposure
+from crosscheck.lab.outliers import detecting, exposure
 from crosscheck.lab.outliers.arms import WEIGHT
 from crosscheck.lab.outliers.exposure import Arm
 
@@ -28,13 +29,23 @@ ARMS = {
 }
 
 
-def areas(seeds: Sequence[int], images: int) -> dict[str, np.ndarray]:
-    """AUROC of the energy by way of fine-tuning, [S] each, "before" any too.
+def measured(seeds: Sequence[int], images: int) -> tuple[dict[str, np.ndarray], list[pd.DataFrame]]:
+    """AUROC of the energy by way of fine-tuning, [S] each; and rows for the table.
 
     Args:
         seeds: of the networks.
         images: of Fashion-MNIST; a fifth of them sets margins, the others are trained on.
     """
+    logits, y_test = trained(seeds, images)
+    separated = {arm: detection.separations("energy", kinds) for arm, kinds in logits.items()}
+    name = f"fashion_mnist, {images:,} images"
+    shown = [detecting.separation_rows(name, seeds, kinds, "energy", arm) for arm, kinds in separated.items()]
+    areas = {arm: kinds["mnist"]["AUROC"] for arm, kinds in separated.items()}
+    return areas, [*shown, *detecting.quality_rows(name, seeds, logits, y_test)]
+
+
+def trained(seeds: Sequence[int], images: int) -> tuple[dict[str, dict[str, np.ndarray]], np.ndarray]:
+    """Logits by arm and kind, "before" any fine-tuning too, [S, N, K] each; and the test labels."""
     roles = data.roles("fashion_mnist", images)
     count = round(SHARE * len(roles.x_train))
     auxiliary = {PAIRS: mixed(roles.x_train)[:count], "mnist": data.roles("mnist", images).x_train[:count]}
@@ -46,7 +57,7 @@ def areas(seeds: Sequence[int], images: int) -> dict[str, np.ndarray]:
     schedule = exposure.Schedule(TUNING_RATE, BATCH, TUNING_EPOCHS, len(roles.x_train), count)
     tuned = exposure.fine_tuned(build, classifiers, roles, ARMS, schedule)
     logits = {"before": before, **exposure.logits_by_arm(tuned, list(ARMS), sets)}
-    return {arm: detection.separations("energy", z)["mnist"]["AUROC"] for arm, z in logits.items()}
+    return logits, roles.y_test[:TESTED]
 
 
 def mixed(x: np.ndarray) -> np.ndarray:
