@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,11 +28,13 @@ def halves(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return scores[..., ::2], scores[..., 1::2]
 
 
-def auroc_of_none(logits: Mapping[str, np.ndarray], times: int = 16) -> np.ndarray:
-    """AUROC of the energy where half of the inliers stand in for outliers, mean over random halves, [S]."""
-    energy, rng = detection.scored("energy", logits["in"]), np.random.default_rng(0)
-    shuffled = (energy[:, rng.permutation(energy.shape[1])] for _ in range(times))
-    return np.mean([detection.auroc(*halves(scores)) for scores in shuffled], axis=0)
+def of_none(
+    measure: Callable[..., np.ndarray], logits: Mapping[str, np.ndarray], *options: Any, times: int = 16
+) -> np.ndarray:
+    """A measure of the energy, half of the inliers standing in for outliers, mean over random halves: [S]."""
+    scores, rng = detection.scored("energy", logits["in"]), np.random.default_rng(0)
+    orders = (rng.permutation(scores.shape[1]) for _ in range(times))
+    return np.mean([measure(*halves(scores[:, order]), *options) for order in orders], axis=0)
 
 
 def auroc_by_half(logits: Mapping[str, np.ndarray], kind: str) -> np.ndarray:
@@ -96,12 +99,6 @@ def density_rows(logits: np.ndarray, kind: str, arm: str) -> Iterator[pd.DataFra
         height = np.histogram(np.clip(values, edges[0], edges[-1]), edges, density=True)[0]
         middle = (edges[1:] + edges[:-1]) / 2
         yield tidy(quantity=f"{quantity} density", setting=kind, path=arm, x=middle, value=height)
-
-
-def ends(stages: Sequence[Mapping[str, np.ndarray]], of: str) -> np.ndarray:
-    """Energies of inliers at the start and at the end, [2, R, N]: the "energy", or that of a log-softmax."""
-    pair = (stages[0]["in"], stages[-1]["in"])
-    return np.stack([detection.scored("energy", z) if of == "energy" else normalised(z) for z in pair])
 
 
 def fallen(energies: np.ndarray) -> np.ndarray:

@@ -89,9 +89,15 @@ def classifiers(build: Callable[[], keras.Model], seeds: Sequence[int], rate: fl
 
 
 def self_normalised(
-    build: Callable[[], keras.Model], seeds: Sequence[int], rate: float, weight: float = 0.1
-) -> Replicates:
-    """The same under cross-entropy + `weight` · E², which holds the energy near 0, untrained.
+    build: Callable[[], keras.Model],
+    seeds: Sequence[int],
+    rate: float,
+    examples: Examples,
+    batch: int,
+    epochs: int,
+    weight: float = 0.1,
+) -> list[np.ndarray]:
+    """The weights of such classifiers, trained under cross-entropy + `weight` · E², which holds E near 0.
 
     Source: Devlin et al. 2014, who call it self-normalisation.
     """
@@ -100,7 +106,9 @@ def self_normalised(
         keras.optimizers.Adam(rate),
         lambda y_true, logits: inlier_crossentropy(y_true, logits) + weight * ops.square(energy(logits)),
     )
-    return replicas
+    y = one_hot(examples.y_train, examples)
+    replicas.fit(examples.x_train, y, batch_size=batch, epochs=epochs)
+    return replicas.get_weights()
 
 
 def stages(
