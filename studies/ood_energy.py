@@ -377,7 +377,7 @@ def units(scale: str) -> list[Unit]:
         unit(train, range(n[scale]), data=data.CASTS[s].reads, cost=12, name=s, most=most, tuning=sizes[s])
         for s, n in COUNTS.items()
     ]
-    larger = {"data": ("fashion_mnist", "mnist"), "images": LARGER[scale]}
+    larger: dict[str, Any] = {"data": ("fashion_mnist", "mnist"), "images": LARGER[scale]}
     return [unit(measure_identity), *trained, unit(train_larger, range(SEEDS[scale]), cost=30, **larger)]
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import mpmath
@@ -70,7 +71,7 @@ def train_digits(seeds: tuple[int, ...], most: int) -> Iterator[pd.DataFrame]:
     radial = replicas_of(models.radial(inputs, CENTRES, classes), roles, seeds, HEADS[:1])
     layers = perceptrons.drawn_layers(lines["softmax"], roles.x_train, seeds)
     predicted = {
-        **{name: lambda x, of=name: confidence(of, lines[of], x) for name in HEADS},
+        **{name: partial(confidence, name, lines[name]) for name in HEADS},
         "averaged": lambda x: perceptrons.averaged(lines["softmax"], layers, x).max(-1),
         "radial": lambda x: largest(radial.predict(x.astype("float32"), batch_size=len(x))),
     }

@@ -152,11 +152,12 @@ def rates_by_detector(logits, kind: str, seed: int) -> dict[str, dict[str, np.nd
     return rates
 
 
-def normal_scores(rate: float, inside: np.ndarray, outside: np.ndarray, seed: int) -> list[np.ndarray]:
+def normal_scores(
+    rate: float, inside: np.ndarray, outside: np.ndarray, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
     """As many scores, of inliers and of outliers, from normal distributions with this FPR95."""
     rng = np.random.default_rng(seed)
-    shifts = (0.0, laws.normal_shift(rate))
-    return [d + rng.normal(size=of.shape) for d, of in zip(shifts, (inside, outside), strict=True)]
+    return rng.normal(size=inside.shape), laws.normal_shift(rate) + rng.normal(size=outside.shape)
 
 
 # --- published_softmax, published_energy, published: are the published numbers found? ---------------------

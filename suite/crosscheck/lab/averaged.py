@@ -23,7 +23,7 @@ NODES = 24  # nodes a weight up to τ = τ₀; wider priors need more
 
 def drawn(seeds: Sequence[int], tau: float) -> list[tuple[np.ndarray, ...]]:
     """A seed each, weights from N(0, τ²I): x [N, D], y [N], fresh inputs [M, D], their p(y = 1) [M]."""
-    sets = []
+    sets: list[tuple[np.ndarray, ...]] = []
     for seed in seeds:
         rng = np.random.default_rng([seed, round(100 * tau)])
         x, y, w = data.logistic(rng, EXAMPLES + FRESH, WEIGHTS, tau)
