@@ -43,7 +43,7 @@ def test_certainty_everywhere_or_nowhere_spoils_the_controls() -> None:
     assert arms(study.FAR_AWAY, rays(softmax=always))[:2] == ("invalid", "holds")
     assert arms(study.BAYES_LAST_LAYER, rays(softmax=predicted()["radial"]))[:2] == ("invalid", "holds")
     assert arms(study.BAYES_LAST_LAYER, rays(radial=always))[::2] == ("invalid", "fails")
-    assert arms(study.OTHER_LOSSES, rays(averaged=always))[:2] == ("invalid", "holds")
+    assert arms(study.OTHER_LOSSES, rays(sigmoids=always))[:2] == ("invalid", "holds")
 
 
 def test_a_posterior_without_width_is_no_posterior() -> None:

@@ -1,12 +1,15 @@
-"""The ways in which the study `ood_energy` fine-tunes, and the kinds of outliers on which it judges them."""
+"""Ways to fine-tune with outliers: those of the study `ood_energy`, and the kinds on which it judges them.
+
+Nothing here needs Keras: a study reads its sizes from it to say what there is to do.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from crosscheck.lab.outliers.exposure import INSIDE, Arm
-
+INSIDE = "in distribution"  # the auxiliary kind that is none: training examples without their labels
 WEIGHT, EXPOSURE = 0.1, 0.5  # λ and μ as published
 HIDDEN, PLAIN_RATE, BATCH = [64], 2e-3, 64  # of the classifiers
 EPOCHS = {"digits": 30, "mnist": 15, "fashion_mnist": 15, "clinc_oos": 20}
@@ -18,6 +21,25 @@ TUNING = {  # batch, epochs, inliers, outliers
 SMALL = dict.fromkeys(TUNING, (64, 10, 512, 256))  # whole batches: a shorter one is compiled anew
 # Of a test kind, the arm that trains on that kind itself, or on one of its family.
 OWN = {"gaussian noise": "uniform noise", "mnist": "fashion_mnist", "fashion_mnist": "mnist"}
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to fine-tune.
+
+    Attributes:
+        auxiliary: kinds of outliers, in equal parts.
+        weight: λ of the energy's margins; `exposure`: that of the cross-entropy to the uniform.
+        swapped: the two margins exchanged; `reversed`: inliers pushed up and outliers down.
+        shuffled: labels of inliers dealt out at random.
+    """
+
+    auxiliary: tuple[str, ...]
+    weight: float = 0.1
+    exposure: float = 0.0
+    swapped: bool = False
+    reversed: bool = False
+    shuffled: bool = False
 
 
 def arms_of(cast: Any) -> dict[str, Arm]:

@@ -14,8 +14,7 @@ import pandas as pd
 
 from crosscheck import data, detection, models
 from crosscheck.lab.outliers import detecting, exposure
-from crosscheck.lab.outliers.arms import WEIGHT
-from crosscheck.lab.outliers.exposure import Arm
+from crosscheck.lab.outliers.arms import WEIGHT, Arm
 
 HIDDEN, RATE, BATCH, EPOCHS = [128, 128], 2e-3, 64, 12
 TUNING_RATE, TUNING_EPOCHS, SHARE = 1e-3, 10, 0.4  # of the images, as outliers
