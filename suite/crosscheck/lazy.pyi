@@ -20,6 +20,7 @@ from crosscheck import paths as paths
 from crosscheck import regularizers as regularizers
 from crosscheck import replicates as replicates
 from crosscheck.claims import rows as rows
+from crosscheck.lab import averaged as averaged
 from crosscheck.lab import bases as bases
 from crosscheck.lab import concentration as concentration
 from crosscheck.lab import contests as contests
@@ -30,7 +31,9 @@ from crosscheck.lab import label_counts as label_counts
 from crosscheck.lab import landscape as landscape
 from crosscheck.lab import likelihood as likelihood
 from crosscheck.lab import log_odds as log_odds
+from crosscheck.lab import one_weight as one_weight
 from crosscheck.lab import paired as paired
+from crosscheck.lab import perceptrons as perceptrons
 from crosscheck.lab import pointwise as pointwise
 from crosscheck.lab import posteriors as posteriors
 from crosscheck.lab import risk as risk
@@ -39,12 +42,18 @@ from crosscheck.lab import saturating as saturating
 from crosscheck.lab import scores as scores
 from crosscheck.lab import separation as separation
 from crosscheck.lab import sigmoids as sigmoids
+from crosscheck.lab import sparse_models as sparse_models
 from crosscheck.lab import standings as standings
 from crosscheck.lab import steps as steps
 from crosscheck.lab import trajectories as trajectories
 from crosscheck.lab import variational as variational
+from crosscheck.lab import weight_sizes as weight_sizes
+from crosscheck.lab.outliers import arms as arms
 from crosscheck.lab.outliers import detecting as detecting
 from crosscheck.lab.outliers import exposure as exposure
+from crosscheck.lab.outliers import harm as harm
+from crosscheck.lab.outliers import identities as identities
+from crosscheck.lab.outliers import laws as laws
 from crosscheck.lab.outliers import panels as panels
 from crosscheck.lab.photographs import checkpoints as checkpoints
 from crosscheck.lab.photographs import image_training as image_training
