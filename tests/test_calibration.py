@@ -267,9 +267,7 @@ def test_focal_loss_is_undone_to_the_last_digits_however_sure_the_model(dtype: s
     expected = np.array([restored_by_the_formula(row, gamma) for row in z])
     assert restored.dtype == dtype and restored.shape == z.shape
     assert np.abs(restored - expected).max() <= 8 * np.finfo(dtype).eps * max(1, np.abs(expected).max())
-    np.testing.assert_allclose(
-        restored[:4], expected[:4], rtol=80 * np.finfo(dtype).eps
-    )  # e^−60 and its exponent
+    np.testing.assert_allclose(restored[:3], expected[:3], rtol=16 * np.finfo(dtype).eps)
 
 
 CHANCES = ([0.1, 0.9], [0.5, 0.5], [0.6, 0.3, 0.1], [0.25] * 4, [0.97, 0.02, 0.01])
