@@ -20,6 +20,7 @@ from crosscheck import paths as paths
 from crosscheck import regularizers as regularizers
 from crosscheck import replicates as replicates
 from crosscheck.claims import rows as rows
+from crosscheck.lab import collapse as collapse
 from crosscheck.lab import concentration as concentration
 from crosscheck.lab import contests as contests
 from crosscheck.lab import descent as descent
@@ -35,6 +36,7 @@ from crosscheck.lab import scores as scores
 from crosscheck.lab import standings as standings
 from crosscheck.lab import steps as steps
 from crosscheck.lab import trajectories as trajectories
+from crosscheck.lab import two_classes as two_classes
 from crosscheck.lab import variational as variational
 from crosscheck.lab.outliers import detecting as detecting
 from crosscheck.lab.outliers import exposure as exposure

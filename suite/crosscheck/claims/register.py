@@ -24,6 +24,7 @@ NAMES = (
     "label_smoothing",
     "weight_decay",
     "softmax_competition",
+    "neural_collapse",
     "curvature",
     "surrogate",
     "mutual_information",

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 from scipy import special
 
 from crosscheck import autodiff, losses
@@ -23,6 +24,16 @@ def scattered_logits(examples: int, classes: int, largest: float) -> np.ndarray:
 def every_label(examples: int, classes: int) -> np.ndarray:
     """One-hot labels [N, K], the classes in turn."""
     return np.eye(classes)[np.arange(examples) % classes]
+
+
+def narrowed(z: np.ndarray) -> np.ndarray:
+    """Logits rounded to the next narrower dtype and back: what a cast on the way would do to them."""
+    return z.astype({"float64": "float32", "float32": "float16"}[z.dtype.name]).astype(z.dtype)
+
+
+def written_out(y: Any, z: Any) -> Any:
+    """Cross-entropy as ln Σ e^z − yᵀz, for labels and logits [N, K]: another way to write the same loss."""
+    return ops.logsumexp(z, axis=-1) - ops.sum(y * z, axis=-1)
 
 
 def second_derivative(loss: Callable[[Any, Any], Any], z: np.ndarray, dtype: str) -> np.ndarray:
