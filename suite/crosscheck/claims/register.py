@@ -26,6 +26,7 @@ NAMES = (
     "softmax_competition",
     "neural_collapse",
     "curvature",
+    "network_curvature",
     "surrogate",
     "mutual_information",
     "brier_vs_kl",
