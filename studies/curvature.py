@@ -288,7 +288,7 @@ def entry_by_summation(i: int, j: int) -> float:
 
 
 def draw_covariance(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
-    """Covariance of one-hot draws, and where a quarter of them is uniform, against the Hessian by autodiff."""
+    """Covariance of one-hot draws, and with a quarter of them uniform, against the Hessian by autodiff."""
     z = np.array([COVARIANCE_LOGITS])
     p, y = special.softmax(z[0]), np.eye(3)[:1]
     hessian = autodiff.logit_hessian(losses.categorical_crossentropy, y, z)[0]

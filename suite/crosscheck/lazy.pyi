@@ -25,6 +25,7 @@ from crosscheck.lab import concentration as concentration
 from crosscheck.lab import contests as contests
 from crosscheck.lab import descent as descent
 from crosscheck.lab import distances as distances
+from crosscheck.lab import excesses as excesses
 from crosscheck.lab import independence as independence
 from crosscheck.lab import label_counts as label_counts
 from crosscheck.lab import landscape as landscape

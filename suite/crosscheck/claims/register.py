@@ -28,6 +28,7 @@ NAMES = (
     "curvature",
     "network_curvature",
     "surrogate",
+    "consistency",
     "mutual_information",
     "brier_vs_kl",
     "gaussian_prior",
