@@ -1,8 +1,8 @@
 """How cross-entropy bends in a network: less and less as it is trained, and downwards in some weights.
 
 Expect: on real data the mean curvature in the logits falls in the end, though on the digits it first rises;
-in its weights the loss of a network is not convex, as a linear model's is. Costs half a minute at the standard
-scale. Run it with `crosscheck run network_curvature`.
+in its weights the loss of a network is not convex, as a linear model's is. It costs half a minute at the
+standard scale. Run it with `crosscheck run network_curvature`.
 """
 
 from __future__ import annotations

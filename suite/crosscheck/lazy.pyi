@@ -39,6 +39,7 @@ from crosscheck.lab import steps as steps
 from crosscheck.lab import trajectories as trajectories
 from crosscheck.lab import two_classes as two_classes
 from crosscheck.lab import variational as variational
+from crosscheck.lab import zero_one as zero_one
 from crosscheck.lab.outliers import detecting as detecting
 from crosscheck.lab.outliers import exposure as exposure
 from crosscheck.lab.outliers import panels as panels

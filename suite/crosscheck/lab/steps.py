@@ -57,6 +57,18 @@ def stepped(
     return [after - before for after, before in zip(model.get_weights(), start, strict=True)]
 
 
+OPTIONS: dict[str, dict[str, float]] = {  # of Keras' optimisers, where they are not as they come
+    "SGD, momentum": {"momentum": 0.9},
+    "AdamW, no decay": {"weight_decay": 0.0},
+    "Muon, no decay": {"weight_decay": 0.0, "adam_weight_decay": 0.0},
+}
+
+
+def optimizer_of(name: str) -> keras.Optimizer:
+    """Keras' optimiser of that name, before the comma, with the `OPTIONS` of the whole."""
+    return getattr(keras.optimizers, name.partition(",")[0])(**OPTIONS.get(name, {}))
+
+
 def weight_moves(
     optimizer: keras.Optimizer, loss: Any, x: np.ndarray, y: np.ndarray, batch_size: int
 ) -> np.ndarray:
