@@ -128,7 +128,6 @@ def draw_slope(ax, rows: pd.DataFrame) -> None:
         part = rows[(rows["quantity"] == quantity) & (rows["arm"] == "claim") & (rows["x"].abs() <= 10)]
         ax.plot(part["x"], part["value"], marker, label=quantity)
     ax.axvline(0, color="0.6", linewidth=0.8)
-    ax.text(0.3, 0.9, "decision boundary", color="0.4", fontsize=8)
     ax.set(title="Slope and curvature, y = 1", xlabel="logit z", ylabel="derivative of the loss")
     ax.legend(loc="center right", bbox_to_anchor=(1.02, 0.6), fontsize=8)
 

@@ -333,18 +333,12 @@ def train_step(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
         yield SHARED_WEIGHTS.rows(*arms, setting=f"batch of {size}", quantity="network", x=size, seed=seeds)
 
 
-def rising(rows: pd.DataFrame) -> pd.DataFrame:
-    """The shares of rising logits, of a linear model and of a network at both sizes of a batch."""
-    return rows[rows["quantity"].isin(["linear", "network"])]
-
-
 def draw_shared(ax, rows: pd.DataFrame) -> None:
-    seen = rising(rows[rows["arm"] == "claim"])
-    for step, (name, colour) in enumerate((("linear", 0), ("network", 1))):
+    seen = rows[rows["arm"] == "claim"]
+    for step, name in enumerate(("linear", "network")):
         part = seen[seen["quantity"] == name]
         place = part["x"].map({size: i for i, size in enumerate(BATCHES)}) + 0.2 * step - 0.1
-        style = {"color": figures.PALETTE[colour], "label": name, "alpha": 0.5}
-        ax.plot(place, part["value"] * 100, "o", **style)
+        ax.plot(place, part["value"] * 100, "o", color=figures.PALETTE[step], label=name, alpha=0.5)
     figures.theory_line(ax, [-0.5, 1.5], UP * 100, "margin")
     ax.set(title="After a step on weights", xlabel="examples in the batch", ylabel="% of wrong logits up")
     ax.set_xticks(range(len(BATCHES)), map(str, BATCHES))
@@ -386,7 +380,8 @@ def units(scale: str) -> list[Unit]:
 
 def table(rows: pd.DataFrame) -> pd.DataFrame:
     """How often a wrong class gains, by a step on its logits and by a step on weights."""
-    means = rising(rows[rows["arm"] == "claim"]).groupby(["quantity", "x"])["value"].mean()
+    risen = rows[(rows["arm"] == "claim") & rows["quantity"].isin(["linear", "network"])]
+    means = risen.groupby(["quantity", "x"])["value"].mean()
     moves = gaining_part(rows).itertuples()
     lines = [
         *(("on the logits", f"rate {move.x:g}", "probability", move.value) for move in moves),

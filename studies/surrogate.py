@@ -26,9 +26,8 @@ CLAIM = Claim(
     source="Properties of the Loss Landscape; problem 3103430",
     correct="The 0-1 loss gives no signal, but some optimisers move weights by themselves: as they come, "
     "AdamW and Muon let them decay and Ftrl sets them to 0. Where both classes are equally likely each "
-    "example pulls by ½ on a prediction of ½, and the pulls cancel: the expected gradient of cross-entropy is "
-    "zero there, as wherever the prediction is the posterior. Predictions are calibrated as far as the model "
-    "can express the posterior.",
+    "example pulls by ½ on a prediction of ½, and the pulls cancel: cross-entropy's expected gradient is 0 "
+    "there, as wherever the posterior is predicted. It is calibrated as far as the model can express that.",
 )
 
 
@@ -73,8 +72,8 @@ def measure_boundary(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
             yield BOUNDARY.rows(best, control, theory, positive=positive, x=0.0, **shared)
     for dtype in DTYPES:
         compared = own, zero_one.smoothed, zero_one.missed
-        claim, control, positive = (zero_one.largest_slope(loss, dtype) for loss in compared)
-        yield GRADIENT.rows(claim, control, positive=positive, setting=dtype, resolution=np.finfo(dtype).eps)
+        *two, positive = (zero_one.largest_slope(loss, dtype) for loss in compared)
+        yield GRADIENT.rows(*two, positive=positive, setting=dtype, resolution=np.finfo(dtype).eps)
     yield from pull_rows(ours)
 
 
@@ -115,21 +114,20 @@ SINGLE_PULL = Check(
 
 
 def pull_rows(loss) -> Iterator[pd.DataFrame]:
-    """Gradients by autodiff at the log-odds of p: expected where class 1 has the chance q, and single ones."""
-    expected = lambda q, p: abs(np.array([1 - q, q]) @ zero_one.pulls(loss, p, "float64"))
-    claim, control, positive = (expected(EVEN, p) for p in (EVEN, NEAR, UNEVEN))
-    yield AT_THE_BOUNDARY.rows(claim, control, positive=positive)
+    """Gradients by autodiff at the log-odds of p: the mean over both classes, and single examples'."""
+    *two, positive = (abs(zero_one.pulls(loss, p, "float64").mean()) for p in (EVEN, NEAR, UNEVEN))
+    yield AT_THE_BOUNDARY.rows(*two, positive=positive)
     for dtype in DTYPES:
         compared = (loss, EVEN), (loss, NEAR), (zero_one.written_out, EVEN)
-        claim, control, positive = (zero_one.pulls(*each, dtype) for each in compared)
+        *two, positive = (zero_one.pulls(*each, dtype) for each in compared)
         shared = {"setting": dtype, "resolution": np.finfo(dtype).eps}
-        yield SINGLE_PULL.rows(claim, control, [0.5, -0.5], positive=positive, **shared)
+        yield SINGLE_PULL.rows(*two, [0.5, -0.5], positive=positive, **shared)
 
 
 # --- no signal: does the 0-1 loss move any weight? ---
 
-# Keras' optimisers as they come. A step of the first two groups is made of gradients alone.
 CLASSIC = ("SGD", "SGD, momentum", "RMSprop", "Adam", "Adamax", "Nadam", "Adagrad", "Adadelta")
+# A step of these is made of gradients alone; Keras' others come with a decay, or a pull to 0.
 FOLLOWING = (*CLASSIC, "Adafactor", "Lamb", "Lion", "AdamW, no decay", "Muon, no decay")
 ALONE = ("AdamW", "Muon", "Ftrl", "ScheduleFreeAdamW")
 STEPS, BATCH = {"smoke": 2, "standard": 5, "full": 5}, 64
@@ -295,8 +293,7 @@ def draw_excess(ax, rows: pd.DataFrame) -> None:
     figures.theory_line(ax, SIZES, (FEATURES + 1) / (2 * np.array(SIZES)), "d / (2N)")
     ax.set(title="Excess over the least loss", xlabel="examples N", ylabel="E KL(η‖p) (nats)")
     ax.set(xscale="log", yscale="log")
-    ax.set_xticks(SIZES, SIZES)
-    ax.set_xticks([], minor=True)
+    ax.set_xticks(SIZES, SIZES, minor=False)
     ax.legend(fontsize=8)
 
 
@@ -371,9 +368,8 @@ CHECKS = (
     CALIBRATION,
     CALIBRATION_HINGE,
 )
-BY_SEARCH = lambda q: zero_one.least_expected(q)
-BY_QUADRATURE = lambda apart, prior: zero_one.bayes_error_by_quadrature(apart, prior)
-BY_SUMS = lambda apart: zero_one.hinge_slope_by_minimisation(apart)
+BY_SEARCH, BY_SUMS = lambda q: zero_one.least_expected(q), lambda d: zero_one.hinge_slope_by_minimisation(d)
+BY_QUADRATURE = lambda d, prior: zero_one.bayes_error_by_quadrature(d, prior)
 THEORIES = (
     Theory("boundary", lambda q: zero_one.entropy(q), BY_SEARCH, [(EVEN,), (UNEVEN,), (0.9,)]),
     Theory("bayes", bayes_error, BY_QUADRATURE, [(SEPARATION, PRIOR), (1.0, 0.5)], 1e-5),
@@ -382,11 +378,13 @@ THEORIES = (
 
 
 def units(scale: str) -> list[Unit]:
-    risk = range(RISK_SEEDS[scale])
     return [
         unit(measure_boundary),
         unit(train_optimisers, data=("digits",), cost=10, count=STEPS[scale]),
-        *(unit(train_risk, risk, examples=n, sets=sets, cost=n / 500) for n, sets in SETS_A_SEED.items()),
+        *(
+            unit(train_risk, range(RISK_SEEDS[scale]), examples=n, sets=k, cost=9)
+            for n, k in SETS_A_SEED.items()
+        ),
         unit(train_calibration, range(SEEDS[scale]), cost=6),
     ]
 

@@ -31,6 +31,7 @@ NAMES = (
     "consistency",
     "mutual_information",
     "brier_vs_kl",
+    "people",
     "gaussian_prior",
     "laplace_prior",
     "ood_overconfidence",

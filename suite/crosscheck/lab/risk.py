@@ -15,7 +15,7 @@ import numpy as np
 from keras import ops
 from scipy import optimize, special
 
-from crosscheck import autodiff, losses
+from crosscheck import autodiff, calibration, losses
 
 GAMMA = 2.0  # of the focal loss
 REACH = 30.0  # how far from 0 a minimiser is searched for
@@ -121,7 +121,25 @@ def minimisers(loss: Any, q: Sequence[float] | np.ndarray) -> np.ndarray:
     return np.array([minimiser(loss, chance) for chance in q])
 
 
+def restored(p: np.ndarray, gamma: float) -> np.ndarray:
+    """The chances that predictions p [N] of a model trained on focal loss stand for: [N]."""
+    logits = calibration.focal_restored(special.logit(p)[:, None], gamma)
+    return special.expit(autodiff.numbers(logits)[:, 0])
+
+
+def restored_least(q: float) -> float:
+    """The same of the minimiser of the expected focal loss at q: q again."""
+    return float(restored(minimisers("focal", [q]), GAMMA)[0])
+
+
 # --- laws ---
+
+
+def excess_by_formula(score: str, share: np.ndarray, p: float, q: float) -> np.ndarray:
+    """Mean of L(p) − L(q) over labels of which these shares [N] are 1, from the scores' formulas: [N]."""
+    if score == "cross-entropy":
+        return share * np.log(q / p) + (1 - share) * np.log((1 - q) / (1 - p))
+    return share * ((1 - p) ** 2 - (1 - q) ** 2) + (1 - share) * (p**2 - q**2)
 
 
 def kl(q: Any, p: Any) -> Any:
@@ -153,6 +171,17 @@ def cost_weight(loss: Any, z: np.ndarray) -> np.ndarray:
         for y in (1.0, 0.0)
     ]
     return np.stack([-slopes[0] / (t * rest**2), slopes[1] / (t**2 * rest)])
+
+
+def weight_by_complex_step(loss: str, z: np.ndarray) -> np.ndarray:
+    """`cost_weight` from the scores' formulas, differentiated by a complex step in NumPy: [2, N]."""
+    h, t, rest = 1e-30, special.expit(z), special.expit(-z)
+    point = z + 1j * h
+    if loss == "cross-entropy":
+        one, zero = np.log1p(np.exp(-point)), np.log1p(np.exp(point))
+    else:
+        one, zero = (1 + np.exp(point)) ** -2, (1 + np.exp(-point)) ** -2
+    return np.stack([-one.imag / (t * rest**2), zero.imag / (t**2 * rest)]) / h
 
 
 def score_from_weights(weight: str, p: float) -> float:

@@ -41,3 +41,12 @@ def compared_rows(check: Check, compared: Comparison, scored: Scored, **shared: 
     return pd.concat(
         check.rows(**{arm: value}, reference=other, **shared) for arm, (value, other) in arms.items()
     )
+
+
+def table(shown: pd.DataFrame, what: str) -> pd.DataFrame:
+    """Held-out scores among a study's rows, mean and SD over seeds, by images and `what` was compared."""
+    scored, index = scores_shown(shown), ["setting", "what", "score"]
+    wide = scored.pivot_table("value", index, "loss", ["mean", "std"], sort=False)
+    columns = [(kind, loss) for loss in ("cross-entropy", "brier") for kind in ("mean", "std")]
+    wide = wide[columns].set_axis([f"{loss}, {kind}" for kind, loss in columns], axis=1)
+    return wide.rename_axis(["Images", what, "Held-out score"]).reset_index()
