@@ -17,8 +17,8 @@ from crosscheck.lazy import contests, figures, pd, scores, standings
 
 CLAIM = Claim(
     title="Who learns from people's shares predicts them better than who learns what most say",
-    statement="Where labels are drawn from a true distribution q, cross-entropy and the Brier score are least "
-    "at q: so they are where q itself is the label.",
+    statement="Where labels are drawn from a true distribution q, cross-entropy and the Brier score are "
+    "least at q: so they are where q itself is the label.",
     formula=r"\arg\min_p \mathbb{E}_q L(p) = q",
     source="Modeling Implications of Cross-Entropy; problem 3103404",
 )

@@ -19,7 +19,7 @@ from crosscheck.lazy import data, figures, keras, log_odds, losses, pd, rows, st
 CLAIM = Claim(
     title="Cross-entropy has a gradient where the 0-1 loss has none, and its optimum is the posterior",
     statement="The 0-1 loss has a gradient of zero almost everywhere: no signal to learn from. Where "
-    "both classes are equally likely its expectation is ½, and cross-entropy's is ln 2. Cross-entropy has a "
+    "both classes are equally likely its expectation is ½, and cross-entropy's is ln 2; the latter has a "
     "gradient there, which guides the model to calibrated predictions even in ambiguous regions.",
     formula=r"\mathbb{E}\,\mathcal{L}_{01} = \tfrac12, \quad \mathbb{E}\,\mathcal{L}_{\mathrm{CCE}} = \ln 2, "
     r"\quad \arg\min_p \mathbb{E}\,\mathcal{L}_{\mathrm{CCE}} = \eta(x)",
@@ -127,7 +127,6 @@ def pull_rows(loss) -> Iterator[pd.DataFrame]:
 # --- no signal: does the 0-1 loss move any weight? ---
 
 CLASSIC = ("SGD", "SGD, momentum", "RMSprop", "Adam", "Adamax", "Nadam", "Adagrad", "Adadelta")
-# A step of these is made of gradients alone; Keras' others come with a decay, or a pull to 0.
 FOLLOWING = (*CLASSIC, "Adafactor", "Lamb", "Lion", "AdamW, no decay", "Muon, no decay")
 ALONE = ("AdamW", "Muon", "Ftrl", "ScheduleFreeAdamW")
 STEPS, BATCH = {"smoke": 2, "standard": 5, "full": 5}, 64
