@@ -161,9 +161,11 @@ def weight_rows() -> Iterator[pd.DataFrame]:
     """Cost weights by autodiff over those of theory, under either label."""
     t, rest = special.expit(CHANCES), special.expit(-CHANCES)
     for score, law in (("cross-entropy", 1 / (t * rest)), ("brier", 2.0)):
-        arms = (risk.cost_weight(loss, CHANCES) / law for loss in (score, risk.slightly_smoothed(score)))
+        claim, control = (
+            risk.cost_weight(loss, CHANCES) / law for loss in (score, risk.slightly_smoothed(score))
+        )
         by_hand = risk.weight_by_complex_step(score, CHANCES) / law
-        yield WEIGHTS.rows(*arms, 1.0, positive=by_hand, setting=score, resolution=EPS)
+        yield WEIGHTS.rows(claim, control, 1.0, positive=by_hand, setting=score, resolution=EPS)
 
 
 def draw_ratio(ax, rows: pd.DataFrame) -> None:
@@ -272,7 +274,7 @@ def train_to_known(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     for score in SCORES:
         settings = [f"{score}, {setting}" for setting in at]
         yield PROPER_TRAINING.rows(p[score], p["focal"], q, positive=share, setting=settings, **shared)
-    entropy, shared = p["cross-entropy"], {**shared, "setting": at}
+    entropy, shared = p["cross-entropy"], {**shared, "setting": np.array(at)}
     yield PROPER_FOCAL.rows(p["focal"], p["absolute"], q, positive=entropy, **shared)
     focal_least = np.tile(risk.minimisers("focal", KNOWN), len(seeds))
     yield FOCAL_MINIMISER.rows(

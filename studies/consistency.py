@@ -104,7 +104,7 @@ def measure_many(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
 def draw_along(ax, rows: pd.DataFrame) -> None:
     along = rows[rows["quantity"].str.startswith("along, ")]
     for name, part in along.groupby("quantity", sort=False):
-        least = part.loc[part["value"].idxmin()]
+        least = part.nsmallest(1, "value")
         ax.plot(part["x"], part["value"], label=str(name).removeprefix("along, "))
         ax.plot(least["x"], least["value"], "o", color=ax.lines[-1].get_color())
     ax.axvline(0, color="0.6", linewidth=0.8)

@@ -381,15 +381,11 @@ def units(scale: str) -> list[Unit]:
 def table(rows: pd.DataFrame) -> pd.DataFrame:
     """How often a wrong class gains, by a step on its logits and by a step on weights."""
     risen = rows[(rows["arm"] == "claim") & rows["quantity"].isin(["linear", "network"])]
-    means = risen.groupby(["quantity", "x"])["value"].mean()
-    moves = gaining_part(rows).itertuples()
+    means = risen.groupby(["quantity", "x"])["value"].mean().reset_index().itertuples()
     lines = [
-        *(("on the logits", f"rate {move.x:g}", "probability", move.value) for move in moves),
-        *(
-            (f"on weights, {name}", f"batch of {size:g}", "logit", mean)
-            for (name, size), mean in means.items()
-        ),
+        ("on the logits", f"rate {m.x:g}", "probability", m.value) for m in gaining_part(rows).itertuples()
     ]
+    lines += [(f"on weights, {m.quantity}", f"batch of {m.x:g}", "logit", m.value) for m in means]
     return pd.DataFrame(lines, columns=["A step", "of", "raises the wrong class's", "in this part of pairs"])
 
 

@@ -67,13 +67,12 @@ def measure_boundary(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     for score, loss, other, theory in (("0-1 loss", own, zero_one.missed, 0.5), *entropies):
         for dtype in DTYPES:
             shared = {"setting": score, "quantity": "best", "resolution": np.finfo(dtype).eps}
-            arms = (loss, EVEN), (loss, NEAR), (other, EVEN)
-            best, control, positive = (zero_one.expected_at_best(*arm, dtype) for arm in arms)
+            at_best = partial(zero_one.expected_at_best, dtype=dtype)
+            best, control, positive = at_best(loss, EVEN), at_best(loss, NEAR), at_best(other, EVEN)
             yield BOUNDARY.rows(best, control, theory, positive=positive, x=0.0, **shared)
     for dtype in DTYPES:
-        compared = own, zero_one.smoothed, zero_one.missed
-        *two, positive = (zero_one.largest_slope(loss, dtype) for loss in compared)
-        yield GRADIENT.rows(*two, positive=positive, setting=dtype, resolution=np.finfo(dtype).eps)
+        slopes = [zero_one.largest_slope(each, dtype) for each in (own, zero_one.smoothed, zero_one.missed)]
+        yield GRADIENT.rows(*slopes[:2], positive=slopes[2], setting=dtype, resolution=np.finfo(dtype).eps)
     yield from pull_rows(ours)
 
 
@@ -115,13 +114,13 @@ SINGLE_PULL = Check(
 
 def pull_rows(loss) -> Iterator[pd.DataFrame]:
     """Gradients by autodiff at the log-odds of p: the mean over both classes, and single examples'."""
-    *two, positive = (abs(zero_one.pulls(loss, p, "float64").mean()) for p in (EVEN, NEAR, UNEVEN))
-    yield AT_THE_BOUNDARY.rows(*two, positive=positive)
+    claim, control, positive = (abs(zero_one.pulls(loss, p).mean()) for p in (EVEN, NEAR, UNEVEN))
+    yield AT_THE_BOUNDARY.rows(claim, control, positive=positive)
     for dtype in DTYPES:
-        compared = (loss, EVEN), (loss, NEAR), (zero_one.written_out, EVEN)
-        *two, positive = (zero_one.pulls(*each, dtype) for each in compared)
+        pulls = partial(zero_one.pulls, dtype=dtype)
+        even, near, again = pulls(loss, EVEN), pulls(loss, NEAR), pulls(zero_one.written_out, EVEN)
         shared = {"setting": dtype, "resolution": np.finfo(dtype).eps}
-        yield SINGLE_PULL.rows(*two, [0.5, -0.5], positive=positive, **shared)
+        yield SINGLE_PULL.rows(even, near, [0.5, -0.5], positive=again, **shared)
 
 
 # --- no signal: does the 0-1 loss move any weight? ---
@@ -256,17 +255,15 @@ def train_risk(seeds: tuple[int, ...], examples: int, sets: int) -> Iterator[pd.
     runs = [sets * seed + i for seed in seeds for i in range(sets)]
     x, y = data.samples([mixture], runs, examples)
     one = slice(None, None, sets)  # a set a seed: the control is far off
-    seen = x[one].copy()
-    seen[..., 0] = np.abs(seen[..., 0])
-    fits = log_odds.by_cross_entropy([*runs, *seeds], np.concatenate([x, seen]), np.concatenate([y, y[one]]))
-    right, wrong = ([part[which] for part in fits] for which in (slice(len(runs)), slice(len(runs), None)))
-    yield from worth_rows("claim", seeds, examples, data.worth(mixture, *right))
-    yield from worth_rows("control", seeds, examples, data.worth(mixture, *wrong, feature=np.abs))
-    if examples < LARGEST:
-        one = slice(None)
-    yield from worth_rows(
-        "positive", seeds, examples, data.worth(mixture, *log_odds.by_scikit(x[one], y[one]))
-    )
+    sized = np.concatenate([np.abs(x[one, :, :1]), x[one, :, 1:]], axis=2)
+    n, all_x, all_y = len(runs), np.concatenate([x, sized]), np.concatenate([y, y[one]])
+    slopes, offset = log_odds.by_cross_entropy([*runs, *seeds], all_x, all_y)
+    yield from worth_rows("claim", seeds, examples, data.worth(mixture, slopes[:n], offset[:n]))
+    by_size = data.worth(mixture, slopes[n:], offset[n:], feature=np.abs)
+    yield from worth_rows("control", seeds, examples, by_size)
+    few = slice(None) if examples < LARGEST else one
+    again = data.worth(mixture, *log_odds.by_scikit(x[few], y[few]))
+    yield from worth_rows("positive", seeds, examples, again)
 
 
 def worth_rows(arm: str, seeds: tuple[int, ...], examples: int, worth) -> Iterator[pd.DataFrame]:
@@ -328,17 +325,16 @@ def train_calibration(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     x, y = data.samples(mixtures, seeds, LARGEST)
     off = {}  # mean distance from the chance, [S], by loss and mixture
     for name, train in (("cross-entropy", log_odds.by_cross_entropy), ("hinge", log_odds.by_hinge)):
-        fits = [np.split(part, len(mixtures)) for part in train(seeds * len(mixtures), x, y)]
-        for mixture, *fit in zip(mixtures, *fits, strict=True):
-            off[name, mixture.separation], predicted = log_odds.off_chance(mixture, *fit, CHANCES)
+        slopes, offset = (np.split(part, len(mixtures)) for part in train(seeds * len(mixtures), x, y))
+        for mixture, a, b in zip(mixtures, slopes, offset, strict=True):
+            off[name, mixture.separation], predicted = log_odds.off_chance(mixture, a, b, CHANCES)
             shown = {"quantity": f"{name}, separation {mixture.separation:g}", "x": CHANCES[::8]}
             yield rows.tidy(seed=np.array(seeds)[:, None], value=predicted[:, ::8], **shown)
-    fit = log_odds.by_scikit(x[: len(seeds)], y[: len(seeds)])
-    again, _ = log_odds.off_chance(mixtures[0], *fit, CHANCES)
+    a, b = log_odds.by_scikit(x[: len(seeds)], y[: len(seeds)])
+    again = log_odds.off_chance(mixtures[0], a, b, CHANCES)[0]
     yield CALIBRATION.rows(off["cross-entropy", APART], off["hinge", APART], positive=again, seed=seeds)
-    for arm, apart in (("claim", APART), ("control", LUCKY), ("positive", WIDE)):
-        hinge, reference = off["hinge", apart], off["cross-entropy", apart]
-        yield CALIBRATION_HINGE.rows(**{arm: hinge}, reference=reference, seed=seeds)
+    for arm, d in (("claim", APART), ("control", LUCKY), ("positive", WIDE)):
+        yield CALIBRATION_HINGE.rows(**{arm: off["hinge", d]}, reference=off["cross-entropy", d], seed=seeds)
 
 
 def draw_calibration(ax, rows: pd.DataFrame) -> None:

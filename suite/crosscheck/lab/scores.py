@@ -93,7 +93,7 @@ def overconfidence(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
     Unlike a binned error it needs no bins, and has no bias that grows as examples become few.
     """
-    return np.log([fit_temperature(z, y) for z, y in zip(np.float64(logits), labels, strict=True)])
+    return np.log([fit_temperature(z, y) for z, y in zip(logits, labels, strict=True)])
 
 
 def with_overconfidence(logits: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:

@@ -38,8 +38,8 @@ def penalised_slopes(seeds: Sequence[int], l2: Sequence[float], two: bool) -> np
     x, y = data.samples([MIXTURE], seeds, POINTS)
     loss = losses.sparse_categorical_crossentropy if two else losses.binary_crossentropy
     labels = y if two else y[..., None]
-    repeated = [np.concatenate([array] * len(l2)) for array in (x, labels)]
-    kernel, _ = posteriors.trained(*repeated, loss, np.repeat(l2, len(seeds)), outputs=1 + two)
+    each, of_each = (np.concatenate([array] * len(l2)) for array in (x, labels))
+    kernel, _ = posteriors.trained(each, of_each, loss, np.repeat(l2, len(seeds)), outputs=1 + two)
     return (kernel[..., -1] - kernel[..., 0] * two).reshape(len(l2), len(seeds), -1)
 
 

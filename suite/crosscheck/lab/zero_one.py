@@ -52,7 +52,7 @@ def largest_slope(loss: Callable[[Any, Any], Any], dtype: str) -> float:
     return float(np.abs(autodiff.logit_gradient(loss, y, z)).max())
 
 
-def pulls(loss: Callable[[Any, Any], Any], p: float, dtype: str) -> np.ndarray:
+def pulls(loss: Callable[[Any, Any], Any], p: float, dtype: str = "float64") -> np.ndarray:
     """The slopes at the log-odds of p that one example of class 0 gives, and one of class 1: [2]."""
     z = np.array([[0.0, np.log(p) - np.log1p(-p)]] * 2).astype(dtype)
     return autodiff.logit_gradient(loss, np.array([0, 1], "int32"), z)[:, 1].astype("float64")
