@@ -7,11 +7,13 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from msgspec import UNSET
 from scipy import stats
 
 from crosscheck.claims import Check, Equal, Exceeds, Identity, Trend, criteria, estimates, register, verdicts
 from crosscheck.claims.rows import tidy
 from crosscheck.claims.words import Verdict
+from crosscheck.report import summary
 
 LEVEL = 0.95
 IN_USE = verdicts.interval_level([register.load(name) for name in register.NAMES])
@@ -397,3 +399,66 @@ def test_a_check_of_another_scale_is_named_as_not_run_and_does_not_count() -> No
     assert second.reason == "not run at the standard scale, only at: full"
     whole = verdicts.judge_study(study, rows, LEVEL, scale="full")
     assert whole.verdict == "undecided" and "rows are missing" in whole.checks[1].reason
+
+
+# --- controls, and what stands beside a verdict ---------------------------------------------------------
+
+TWO = dataclasses.replace(CHECK, positive="no shift at all", population="these data sets")
+
+
+def with_positive(rows, shift):
+    noise = 0.05 * np.random.default_rng(31).normal(size=16)
+    return pd.concat(
+        [rows, tidy(check="c", arm="positive", setting="a", seed=np.arange(16), value=noise + shift)]
+    )
+
+
+@pytest.mark.parametrize(
+    ("claim", "positive", "verdict"),
+    [
+        (1.0, 0.0, "fails"),
+        (1.0, 1.0, "invalid"),  # it would fail whatever it is given
+        (1.0, 0.5, "invalid"),  # and may do so here
+        (0.0, 0.0, "holds"),
+        (0.0, 0.5, "holds"),
+        (0.0, 1.0, "invalid"),
+        (0.5, 0.5, "undecided"),
+    ],
+)
+def test_a_failure_counts_only_where_the_positive_control_held(claim, positive, verdict):
+    record = verdicts.judge_check(TWO, with_positive(check_rows(shift_b=claim), positive), LEVEL)
+    assert record.verdict == verdict
+    assert ("that must hold did not" in record.reason) == (verdict == "invalid")
+
+
+def test_a_positive_control_that_is_promised_and_missing_leaves_the_check_undecided():
+    record = verdicts.judge_check(TWO, check_rows(shift_b=1.0), LEVEL)
+    assert record.verdict == "undecided" and "rows are missing" in record.reason
+
+
+def test_clearance_is_counted_in_half_widths():
+    record = verdicts.judge_check(CHECK, check_rows(shift_a=0.3), LEVEL)
+    part = record.parts[0]
+    half = (part.interval[1] - part.interval[0]) / 2
+    assert part.clearance == pytest.approx((0.5 - part.estimate) / half)
+
+
+@pytest.mark.parametrize(("error", "verdict"), [(0.01, "holds"), (0.5, "undecided")])
+def test_the_noise_of_examples_stands_beside_the_verdict(error, verdict):
+    rows = with_positive(check_rows(), 0.0).assign(resolution=error)
+    record = verdicts.judge_check(TWO, rows, LEVEL)
+    assert record.verdict == "holds", "seeds alone decide"
+    part = record.parts[0]
+    assert part.two_way_verdict == verdict
+    assert part.two_way[0] < part.interval[0] and part.interval[1] < part.two_way[1]
+    said = " ".join(summary.notes(record))
+    assert ("on other examples of the kind it would be undecided at a" in said) == (verdict == "undecided")
+    fresh = verdicts.judge_check(dataclasses.replace(TWO, population="generator"), rows, LEVEL)
+    assert fresh.parts[0].two_way_verdict is UNSET, "fresh data every seed: the noise is in the spread"
+
+
+def test_a_verdict_close_to_its_margin_is_called_narrow():
+    near = verdicts.judge_check(CHECK, check_rows(shift_a=0.46), LEVEL)
+    assert any(note.startswith("narrow: ") and note.endswith("at a") for note in summary.notes(near))
+    clear = verdicts.judge_check(CHECK, check_rows(), LEVEL)
+    assert not any(note.startswith("narrow") for note in summary.notes(clear))
