@@ -199,7 +199,7 @@ def draw_moves(ax, rows: pd.DataFrame) -> None:
 
 # --- risk: does a linear model trained on two Gaussians come to the Bayes error, and how fast? ---
 
-RISK_SEEDS = {"smoke": 6, "standard": 24, "full": 96}
+RISK_SEEDS = {"smoke": 8, "standard": 24, "full": 96}
 SETS_A_SEED = {256: 20, 1024: 40, 4096: 20}  # theory has a mean over data sets: one of so many is a value
 SEPARATION, PRIOR, FEATURES = 2.0, 0.2, 8
 SIZES, LARGEST = (256, 1024, 4096), 4096
