@@ -22,10 +22,12 @@ from crosscheck import replicates as replicates
 from crosscheck.claims import rows as rows
 from crosscheck.lab import averaged as averaged
 from crosscheck.lab import bases as bases
+from crosscheck.lab import collapse as collapse
 from crosscheck.lab import concentration as concentration
 from crosscheck.lab import contests as contests
 from crosscheck.lab import descent as descent
 from crosscheck.lab import distances as distances
+from crosscheck.lab import excesses as excesses
 from crosscheck.lab import independence as independence
 from crosscheck.lab import label_counts as label_counts
 from crosscheck.lab import landscape as landscape
@@ -46,8 +48,10 @@ from crosscheck.lab import sparse_models as sparse_models
 from crosscheck.lab import standings as standings
 from crosscheck.lab import steps as steps
 from crosscheck.lab import trajectories as trajectories
+from crosscheck.lab import two_classes as two_classes
 from crosscheck.lab import variational as variational
 from crosscheck.lab import weight_sizes as weight_sizes
+from crosscheck.lab import zero_one as zero_one
 from crosscheck.lab.outliers import arms as arms
 from crosscheck.lab.outliers import detecting as detecting
 from crosscheck.lab.outliers import exposure as exposure
