@@ -14,18 +14,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 import crosscheck.studies
 from crosscheck import data
-from crosscheck.claims import BACKENDS, Check, Unit, register, verdicts
+from crosscheck.claims import BACKENDS, POPULATIONS, Check, Unit, register, verdicts
 from crosscheck.claims.judged import CheckRecord
-from crosscheck.claims.rows import COLUMNS
-from crosscheck.running import plan, runner, store
+from crosscheck.claims.rows import COLUMNS, EXACT
+from crosscheck.running import plan, registration, runner, store
 
 STUDIES = {name: register.load(name) for name in register.NAMES}
-LEVEL = verdicts.interval_level(STUDIES.values())
+LEVEL = verdicts.interval_level(STUDIES.values(), "smoke")
 STORE = Path(__file__).parents[1] / ".store"
 ABSENT = [name for name in data.CATALOGUE if not data.prepared(name)]
 ABSENT += [backend for backend in BACKENDS if not plan.is_installed(backend)]
@@ -40,7 +41,8 @@ CHECKS = [(name, check) for name, study in STUDIES.items() for check in study.CH
 
 
 def prepared_units(name: str) -> list[Unit]:
-    return [unit for unit in STUDIES[name].units("smoke") if not {*unit.data, unit.backend} & set(ABSENT)]
+    units = registration.shifted(STUDIES[name].units("smoke"), "smoke")
+    return [unit for unit in units if not {*unit.data, unit.backend} & set(ABSENT)]
 
 
 @functools.cache
@@ -65,6 +67,40 @@ def test_every_control_fails(name: str, check: Check) -> None:
     assert control.verdict == "fails", control
 
 
+@pytest.mark.parametrize(("name", "check"), CHECKS, ids=[f"{name}-{check.id}" for name, check in CHECKS])
+def test_every_control_that_must_hold_holds(name: str, check: Check) -> None:
+    assert check.positive, "without a case in which it must hold, `fails` would not count"
+    positive = judged(name)[check.id].positive
+    assert positive.verdict == "holds", positive
+
+
+def deviations(rows: pd.DataFrame, arm: str) -> pd.Series:
+    """How far an arm lies from what it is held against; for identities, in units in the last place."""
+    part = rows[rows["arm"] == arm]
+    return (part["value"] - part["reference"]) / part["resolution"].where(part["seed"] == EXACT, 1.0)
+
+
+@pytest.mark.parametrize(("name", "check"), CHECKS, ids=[f"{name}-{check.id}" for name, check in CHECKS])
+def test_a_control_is_measured_and_not_fixed(name: str, check: Check) -> None:
+    """Whatever is the same for all seeds, where the claim is not, was put there rather than measured."""
+    rows = rows_of(name)[lambda rows: rows["check"] == check.id]
+    claim, control, positive = (deviations(rows, arm) for arm in ("claim", "control", "positive"))
+    assert not np.array_equal(np.sort(claim), np.sort(control)), "the control has the claim's own numbers"
+    assert not np.array_equal(np.sort(control), np.sort(positive)), "both controls have the same numbers"
+    if not check.exact and claim.nunique() > 1:
+        assert control.nunique() > 1, "the control has one number for all seeds"
+
+
+@pytest.mark.parametrize(("name", "check"), CHECKS, ids=[f"{name}-{check.id}" for name, check in CHECKS])
+def test_it_is_the_measured_values_that_decide(name: str, check: Check) -> None:
+    """The values of the control that holds, in the other's place, do not fail, and the other way round."""
+    rows = rows_of(name)[lambda rows: rows["check"] == check.id]
+    swapped = rows.assign(arm=rows["arm"].replace({"control": "positive", "positive": "control"}))
+    record = verdicts.judge_check(check, swapped, LEVEL, ABSENT)
+    assert record.positive.verdict != "holds"
+    assert record.control.verdict != "fails"
+
+
 @pytest.mark.parametrize("name", register.NAMES)
 def test_every_check_and_setting_has_rows_of_both_arms(name: str) -> None:
     seen = set(zip(*(rows_of(name)[c] for c in ("check", "arm", "setting")), strict=True))
@@ -80,7 +116,7 @@ def test_every_check_and_setting_has_rows_of_both_arms(name: str) -> None:
 def test_rows_have_the_promised_columns_and_no_stray_checks(name: str) -> None:
     rows = rows_of(name)
     assert tuple(rows.columns) == COLUMNS
-    assert set(rows["arm"]) <= {"claim", "control"}
+    assert set(rows["arm"]) <= {"claim", "control", "positive"}
     own = {check.id for check in STUDIES[name].CHECKS if runs_here(check)}
     others = {unit.study for unit in prepared_units(name)} - {name}
     of_others = {check.id for other in others for check in STUDIES[other].CHECKS}
@@ -144,7 +180,8 @@ def test_claim_says_everything_a_reader_needs(name: str) -> None:
     ids = [check.id for check in study.CHECKS]
     assert len(set(ids)) == len(ids)
     for check in study.CHECKS:
-        assert all((check.statement, check.theory, check.control, check.settings))
+        assert all((check.statement, check.theory, check.control, check.positive, check.settings))
+        assert check.exact or check.population in POPULATIONS, "what its intervals speak of"
 
 
 def test_a_study_lives_in_one_file_and_the_register_knows_them_all() -> None:

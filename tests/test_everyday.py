@@ -215,7 +215,7 @@ def test_quiet_is_silent_and_verbose_tells_of_every_unit(project: throwaway.Proj
     assert (quiet.stdout, quiet.stderr) == ("", "")
     (project.folder / "loud" / "steady" / "table.md").unlink()
     verbose = project.crosscheck("run", "steady", "--verbose", *folders)
-    assert "[1/1] steady/measure  seeds 0–7: reused" in verbose.stderr
+    assert "[1/1] steady/measure  seeds 50000–50015: reused" in verbose.stderr
 
 
 def test_quiet_still_tells_what_fell_short(project: throwaway.Project) -> None:
@@ -238,7 +238,7 @@ def test_another_number_of_seeds_leaves_the_reference_alone_and_is_recorded(
     assert project.files() == before
     folder = project.folder / "build" / "standard-12-seeds"
     told = json.loads((folder / "steady" / "verdict.json").read_text())
-    assert told["provenance"]["seed_count"] == 12 and told["provenance"]["seeds"] == "0–11"
+    assert told["provenance"]["seed_count"] == 12 and told["provenance"]["seeds"] == "50000–50011"
     assert told["checks"][0]["n"] == 12
     usual = json.loads((project.folder / "results" / "steady" / "verdict.json").read_text())
     assert "seed_count" not in usual["provenance"]

@@ -57,12 +57,12 @@ def test_the_provenance_says_under_which_circumstances(finished: throwaway.Proje
     assert told["versions"]["keras"] == provenance.installed("keras")
     assert told["backend"] == "tensorflow"
     assert told["scale"] == "standard"
-    assert told["seeds"] == "0–7"
+    assert told["seeds"] == "50000–50015"
     assert "logical cores" in told["device"]
     assert told["seconds"] >= 0.1
     assert told["error_rate"] == 0.01
-    assert told["intervals"] == 2 * 2 * len(throwaway.MOODS)  # settings × (claim, control) × checks
-    assert told["level"] == 1 - told["error_rate"] / told["intervals"]
+    assert told["tails"] == 2 * 2 * len(throwaway.MOODS)  # settings × ends of an interval × checks
+    assert told["level"] == 1 - 2 * told["error_rate"] / told["tails"]
 
 
 def test_a_second_run_does_nothing_and_imports_nothing_heavy(project: throwaway.Project) -> None:
@@ -142,7 +142,7 @@ def test_a_unit_that_yields_nan_leaves_its_check_undecided(project: throwaway.Pr
     (project.folder / "nan").write_text("")
     first, *others = complaints(project.crosscheck("run", "moody", code=1))
     assert "gave NaN: moody/measure" in first
-    assert "seed 0" in first
+    assert "seed 50000" in first
     assert all("gave NaN: moody/measure" in line for line in others)
     assert verdict(project, "moody")["verdict"] == "undecided"
 
@@ -151,7 +151,7 @@ def test_a_unit_that_raises_spares_the_others_and_is_tried_again(project: throwa
     shutil.rmtree(project.folder / ".store")
     (project.folder / "raise").write_text("")
     (line,) = complaints(project.crosscheck("run", code=1))
-    assert "seeds 0–7" in line
+    assert "seeds 50000–50015" in line
     assert "in a bad mood" in Path(project.folder / line.split("traceback in ")[1].rstrip(")")).read_text()
     assert verdict(project, "moody")["verdict"] == "undecided"
     assert verdict(project, "steady")["verdict"] == "holds"
@@ -173,9 +173,9 @@ def test_an_invalid_check_and_a_missing_figure_are_told_each_time(project: throw
 
 def test_an_undecided_control_is_told_with_the_seeds_that_would_decide(project: throwaway.Project) -> None:
     study = project.folder / "studies" / "steady.py"
-    study.write_text(study.read_text().replace("value=1 + noise", "value=0.1 + 1e3 * noise"))
+    study.write_text(study.read_text().replace("value=1 + noise", "value=0.15 + 1e2 * (noise - 0.0075)"))
     (line,) = complaints(project.crosscheck("run", "steady", code=1))
-    assert re.search(r"the control did not fail: .* \(undecided; about \d+ seeds would decide\)", line)
+    assert re.search(r"the control did not fail: .* \(undecided; about \d+ fresh seeds would decide\)", line)
 
 
 def test_a_claim_that_fails_is_a_finding_and_no_error(project: throwaway.Project) -> None:

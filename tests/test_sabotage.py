@@ -12,7 +12,7 @@ from crosscheck.claims import register, verdicts
 from crosscheck.claims.rows import gathered
 
 saturation = register.load("saturation")
-LEVEL = verdicts.interval_level([register.load(name) for name in register.NAMES])
+LEVEL = verdicts.interval_level([register.load(name) for name in register.NAMES], "smoke")
 
 
 def verdict(check, frames) -> str:

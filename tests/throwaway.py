@@ -36,7 +36,7 @@ THEORIES = ()
 
 
 def units(scale):
-    seeds = tuple(range(8))
+    seeds = tuple(range(16))
     return [
         Unit("{name}", "measure", {{}}, seeds),
         Unit("{name}", "measure", {{"setting": "mnist"}}, seeds, data=("mnist",)),
@@ -47,7 +47,7 @@ def measure(seeds, setting=""):
     with (HERE / "measured.log").open("a") as log:
         log.write("{name}\\n")
     time.sleep(0.1)
-    noise = claim = 0.001 * np.array(seeds)
+    noise = claim = 0.001 * np.arange(len(seeds))
     {mood}
     shared = dict(check="mean", setting=setting, seed=seeds, resolution=0.01)
     control = rows.tidy(arm="control", value=1 + noise, **shared)

@@ -3,6 +3,7 @@
 from crosscheck.claims.claim import (
     BACKEND_NAMES,
     BACKENDS,
+    POPULATIONS,
     SCALES,
     Advice,
     Check,
@@ -20,6 +21,7 @@ from crosscheck.claims.words import Verdict
 __all__ = [
     "BACKENDS",
     "BACKEND_NAMES",
+    "POPULATIONS",
     "SCALES",
     "Advice",
     "Check",

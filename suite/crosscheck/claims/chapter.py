@@ -25,6 +25,8 @@ IDENTITY, THEOREM = "identity", "theorem, checked"
 SIMULATION, DATA = "simulation, fresh data", "these data sets"
 WANTED, NOT_RUN = "wanted", "not run"  # in place of a check's verdict
 ONE_CONTROL = "no case in which the failing check must hold was measured"
+OTHER_EXAMPLES = "with other examples of the same kind it would not be decided"
+CHANGED = "the design has changed since it was confirmed"
 
 Checks = Mapping[str, CheckRecord]  # by full id
 
@@ -303,4 +305,14 @@ def doubts(behind: list[str], checks: Checks, register: Register) -> list[str]:
     known = [register.doubts[id] for id in behind if id in register.doubts]
     failing = [checks[id] for id in behind if refutes(checks.get(id))]
     alone = [ONE_CONTROL] if any(check.positive is UNSET for check in failing) else []
-    return list(dict.fromkeys([*known, *alone]))
+    judged = [checks[id] for id in behind if id in checks]
+    examples = [OTHER_EXAMPLES] if any(turns_on_examples(check) for check in judged) else []
+    changed = [CHANGED] if any(check.registered and check.registered.changed for check in judged) else []
+    return list(dict.fromkeys([*known, *alone, *examples, *changed]))
+
+
+def turns_on_examples(check: CheckRecord) -> bool:
+    """Whether the verdict would be another with the noise of the examples in its intervals."""
+    verdicts = [part.two_way_verdict or part.verdict for part in check.parts]
+    worst = min(verdicts, key=lambda verdict: verdict.rank, default=check.verdict)
+    return check.verdict in (Verdict.HOLDS, Verdict.FAILS) and worst is not check.verdict

@@ -22,7 +22,7 @@ BACKENDS = ("tensorflow", "jax", "torch")
 POPULATIONS = {
     "formula": "a formula: the points that were tried",
     "generator": "fresh data for every seed, from a generator that is known",
-    "these data sets": "the same images or texts for every seed: other draws of weights and batches, not of data",
+    "these data sets": "the same examples for every seed: weights and batches are drawn anew, data are not",
     "splits of this set": "overlapping splits of one set, whose spread is too small for other sets",
 }
 BACKEND_NAMES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}

@@ -164,7 +164,7 @@ def smallest(at_level: list[Estimate], shared: list[Estimate]) -> Estimate:
 
 
 def seeds_needed(estimate: Estimate, lo: float, hi: float) -> int | None:
-    """Fresh seeds after which an interval of this spread would clear the nearer edge of [lo, hi], if known."""
+    """Fresh seeds after which an interval of this spread would clear the nearer edge of [lo, hi]."""
     clearance = min(abs(estimate.value - edge) for edge in (lo, hi) if np.isfinite(edge))
     half = (estimate.hi - estimate.lo) / 2
     if not np.isfinite(half) or clearance == 0:

@@ -25,7 +25,7 @@ class PartRecord(Struct, kw_only=True, frozen=True):
         seed_sd: standard deviation between seeds.
         evaluation_error: standard error of one measurement.
         detectable: the smallest effect that would have been found with a probability of 80 %.
-        clearance: from the estimate to the margin, in half-widths of the interval; None where it has no width.
+        clearance: from estimate to margin, in half-widths of the interval; None where it has no width.
         two_way: the interval with the noise of evaluation in it, and the verdict that it would give.
     """
 
@@ -59,6 +59,22 @@ class ControlRecord(Struct, kw_only=True, frozen=True):
     verdict: Verdict
 
 
+class Registered(Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """How a check's design stands to what was registered before it was run.
+
+    Attributes:
+        design: a hash of what it states, how it is judged and what measures it, as it is now.
+        block: how many blocks of seeds the study has had; `seeds`: those used of the last, none where
+            nothing is random or where it ran on a pilot's.
+        changed: the design is not the one that was registered.
+    """
+
+    design: str
+    block: int
+    seeds: str = ""
+    changed: bool = False
+
+
 class CheckRecord(Struct, kw_only=True, frozen=True, omit_defaults=True):
     """A check with its verdict; the numbers are those of the part that decides.
 
@@ -73,6 +89,7 @@ class CheckRecord(Struct, kw_only=True, frozen=True, omit_defaults=True):
         unrun: this scale, or this machine for want of what the check needs, does not run it.
         positive: a case in which the check must hold, where one was measured.
         population: what its intervals speak of.
+        registered: how its design stands to what was registered; left out where its study is not.
     """
 
     id: str
@@ -98,6 +115,7 @@ class CheckRecord(Struct, kw_only=True, frozen=True, omit_defaults=True):
     unrun: bool = False
     positive: ControlRecord | UnsetType = UNSET
     population: str = ""
+    registered: Registered | UnsetType = UNSET
 
 
 class StudyVerdict(Struct, kw_only=True, frozen=True):

@@ -21,7 +21,7 @@ DEFAULTS: dict[str, Any] = {
     "value": np.nan,
     "reference": 0.0,  # what the value is held against: theory, or the other side of a paired comparison
     "resolution": np.nan,  # one unit in the last place (identities), or the standard error of evaluation
-    "trials": np.nan,  # of a value that is a share of examples: how many; its exact bounds are then counted in
+    "trials": np.nan,  # of a value that is a share: of how many; its exact bounds are then counted in
 }
 COLUMNS = tuple(DEFAULTS)
 

@@ -1,8 +1,8 @@
 """From rows to verdicts: every check and control on its own interval, at a shared error rate.
 
-The chance of any wrong `holds` or `fails` in the whole suite is at most `ERROR_RATE`: Bonferroni over every end
-of an interval that can make a check come out wrong, of all checks in the register, whether or not they are run.
-Smoke runs have too few seeds for that, and are no evidence: see `SMOKE_LEVEL`.
+The chance of any wrong `holds` or `fails` in the whole suite is at most `ERROR_RATE`: Bonferroni over every
+end of an interval that can make a check come out wrong, of all checks in the register, whether or not they
+are run. Smoke runs have too few seeds for that, and are no evidence: see `SMOKE_LEVEL`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 ERROR_RATE = 0.01
 SMOKE_LEVEL = 0.95  # an interval, uncorrected: six seeds decide, and one verdict in twenty may be wrong
-NARROW = 1.5  # half-widths between an estimate and its margin; below, a verdict is called narrow
 MANY = 10_000  # seeds; where more would be needed, the truth lies all but on the margin
 
 
@@ -298,7 +297,7 @@ def of_control(part: Part, statement: str, check: Check) -> str:
 
 
 def enough(part: Part, region: tuple[float, float]) -> str:
-    """How many seeds would decide. They have to be others: a second look at the same ones is a second chance."""
+    """How many seeds would decide. They have to be others: another look at the same is another chance."""
     if not math.isfinite(part.estimate.hi - part.estimate.lo):
         return f"{part.estimate.n} seeds are too few for any interval at this level"
     seeds = seeds_needed(part.estimate, *region) or MANY

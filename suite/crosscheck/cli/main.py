@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import click
 
 import crosscheck
-from crosscheck.cli import audit, completion, data, doctor, list, report, run, show, verify, voice
+from crosscheck.cli import audit, completion, data, doctor, list, register, report, run, show, verify, voice
 from crosscheck.errors import CrosscheckError
 
 INTERRUPTED, TERMINATED = 130, 143
@@ -81,5 +81,5 @@ def cli(debug: bool) -> None:
     """
 
 
-for module in (list, show, run, report, verify, audit, doctor, data, completion):
+for module in (list, show, run, register, report, verify, audit, doctor, data, completion):
     cli.add_command(module.command)

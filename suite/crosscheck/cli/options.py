@@ -70,7 +70,7 @@ seeds_option = click.option(
     "--seeds",
     type=click.IntRange(2, 100_000),
     metavar="N",
-    help="Seeds 0 to N − 1 wherever a study draws any, in place of its own numbers; recorded in the results.",
+    help="N seeds wherever a study draws any, in place of its own numbers; recorded in the results.",
 )
 studies_or_sentences_argument = click.argument(
     "patterns", metavar="[STUDY|SENTENCE]...", nargs=-1, shell_complete=completed_study_or_sentence
@@ -103,17 +103,18 @@ def matching(pattern: str) -> list[str]:
     return names
 
 
-def results_folder(asked: Path | None, scale: str, seeds: int | None) -> Path:
+def results_folder(asked: Path | None, scale: str, seeds: int | None, pilot: bool = False) -> Path:
     """Where results go: those of a quick look, or of another number of seeds, in a folder of their own."""
     if asked:
         return asked
-    return build_folder(scale, seeds) if scale == "smoke" or seeds else RESULTS
+    aside = scale == "smoke" or seeds or pilot
+    return build_folder(scale, seeds, pilot=pilot) if aside else RESULTS
 
 
-def build_folder(scale: str, seeds: int | None, backend: str = "tensorflow") -> Path:
+def build_folder(scale: str, seeds: int | None, backend: str = "tensorflow", pilot: bool = False) -> Path:
     """Where results go that are not to replace those in `RESULTS`."""
     on_backend = "" if backend == "tensorflow" else f"-{backend}"
-    return BUILD / f"{scale}{f'-{seeds}-seeds' if seeds else ''}{on_backend}"
+    return BUILD / f"{scale}{f'-{seeds}-seeds' if seeds else ''}{'-pilot' if pilot else ''}{on_backend}"
 
 
 def show_accelerators(gpu: bool) -> None:

@@ -49,6 +49,7 @@ Advance = Callable[..., None]
 @click.option("--backend", type=click.Choice(BACKENDS), default="tensorflow", show_default=True)
 @click.option("--data", multiple=True, metavar="NAME", help="Use only this data set; may be repeated.")
 @seeds_option
+@click.option("--pilot", is_flag=True, help="Use the seeds of pilots, and spare those that confirm a design.")
 @gpu_option
 @click.option(
     "--results",
@@ -67,6 +68,7 @@ def command(
     gpu: bool,
     scale: str,
     seeds: int | None,
+    pilot: bool,
     results: Path | None,
     replace: bool,
     as_json: bool,
@@ -83,9 +85,9 @@ def command(
 
     show_accelerators(gpu)
     voice = Voice(quiet, verbose, as_json)
-    folder = results_folder(results, scale, seeds)
+    folder = results_folder(results, scale, seeds, pilot)
     names = studies_matching(patterns)
-    request = plan.Request(names, scale=scale, results=folder, seeds=seeds, **options)
+    request = plan.Request(names, scale=scale, results=folder, seeds=seeds, pilot=pilot, **options)
     if pipeline.up_to_date(request):
         voice.print_up_to_date(request)
         return 0

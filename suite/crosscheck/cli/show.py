@@ -138,11 +138,17 @@ def lines(
 def lines_of_check(check: Check, judged: CheckRecord | None) -> Iterator[str]:
     yield f"{verdict(judged.verdict if judged else '—')}{check.id}: {check.statement}"
     if judged:
-        control = f"control: {check.control}: {estimate(judged.control)}, {judged.control.verdict}"
+        control = f"must fail: {check.control}: {estimate(judged.control)}, {judged.control.verdict}"
         yield from paragraph("", measurement(judged), indent=12)
         yield from paragraph("", control, indent=12)
+        if judged.positive:
+            held = f"{estimate(judged.positive)}, {judged.positive.verdict}"
+            yield from paragraph("", f"must hold: {check.positive}: {held}", indent=12)
     else:
-        yield from paragraph("", f"{check.criterion}; control: {check.control}", indent=12)
+        controls = f"must fail: {check.control}" + (
+            f"; must hold: {check.positive}" if check.positive else ""
+        )
+        yield from paragraph("", f"{check.criterion}; {controls}", indent=12)
 
 
 def measurement(judged: CheckRecord) -> str:

@@ -87,6 +87,7 @@ def environment() -> jinja2.Environment:
         interval=tables.interval,
         scopes=path_matrix,
         deciding_part=summary.deciding_part,
+        notes=summary.notes,
     )
     templates.filters.update(
         number=tables.number,

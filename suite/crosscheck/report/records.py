@@ -39,7 +39,7 @@ class Provenance(Struct, kw_only=True, frozen=True):
         git: the commit, and `dirty` where the code differed from it.
         data: version and checksum by data set.
         seconds: of work.
-        error_rate, intervals, level: of the whole suite, as in `crosscheck.claims.verdicts`.
+        error_rate, tails, level: of the whole suite, as in `crosscheck.claims.verdicts`.
     """
 
     versions: dict[str, str] | UnsetType = UNSET
@@ -52,7 +52,7 @@ class Provenance(Struct, kw_only=True, frozen=True):
     seconds: float | UnsetType = UNSET
     seed_count: int | UnsetType = UNSET
     error_rate: float | UnsetType = UNSET
-    intervals: int | UnsetType = UNSET
+    tails: int | UnsetType = UNSET
     level: float | UnsetType = UNSET
 
 

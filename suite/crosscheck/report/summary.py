@@ -7,11 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from crosscheck.claims.claim import Published
+from msgspec import UNSET
+
+from crosscheck.claims.claim import POPULATIONS, Published
 from crosscheck.claims.judged import CheckRecord
 from crosscheck.claims.words import BEST_FIRST, Verdict
-from crosscheck.report import path_matrix
+from crosscheck.report import path_matrix, tables
 from crosscheck.report.records import VerdictRecord
+
+NARROW = 1.5  # half-widths between an estimate and its margin; below, a verdict is called narrow
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,39 @@ def deciding_part(check: CheckRecord) -> str:
     return next(same, "") if len(check.parts) > 1 else ""
 
 
+def notes(check: CheckRecord) -> list[str]:
+    """What stands beside a check's verdict: what it speaks of, how clear it is, how it was registered."""
+    if check.unrun or not check.n:
+        return []
+    lines = [f"speaks of {POPULATIONS[check.population]}"] if check.population in POPULATIONS else []
+    clearances = [(part.clearance, part.setting) for part in check.parts if isinstance(part.clearance, float)]
+    nearest, setting = min(clearances, default=(NARROW, ""))
+    if nearest < NARROW:
+        at = f" at {setting}" if len(check.parts) > 1 else ""
+        lines.append(f"narrow: {tables.number(nearest, 2)} half-widths from the margin{at}")
+    return [*lines, *other_examples(check), registration(check)]
+
+
+def other_examples(check: CheckRecord) -> list[str]:
+    """Where the verdict would be another if the noise of the examples were in the interval."""
+    turned = [part for part in check.parts if part.two_way_verdict not in (UNSET, part.verdict)]
+    return [
+        f"on other examples of the kind it would be {part.two_way_verdict}"
+        + (f" at {part.setting}" if len(check.parts) > 1 else "")
+        for part in turned
+    ]
+
+
+def registration(check: CheckRecord) -> str:
+    """Whether the design was fixed before the run."""
+    if check.registered is UNSET:
+        return "a pilot: its design is not registered"
+    if check.registered.changed:
+        return "its design has changed since it was confirmed"
+    seeds = f"seeds {check.registered.seeds}, " if check.registered.seeds else ""
+    return f"registered: {seeds}block {check.registered.block}" if seeds else "registered"
+
+
 def tally(records: Sequence[VerdictRecord]) -> str:
     """`3 hold, 1 fails and 2 are undecided`."""
     count = Counter(record.verdict for record in records)
@@ -72,12 +109,12 @@ def counted(records: Sequence[VerdictRecord]) -> list[tuple[Verdict, int]]:
 
 
 def sureness(records: Sequence[VerdictRecord]) -> dict[str, Any]:
-    """Error rate, intervals and level; where runs differ, the weaker promise."""
+    """Error rate, ends of intervals and level; where runs differ, the weaker promise."""
     runs = [record.provenance for record in records]
     return {
         "error_rate": max((run.error_rate for run in runs if run.error_rate), default=None),
         "level": min((run.level for run in runs if run.level), default=None),
-        "intervals": max((run.intervals for run in runs if run.intervals), default=None),
+        "tails": max((run.tails for run in runs if run.tails), default=None),
     }
 
 

@@ -12,10 +12,12 @@ from msgspec.structs import replace
 from crosscheck.claims import register
 from crosscheck.claims.words import Verdict
 from crosscheck.errors import CrosscheckError, UsageError
-from crosscheck.running import provenance, reference
+from crosscheck.running import provenance, reference, registration
 from crosscheck.running.plan import Plan, Request
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from crosscheck.claims.judged import CheckRecord, StudyVerdict
     from crosscheck.report.records import VerdictRecord
 
@@ -50,6 +52,7 @@ def conclude(request: Request, work: Plan, name: str) -> Conclusion:
     rows, seconds = store.rows(request.store, work.units[name])
     level = verdicts.interval_level(suite, request.scale)
     judged = verdicts.judge_study(study, rows, level, work.absent, request.scale)
+    judged = replace(judged, checks=[with_registration(name, check, rows) for check in judged.checks])
     absent = sorted({setting for check in judged.checks for setting in check.absent})
     if work.absent:
         judged = replace(judged, verdict=beside_reference(judged, reference_record(name)))
@@ -70,6 +73,13 @@ def conclude(request: Request, work: Plan, name: str) -> Conclusion:
     except CrosscheckError as fault:
         faults.append(str(fault))
     return Conclusion(judged.verdict, absent, invalid_checks(name, judged.checks), faults)
+
+
+def with_registration(name: str, check: CheckRecord, rows: pd.DataFrame) -> CheckRecord:
+    """The check with how its design stands to what is registered."""
+    seeds = () if check.level == 1 else rows.loc[rows["check"] == check.id, "seed"].unique().tolist()
+    state = registration.registered(name, check.id, seeds)
+    return replace(check, registered=state) if state else check
 
 
 def beside_reference(judged: StudyVerdict, record: VerdictRecord | None) -> Verdict:

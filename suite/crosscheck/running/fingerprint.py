@@ -99,6 +99,22 @@ def code_hash(study: str, measure: str) -> str:
     return digest("".join(sorted(map(dump, parts))) + "".join(map(module_dump, closure)))
 
 
+@lru_cache
+def names_reached(study: str, measure: str) -> tuple[str, ...]:
+    """The names of a study's module that a measuring function uses."""
+    return tuple(reached(measure, names_of(f"crosscheck.studies.{study}")[0]))
+
+
+@lru_cache
+def own_code(study: str, measure: str, library: str) -> str:
+    """A hash of the slice of its study that a measuring function reaches, and of its use of one package."""
+    definitions, imports = names_of(f"crosscheck.studies.{study}")
+    slices = [definitions[name] for name in names_reached(study, measure)]
+    used = {imports[name] for part in slices for name in used_names(part) if name in imports}
+    modules = sorted(name for name in everything_imported(used) if name.startswith(library))
+    return digest("".join(sorted(map(dump, slices))) + "".join(map(module_dump, modules)))
+
+
 def reached(start: str, definitions: dict[str, ast.stmt]) -> list[str]:
     """The top-level names that a definition uses, directly or not, itself included."""
     names, todo = [], [start]

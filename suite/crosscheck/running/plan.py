@@ -12,6 +12,7 @@ from pathlib import Path
 from crosscheck.claims import register
 from crosscheck.claims.claim import Study, Unit
 from crosscheck.errors import UsageError
+from crosscheck.running import registration
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Request:
         names: studies; `data`: the only data sets to use, or empty for whichever are prepared.
         jobs: worker processes; None leaves the choice to the runner.
         seeds: how many every measurement with seeds takes; None leaves the choice to the studies.
+        pilot: take the seeds of pilots, not those that confirm.
     """
 
     names: tuple[str, ...]
@@ -32,6 +34,7 @@ class Request:
     data: tuple[str, ...] = ()
     jobs: int | None = None
     seeds: int | None = None
+    pilot: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,8 +77,10 @@ def make(request: Request) -> Plan:
     require_backend(request.backend)
     studies = {name: register.load(name) for name in request.names}
     wished = {
-        name: with_backend(
-            with_seeds(register.units_of(study, request.scale), request.seeds), request.backend
+        name: registration.shifted(
+            with_backend(with_seeds(register.units_of(study, request.scale), request.seeds), request.backend),
+            request.scale,
+            request.pilot,
         )
         for name, study in studies.items()
     }

@@ -57,7 +57,7 @@ def path_of(request: Request) -> Path:
     """Each request has a stamp of its own, so that running one study does not undo the stamp of all."""
     asked = (
         *(request.names, str(request.results.resolve()), request.scale, request.backend, request.data),
-        request.seeds,
+        *(request.seeds, request.pilot),
     )
     return request.store / "stamps" / f"{digest(asked)[:16]}.json"
 
