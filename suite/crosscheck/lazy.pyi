@@ -20,6 +20,7 @@ from crosscheck import paths as paths
 from crosscheck import regularizers as regularizers
 from crosscheck import replicates as replicates
 from crosscheck.claims import rows as rows
+from crosscheck.lab import binning as binning
 from crosscheck.lab import concentration as concentration
 from crosscheck.lab import contests as contests
 from crosscheck.lab import descent as descent
@@ -28,10 +29,12 @@ from crosscheck.lab import independence as independence
 from crosscheck.lab import label_counts as label_counts
 from crosscheck.lab import landscape as landscape
 from crosscheck.lab import log_odds as log_odds
+from crosscheck.lab import overtraining as overtraining
 from crosscheck.lab import pointwise as pointwise
 from crosscheck.lab import posteriors as posteriors
 from crosscheck.lab import risk as risk
 from crosscheck.lab import scores as scores
+from crosscheck.lab import speed as speed
 from crosscheck.lab import standings as standings
 from crosscheck.lab import steps as steps
 from crosscheck.lab import trajectories as trajectories

@@ -26,6 +26,7 @@ NAMES = (
     "softmax_competition",
     "curvature",
     "surrogate",
+    "calibration",
     "mutual_information",
     "brier_vs_kl",
     "gaussian_prior",
