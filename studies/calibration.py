@@ -70,7 +70,9 @@ def measure_bias(seeds: tuple[int, ...], examples: int) -> Iterator[pd.DataFrame
     yield rows.tidy(quantity="floor", x=examples, seed=seeds, value=metrics.calibration_floor(p))
     if examples != SAMPLES[0]:
         return
-    again = [binning.error_by_scikit_learn(at[:, 0], truth == 0, BINS) for at, truth in zip(p, y, strict=True)]
+    again = [
+        binning.error_by_scikit_learn(at[:, 0], truth == 0, BINS) for at, truth in zip(p, y, strict=True)
+    ]
     yield FLOOR.rows(positive=np.array(again) / metrics.calibration_floor(p), **place)
     for setting, sureness, at, truth in (("calibrated", 1.0, p, y), ("too sure", TOO_SURE, sure, y_sure)):
         scale, exact = binning.squared_bias(at, truth, BINS), binning.squared_error(sureness, BINS)
@@ -237,9 +239,7 @@ def squared_rows(hard, smoothed, logits: np.ndarray, y: np.ndarray, place: dict)
     stopped = hard.at(best, "squared")
     yield OVERTRAINING.rows(error, by_alpha[2], positive=stopped, **place)
     right, early = overtraining.temperatures(logits[-1], y), early_temperatures(logits, best, y)
-    mended, stale, far = (
-        squared(overtraining.scaled(logits[-1], t), y) for t in (right, early, 4 * right)
-    )
+    mended, stale, far = (squared(overtraining.scaled(logits[-1], t), y) for t in (right, early, 4 * right))
     at_right = overtraining.scaled(logits[-1], right)
     own = squared(at_right, overtraining.drawn(at_right, np.random.default_rng(place["seed"][0])))
     yield TEMPERATURE.rows(mended, stale, positive=own, **place)

@@ -8,7 +8,7 @@ training becomes faster do not. What it does to calibration is asked where netwo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -20,10 +20,10 @@ from crosscheck.lazy import (
     keras,
     losses,
     models,
-    optimize,
     pd,
     replicates,
     rows,
+    smoothing,
     special,
     speed,
 )
@@ -46,12 +46,6 @@ def measure_identities(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     """All in which nothing is random: the next three sections."""
     for section in (optimum_rows, convention_rows, gradient_rows):
         yield from section()
-
-
-def smoothed_gradient(loss, alpha: float, y_true: np.ndarray, logits: np.ndarray) -> np.ndarray:
-    """∂L/∂z of a loss of ours with labels smoothed by α, in float64."""
-    smoothed = lambda y, z: loss(y, z, label_smoothing=alpha)
-    return autodiff.logit_gradient(smoothed, y_true, logits)
 
 
 def smoothed_replicates(inputs: int, seeds: tuple[int, ...], alphas: tuple[float, ...], hidden):
@@ -90,28 +84,22 @@ OPTIMUM_THOUSAND = Check(
 )
 
 
-def binary_optimum(alpha: float) -> float:
-    """The logit at which binary cross-entropy with Keras' α is least: ln((1 − ε)/ε), ε = α/2."""
-    return float(np.log((1 - alpha / 2) / (alpha / 2)))
-
-
-def categorical_optimum(alpha: float, k: int) -> float:
-    """The gap between the true class's logit and every other at the optimum: ln(1 + K(1 − α)/α)."""
-    return float(np.log1p(k * (1 - alpha) / alpha))
-
-
-def minimised(alpha: float, k: int) -> float:
-    """The same gap by direct minimisation of the loss at logits (g, 0, …, 0)."""
-    true, other = 1 - alpha + alpha / k, alpha / k
-    rest = lambda g: np.log1p((k - 1) * np.exp(-g))  # −ln of the true class's probability
-    loss = lambda g: true * rest(g) + (k - 1) * other * (g + rest(g))
-    return float(optimize.minimize_scalar(loss, bracket=(0, 10), tol=1e-12).x)
-
-
 PAIRS = [(alpha, k) for alpha in SMOOTHING[1:] for k in (*CLASSES, MANY)]
 OPTIMUM_LAWS = (
-    Theory("binary", binary_optimum, lambda a: minimised(a, 2), [(a,) for a in SMOOTHING[1:]], 1e-6),
-    Theory("categorical", categorical_optimum, minimised, PAIRS, 1e-6),
+    Theory(
+        "binary",
+        lambda alpha: smoothing.binary_optimum(alpha),
+        lambda alpha: smoothing.minimised(alpha, 2),
+        [(alpha,) for alpha in SMOOTHING[1:]],
+        1e-6,
+    ),
+    Theory(
+        "categorical",
+        lambda alpha, k: smoothing.categorical_optimum(alpha, k),
+        lambda alpha, k: smoothing.minimised(alpha, k),
+        PAIRS,
+        1e-6,
+    ),
 )
 
 
@@ -120,33 +108,17 @@ def optimum_rows() -> Iterator[pd.DataFrame]:
     alphas, eps = np.array(SMOOTHING[1:5]), np.finfo("float64").eps
     for k in (2, *CLASSES, MANY):
         check, setting = (OPTIMUM_THOUSAND, "") if k == MANY else (OPTIMUM, f"K = {k}")
-        theory = [binary_optimum(alpha) if k == 2 else categorical_optimum(alpha, k) for alpha in alphas]
-        gaps = [stationary_gap(our_slope(alpha, k)) for alpha in alphas]
-        mistaken = [stationary_gap(our_slope(alpha * k / (k - 1), k)) for alpha in alphas]
-        plain = [stationary_gap(plain_slope(alpha, k)) for alpha in alphas]
+        theory = [
+            smoothing.binary_optimum(alpha) if k == 2 else smoothing.categorical_optimum(alpha, k)
+            for alpha in alphas
+        ]
+        gaps = [smoothing.stationary_gap(smoothing.our_slope(alpha, k)) for alpha in alphas]
+        mistaken = [smoothing.stationary_gap(smoothing.our_slope(alpha * k / (k - 1), k)) for alpha in alphas]
+        plain = [smoothing.stationary_gap(smoothing.plain_slope(alpha, k)) for alpha in alphas]
         p = 1 - alphas + alphas / k  # an error in the gradient moves its root by that over d²L/dg², p(1 − p)
         resolution = eps * (1 / (p * (1 - p)))
         place = {"setting": setting, "x": alphas, "resolution": resolution}
         yield check.rows(gaps, mistaken, theory, positive=plain, **place)
-
-
-def our_slope(alpha: float, k: int) -> Callable[[float], float]:
-    """Our loss's gradient at the true class along logits (g, 0, …, 0), in float64."""
-    loss = losses.binary_crossentropy if k == 2 else losses.categorical_crossentropy
-    one_hot = np.eye(1, 1 if k == 2 else k)
-    return lambda g: smoothed_gradient(loss, alpha, one_hot, g * one_hot)[0, 0]
-
-
-def plain_slope(alpha: float, k: int) -> Callable[[float], float]:
-    """p − y′ of the true class: 1 / (1 + (K − 1) e^(−g)) − (1 − α + α/K)."""
-    wide = np.longdouble
-    target = 1 - wide(alpha) * (k - 1) / k
-    return lambda g: float(1 / (1 + (k - 1) * np.exp(-wide(g))) - target)
-
-
-def stationary_gap(slope: Callable[[float], float]) -> float:
-    """The root of a gradient along the gap g."""
-    return optimize.brentq(slope, 0, 30, xtol=1e-15, rtol=1e-15)
 
 
 # --- convention: what does Keras mean by its label_smoothing = α? ---
@@ -189,7 +161,7 @@ def convention_rows() -> Iterator[pd.DataFrame]:
             right = p - y * (1 - alpha) - alpha / k
             wrong = p - y * (1 - alpha) - alpha * (1 - y) / (k - 1)
             place = {"setting": setting, "x": alpha, "resolution": np.finfo("float32").eps}
-            own = smoothed_gradient(our_loss, alpha, y, z)
+            own = smoothing.smoothed_gradient(our_loss, alpha, y, z)
             yield KERAS_CONVENTION.rows(claim=slope, positive=own, reference=right, **place)
             yield KERAS_CONVENTION.rows(control=slope, reference=wrong, **place)
 
@@ -238,12 +210,14 @@ def gradient_rows() -> Iterator[pd.DataFrame]:
 
 def logits_up_to(most: float) -> np.ndarray:
     """An even grid, and where the smoothed optimum lies."""
-    return np.concatenate([np.linspace(-most, most, 321), [binary_optimum(2 * EPSILON)]])
+    return np.concatenate([np.linspace(-most, most, 321), [smoothing.binary_optimum(2 * EPSILON)]])
 
 
 def positive_gradient(alpha: float, z: np.ndarray) -> np.ndarray:
     """p − y′ of a positive example by autodiff, at logits [N]: [N]."""
-    return smoothed_gradient(losses.binary_crossentropy, alpha, np.ones((len(z), 1)), z[:, None])[:, 0]
+    return smoothing.smoothed_gradient(losses.binary_crossentropy, alpha, np.ones((len(z), 1)), z[:, None])[
+        :, 0
+    ]
 
 
 def draw_gradient(ax, rows: pd.DataFrame) -> None:
@@ -252,7 +226,7 @@ def draw_gradient(ax, rows: pd.DataFrame) -> None:
         part = slopes[slopes["arm"] == arm]
         ax.plot(part["x"], part["value"].abs(), label=label)
     figures.theory_line(ax, [-10, 10], EPSILON, "ε")
-    ax.axvline(binary_optimum(2 * EPSILON), color="0.6", linewidth=1, zorder=0)
+    ax.axvline(smoothing.binary_optimum(2 * EPSILON), color="0.6", linewidth=1, zorder=0)
     ax.set(title="Gradient of a positive example", xlabel="logit z", ylabel="|p − y′|")
     ax.set(yscale="log", ylim=(1e-4, 2))
 
@@ -298,7 +272,7 @@ def train_long(seeds: tuple[int, ...], examples: int) -> Iterator[pd.DataFrame]:
     smooth = last[1:]
     for alpha, own, other, alone in zip(SETTLED, smooth, smooth[::-1], free_last[1:], strict=True):
         place = {"setting": f"α = {alpha:g}", "seed": seeds}
-        yield LOGITS.rows(own, other, categorical_optimum(alpha, 10), positive=alone, **place)
+        yield LOGITS.rows(own, other, smoothing.categorical_optimum(alpha, 10), positive=alone, **place)
     settings = np.array([f"α = {alpha:g}" for alpha in alphas])[:, None]
     for epoch, gap in gaps.items():
         yield rows.tidy(quantity="gap", setting=settings, x=epoch, seed=seeds, value=gap)
@@ -325,7 +299,7 @@ def draw_gaps(ax, rows: pd.DataFrame) -> None:
         part = rows[(rows["quantity"] == "gap") & (rows["setting"] == f"α = {alpha:g}")]
         figures.curve(ax, part, f"α = {alpha:g}" if alpha else "hard labels")
         if alpha:
-            gap, label = categorical_optimum(alpha, 10), "theory" if alpha == SETTLED[0] else ""
+            gap, label = smoothing.categorical_optimum(alpha, 10), "theory" if alpha == SETTLED[0] else ""
             figures.theory_line(ax, [0, LONG], gap, label)
     ax.set(title="Long training on the digits", xlabel="epoch", ylabel="mean logit gap", ylim=(0, None))
 
@@ -352,18 +326,21 @@ SPEED = Check(
 def train_speed(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     """Epochs to what hard labels come to, on the same weights and batches."""
     arms = (speed.PLAIN, speed.Arm(smoothing=SPEED_ALPHA), speed.SLOW, speed.FAST)
-    accuracy, loss = speed.held_out(seeds, arms)
-    for measure, epochs in speed.epochs_to_reach(accuracy, loss).items():
+    course = speed.followed(seeds, arms)
+    for measure, epochs in speed.epochs_to_reach(course).items():
         smoothed, slow, fast = np.log(epochs[0] / epochs[1:])
         yield SPEED.rows(smoothed, slow, positive=fast, setting=measure, seed=seeds)
-    for arm, *curves in zip(speed.NAMES, accuracy.mean(-1).T, loss.mean(-1).T, strict=True):
+    yield rows.tidy(quantity="residual", seed=seeds, value=course.residual[0])
+    for arm, *curves in zip(speed.NAMES, course.accuracy.mean(-1).T, course.loss.mean(-1).T, strict=True):
         for quantity, curve in zip(speed.MEASURES, curves, strict=True):
             yield rows.tidy(quantity=quantity, path=arm, x=np.arange(1, speed.EPOCHS + 1), value=curve)
 
 
 def draw_speed(ax, rows: pd.DataFrame) -> None:
     part = rows[rows["quantity"] == "accuracy"]
-    for name, label in zip(speed.NAMES, ("hard labels", "α = 0.1", "½ the rate", "3 × the rate"), strict=True):
+    for name, label in zip(
+        speed.NAMES, ("hard labels", "α = 0.1", "½ the rate", "3 × the rate"), strict=True
+    ):
         curve = part[part["path"] == name].sort_values("x")
         ax.plot(curve["x"], 1 - curve["value"], label=label)
     ax.set(title="Errors on test digits", xlabel="epoch", ylabel="share wrong", yscale="log", xscale="log")

@@ -60,6 +60,53 @@ def trained_on_counts(seeds: Sequence[int], counts: np.ndarray, rate: float, ste
     return replicas.predict(one_hot).astype("float64")
 
 
+def fitted_to_counts(counts: np.ndarray) -> np.ndarray:
+    """The same optimum in closed form: logits of the labels' and logarithms of the outcomes' frequencies.
+
+    Args:
+        counts: how often each outcome occurs, [..., 2^L]. One that never does has a logarithm of −46.
+
+    Returns:
+        [..., L + 2^L].
+    """
+    outcomes = information.outcomes(counts.shape[-1].bit_length() - 1)
+    share = np.maximum(counts, 1e-20) / np.maximum(counts.sum(-1, keepdims=True), 1)
+    on, off = share @ outcomes, share @ (1 - outcomes)
+    return np.concatenate([np.log(on) - np.log(off), np.log(share)], -1)
+
+
+def gaps_of_counts(
+    seeds: Sequence[int],
+    counts: Sequence[np.ndarray],
+    laws: Sequence[np.ndarray],
+    seen: Sequence[np.ndarray],
+    rate: float,
+    steps: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Gaps over the population after training on tables of counts, and by their fit in closed form: [R] each.
+
+    Args:
+        seeds, rate, steps: as in `trained_on_counts`.
+        counts: R tables, [F, 2^L].
+        laws: P(y | feature) of each table's population, [F, 2^L].
+        seen: P(feature), [F].
+    """
+    tables, laws, seen = (np.stack(part) for part in (counts, laws, seen))
+    models = trained_on_counts(seeds, tables, rate, steps), fitted_to_counts(tables)
+    trained, fitted = (np.where(seen > 0, gap(logits, laws), 0) for logits in models)  # [R, F]
+    return (trained * seen).sum(-1), (fitted * seen).sum(-1)
+
+
+def marginal_error(logits: np.ndarray, chances: np.ndarray) -> np.ndarray:
+    """Root mean square distance of the independent outputs' probabilities from each label's own chance.
+
+    Of logits [R, F, L + 2^L] and the chance of a label at each feature, [F]: [R].
+    """
+    labels = (logits.shape[-1] - 1).bit_length() - 1
+    off = special.expit(logits[..., :labels]) - chances[:, None]
+    return np.sqrt((off**2).mean((-1, -2)))
+
+
 def log_likelihoods(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """ln P of every outcome by the independent and by the joint outputs: [..., 2^L] each."""
     labels = (logits.shape[-1] - 1).bit_length() - 1
@@ -119,7 +166,8 @@ def arranged(x: np.ndarray, y: np.ndarray, seed: int, arm: str) -> tuple[np.ndar
     """The examples in the seed's random order, the same for every arm; what the arm names is hidden.
 
     "mean": every example has the mean features; "features", and whatever begins so: they are shuffled among
-    the examples, each time otherwise; "labels": each label is shuffled on its own; "": nothing.
+    the examples, each time otherwise; "labels": each label is shuffled on its own; "told": the labels are
+    features too; "": nothing.
     """
     order = np.random.default_rng(seed).permutation(len(x))
     x, y, rng = x[order], y[order], np.random.default_rng([seed, len(arm)])
@@ -129,4 +177,6 @@ def arranged(x: np.ndarray, y: np.ndarray, seed: int, arm: str) -> tuple[np.ndar
         x = rng.permutation(x)
     if arm == "labels":
         y = rng.permuted(y, axis=0)
+    if arm == "told":
+        x = np.concatenate([y.astype(x.dtype), x[:, y.shape[1] :]], axis=1)
     return x, y

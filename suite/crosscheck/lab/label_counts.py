@@ -32,6 +32,43 @@ def population(cause: data.CommonCause, shuffle: str) -> np.ndarray:
     return information.first_apart(table, cause.joint().ravel()) if shuffle else table
 
 
+def exclusive_or(wrong: float) -> np.ndarray:
+    """P(x, y), [2, 4]: fair, independent labels, and a feature that is y₁ ⊕ y₂ but for a share of the examples."""
+    odd = information.outcomes(2).sum(1) % 2 == 1
+    return np.stack([np.where(odd, wrong, 1 - wrong), np.where(odd, 1 - wrong, wrong)]) / 4
+
+
+def of_probabilities(chances: Sequence[float], alike: bool) -> np.ndarray:
+    """P(x, y), [F, 4]: equally likely features, each with a chance of either label; both alike, or independent."""
+    p = np.array(chances)[:, None]
+    on = information.outcomes(2)
+    apart = np.prod(np.where(on, p[..., None], 1 - p[..., None]), axis=-1)
+    same = np.where((on[:, 0] == on[:, 1])[None], np.where(on[:, 0], p, 1 - p), 0)
+    return (same if alike else apart) / len(chances)
+
+
+def flipped(law: np.ndarray, share: float) -> np.ndarray:
+    """The law after each label is flipped, by itself, in a share of the examples."""
+    change = np.array([[1 - share, share], [share, 1 - share]])
+    return law @ np.kron(change, change)
+
+
+def given_feature(law: np.ndarray) -> np.ndarray:
+    """P(y | x) of P(x, y)."""
+    return law / law.sum(-1, keepdims=True)
+
+
+def drawn(law: np.ndarray, examples: int, seed: int) -> np.ndarray:
+    """Counts of a sample of P(x, y), in its shape."""
+    return np.random.default_rng(seed).multinomial(examples, law.ravel()).reshape(law.shape)
+
+
+def conditional_information(law: np.ndarray) -> float:
+    """Σ_x P(x) I(Y₁;Y₂ | X = x) of P(x, y), from the table."""
+    tables = given_feature(law).reshape(-1, 2, 2)
+    return float(law.sum(1) @ [information.total_correlation(table) for table in tables])
+
+
 def held_out_gaps(
     seeds: Sequence[int], y: np.ndarray, batch_size: int, rate: float, steps: int
 ) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -35,22 +36,42 @@ class Arm:
 PLAIN, SLOW, FAST = Arm(), Arm(rate=0.5), Arm(rate=3.0)
 
 
-def held_out(seeds: Sequence[int], arms: Sequence[Arm]) -> tuple[np.ndarray, np.ndarray]:
-    """Trains a perceptron on the digits by Adam, every arm from each seed's weights and in its batches.
+class Course(NamedTuple):
+    """What A arms of S seeds come to.
 
-    Returns:
-        After every epoch the accuracy and the mean loss on the test digits: [E, A, S] each.
+    Attributes:
+        accuracy, loss: on the test digits, after every epoch: [E, A, S] each.
+        residual: mean 1 − p of the true class on the training digits at epoch `AIM`, [A, S]: how saturated.
     """
+
+    accuracy: np.ndarray
+    loss: np.ndarray
+    residual: np.ndarray
+
+
+def followed(seeds: Sequence[int], arms: Sequence[Arm]) -> Course:
+    """Trains a perceptron on the digits by Adam, every arm from each seed's weights and in its batches."""
     digits = data.load("digits")
     replicas = prepared(digits.x_train.shape[1], seeds, arms)
-    accuracy, loss, y = [], [], digits.y_test
-    for _ in range(EPOCHS):
+    accuracy, loss, residual, y = [], [], [], digits.y_test
+    for epoch in range(1, EPOCHS + 1):
         replicas.fit(digits.x_train, digits.y_train, batch_size=BATCH, epochs=1)
-        log_p = special.log_softmax(replicas.predict(digits.x_test).astype("float64"), -1)  # [R, N, K]
+        log_p = log_probabilities(replicas, digits.x_test)
         accuracy.append((log_p.argmax(-1) == y).mean(-1))
         loss.append(-log_p[:, np.arange(len(y)), y].mean(-1))
-    by_arm = (EPOCHS, len(arms), len(seeds))
-    return np.reshape(accuracy, by_arm), np.reshape(loss, by_arm)
+        if epoch == AIM:
+            true = log_probabilities(replicas, digits.x_train)[
+                :, np.arange(len(digits.y_train)), digits.y_train
+            ]
+            residual = (1 - np.exp(true)).mean(-1)
+    by_arm = (len(arms), len(seeds))
+    accuracy, loss = (np.reshape(curve, (EPOCHS, *by_arm)) for curve in (accuracy, loss))
+    return Course(accuracy, loss, np.reshape(residual, by_arm))
+
+
+def log_probabilities(replicas: Replicates, x: np.ndarray) -> np.ndarray:
+    """[R, N, K]."""
+    return special.log_softmax(replicas.predict(x).astype("float64"), -1)
 
 
 def prepared(inputs: int, seeds: Sequence[int], arms: Sequence[Arm]) -> Replicates:
@@ -66,16 +87,14 @@ def prepared(inputs: int, seeds: Sequence[int], arms: Sequence[Arm]) -> Replicat
     return replicas
 
 
-def epochs_to_reach(accuracy: np.ndarray, loss: np.ndarray) -> dict[str, np.ndarray]:
+def epochs_to_reach(course: Course) -> dict[str, np.ndarray]:
     """The first epoch at which a training is about as good as the plain one comes to be, [A, S] by measure.
 
     The aim is each seed's own, of the plain training, arm 0, by epoch `AIM`: its accuracy then less half a
     point, and its least loss and five per cent. A training that never gets there counts as one that does at the
-    end, which flatters it.
-
-    Args:
-        accuracy, loss: after every epoch, [E, A, S]. The accuracy is averaged over the last `WINDOW` epochs.
+    end, which flatters it. Accuracies are averaged over the last `WINDOW` epochs.
     """
+    accuracy, loss, _ = course
     steady = np.stack([accuracy[max(0, e - WINDOW) : e].mean(0) for e in range(1, len(accuracy) + 1)])
     there = {
         "accuracy": steady >= steady[AIM - 1, 0] - ACCURACY_SLACK,
