@@ -1,9 +1,9 @@
 """Networks trained past their least held-out loss are right as often, and too sure; one temperature mends it.
 
-Expect (Guo et al. 2017): accuracy stays while likelihood and calibration get worse; one temperature brings the
-calibration back and changes no decision; a little label smoothing helps, much harms. And the calibration error
-itself is too large by chance, unless it is debiased. It costs a minute at the standard scale on two cores. Run
-it with `crosscheck run calibration`.
+Expect (Guo et al. 2017): accuracy stays while likelihood and calibration get worse; one temperature brings
+the calibration back and changes no decision; a little label smoothing helps, much harms. And the calibration
+error itself is too large by chance, unless it is debiased. It costs half a minute at the standard scale on
+two cores. Run it with `crosscheck run calibration`.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ CLAIM = Claim(
     "toward calibrated predictions.",
     formula=r"\Pr(\hat y = y \mid \hat p = p) = p",
     source="Properties of the Loss Landscape; problem 3103430",
-    correct="So it does until the held-out loss is least. Trained on, a network stays as often right and grows "
-    "too sure; one temperature, fitted on held-out examples, mends that and changes no decision.",
+    correct="So it does until the held-out loss is least. Trained on, a network stays as often right and "
+    "grows too sure; one temperature, fitted on held-out examples, mends that and changes no decision.",
 )
 
 BINS = 15
@@ -46,8 +46,8 @@ FLOOR = Check(
 )
 DEBIASED = Check(
     "debiased",
-    "The debiased squared error is right on the mean over samples of 250, whether the predictor is calibrated "
-    "or too sure: what it is off, relative to what chance adds to the plug-in.",
+    "The debiased squared error is right on the mean over samples of 250, whether the predictor is "
+    "calibrated or too sure: what it is off, relative to what chance adds to the plug-in.",
     Equal(margin=0.2, group=GROUP),
     r"\Bigl(\widehat{E^2} - E^2\Bigr) \Big/ \sum_b \frac{p_b (1 - p_b)}{N} = 0",
     control="the plug-in square",
@@ -124,8 +124,8 @@ ERROR = r"\sum_b \frac{n_b}{N} (\mathrm{acc}_b - \mathrm{conf}_b)^2"
 
 OVERTRAINING = Check(
     "overtraining",
-    "A network is calibrated however long it trains: four to eight times as long as to the least held-out loss, "
-    "its squared calibration error (debiased) is at most 0.04².",
+    "A network is calibrated however long it trains: four to eight times as long as to the least held-out "
+    "loss, its squared calibration error (debiased) is at most 0.04².",
     Equal(margin=CLOSE),
     ERROR + r" \le 0.04^2",
     control=f"label smoothing by {SMOOTHING[2]:g}, which leaves it less sure than right",
@@ -200,7 +200,7 @@ def images_of(name: str, most: int) -> tuple[np.ndarray, ...]:
 
 
 def train_long(seeds: tuple[int, ...], name: str, held_out: int) -> Iterator[pd.DataFrame]:
-    """Hard labels, an L2 penalty, wrong labels and smoothing, from the same weights, far past the least loss."""
+    """Hard labels, an L2 penalty, wrong labels and smoothing, from the same weights, for long."""
     x, y, x_test, y_test = images_of(name, held_out)
     arms = ((0.0, 0.0), (0.0, DECAY), (0.0, 0.0), *((alpha, 0.0) for alpha in SMOOTHING))
     wrong = [overtraining.flipped(y, seed, FLIPPED) for seed in seeds]
@@ -218,7 +218,7 @@ def train_long(seeds: tuple[int, ...], name: str, held_out: int) -> Iterator[pd.
 
 
 def course_rows(parts, place: dict) -> Iterator[pd.DataFrame]:
-    """From the least held-out loss to the end: loss and accuracy of hard labels, with L2, with wrong labels."""
+    """From the least held-out loss to the end, of hard labels, with L2, with wrong labels."""
     rise, gain = [], []
     for part in parts:
         best, end = part.best(), last(part)

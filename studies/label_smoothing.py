@@ -35,8 +35,8 @@ CLAIM = Claim(
     formula=r"y' = y\,(1 - \alpha) + \frac{\alpha}{K}, \qquad |p - y'| > 0",
     source="Principles and Mechanisms, The Mechanism of Binary Cross-Entropy; problem 3103375",
     correct="Smoothing moves the gradient's zero from infinity to the finite logit ln((1 − ε)/ε). On "
-    "examples saturated beyond it the gradient stays near ε and pulls them back; at it it is zero. It does not "
-    "make training faster, and held-out likelihood gets worse by it where networks are not too sure.",
+    "examples saturated beyond it the gradient stays near ε and pulls them back; at it it is zero. It does "
+    "not make training faster, and lowers the held-out likelihood of networks that are not too sure.",
 )
 
 SMOOTHING = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4)  # Keras' α; nobody smooths by more
@@ -142,18 +142,11 @@ def convention_rows() -> Iterator[pd.DataFrame]:
     one_hot = np.eye(5, dtype="float32")[np.arange(33) % 5]
     sigmoid = 1 / (1 + np.exp(-one.astype("float64")))
     softmax = special.softmax(several.astype("float64"), -1)
-    theirs, ours = keras.losses, losses
-    for setting, keras_loss, our_loss, k, z, y, p in (
-        ("binary", theirs.BinaryCrossentropy, ours.binary_crossentropy, 2, one, np.ones_like(one), sigmoid),
-        (
-            "categorical",
-            theirs.CategoricalCrossentropy,
-            ours.categorical_crossentropy,
-            5,
-            several,
-            one_hot,
-            softmax,
-        ),
+    binary = keras.losses.BinaryCrossentropy, losses.binary_crossentropy
+    categorical = keras.losses.CategoricalCrossentropy, losses.categorical_crossentropy
+    for setting, (keras_loss, our_loss), k, z, y, p in (
+        ("binary", binary, 2, one, np.ones_like(one), sigmoid),
+        ("categorical", categorical, 5, several, one_hot, softmax),
     ):
         for alpha in SMOOTHING:
             loss = keras_loss(from_logits=True, label_smoothing=alpha, reduction=None)
@@ -182,8 +175,8 @@ SATURATED_GRADIENT = Check(
 )
 BOUNDED_EVERYWHERE = Check(
     "bounded_everywhere",
-    f"As the chapter has it: whatever the logit, from −{ORDINARY:g} to {ORDINARY:g} at least, |p − y′| stays away "
-    "from zero (by a tenth of ε = 0.1).",
+    f"As the chapter has it: whatever the logit, from −{ORDINARY:g} to {ORDINARY:g} at least, |p − y′| stays "
+    "away from zero (by a tenth of ε = 0.1).",
     Exceeds(margin=EPSILON / 10),
     r"\inf_z |p - y'| > 0",
     control="hard labels",
@@ -311,9 +304,8 @@ SPEED_ALPHA = 0.1
 
 SPEED = Check(
     "speed",
-    f"Smoothing by α = {SPEED_ALPHA:g} speeds training up: a network on the digits takes a fifth fewer epochs "
-    "to the held-out accuracy, and to the held-out likelihood, that hard labels have come to when they saturate, "
-    "in epoch 40.",
+    f"Smoothing by α = {SPEED_ALPHA:g} speeds training up: a network on the digits takes a fifth fewer "
+    "epochs to the held-out accuracy, and likelihood, that hard labels have come to in epoch 40, saturated.",
     Exceeds(margin=float(np.log(1.25))),
     r"\ln \frac{T_{\text{hard}}}{T_{\text{smoothed}}} \ge \ln 1.25",
     control="hard labels and half the learning rate",

@@ -1,8 +1,9 @@
 """A penalty on the weights bounds the logits and keeps a gradient; it is not the same as weight decay.
 
-Expect: logits fall and residuals rise with λ; at the optimum the data pull as hard as the penalty, −2λw. The
-penalty L2(λ) is Keras' weight_decay = 2λ step for step under plain SGD, and under no optimiser that remembers
-gradients. It costs a third of a minute at the standard scale. Run it with `crosscheck run weight_decay`.
+Expect: logits fall and residuals rise with λ, but not behind batch or layer normalisation; at the optimum
+the data pull as hard as the penalty, −2λw. The penalty L2(λ) is Keras' weight_decay = 2λ step for step under
+plain SGD, and under no optimiser that remembers gradients. Training does not become faster. It costs a minute
+at the standard scale. Run it with `crosscheck run weight_decay`.
 """
 
 from __future__ import annotations
@@ -12,19 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from crosscheck.claims import Check, Claim, Equal, Exceeds, Identity, Theory, Trend, Unit, unit
-from crosscheck.lazy import (
-    data,
-    distances,
-    figures,
-    keras,
-    optima,
-    pd,
-    penalties,
-    replicates,
-    rows,
-    speed,
-    steps,
-)
+from crosscheck.lazy import distances, figures, keras, optima, pd, penalties, replicates, rows, speed, steps
 
 CLAIM = Claim(
     title="An L2 penalty keeps logits small and the gradient alive; decay is the same under plain SGD alone",
@@ -33,8 +22,9 @@ CLAIM = Claim(
     formula=r"\nabla_w \overline{\mathcal{L}} = -2\lambda w \quad\text{at the optimum of}\quad "
     r"\overline{\mathcal{L}} + \lambda \lVert w\rVert^2",
     source="Principles and Mechanisms, The Mechanism of Binary Cross-Entropy; problem 3103375",
-    correct="Logits are kept small where no normalisation follows the weights. The data's gradient is kept alive, "
-    "but the penalty's cancels it: training ends all the same, and it does not become faster. L2(λ) and Keras' weight_decay = 2λ are the same under plain SGD; under momentum and Adam they are not.",
+    correct="Logits are kept small where no normalisation follows the weights. The data's gradient is kept "
+    "alive, but the penalty's cancels it: training ends all the same, and does not become faster. L2(λ) and "
+    "Keras' weight_decay = 2λ are the same under plain SGD; under momentum and Adam they are not.",
 )
 
 SEEDS = {"smoke": 6, "standard": 24, "full": 128}
@@ -107,8 +97,8 @@ BEHIND = {"batch normalisation": "BatchNormalization", "layer normalisation": "L
 
 NORMALISED = Check(
     "normalised",
-    "So do logits where normalisation follows each layer of penalised kernels: ln max |z| falls by at least 0.2 "
-    "with each tenfold λ.",
+    "So do logits where normalisation follows each layer of penalised kernels: ln max |z| falls by at least "
+    "0.2 with each tenfold λ.",
     Trend(step=0.2, increasing=False),
     r"\max |z| \text{ falls in } \lambda",
     control=ON_BIASES + ", without normalisation",
@@ -197,31 +187,20 @@ RESIDUAL_LAW = Theory(
 
 def train_to_optimum(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     """Softmax regression to its optimum, and the two forces that balance there."""
-    digits = data.load("digits")
-    coefficients = (*OPTIMUM, *(MORE * penalty for penalty in OPTIMUM))
-    chosen = np.stack(
-        [np.random.default_rng(seed).permutation(len(digits.x_train))[:EXAMPLES] for seed in seeds]
-    )
-    x, y = digits.x_train[chosen], digits.y_train[chosen]  # [S, N, D], [S, N]
+    x, y = penalties.own_digits(seeds, EXAMPLES)
+    more = tuple(MORE * penalty for penalty in OPTIMUM)
     optimizer = keras.optimizers.SGD(RATE, MOMENTUM)
-    replicas = penalties.penalised_replicates(penalties.penalised(), seeds, optimizer, coefficients)
-    tiled = (np.tile(part, (len(coefficients), *[1] * (part.ndim - 1))) for part in (x, y))
-    replicas.fit(*tiled, batch_size=EXAMPLES, epochs=STEPS, shuffle=False)
-    kernel, bias = replicas.get_weights()
-    weights = np.split(np.concatenate([kernel, bias[:, None]], axis=1).astype("float64"), len(coefficients))
+    weights = penalties.optimum_weights(seeds, optimizer, (*OPTIMUM, *more), x, y, STEPS)  # [λ, S, D + 1, K]
     for i, penalty in enumerate(OPTIMUM):
         place = {"setting": f"λ = {penalty:g}", "x": penalty, "seed": seeds}
         for check, factor in ((STATIONARITY, 2 * penalty), (STATIONARITY_FACTOR, penalty)):
-            solved = optima.by_scikit_learn(x, y, factor) if penalty == OPTIMUM[1] else None
-            arms = (weights[i], weights[i + len(OPTIMUM)], solved)
-            claim, control, positive = (
-                None if w is None else optima.imbalance(w, x, y, factor) for w in arms
-            )
-            yield check.rows(claim, control, **place)
-            if positive is not None:
-                yield check.rows(positive=positive, **place)
-    pull = optima.data_gradient(weights[1][:1], x[:1], y[:1])
-    yield rows.tidy(quantity="forces", setting="λ = 0.01", x=2e-2 * weights[1][0], value=-pull[0])
+            arms = (weights[i], weights[i + len(OPTIMUM)])
+            yield check.rows(*(optima.imbalance(w, x, y, factor) for w in arms), **place)
+            if penalty == OPTIMUM[1]:
+                solved = optima.by_scikit_learn(x, y, factor)
+                yield check.rows(positive=optima.imbalance(solved, x, y, factor), **place)
+    pull = optima.data_gradient(weights[1, :1], x[:1], y[:1])
+    yield rows.tidy(quantity="forces", setting="λ = 0.01", x=2e-2 * weights[1, 0], value=-pull[0])
 
 
 def draw_forces(ax, rows: pd.DataFrame) -> None:

@@ -6,6 +6,7 @@ probability σ(|z|). A predictor is σ(s|z|): calibrated where s = 1, too sure w
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -40,7 +41,7 @@ def squared_error_by_quadrature(sureness: float, bins: int) -> float:
     gap = lambda z: (special.expit(z) - special.expit(sureness * z)) * density(z)
     edges = np.clip(special.logit(np.arange(bins + 1) / bins) / sureness, 0, 40)
     total = 0.0
-    for lo, hi in zip(edges, edges[1:], strict=False):
+    for lo, hi in itertools.pairwise(edges):
         share = 2 * (stats.norm.cdf(hi, scale=SPREAD) - stats.norm.cdf(lo, scale=SPREAD))
         total += integrate.quad(gap, lo, hi, epsabs=1e-13)[0] ** 2 / share if share > 0 else 0.0
     return float(total)
@@ -59,7 +60,7 @@ def plug_in_square(probabilities: np.ndarray, labels: np.ndarray, bins: int) -> 
 
 
 def published_square(probabilities: np.ndarray, labels: np.ndarray, bins: int) -> np.ndarray:
-    """The same less accuracy_b (1 − accuracy_b) / (n_b − 1) in each bin, as Kumar et al. 2019 have it: [S]."""
+    """The same less accuracy_b (1 − accuracy_b) / (n_b − 1) in each bin (Kumar et al. 2019): [S]."""
     count, accuracy, confidence = by_bin(probabilities, labels, bins)
     square = (accuracy - confidence) ** 2 - accuracy * (1 - accuracy) / np.maximum(count - 1, 1)
     return (count * square * (count > 1)).sum(0) / labels.shape[-1]

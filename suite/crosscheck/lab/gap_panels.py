@@ -1,4 +1,4 @@
-"""Panels of the gap between independent and joint losses: along dependence, features, labels, and on real sets.
+"""Panels of the gap between independent and joint losses: along dependence, features, labels, on real sets.
 
 They stand apart from what is measured, so that another look trains nothing anew.
 """

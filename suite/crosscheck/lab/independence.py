@@ -100,7 +100,7 @@ def gaps_of_counts(
 def marginal_error(logits: np.ndarray, chances: np.ndarray) -> np.ndarray:
     """Root mean square distance of the independent outputs' probabilities from each label's own chance.
 
-    Of logits [R, F, L + 2^L] and the chance of a label at each feature, [F]: [R].
+    Of logits [..., F, L + 2^L] and the chance of a label at each feature, [F]: [...].
     """
     labels = (logits.shape[-1] - 1).bit_length() - 1
     off = special.expit(logits[..., :labels]) - chances[:, None]

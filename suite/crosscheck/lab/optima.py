@@ -19,7 +19,7 @@ def with_ones(x: np.ndarray) -> np.ndarray:
 
 
 def data_gradient(w: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """The gradient of the mean cross-entropy: of weights [S, D + 1, K], x [S, N, D], y [S, N], as the weights."""
+    """The mean cross-entropy's gradient, [S, D + 1, K], at weights of that shape, x [S, N, D], y [S, N]."""
     inputs = with_ones(x)
     off = special.softmax(inputs @ w, -1) - np.eye(w.shape[-1])[y]  # [S, N, K]
     return np.swapaxes(inputs, -1, -2) @ off / x.shape[-2]
@@ -32,7 +32,7 @@ def imbalance(w: np.ndarray, x: np.ndarray, y: np.ndarray, factor: float) -> np.
 
 
 def by_scikit_learn(x: np.ndarray, y: np.ndarray, factor: float) -> np.ndarray:
-    """The minimum of mean cross-entropy + factor ‖w‖²/2 by scikit-learn, C = 1 / (factor N): [S, D + 1, K]."""
+    """The least mean cross-entropy + factor ‖w‖²/2 by scikit-learn, C = 1 / (factor N): [S, D + 1, K]."""
     from sklearn.linear_model import LogisticRegression
 
     solver = LogisticRegression(C=1 / (factor * x.shape[1]), fit_intercept=False, tol=1e-10, max_iter=10_000)

@@ -66,6 +66,31 @@ def after_training(
     return dict(zip(("largest logit", "mean residual", "accuracy"), by_penalty, strict=True))
 
 
+def own_digits(seeds: Sequence[int], examples: int) -> tuple[np.ndarray, np.ndarray]:
+    """Each seed's own choice of the training digits, [S, N, D], and their labels, [S, N]."""
+    digits = data.load("digits")
+    every = len(digits.x_train)
+    chosen = np.stack([np.random.default_rng(seed).permutation(every)[:examples] for seed in seeds])
+    return digits.x_train[chosen], digits.y_train[chosen]
+
+
+def optimum_weights(
+    seeds: Sequence[int],
+    optimizer: keras.Optimizer,
+    penalties: Sequence[float],
+    x: np.ndarray,
+    y: np.ndarray,
+    steps: int,
+) -> np.ndarray:
+    """Softmax regression after so many steps on all of x [S, N, D]: with the biases, [λ, S, D + 1, K]."""
+    replicas = penalised_replicates(penalised(), seeds, optimizer, penalties)
+    tiled = (np.tile(part, (len(penalties), *[1] * (part.ndim - 1))) for part in (x, y))
+    replicas.fit(*tiled, batch_size=x.shape[1], epochs=steps, shuffle=False)
+    kernel, bias = replicas.get_weights()
+    weights = np.concatenate([kernel, bias[:, None]], axis=1).astype("float64")
+    return weights.reshape(len(penalties), len(seeds), *weights.shape[1:])
+
+
 def normalised(layer: str, z: np.ndarray, **options: float) -> np.ndarray:
     """What a normalisation layer of Keras makes of its inputs [N, D] in training, in float64."""
     training = {"training": True} if layer == "BatchNormalization" else {}

@@ -91,8 +91,8 @@ def epochs_to_reach(course: Course) -> dict[str, np.ndarray]:
     """The first epoch at which a training is about as good as the plain one comes to be, [A, S] by measure.
 
     The aim is each seed's own, of the plain training, arm 0, by epoch `AIM`: its accuracy then less half a
-    point, and its least loss and five per cent. A training that never gets there counts as one that does at the
-    end, which flatters it. Accuracies are averaged over the last `WINDOW` epochs.
+    point, and its least loss and five per cent. A training that never gets there counts as one that does at
+    the end, which flatters it. Accuracies are averaged over the last `WINDOW` epochs.
     """
     accuracy, loss, _ = course
     steady = np.stack([accuracy[max(0, e - WINDOW) : e].mean(0) for e in range(1, len(accuracy) + 1)])

@@ -40,9 +40,9 @@ def calibration_floor(probabilities: np.ndarray, bins: int = 15) -> np.ndarray:
 def squared_calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int = 15) -> np.ndarray:
     """Σ_b (n_b / N) (accuracy_b − confidence_b)² of the top label, without the bias of the plug-in.
 
-    Each square is estimated by the mean product of the gaps of two different examples in the bin, which chance
-    does not raise. It is 0 on the mean of a predictor that is calibrated, and so comes out negative as often as
-    not; √max(0, ·) is on the scale of the "l2" norm. A bin with one example counts nothing.
+    Each square is estimated by the mean product of the gaps of two different examples in the bin, which
+    chance does not raise. It is 0 on the mean of a predictor that is calibrated, and so comes out negative as
+    often as not; √max(0, ·) is on the scale of the "l2" norm. A bin with one example counts nothing.
 
     Args:
         probabilities: [R, N, K], or [N, K].
@@ -52,7 +52,7 @@ def squared_calibration_error(probabilities: np.ndarray, labels: np.ndarray, bin
     Returns:
         One number a replicate, [R], or a scalar; at most 1.
 
-    Source: Kumar, Liang & Ma 2019, section 4.1, whose estimator it is where all confidences in a bin are alike.
+    Source: Kumar, Liang & Ma 2019, section 4.1: their estimator, where all confidences in a bin are alike.
     """
     confidence = probabilities.max(-1)
     gap = (probabilities.argmax(-1) == labels) - confidence  # [..., N]
@@ -76,8 +76,8 @@ class SquaredCalibrationError(ProbabilityMetric):
     """Σ_b (n_b / N) (accuracy_b − confidence_b)², debiased and streaming in fixed memory.
 
     With gaps g = correct − confidence and weights w, each bin's square is estimated from pairs of different
-    examples, ((Σ w g)² − Σ w² g²) / ((Σ w)² − Σ w²). The plug-in ((Σ w g) / Σ w)² is too large by the variance
-    of the mean gap: some p (1 − p) / n. The estimate may be negative; √max(0, ·) is on the scale of
+    examples, ((Σ w g)² − Σ w² g²) / ((Σ w)² − Σ w²). The plug-in ((Σ w g) / Σ w)² is too large by the
+    variance of the mean gap: some p (1 − p) / n. The estimate may be negative; √max(0, ·) is on the scale of
     `ExpectedCalibrationError(norm="l2")`. Bins are (b/B, (b+1)/B]; one with a single example counts nothing.
     A weight belongs to one example, and does not stand for copies of it: their scale is free.
 
