@@ -310,9 +310,11 @@ def draw_errors(ax, rows: pd.DataFrame) -> None:
     for name, part in end[end["path"].isin(alphas)].groupby("setting", sort=False):
         means = part.assign(alpha=part["path"].map(alphas)).groupby("alpha")["value"].mean()
         (line,) = ax.plot(means.index, rooted(means), marker="o", label=str(name))
-        mended = rows[(rows["check"] == TEMPERATURE.id) & (rows["arm"] == "claim")]
-        mended = mended[mended["setting"] == name]["value"].mean()
-        ax.plot(0, rooted(mended), marker="*", color=line.get_color(), markersize=11, linestyle="")
+        mended = rows[
+            (rows["check"] == TEMPERATURE.id) & (rows["arm"] == "claim") & (rows["setting"] == name)
+        ]
+        star = {"marker": "*", "color": line.get_color(), "markersize": 11, "linestyle": ""}
+        ax.plot(0, rooted(mended["value"].mean()), **star)
     ax.plot([], [], "*", color="0.4", markersize=11, label="one temperature")
     ax.set(title="After the whole training", xlabel="Keras' label_smoothing α")
     ax.set(ylabel="calibration error, debiased (rms)", ylim=(0, None))

@@ -84,8 +84,8 @@ def optimum_weights(
 ) -> np.ndarray:
     """Softmax regression after so many steps on all of x [S, N, D]: with the biases, [λ, S, D + 1, K]."""
     replicas = penalised_replicates(penalised(), seeds, optimizer, penalties)
-    tiled = (np.tile(part, (len(penalties), *[1] * (part.ndim - 1))) for part in (x, y))
-    replicas.fit(*tiled, batch_size=x.shape[1], epochs=steps, shuffle=False)
+    each, labels = (np.concatenate([part] * len(penalties)) for part in (x, y))
+    replicas.fit(each, labels, batch_size=x.shape[1], epochs=steps, shuffle=False)
     kernel, bias = replicas.get_weights()
     weights = np.concatenate([kernel, bias[:, None]], axis=1).astype("float64")
     return weights.reshape(len(penalties), len(seeds), *weights.shape[1:])

@@ -65,8 +65,8 @@ def followed(seeds: Sequence[int], arms: Sequence[Arm]) -> Course:
             ]
             residual = (1 - np.exp(true)).mean(-1)
     by_arm = (len(arms), len(seeds))
-    accuracy, loss = (np.reshape(curve, (EPOCHS, *by_arm)) for curve in (accuracy, loss))
-    return Course(accuracy, loss, np.reshape(residual, by_arm))
+    curve = lambda values: np.reshape(values, (EPOCHS, *by_arm))
+    return Course(curve(accuracy), curve(loss), np.reshape(residual, by_arm))
 
 
 def log_probabilities(replicas: Replicates, x: np.ndarray) -> np.ndarray:
