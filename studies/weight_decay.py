@@ -27,7 +27,7 @@ CLAIM = Claim(
     "Keras' weight_decay = 2λ are the same under plain SGD; under momentum and Adam they are not.",
 )
 
-SEEDS = {"smoke": 6, "standard": 24, "full": 128}
+SEEDS = {"smoke": 8, "standard": 24, "full": 128}
 FEW = {"smoke": 6, "standard": 16, "full": 128}  # where nothing but rounding and convergence is noisy
 HIDDEN = 32
 
@@ -320,7 +320,7 @@ def draw_distances(ax, rows: pd.DataFrame) -> None:
 
 # --- speed: is a held-out accuracy or likelihood reached sooner? ---
 
-SPEED_SEEDS = {"smoke": 6, "standard": 32, "full": 128}
+SPEED_SEEDS = {"smoke": 12, "standard": 32, "full": 128}
 SPEED_LAMBDAS = (1e-4, 1e-3)
 
 SPEED = Check(
