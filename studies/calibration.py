@@ -109,9 +109,9 @@ def measure_decisions(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
 # --- overtraining: what becomes of accuracy, likelihood and calibration after the least held-out loss? ---
 
 SETS = ("digits", "mnist", "fashion_mnist")
-SEEDS = {"smoke": 8, "standard": 24, "full": 64}
+SEEDS = {"smoke": 12, "standard": 24, "full": 64}
 TRAINED = {"digits": 100, "mnist": 500, "fashion_mnist": 500}  # few, so that networks come to be too sure
-HELD_OUT = {"smoke": 2_000, "standard": 6_000, "full": 10_000}
+HELD_OUT = {"smoke": 4_000, "standard": 6_000, "full": 10_000}
 LOOKS = {  # epochs: the last is some four to eight times that of the least loss
     "digits": (16, 32, 64, 128, 256, 512, 1024),
     "mnist": (4, 8, 16, 32, 64, 128),
@@ -312,9 +312,7 @@ def draw_errors(ax, rows: pd.DataFrame) -> None:
     for name, part in end[end["path"].isin(alphas)].groupby("setting", sort=False):
         means = part.assign(alpha=part["path"].map(alphas)).groupby("alpha")["value"].mean()
         (line,) = ax.plot(means.index, rooted(means), marker="o", label=str(name))
-        mended = rows[
-            (rows["check"] == TEMPERATURE.id) & (rows["arm"] == "claim") & (rows["setting"] == name)
-        ]
+        mended = rows[(rows["quantity"] == "mended") & (rows["setting"] == name)]
         star = {"marker": "*", "color": line.get_color(), "markersize": 11, "linestyle": ""}
         ax.plot(0, rooted(mended["value"].mean()), **star)
     ax.plot([], [], "*", color="0.4", markersize=11, label="one temperature")

@@ -301,6 +301,7 @@ def draw_gaps(ax, rows: pd.DataFrame) -> None:
 
 SPEED_SEEDS = {"smoke": 12, "standard": 32, "full": 128}
 SPEED_ALPHA = 0.1
+SPEED_ARMS = ("hard labels", "α = 0.1", "½ the rate", "3 × the rate")
 
 SPEED = Check(
     "speed",
@@ -323,18 +324,16 @@ def train_speed(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
         smoothed, slow, fast = np.log(epochs[0] / epochs[1:])
         yield SPEED.rows(smoothed, slow, positive=fast, setting=measure, seed=seeds)
     yield rows.tidy(quantity="residual", seed=seeds, value=course.residual[0])
-    for arm, *curves in zip(speed.NAMES, course.accuracy.mean(-1).T, course.loss.mean(-1).T, strict=True):
+    for arm, *curves in zip(SPEED_ARMS, course.accuracy.mean(-1).T, course.loss.mean(-1).T, strict=True):
         for quantity, curve in zip(speed.MEASURES, curves, strict=True):
             yield rows.tidy(quantity=quantity, path=arm, x=np.arange(1, speed.EPOCHS + 1), value=curve)
 
 
 def draw_speed(ax, rows: pd.DataFrame) -> None:
     part = rows[rows["quantity"] == "accuracy"]
-    for name, label in zip(
-        speed.NAMES, ("hard labels", "α = 0.1", "½ the rate", "3 × the rate"), strict=True
-    ):
+    for name, label in zip(SPEED_ARMS, ("hard labels", "α = 0.1", "½ the rate", "3 × the rate"), strict=True):
         curve = part[part["path"] == name].sort_values("x")
-        ax.plot(curve["x"], 1 - curve["value"], label=label)
+        ax.plot(curve["x"], 1 - curve["value"], label=name)
     ax.set(title="Errors on test digits", xlabel="epoch", ylabel="share wrong", yscale="log", xscale="log")
 
 
