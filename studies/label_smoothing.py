@@ -331,7 +331,7 @@ def train_speed(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
 
 def draw_speed(ax, rows: pd.DataFrame) -> None:
     part = rows[rows["quantity"] == "accuracy"]
-    for name, label in zip(SPEED_ARMS, ("hard labels", "α = 0.1", "½ the rate", "3 × the rate"), strict=True):
+    for name in SPEED_ARMS:
         curve = part[part["path"] == name].sort_values("x")
         ax.plot(curve["x"], 1 - curve["value"], label=name)
     ax.set(title="Errors on test digits", xlabel="epoch", ylabel="share wrong", yscale="log", xscale="log")
