@@ -276,7 +276,7 @@ def chosen_smoothing(smoothed) -> np.ndarray:
 
 def draw_floor(ax, rows: pd.DataFrame) -> None:
     part = rows[(rows["check"] == FLOOR.id) & (rows["arm"] == "claim")]
-    floor = rows[rows["quantity"] == "floor"].groupby("x")["value"].mean()
+    floor = rows[(rows["quantity"] == "floor") & (rows["path"] == "")].groupby("x")["value"].mean()
     plug_in = part.groupby("x")["value"].mean() * floor
     ax.plot(plug_in.index, plug_in, "o", label="plug-in error of a calibrated predictor")
     n = np.geomspace(200, 1250, 20)
