@@ -35,7 +35,7 @@ CLAIM = Claim(
     source="Principles and Mechanisms, The Mechanism of Binary Cross-Entropy; problem 3103375",
     correct="Smoothing moves the gradient's zero from infinity to the finite logit ln((1 − ε)/ε). On "
     "examples saturated beyond it the gradient stays near ε and pulls them back; at it it is zero. It brings "
-    "training no sooner to what hard labels reach early, nor to their likelihood; to their last accuracy it may.",
+    "training no sooner to hard labels' early accuracy or their likelihood; to their last accuracy it does.",
 )
 
 SMOOTHING = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4)  # Keras' α; nobody smooths by more
