@@ -31,6 +31,7 @@ NAMES = (
     "network_curvature",
     "surrogate",
     "consistency",
+    "calibration",
     "mutual_information",
     "brier_vs_kl",
     "people",

@@ -23,6 +23,11 @@ from crosscheck.metrics._calibration import (
     calibration_gap,
     expected_calibration_error,
 )
+from crosscheck.metrics._debiased import (
+    SquaredCalibrationError,
+    calibration_floor,
+    squared_calibration_error,
+)
 from crosscheck.metrics._information import MutualInformationGap, mutual_information_gap
 from crosscheck.metrics._likelihood import NegativeLogLikelihood, negative_log_likelihood
 from crosscheck.metrics._saturation import gradient_size, hardest_share, quiet_share
@@ -34,6 +39,8 @@ __all__ = [
     "MutualInformationGap",
     "NegativeLogLikelihood",
     "Reliability",
+    "SquaredCalibrationError",
+    "calibration_floor",
     "calibration_gap",
     "expected_calibration_error",
     "gradient_size",
@@ -41,4 +48,5 @@ __all__ = [
     "mutual_information_gap",
     "negative_log_likelihood",
     "quiet_share",
+    "squared_calibration_error",
 ]
