@@ -13,7 +13,6 @@ import numpy as np
 from scipy import integrate
 
 from crosscheck import data
-from crosscheck.lazy import descent  # trains; figures need the names here without Keras
 
 POINTS = 32
 DECAY = 2e-4  # small enough for the late, large steps not to overshoot the minimum that it makes
@@ -46,6 +45,8 @@ def descents(seeds: Sequence[int], steps: int) -> Descents:
     Descent takes so many steps at rate 1, then as many at the rate that ends LATE, when the loss is flat
     enough to bear it.
     """
+    from crosscheck.lab import descent  # here: figures need the names of this file without Keras
+
     random = [data.separable(np.random.default_rng(seed), POINTS, margin=0.3) for seed in seeds]
     one = [(np.repeat(x[:1], POINTS, 0), np.repeat(y[:1], POINTS)) for x, y in random]
     near = [two_near(np.random.default_rng((seed, 1))) for seed in seeds]

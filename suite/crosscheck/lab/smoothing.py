@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from scipy import optimize
 
-from crosscheck.lazy import autodiff, losses  # a figure asks for closed forms alone, without Keras
-
 
 def smoothed_gradient(loss: Any, alpha: float, y_true: np.ndarray, logits: np.ndarray) -> np.ndarray:
     """∂L/∂z of a loss of ours with labels smoothed by α, in float64."""
+    from crosscheck import autodiff  # here: a figure asks for closed forms alone, without Keras
+
     smoothed = lambda y, z: loss(y, z, label_smoothing=alpha)
     return autodiff.logit_gradient(smoothed, y_true, logits)
 
@@ -37,6 +37,8 @@ def minimised(alpha: float, k: int) -> float:
 
 def our_slope(alpha: float, k: int) -> Callable[[float], float]:
     """Our loss's gradient at the true class along logits (g, 0, …, 0), in float64."""
+    from crosscheck import losses
+
     loss = losses.binary_crossentropy if k == 2 else losses.categorical_crossentropy
     one_hot = np.eye(1, 1 if k == 2 else k)
     return lambda g: smoothed_gradient(loss, alpha, one_hot, g * one_hot)[0, 0]
