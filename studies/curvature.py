@@ -15,7 +15,7 @@ import numpy as np
 
 from crosscheck.claims import Check, Claim, Equal, Exceeds, Identity, Theory, Unit, unit
 from crosscheck.lazy import autodiff, figures, keras, landscape, losses, paths, pd, risk, rows, special
-from crosscheck.studies.execution_paths import path_units
+from crosscheck.studies.execution_paths import BITS, WRITTEN_OUT, path_units
 
 CLAIM = Claim(
     title="Curvature is p (1 − p): largest at the boundary, where the slope is not",
@@ -62,7 +62,8 @@ CURVATURE_PATHS = Check(  # on the rows of `execution_paths`
     "Keras' losses have this curvature on every execution path.",
     Identity(ulps=4),
     r"p\,(1 - p)",
-    control="squared error through the same head",
+    control=BITS,
+    positive=WRITTEN_OUT,
     settings=("tensorflow",),
     scope=True,
     exact=True,
@@ -356,19 +357,8 @@ def eigenvector_rows(z: np.ndarray) -> Iterator[pd.DataFrame]:
 
 # --- the whole study ---
 
-CHECKS = (
-    BINARY,
-    FLAT,
-    SLOPE,
-    HESSIAN,
-    SPECTRUM,
-    NULL_VECTOR,
-    FISHER,
-    COVARIANCE,
-    DIRECTION,
-    DIRECTION_EIGENVECTOR,
-    CURVATURE_PATHS,
-)
+CHECKS = (BINARY, FLAT, SLOPE, HESSIAN, SPECTRUM, NULL_VECTOR, FISHER, COVARIANCE, DIRECTION,
+          DIRECTION_EIGENVECTOR, CURVATURE_PATHS)  # fmt: skip
 THEORIES = (
     Theory("curvature", curvature, curvature_by_differentiation, [(-30,), (-1,), (0,), (2.5,), (20,)]),
     Theory("covariance", entry, entry_by_summation, [(0, 0), (0, 1), (2, 2), (1, 2)]),

@@ -25,7 +25,7 @@ from crosscheck.lazy import (
     steps,
     two_classes,
 )
-from crosscheck.studies.execution_paths import path_units
+from crosscheck.studies.execution_paths import BITS, WRITTEN_OUT, path_units
 
 CLAIM = Claim(
     title="Softmax classes compete, but a wrong class can still gain from a step",
@@ -66,7 +66,8 @@ GRADIENT_PATHS = Check(  # on the rows of `execution_paths`
     "So does Keras on every execution path.",
     Identity(ulps=4),
     r"\mathbf{p} - \mathbf{y}",
-    control="squared error through the same head",
+    control=BITS,
+    positive=WRITTEN_OUT,
     settings=("tensorflow",),
     scope=True,
     exact=True,
