@@ -258,7 +258,7 @@ def train_frequencies(seeds: tuple[int, ...], name: str) -> Iterator[pd.DataFram
 
 # --- real features: how much of the gap do they take away? ---
 
-SPLITS = {"emotions": 400, "yeast": 32, "goemotions": 32}  # more where few examples are held out
+SPLITS = {"emotions": 400, "yeast": 64, "goemotions": 32}  # more where few examples are held out
 COMPONENTS = 32  # principal ones, of standardised features
 
 REAL_PIXELS = Check(
