@@ -18,8 +18,8 @@ from crosscheck.doctor._examination import examine
 from crosscheck.errors import UsageError
 
 
-def diagnose_file(file: Path, loss: str | None, modules: Iterable[str], as_json: bool) -> tuple[str, bool]:
-    """The text to print, and whether all outputs of the model are sound.
+def diagnose_file(file: Path, loss: str | None, modules: Iterable[str], as_json: bool) -> tuple[str, int]:
+    """The text to print, and the exit code: 0 if all outputs are sound, 1 if one is broken, else 2.
 
     Raises:
         UsageError: where the model or its loss cannot be loaded, or the doctor cannot examine it.
@@ -31,7 +31,8 @@ def diagnose_file(file: Path, loss: str | None, modules: Iterable[str], as_json:
         raise UsageError(f"{file}: {error}") from error
     records = [{"model": str(file), **diagnosis.to_dict()} for diagnosis in diagnoses]
     text = json.dumps(records, indent=2, ensure_ascii=False) if as_json else "\n".join(map(str, diagnoses))
-    return text, all(diagnosis.sound for diagnosis in diagnoses)
+    codes = {diagnosis.exit_code for diagnosis in diagnoses}
+    return text, next((code for code in (1, 2) if code in codes), 0)
 
 
 def load_model(file: Path, modules: Iterable[str]) -> Any:

@@ -1,0 +1,274 @@
+"""Where a model's logits are: the place before an output at which it can be cut, and what follows from there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from crosscheck._keras import is_of_keras
+from crosscheck.autodiff import numbers
+from crosscheck.doctor._graph import (
+    Linear,
+    Step,
+    concrete,
+    describe,
+    described,
+    frontiers,
+    masked_as,
+    run_steps,
+    step_behind,
+)
+
+LINE = (-2.0, -1.0, 0.0, 1.0, 2.0)  # where it is looked how an output follows from a logit
+FAR = (10.0, 13.0)  # between these a logit must still count
+DEAD = 0.05  # share of the slope in the middle below which it does not
+ROUNDING = {"float64": 1e-4, "float32": 1e-3, "bfloat16": 0.1, "float16": 0.02}
+EXACT = 1e-5
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A model cut before an output.
+
+    Attributes:
+        tensors: the symbolic tensors that are set; those of the shape of the first get the logits.
+        steps: from there to the output, in order.
+        output: the symbolic output.
+        batch: examples at once.
+        class_axis: of the output.
+        axis: along which the logits lie in these tensors.
+        varied: the index of the logit that is varied.
+        kind: what the output is of the logits: "identity", "softmax", "sigmoid", "log-softmax", "constant" or
+            "unknown".
+        slope, offset: the logits that this kind has are offset + slope · t, [K], where the one varied is t.
+        squash: how many steps, first of all, squash the logits; 0 where none does.
+    """
+
+    tensors: list[Any]
+    steps: list[Step]
+    output: Any
+    batch: int
+    class_axis: int
+    axis: int = -1
+    varied: int = 0
+    kind: str = "unknown"
+    slope: np.ndarray = field(default_factory=lambda: np.zeros(1))
+    offset: np.ndarray = field(default_factory=lambda: np.zeros(1))
+    squash: int = 0
+
+    def run(
+        self, z: Any, skipped: frozenset[int] = frozenset(), until: Any = None, last: str | None = None
+    ) -> Any:
+        """The output, or another tensor on the way, for logits z [m], which may be cast to the last dtype."""
+        values = {id(t): self.filled(t, z) for t in self.tensors}
+        if last is not None:
+            values = {key: ops.cast(value, last) for key, value in values.items()}
+        output = self.output if until is None else until
+        return run_steps(self.steps, values, skipped, self.batch)[id(output)]
+
+    def filled(self, tensor: Any, z: Any) -> Any:
+        """z everywhere in a tensor of logits; ones in any other, such as a gate's or a temperature's."""
+        shape, dtype = concrete(tensor.shape, self.batch), keras.backend.standardize_dtype(tensor.dtype)
+        if tuple(tensor.shape) != tuple(self.tensors[0].shape):
+            return masked_as(tensor, ops.ones(shape, dtype), self.batch)
+        axis = self.axis % len(shape)
+        row = ops.reshape(ops.cast(z, dtype), [-1 if i == axis else 1 for i in range(len(shape))])
+        return masked_as(tensor, ops.broadcast_to(row, shape), self.batch)
+
+    def numbers(self, z: np.ndarray, until: Any = None) -> np.ndarray:
+        """The output for logits z [m], computed at once and not in a training step, in float64."""
+        z = ops.convert_to_tensor(z.astype("float32"))
+        return np.asarray(numbers(self.run(z, until=until)), "float64")
+
+    def row(self, z: np.ndarray) -> np.ndarray:
+        """The outputs of all classes at the first place: [K]."""
+        out = np.moveaxis(self.numbers(z), self.class_axis, -1)
+        return out.reshape(-1, out.shape[-1])[0]
+
+    def at(self, t: float) -> np.ndarray:
+        """Logits of which the varied one is t, all others being 0: [m]."""
+        z = np.zeros(self.width)
+        z[self.varied] = t
+        return z
+
+    @property
+    def width(self) -> int:
+        """How many logits are set."""
+        return int(concrete(self.tensors[0].shape, self.batch)[self.axis])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the output."""
+        return concrete(self.output.shape, self.batch)
+
+    @property
+    def dtype(self) -> str:
+        """Of the logits."""
+        return keras.backend.standardize_dtype(self.tensors[0].dtype)
+
+    @property
+    def main(self) -> int:
+        """The class whose logit follows the varied one most."""
+        return int(np.argmax(np.abs(self.slope)))
+
+    @property
+    def closed(self) -> str:
+        """A layer of one's own that holds the last weights and cannot be looked into; "" where there is none."""
+        step = step_behind(self.tensors[0])
+        layer = step.operation if step else None
+        own = isinstance(layer, keras.Layer) and not is_of_keras(type(layer)) and bool(layer.weights)
+        return type(layer).__name__ if own else ""
+
+    @property
+    def activation(self) -> int | None:
+        """The index of the first step after which nothing is linear in the logit any more; None if all is."""
+        for i, step in enumerate(self.steps[self.squash :], self.squash):
+            low, middle, high = (self.numbers(self.at(t), step.outputs[0]) for t in (0, 2, 4))
+            if np.abs(low + high - 2 * middle).max() > 0.02 * np.abs(high - low).max():
+                return i
+        return None
+
+    def logits(self, t: float) -> np.ndarray:
+        """What the kind is of, where the varied logit is t."""
+        return self.offset + self.slope * t
+
+    def name_of(self, i: int) -> str:
+        """What stands at a step, in words."""
+        return described(self.steps[i].operation)
+
+    def __str__(self) -> str:
+        return describe((self.tensors, self.steps))
+
+
+def cut_before(output: Any, batch: int, class_axis: int, wanted: int) -> Cut:
+    """The cut furthest from the output after which the output is understood; "unknown" where none is.
+
+    Args:
+        output: symbolic.
+        batch: examples at once.
+        class_axis: of the output.
+        wanted: the class whose logit is varied.
+    """
+    cuts = [Cut(tensors, steps, output, batch, class_axis) for tensors, steps in frontiers(output)]
+    cuts = [cut for cut in cuts if can_be_set(cut)] or cuts[:1]
+    deepest = cuts[-1]
+    found = None
+    for cut in reversed(cuts):
+        found = understood(cut, wanted)
+        if found:
+            break
+    if is_constant(deepest):
+        return replace(deepest, kind="constant")
+    if found is None:
+        return deepest
+    return found if found.steps == deepest.steps else behind_squash(found, deepest)
+
+
+def can_be_set(cut: Cut) -> bool:
+    """Whether a cut's first tensor holds numbers, at least one an example."""
+    first = cut.tensors[0]
+    return keras.backend.is_float_dtype(keras.backend.standardize_dtype(first.dtype)) and len(first.shape) > 1
+
+
+def is_constant(cut: Cut) -> bool:
+    """Whether an output is the same whatever the logits are."""
+    rng = np.random.default_rng(0)
+    rows = [cut.numbers(rng.normal(0, 3, cut.width)) for _ in range(2)]
+    return bool(cut.steps) and bool(np.abs(rows[0] - rows[1]).max() <= EXACT)
+
+
+def understood(cut: Cut, wanted: int) -> Cut | None:
+    """The cut with what its output is of a logit; None where that is none of the kinds."""
+    rank = len(cut.tensors[0].shape)
+    for axis in dict.fromkeys((-1, *(range(1, rank - 1) if rank > 2 else ()))):
+        placed = replace(cut, axis=axis)
+        varied = wanted if wanted < placed.width else 0
+        placed = replace(placed, varied=varied)
+        rows = np.array([placed.row(placed.at(t)) for t in LINE])
+        for kind, logits in kinds_of(rows, varied):
+            line = fitted(logits, rows, placed)
+            if line is not None:
+                return replace(placed, kind=kind, offset=line[0], slope=line[1])
+    return None
+
+
+def kinds_of(rows: np.ndarray, varied: int) -> list[tuple[str, np.ndarray]]:
+    """The kinds that outputs [5, K] may be of, with the logits that they then have."""
+    if not np.isfinite(rows).all():
+        return []
+    k, kinds = rows.shape[-1], []
+    rival = 0 if varied == k - 1 else k - 1
+    inside = (rows > 0).all() and (rows < 1).all()
+    with np.errstate(all="ignore"):
+        if k > 1 and inside and np.allclose(rows.sum(-1), 1, atol=0.02):
+            logs = np.log(rows)
+            kinds.append(("softmax", logs - logs[:, [rival]]))
+        if inside:
+            kinds.append(("sigmoid", np.log(rows) - np.log1p(-rows)))
+        if k > 1 and (rows < 0).all() and np.allclose(np.exp(rows).sum(-1), 1, atol=0.02):
+            kinds.append(("log-softmax", rows - rows[:, [rival]]))
+    return [*kinds, ("identity", rows)]
+
+
+def fitted(logits: np.ndarray, rows: np.ndarray, cut: Cut) -> tuple[np.ndarray, np.ndarray] | None:
+    """Offset and slope of logits [5, K] that are linear along `LINE`, in whatever precision they came."""
+    t = np.array(LINE)
+    offset, slope = logits.mean(0), t @ logits / (t @ t)
+    largest = np.abs(slope).max()
+    precision = min(cut.dtype, keras.backend.standardize_dtype(cut.output.dtype), key=lambda d: -ROUNDING[d])
+    if not np.isfinite(largest) or largest < 1e-3:
+        return None
+    off = np.abs(logits - offset - t[:, None] * slope).max()
+    if off > ROUNDING[precision] * max(2 * largest, np.abs(logits).max() * (precision != "float32")):
+        return None
+    if np.abs(offset).max() < 10 * ROUNDING[precision]:
+        offset = np.zeros_like(offset)
+    return offset, rounded(slope)
+
+
+def rounded(slope: np.ndarray) -> np.ndarray:
+    """Slopes that are, to rounding, −1, 0 or 1 become so."""
+    whole = np.round(slope)
+    return np.where(np.abs(slope - whole) < 5e-3, whole, slope)
+
+
+def behind_squash(found: Cut, deepest: Cut) -> Cut:
+    """The deepest cut where what stands between it and the one found squashes logits; else the one found.
+
+    What treats logits together, as a normalisation does, makes them anew, and is no squash.
+    """
+    between = len(deepest.steps) - len(found.steps)
+    deepest = replace(deepest, varied=found.varied if found.varied < deepest.width else 0)
+    target = found.tensors[0]
+    rng = np.random.default_rng(1)
+    base = rng.normal(0, 1, deepest.width)
+    bumped = base + 3 * np.eye(deepest.width)[deepest.varied]
+    first, second = (deepest.numbers(z, target) for z in (base, bumped))
+    if looks_like_probabilities(np.concatenate([first, second])) and target is deepest.output:
+        return deepest  # an activation that is none of the kinds
+    if first.shape != concrete(deepest.tensors[0].shape, deepest.batch):
+        return found
+    changed = np.abs(first - second).reshape(-1, first.shape[-1])[0] > EXACT
+    together = changed.sum() > 1
+    if together and not looks_like_probabilities(np.concatenate([first, second])):
+        return found
+    height = lambda t: deepest.numbers(deepest.at(t), target).reshape(-1, first.shape[-1])[0][deepest.varied]
+    middle = abs(height(1) - height(-1)) / 2
+    far = [abs(height(s * FAR[1]) - height(s * FAR[0])) / (FAR[1] - FAR[0]) for s in (-1, 1)]
+    if min(far) > DEAD * middle and not together:
+        return found
+    slope = np.zeros(found.slope.shape)
+    slope[found.main] = 1
+    return replace(deepest, kind=found.kind, slope=slope, offset=np.zeros_like(slope), squash=between)
+
+
+def looks_like_probabilities(values: np.ndarray) -> bool:
+    """Whether values lie in [0, 1], and sum to 1 where there are several."""
+    inside = (values >= -EXACT).all() and (values <= 1 + EXACT).all()
+    return bool(inside and (values.shape[-1] == 1 or np.allclose(values.sum(-1), 1, atol=0.02)))
+
