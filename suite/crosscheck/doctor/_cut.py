@@ -13,19 +13,22 @@ from keras import ops
 from crosscheck._keras import is_of_keras
 from crosscheck.autodiff import numbers
 from crosscheck.doctor._graph import (
-    Linear,
+    Activated,
     Step,
     concrete,
     describe,
     described,
     frontiers,
+    is_symbolic,
     masked_as,
+    name_of_activation,
     run_steps,
     step_behind,
 )
 
 LINE = (-2.0, -1.0, 0.0, 1.0, 2.0)  # where it is looked how an output follows from a logit
 FAR = (10.0, 13.0)  # between these a logit must still count
+WIDE = 5.0  # the bound from which on a soft cap of logits is taken for design: e^−5 is a confident error
 DEAD = 0.05  # share of the slope in the middle below which it does not
 ROUNDING = {"float64": 1e-4, "float32": 1e-3, "bfloat16": 0.1, "float16": 0.02}
 EXACT = 1e-5
@@ -117,12 +120,17 @@ class Cut:
         return int(np.argmax(np.abs(self.slope)))
 
     @property
+    def maker(self) -> Any:
+        """The layer, or operation, that holds the last weights; None where the logits are an input."""
+        step = step_behind(self.tensors[0])
+        return getattr(step.operation, "layer", step.operation) if step else None
+
+    @property
     def closed(self) -> str:
         """A layer of one's own that holds the last weights and cannot be looked into; "" where there is none."""
-        step = step_behind(self.tensors[0])
-        layer = step.operation if step else None
+        layer = self.maker
         own = isinstance(layer, keras.Layer) and not is_of_keras(type(layer)) and bool(layer.weights)
-        return type(layer).__name__ if own else ""
+        return type(layer).__name__ if own and not leaves_unit_interval(layer, step_behind(self.tensors[0])) else ""
 
     @property
     def activation(self) -> int | None:
@@ -139,7 +147,8 @@ class Cut:
 
     def name_of(self, i: int) -> str:
         """What stands at a step, in words."""
-        return described(self.steps[i].operation)
+        operation = self.steps[i].operation
+        return name_of_activation(operation.layer) if isinstance(operation, Activated) else described(operation)
 
     def __str__(self) -> str:
         return describe((self.tensors, self.steps))
@@ -157,16 +166,35 @@ def cut_before(output: Any, batch: int, class_axis: int, wanted: int) -> Cut:
     cuts = [Cut(tensors, steps, output, batch, class_axis) for tensors, steps in frontiers(output)]
     cuts = [cut for cut in cuts if can_be_set(cut)] or cuts[:1]
     deepest = cuts[-1]
-    found = None
-    for cut in reversed(cuts):
-        found = understood(cut, wanted)
-        if found:
-            break
     if is_constant(deepest):
         return replace(deepest, kind="constant")
+    all_found = (found for cut in reversed(cuts) if (found := understood(cut, wanted)))
+    found = next((found for found in all_found if not holds_soft_cap(found)), None)
     if found is None:
         return deepest
-    return found if found.steps == deepest.steps else behind_squash(found, deepest)
+    return found if len(found.steps) == len(deepest.steps) else behind_squash(found, deepest)
+
+
+def holds_soft_cap(cut: Cut) -> bool:
+    """Whether a step before the activation holds the logits within wide bounds, which it nears slowly."""
+    end = cut.activation if cut.kind != "identity" else None
+    return any(is_soft_cap(cut, step.outputs[0]) for step in cut.steps[:end])
+
+
+def is_soft_cap(cut: Cut, tensor: Any) -> bool:
+    """Whether a tensor, as a function of the varied logit, is like c tanh(t / c) with c ≥ `WIDE`.
+
+    A clip is no such function: it is linear up to its bounds.
+    """
+    height = lambda t: cut.numbers(cut.at(t), tensor).ravel()
+    middle = height(0)
+    place = int(np.argmax(np.abs(height(1) - middle)))
+    gain = height(1)[place] - middle[place]
+    far = [abs(height(t)[place] - middle[place]) / abs(gain) for t in (3000, -3000)] if gain else [0.0]
+    if min(far) < WIDE or max(far) > 1000:
+        return False
+    half = min(far) / 2
+    return bool(abs(height(half)[place] - middle[place]) < 0.98 * half * abs(gain))
 
 
 def can_be_set(cut: Cut) -> bool:
@@ -193,8 +221,16 @@ def understood(cut: Cut, wanted: int) -> Cut | None:
         for kind, logits in kinds_of(rows, varied):
             line = fitted(logits, rows, placed)
             if line is not None:
+                if kind == "identity" and is_flat_activation(placed):
+                    kind = "unknown"
                 return replace(placed, kind=kind, offset=line[0], slope=line[1])
     return None
+
+
+def is_flat_activation(cut: Cut) -> bool:
+    """Whether an output that is linear in small logits stays within [0, 1], as a hard sigmoid does."""
+    far = np.array([cut.row(cut.at(t)) for t in (-1000, 1000)])
+    return bool(cut.steps) and looks_like_probabilities(far.reshape(-1, 1))
 
 
 def kinds_of(rows: np.ndarray, varied: int) -> list[tuple[str, np.ndarray]]:
@@ -245,26 +281,51 @@ def behind_squash(found: Cut, deepest: Cut) -> Cut:
     between = len(deepest.steps) - len(found.steps)
     deepest = replace(deepest, varied=found.varied if found.varied < deepest.width else 0)
     target = found.tensors[0]
-    rng = np.random.default_rng(1)
-    base = rng.normal(0, 1, deepest.width)
-    bumped = base + 3 * np.eye(deepest.width)[deepest.varied]
-    first, second = (deepest.numbers(z, target) for z in (base, bumped))
-    if looks_like_probabilities(np.concatenate([first, second])) and target is deepest.output:
+    values, moves_others = varied_values(deepest, target)
+    are_probabilities = looks_like_probabilities(values)
+    if are_probabilities and target is deepest.output:
         return deepest  # an activation that is none of the kinds
-    if first.shape != concrete(deepest.tensors[0].shape, deepest.batch):
+    if values.shape[1:] != concrete(deepest.tensors[0].shape, deepest.batch):
         return found
-    changed = np.abs(first - second).reshape(-1, first.shape[-1])[0] > EXACT
-    together = changed.sum() > 1
-    if together and not looks_like_probabilities(np.concatenate([first, second])):
+    if moves_others and not are_probabilities:
         return found
-    height = lambda t: deepest.numbers(deepest.at(t), target).reshape(-1, first.shape[-1])[0][deepest.varied]
+    if not moves_others and (is_soft_cap(deepest, target) or not is_dead(deepest, target)):
+        return found
+    slope = np.eye(len(found.slope))[found.main]
+    return replace(deepest, kind=found.kind, slope=slope, offset=np.zeros_like(slope), squash=between)
+
+
+def varied_values(cut: Cut, target: Any) -> tuple[np.ndarray, bool]:
+    """A tensor's values for random logits, and whether one logit moves more than its own place."""
+    base = np.random.default_rng(1).normal(0, 1, cut.width)
+    bumped = base + 3 * np.eye(cut.width)[cut.varied]
+    values = np.array([cut.numbers(z, target) for z in (base, bumped, -3 * base, 3 * base)])
+    rows = values.reshape(len(values), -1, values.shape[-1])[:, 0]
+    return values, bool((np.abs(rows[0] - rows[1]) > EXACT).sum() > 1)
+
+
+def is_dead(cut: Cut, target: Any) -> bool:
+    """Whether a tensor hardly moves with the varied logit where this is far out, on either side."""
+
+    def height(t: float) -> float:
+        values = cut.numbers(cut.at(t), target)
+        return float(values.reshape(-1, values.shape[-1])[0][cut.varied])
+
     middle = abs(height(1) - height(-1)) / 2
     far = [abs(height(s * FAR[1]) - height(s * FAR[0])) / (FAR[1] - FAR[0]) for s in (-1, 1)]
-    if min(far) > DEAD * middle and not together:
-        return found
-    slope = np.zeros(found.slope.shape)
-    slope[found.main] = 1
-    return replace(deepest, kind=found.kind, slope=slope, offset=np.zeros_like(slope), squash=between)
+    return min(far) <= DEAD * middle
+
+
+def leaves_unit_interval(layer: Any, step: Step | None) -> bool:
+    """Whether a layer gives numbers outside of [0, 1], which no sigmoid and no softmax does."""
+    rng = np.random.default_rng(0)
+    fill = lambda t: ops.cast(rng.normal(0, 30, concrete(t.shape, 2)), t.dtype)
+    try:
+        args = keras.tree.map_structure(lambda t: fill(t) if is_symbolic(t) else t, step.args if step else ())
+        values = np.asarray(numbers(keras.tree.flatten(layer(*args))[0]), "float64")
+    except Exception:
+        return False
+    return bool((values < -EXACT).any() or (values > 1 + EXACT).any())
 
 
 def looks_like_probabilities(values: np.ndarray) -> bool:

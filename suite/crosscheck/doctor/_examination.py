@@ -187,18 +187,13 @@ def examine_output(subject: Subject, output: Output) -> Diagnosis:
         theory = recognised(output.loss, cut.shape[axis], cut.shape)
     if theory and theory.value in (squared, absolute) and cut.kind == "identity" and not theory.takes_logits:
         theory = None  # a regression
-    if cut.closed and may_hide_activation(cut):
+    if cut.closed:
         reason = (
             f"{cut.closed} cannot be looked into, and what it gives may be probabilities. Write its `call` with "
             "`keras.ops` and layers of Keras, or put the activation into a layer behind it."
         )
         return undecided(subject, output, str(cut), reason)
     return diagnosis(subject, output, Case(cut, output.loss, theory))
-
-
-def may_hide_activation(cut: Cut) -> bool:
-    """Whether a layer that cannot be opened gives numbers of [0, 1] alone."""
-    return True
 
 
 def diagnosis(subject: Subject, output: Output, case: Case) -> Diagnosis:
@@ -231,17 +226,7 @@ def count(subject: Subject) -> int:
 
 def policy_of(model: keras.Model, cut: Cut) -> str:
     """The dtype policy of the layer that makes the logits; the model's where that is none."""
-    layers = [step.operation for step in cut.steps]
-    makers = [getattr(operation, "layer", operation) for operation in layers]
-    return next((m.dtype_policy.name for m in makers if isinstance(m, keras.Layer)), policy_of_maker(model, cut))
-
-
-def policy_of_maker(model: keras.Model, cut: Cut) -> str:
-    from crosscheck.doctor._graph import step_behind
-
-    step = step_behind(cut.tensors[0])
-    maker = getattr(step.operation, "layer", step.operation) if step else None
-    return maker.dtype_policy.name if isinstance(maker, keras.Layer) else model.dtype_policy.name
+    return (cut.maker if isinstance(cut.maker, keras.Layer) else model).dtype_policy.name
 
 
 def judged(subject: Subject, case: Case) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -251,9 +236,20 @@ def judged(subject: Subject, case: Case) -> tuple[tuple[Any, ...], dict[str, Any
         return (), {"scale": 1.0, "limit": 0.0, "symptom": "the model's output is the same whatever the logit"}
     taken = readings(subject.patient(cut), cut, case.theory, SIZES)
     judgement = judge_readings(taken)
+    if maker := bounded_maker(cut):
+        text = f"{maker} gives numbers within [−1, 1], and no confident logit"
+        return taken, {**judgement, "limit": 0.0, "symptom": text}
     if mismatch := mismatch_of(case):
         judgement |= {"limit": 0.0, "symptom": mismatch}
     return taken, judgement
+
+
+def bounded_maker(cut: Cut) -> str:
+    """The recurrent layer whose state is taken for logits, by name; "" where there is none."""
+    layer, activation = cut.maker, getattr(cut.maker, "activation", None)
+    bounded = (keras.activations.tanh, keras.activations.sigmoid, keras.activations.softsign)
+    recurrent = isinstance(layer, keras.layers.RNN) and activation in bounded
+    return type(layer).__name__ if recurrent and cut.kind in ("identity", "softmax", "sigmoid") else ""
 
 
 def remarks(case: Case) -> Iterator[str]:
@@ -283,6 +279,8 @@ def faded(found: Diagnosis, case: Case) -> Diagnosis:
 
 def with_advice(subject: Subject, found: Diagnosis, case: Case) -> Diagnosis:
     """The diagnosis with its cause, and the first remedy that was tried and found sound."""
+    if maker := bounded_maker(case.cut):
+        return replace(found, cause=f"{maker}'s own activation bounds what it gives", remedy="a Dense layer behind it")
     if is_of_own_training(subject.model) and survives(subject, case, Remedy(""), own=False):
         why = "the class' own `train_step` or `compute_loss` loses it: with Keras' own it survives"
         return replace(found, cause=why, remedy="train with Keras' own", tried=True)
@@ -310,9 +308,12 @@ def cured(cut: Cut, remedy: Remedy) -> Cut:
     """The cut as it is with a remedy: what it skips is gone from it."""
     if not remedy.skipped:
         return cut
-    first = cut.activation if cut.kind != "constant" else 0
+    if cut.kind in ("constant", "unknown"):
+        k = cut.shape[cut.class_axis]
+        slope = np.eye(k)[min(cut.varied, k - 1)] if cut.width == k else np.ones(k)
+        return replace(cut, kind="identity", slope=slope, offset=np.zeros(k))
+    first = cut.activation
     bare = first is not None and id(cut.steps[first].operation) in remedy.skipped and not cut.squash
     whole = cut.squash and all(id(step.operation) in remedy.skipped for step in cut.steps)
-    kind = "identity" if bare or whole or cut.kind == "constant" else cut.kind
-    slope = np.ones(1) if cut.kind == "constant" else cut.slope
-    return replace(cut, kind=kind, slope=slope, offset=np.zeros_like(slope) if kind != cut.kind else cut.offset)
+    kind = "identity" if bare or whole else cut.kind
+    return replace(cut, kind=kind, offset=np.zeros_like(cut.slope) if kind != cut.kind else cut.offset)

@@ -302,7 +302,7 @@ def describe(cut: tuple[list[Any], list[Step]]) -> str:
     for step in steps:
         operation = step.operation
         if isinstance(operation, Activated):
-            if names[-1].startswith(type(operation.layer).__name__):
+            if names[-1].startswith(type(operation.layer).__name__) and "," not in names[-1]:
                 names[-1] = names[-1][:-1] + f", {name_of_activation(operation.layer)})"
         else:
             names.append(described(operation))

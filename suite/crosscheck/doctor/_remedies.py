@@ -11,6 +11,7 @@ import numpy as np
 
 from crosscheck.doctor._cut import Cut
 from crosscheck.doctor._graph import Activated
+from crosscheck.losses import LogitLoss
 from crosscheck.doctor._theory import (
     Theory,
     absolute,
@@ -65,17 +66,22 @@ class Case:
 
     @property
     def from_probabilities(self) -> bool:
-        return self.cut.kind in ("softmax", "sigmoid", "log-softmax")
+        return self.cut.kind in ("softmax", "sigmoid", "log-softmax", "unknown") and bool(self.cut.steps)
 
     @property
     def activation(self) -> str:
         """The name of what makes probabilities of the logits."""
-        return self.cut.kind if self.from_probabilities else "activation"
+        first = self.cut.activation
+        if self.cut.kind == "unknown" and first is not None:
+            return self.cut.name_of(first)
+        return self.cut.kind
 
     @property
     def clips(self) -> list[int]:
         """The steps before the activation behind which a far logit no longer counts."""
         end = self.cut.activation
+        if self.cut.kind == "unknown":
+            return []
         found = []
         for i, step in enumerate(self.cut.steps[:end] if self.from_probabilities else self.cut.steps):
             low, high = (self.cut.numbers(self.cut.at(t), step.outputs[0]) for t in (1000, 3000))
@@ -120,6 +126,8 @@ def cause(case: Case) -> str:
         return f"{cut.name_of(clips[0])} holds the logits within bounds, and beyond them the gradient is 0"
     if theory is None:
         return ""
+    if cut.kind == "unknown":
+        return f"far out, {case.activation} is flat, or rounds to 0 and 1"
     if cut.kind == "identity" and not theory.takes_logits:
         return "the loss takes the logit for a probability and clips it to [1e-7, 1 − 1e-7]"
     if case.from_probabilities and theory.takes_logits:
@@ -224,7 +232,7 @@ def remedies(case: Case) -> Iterator[Remedy]:
         yield Remedy(f"no {squash_name(cut)} there", squash)
         for words, loss in logit_losses(case):
             if case.from_probabilities:
-                yield Remedy(f"no {squash_name(cut)}, no {cut.kind}, and {words}", case.without(0), loss)
+                yield Remedy(f"no {squash_name(cut)}, no {case.activation}, and {words}", case.without(0), loss)
             else:
                 yield Remedy(f"no {squash_name(cut)} there, and {words}", squash, loss)
         return
@@ -247,7 +255,7 @@ def remedies(case: Case) -> Iterator[Remedy]:
             keras.losses.CategoricalCrossentropy(from_logits=True),
         )
     if theory.takes_logits and cut.kind != "log-softmax":
-        yield Remedy(f"drop the {cut.kind} from the head", bare)
+        yield Remedy(f"drop the {case.activation} from the head", bare)
         if is_known_by_name(case.loss) and hasattr(case.loss, "from_config") and "from_logits" in config_of(case.loss):
             yield Remedy("from_logits=False", frozenset(), changed(case.loss, from_logits=False))
     for words, loss in logit_losses(case):
@@ -269,7 +277,7 @@ def logit_losses(case: Case) -> Iterator[tuple[str, Any]]:
     theory, name = case.theory, function_name(case.loss)
     if theory is None:
         return
-    if name in CLASSES and is_known_by_name(case.loss):
+    if name in CLASSES and is_known_by_name(case.loss) and not isinstance(case.loss, LogitLoss):
         loss = changed(case.loss, from_logits=True) if hasattr(case.loss, "get_config") else None
         yield "from_logits=True", loss or CLASSES[name](from_logits=True)
     plain = PLAIN.get(theory.labels)
