@@ -159,13 +159,7 @@ def judge_readings(readings: Sequence[Reading]) -> dict[str, Any]:
     )
     is_benign = np.abs(z) <= BENIGN
     if np.isnan(expected).all():
-        size = np.abs(gradient) / np.max(np.abs(gradient[is_benign]), initial=1e-300)
-        faded = np.where(np.isfinite(gradient), np.minimum(size / 1e-6, 1), np.nan)
-        return {
-            "scale": 1.0,
-            "limit": breaking_point(z, faded, np.ones_like(z)),
-            "symptom": symptom_of_fading(faded),
-        }
+        return judge_fading(readings)
     with np.errstate(all="ignore"):
         telling = is_benign & (np.abs(expected) > TELLING)
         ratio = gradient[telling] / expected[telling]
@@ -181,9 +175,16 @@ def judge_readings(readings: Sequence[Reading]) -> dict[str, Any]:
     }
 
 
-def symptom_of_fading(faded: np.ndarray) -> str:
-    """The symptom of gradients that fade, which are 1 where they do not."""
-    return symptom(np.where(faded < 1, 0.0, faded), np.ones_like(faded))
+def judge_fading(readings: Sequence[Reading]) -> dict[str, Any]:
+    """Scale, limit and symptom by whether gradients stay above a millionth of those at benign logits."""
+    z, gradient = (np.array([getattr(reading, name) for reading in readings]) for name in ("z", "gradient"))
+    size = np.abs(gradient) / np.max(np.abs(gradient[np.abs(z) <= BENIGN]), initial=1e-300)
+    faded = np.where(np.isfinite(gradient), np.minimum(size / 1e-6, 1), np.nan)
+    return {
+        "scale": 1.0,
+        "limit": breaking_point(z, faded, np.ones_like(z)),
+        "symptom": symptom(np.where(faded < 1, 0.0, faded), np.ones_like(faded)),
+    }
 
 
 def symptom_of_uneven_scale(ratio: np.ndarray) -> str:

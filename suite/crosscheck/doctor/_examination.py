@@ -12,7 +12,7 @@ import numpy as np
 
 from crosscheck._keras import attributes_of, calls_forgotten, compiled_with
 from crosscheck.doctor._cut import Cut, cut_before
-from crosscheck.doctor._diagnosis import Diagnosis, judge_readings
+from crosscheck.doctor._diagnosis import Diagnosis, judge_fading, judge_readings
 from crosscheck.doctor._graph import batch_of, first_line, outputs_of
 from crosscheck.doctor._metrics import metrics_of, misreadings
 from crosscheck.doctor._patient import Patient, is_of_own_training
@@ -30,7 +30,7 @@ from crosscheck.doctor._theory import (
 )
 from crosscheck.errors import UsageError
 
-BY_NATURE = "The loss is no cross-entropy: that its gradient fades may be its nature."
+BY_NATURE = "The loss is no cross-entropy: that its gradient fades is its nature."
 
 
 @dataclass(frozen=True)
@@ -213,6 +213,8 @@ def diagnosis(subject: Subject, output: Output, case: Case) -> Diagnosis:
         metrics=tuple(misreadings(metrics_of(subject.model, (output.index, output.keys), count(subject)), cut, theory)),
         **judgement,
     )
+    if np.isinf(found.limit) and theory and theory.fades:
+        return replace(found, known=False, remarks=(BY_NATURE,), **judge_fading(taken))
     if np.isinf(found.limit):
         return replace(found, remarks=tuple(remarks(case)))
     if not known:
@@ -255,8 +257,6 @@ def bounded_maker(cut: Cut) -> str:
 def remarks(case: Case) -> Iterator[str]:
     """Yields what is to be known of an output that is sound."""
     cut, theory = case.cut, case.theory
-    if theory and theory.fades:
-        yield "Its gradient fades by the nature of the loss, as its mathematics say."
     if theory and case.from_probabilities and theory.takes_logits and cut.kind != "log-softmax":
         yield (
             f"The loss is told `from_logits=True` and gets a {cut.kind}'s output; Keras finds the logits behind "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -91,16 +91,25 @@ def readings(
     """A reading for every example, with what the theory says of it; NaN where there is none."""
     wrong = examples(cut, theory, sizes)
     measured = take_steps(patient, [e.y for e in wrong], [e.t for e in wrong])
-    expected = np.array([expected_of(cut, theory, example) for example in wrong])
-    labels = np.array([example.label for example in wrong])
-    sizes_of = {label: np.max(np.abs(expected[labels == label])) for label in set(labels.tolist())}
-    largest = max(sizes_of.values())
-    if not largest > 0:
-        sizes_of, largest = dict.fromkeys(sizes_of, 1.0), 1.0
+    expected = [expected_of(cut, theory, example) for example in wrong]
+    largest = {label: largest_of(cut, theory, [e for e in wrong if e.label == label]) for label in (0, 1)}
+    top = max(largest.values())
     return tuple(
-        Reading(e.z, e.label, value, gradient * largest / (sizes_of[e.label] or 1.0), exact / (sizes_of[e.label] or 1.0))
+        Reading(e.z, e.label, value, gradient * top / largest[e.label], exact / largest[e.label])
         for e, (value, gradient), exact in zip(wrong, measured, expected, strict=True)
     )
+
+
+def largest_of(cut: Cut, theory: Theory | None, alike: Sequence[Example]) -> float:
+    """The largest gradient in theory, without smoothing, by which those of a label are told; else 1."""
+    plain = replace(theory, parameters={**theory.parameters, "label_smoothing": 0.0}) if theory and smooths(theory) else theory
+    sizes = [abs(expected_of(cut, plain, example)) for example in alike]
+    largest = max(sizes, default=0.0)
+    return largest if largest > 0 else 1.0
+
+
+def smooths(theory: Theory) -> bool:
+    return bool(theory.parameters.get("label_smoothing"))
 
 
 def expected_of(cut: Cut, theory: Theory | None, example: Example) -> float:
