@@ -104,7 +104,10 @@ SOUND: dict[str, Make] = {
     "temperature in a function": lambda: (functional(lambda i: L.Dense(3)(i) / 3.0), sparse()),
     "batch norm": lambda: (seq(L.Dense(3), L.BatchNormalization()), sparse()),
     "cosine logits": lambda: (seq(L.Dense(3), L.UnitNormalization(), L.Rescaling(16.0)), sparse()),
-    "average of logits": lambda: (functional(lambda i: L.Average()([L.Dense(3)(i), L.Dense(3)(i)])), sparse()),
+    "average of logits": lambda: (
+        functional(lambda i: L.Average()([L.Dense(3)(i), L.Dense(3)(i)])),
+        sparse(),
+    ),
     "sum of logits": lambda: (functional(lambda i: L.Add()([L.Dense(3)(i), L.Dense(3)(i)])), onehot()),
     "gated logits": lambda: (functional(gated), sparse()),
     "attention": lambda: (functional(lambda i: L.MultiHeadAttention(1, 2)(i, i), (4, 3)), sparse()),
@@ -114,7 +117,10 @@ SOUND: dict[str, Make] = {
     "dropout of logits": lambda: (seq(L.Dense(3), L.Dropout(0.5)), sparse()),
     "prior added": lambda: (functional(lambda i: L.Dense(3)(i) + np.log([0.7, 0.2, 0.1])), sparse()),
     "subclassed": lambda: (called(Plain(L.Dense(4), L.Dense(3))), sparse()),
-    "subclassed around a model": lambda: (called(Plain(seq(L.Dense(4)), seq(L.Dense(3), shape=(4,)))), sparse()),
+    "subclassed around a model": lambda: (
+        called(Plain(seq(L.Dense(4)), seq(L.Dense(3), shape=(4,)))),
+        sparse(),
+    ),
     "weights of one's own": lambda: (seq(Raw(3, lambda z: z)), sparse()),
     "own train step": lambda: (functional_of(Counting), sparse()),
     "timed": lambda: (seq(L.TimeDistributed(L.Dense(3)), shape=(4, 2)), sparse()),
@@ -122,7 +128,10 @@ SOUND: dict[str, Make] = {
     "einsum": lambda: (seq(L.EinsumDense("ab,bc->ac", 4)), sparse()),
     "no rival but one": lambda: (seq(L.Dense(2)), sparse(ignore_class=0)),
     "smoothed": lambda: (seq(L.Dense(4)), onehot(label_smoothing=0.2)),
-    "class axis": lambda: (seq(L.Permute((2, 1)), L.Conv1D(3, 1), L.Permute((2, 1)), shape=(2, 5)), onehot(axis=1)),
+    "class axis": lambda: (
+        seq(L.Permute((2, 1)), L.Conv1D(3, 1), L.Permute((2, 1)), shape=(2, 5)),
+        onehot(axis=1),
+    ),
     "joint": lambda: (seq(L.Dense(8)), losses.JointCrossentropy()),
     "our brier": lambda: (seq(L.Dense(1)), losses.Brier()),
     "half": lambda: with_policy("mixed_float16", lambda: (seq(L.Dense(3)), sparse())),
@@ -132,13 +141,15 @@ SOUND: dict[str, Make] = {
         seq(L.Dense(3)),
         lambda y, z: S.categorical_crossentropy(y, z, from_logits=True, label_smoothing=0.1),
     ),
-    "soft cap, softmax": lambda: (
-        functional(lambda i: 10.0 * ops.tanh(L.Dense(3)(i) / 10.0)), sparse()),
+    "soft cap, softmax": lambda: (functional(lambda i: 10.0 * ops.tanh(L.Dense(3)(i) / 10.0)), sparse()),
     "regression": lambda: (seq(L.Dense(1)), "mse"),
     "mse of a sigmoid": lambda: (seq(L.Dense(1, activation="sigmoid")), "mse"),
 }
 RECOVERED: dict[str, Make] = {  # sound on TensorFlow alone
-    "convolution, sigmoid": lambda: (seq(L.Conv2D(1, 1, activation="sigmoid"), shape=(4, 4, 2)), "binary_crossentropy"),
+    "convolution, sigmoid": lambda: (
+        seq(L.Conv2D(1, 1, activation="sigmoid"), shape=(4, 4, 2)),
+        "binary_crossentropy",
+    ),
     "pooled maps, softmax": lambda: (
         seq(L.Conv2D(3, 3), L.GlobalAveragePooling2D(), L.Softmax(), shape=(5, 5, 2)),
         "sparse_categorical_crossentropy",
@@ -159,7 +170,10 @@ RECOVERED: dict[str, Make] = {  # sound on TensorFlow alone
         called(Plain(L.Dense(4), L.Dense(3, activation="softmax"))),
         "sparse_categorical_crossentropy",
     ),
-    "subclassed, an operation": lambda: (called(Plain(L.Dense(4), L.Dense(1), ops.sigmoid)), "binary_crossentropy"),
+    "subclassed, an operation": lambda: (
+        called(Plain(L.Dense(4), L.Dense(1), ops.sigmoid)),
+        "binary_crossentropy",
+    ),
     "weights of one's own, sigmoid": lambda: (seq(Raw(1, keras.activations.sigmoid)), "binary_crossentropy"),
     "nested twice": lambda: (
         seq(seq(seq(L.Dense(3, activation="softmax")))),
@@ -167,7 +181,10 @@ RECOVERED: dict[str, Make] = {  # sound on TensorFlow alone
     ),
 }
 BROKEN: dict[str, Make] = {
-    "reshape behind": lambda: (seq(L.Dense(6), L.Reshape((2, 3)), L.Softmax(), L.Reshape((2, 3))), "sparse_categorical_crossentropy"),
+    "reshape behind": lambda: (
+        seq(L.Dense(6), L.Reshape((2, 3)), L.Softmax(), L.Reshape((2, 3))),
+        "sparse_categorical_crossentropy",
+    ),
     "clip behind": lambda: (
         functional(lambda i: ops.clip(L.Dense(3, activation="softmax")(i), 1e-6, 1 - 1e-6)),
         "categorical_crossentropy",
@@ -178,12 +195,17 @@ BROKEN: dict[str, Make] = {
         "sparse_categorical_crossentropy",
     ),
     "average of softmaxes": lambda: (
-        functional(lambda i: L.Average()([L.Dense(3, activation="softmax")(i), L.Dense(3, activation="softmax")(i)])),
+        functional(
+            lambda i: L.Average()([L.Dense(3, activation="softmax")(i), L.Dense(3, activation="softmax")(i)])
+        ),
         "sparse_categorical_crossentropy",
     ),
     "relu logits": lambda: (seq(L.Dense(3, activation="relu")), sparse()),
     "tanh logits": lambda: (seq(L.Dense(1, activation="tanh")), binary()),
-    "softmax twice": lambda: (seq(L.Dense(3, activation="softmax"), L.Softmax()), "sparse_categorical_crossentropy"),
+    "softmax twice": lambda: (
+        seq(L.Dense(3, activation="softmax"), L.Softmax()),
+        "sparse_categorical_crossentropy",
+    ),
     "sigmoid, then softmax": lambda: (
         seq(L.Dense(3, activation="sigmoid"), L.Softmax()),
         "sparse_categorical_crossentropy",
@@ -197,14 +219,23 @@ BROKEN: dict[str, Make] = {
     "one softmax, hinge": lambda: (seq(L.Dense(1, activation="softmax")), "hinge"),
     "one softmax in its own layer": lambda: (seq(L.Dense(1), L.Softmax()), "mae"),
     "three softmax, binary": lambda: (seq(L.Dense(3, activation="softmax")), "binary_crossentropy"),
-    "three sigmoids, categorical": lambda: (seq(L.Dense(3, activation="sigmoid")), "categorical_crossentropy"),
+    "three sigmoids, categorical": lambda: (
+        seq(L.Dense(3, activation="sigmoid")),
+        "categorical_crossentropy",
+    ),
     "no activation": lambda: (seq(L.Dense(3)), "sparse_categorical_crossentropy"),
     "no activation, map": lambda: (seq(L.Conv2D(1, 1), shape=(4, 4, 2)), "binary_crossentropy"),
     "own focal": lambda: (seq(L.Dense(1, activation="sigmoid")), own_focal),
-    "categorical focal from logits": lambda: (seq(L.Dense(3)), S.CategoricalFocalCrossentropy(from_logits=True)),
+    "categorical focal from logits": lambda: (
+        seq(L.Dense(3)),
+        S.CategoricalFocalCrossentropy(from_logits=True),
+    ),
     "divergence": lambda: (seq(L.Dense(3), L.Softmax()), S.KLDivergence()),
     "own step": lambda: (functional_of(Halving), sparse()),
-    "ours on probabilities": lambda: (seq(L.Dense(3, activation="softmax")), losses.CategoricalCrossentropy()),
+    "ours on probabilities": lambda: (
+        seq(L.Dense(3, activation="softmax")),
+        losses.CategoricalCrossentropy(),
+    ),
     "half, softmax": lambda: with_policy(
         "mixed_float16", lambda: (seq(L.Dense(3, activation="softmax")), "sparse_categorical_crossentropy")
     ),

@@ -1,4 +1,4 @@
-"""Smallest models that were once misjudged, and models whose diagnosis is known, on the backend of this process."""
+"""Smallest models that were once misjudged, and models whose diagnosis is known, on this backend."""
 
 from __future__ import annotations
 
@@ -8,7 +8,20 @@ from typing import Any
 
 import keras
 import pytest
-from doctor_models import BROKEN, RECOVERED, SOUND, UNDECIDED, L, S, binary, called, compiled, masked, seq, sparse
+from doctor_models import (
+    BROKEN,
+    RECOVERED,
+    SOUND,
+    UNDECIDED,
+    L,
+    S,
+    binary,
+    called,
+    compiled,
+    masked,
+    seq,
+    sparse,
+)
 from keras import ops
 
 from crosscheck.doctor import Diagnosis, examine
@@ -79,7 +92,10 @@ CASES: dict[str, tuple[Callable[[], tuple[keras.Model, Any]], int]] = {
         lambda: (seq(L.Dense(1, activation="sigmoid")), S.BinaryFocalCrossentropy(from_logits=True)),
         1,
     ),
-    "categorical focal": (lambda: (seq(L.Dense(3, activation="softmax")), S.CategoricalFocalCrossentropy()), 1),
+    "categorical focal": (
+        lambda: (seq(L.Dense(3, activation="softmax")), S.CategoricalFocalCrossentropy()),
+        1,
+    ),
     "divergence": (lambda: (seq(L.Dense(3, activation="softmax")), "kl_divergence"), 1),
     "one softmax, sparse": (
         lambda: (seq(L.Dense(1, activation="softmax")), "sparse_categorical_crossentropy"),
@@ -92,7 +108,10 @@ CASES: dict[str, tuple[Callable[[], tuple[keras.Model, Any]], int]] = {
         0,
     ),
     "nested": (lambda: (nested(), "sparse_categorical_crossentropy"), ELSEWHERE),
-    "map": (lambda: (seq(L.Conv2D(1, 1, activation="sigmoid"), shape=(8, 8, 3)), "binary_crossentropy"), ELSEWHERE),
+    "map": (
+        lambda: (seq(L.Conv2D(1, 1, activation="sigmoid"), shape=(8, 8, 3)), "binary_crossentropy"),
+        ELSEWHERE,
+    ),
     "timed": (
         lambda: (
             seq(L.TimeDistributed(L.Dense(4, activation="softmax")), shape=(5, 3)),
@@ -140,14 +159,24 @@ def test_a_relu_before_a_softmax_wants_no_relu() -> None:
 
 
 def test_ignore_class_behind_a_softmax_is_told_as_the_cause() -> None:
-    (found,) = diagnoses(seq(L.Dense(4, activation="softmax")), S.SparseCategoricalCrossentropy(ignore_class=-1))
+    (found,) = diagnoses(
+        seq(L.Dense(4, activation="softmax")), S.SparseCategoricalCrossentropy(ignore_class=-1)
+    )
     assert found.exit_code == 1 and ("ignore_class" in found.cause) == TENSORFLOW
     assert "from_logits=True" in found.remedy and found.tried
 
 
 # --- kinds ---------------------------------------------------------------------------------------------
 
-EVERYWHERE = {"pooled maps", "soft cap", "cosine logits", "average of logits", "subclassed", "own train step", "half"} | {
+EVERYWHERE = {
+    "pooled maps",
+    "soft cap",
+    "cosine logits",
+    "average of logits",
+    "subclassed",
+    "own train step",
+    "half",
+} | {
     "batch norm, softmax",
     "subclassed, an operation",
     "weights of one's own, sigmoid",
@@ -284,7 +313,9 @@ def test_a_loss_among_the_attributes_is_found() -> None:
         (lambda: (seq(L.Dense(3)), sparse()), ["categorical_accuracy"], "sparse_categorical_accuracy"),
     ],
 )
-def test_metrics_that_misread_the_output_are_told(make: Callable[[], Any], metrics: list[Any], words: str) -> None:
+def test_metrics_that_misread_the_output_are_told(
+    make: Callable[[], Any], metrics: list[Any], words: str
+) -> None:
     model, loss = make()
     (found,) = diagnoses(model, loss, metrics=metrics)
     assert found.exit_code == 0

@@ -118,9 +118,9 @@ def to_markdown(trials: list[Trial]) -> str:
     lines = [
         f"# How often the doctor is wrong, on {record['backend']} with Keras {record['keras']}",
         "",
-        f"{len(trials)} random models (seed {record['seed']}): {len(set(t.about for t in trials))} different ones, "
-        "of twelve kinds of heads, with temperatures, caps and dropouts behind them, activations in six forms, "
-        "losses of sixteen kinds, four dtype policies, and five ways of putting a model together; some with a "
+        f"{len(trials)} random models (seed {record['seed']}), {len({t.about for t in trials})} different: "
+        "twelve kinds of heads, with temperatures, caps and dropouts behind them, activations in six forms, "
+        "losses of fourteen kinds, four dtype policies, and five ways of putting a model together; some with a "
         "fault on purpose. The truth is found without the doctor: the model itself is trained for a step at "
         "logits up to 1000, and the change of its bias is compared with the derivative of its mathematics in "
         f"float64. Intervals at {LEVEL:.0%}, after Clopper and Pearson.",
@@ -131,9 +131,17 @@ def to_markdown(trials: list[Trial]) -> str:
     for what, numbers in record["rates"].items():
         low, high = numbers["interval"]
         lines.append(
-            f"| {what} | {numbers['count']} of {numbers['of']} | {numbers['rate']:.1%} | {low:.1%} to {high:.1%} |"
+            f"| {what} | {numbers['count']} of {numbers['of']} | {numbers['rate']:.1%} "
+            f"| {low:.1%} to {high:.1%} |"
         )
-    lines += ["", f"Seconds a model: median {record['seconds']['median']:.2f}, at most {record['seconds']['largest']:.1f}."]
-    lines += ["", "Refusals: " + (", ".join(f"{k} ({n})" for k, n in record["refusals"].items()) or "none") + ".", ""]
+    lines += [
+        "",
+        "Seconds a model: median {median:.2f}, at most {largest:.1f}.".format(**record["seconds"]),
+    ]
+    lines += [
+        "",
+        "Refusals: " + (", ".join(f"{k} ({n})" for k, n in record["refusals"].items()) or "none") + ".",
+        "",
+    ]
     lines += [f"- {verdict(t)}: {t.about}: {t.words}" for t in trials if t.false_alarm or t.false_all_clear]
     return "\n".join(lines).rstrip() + "\n"

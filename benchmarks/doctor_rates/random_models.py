@@ -1,4 +1,4 @@
-"""Random models: a head that gives logits, what stands behind it, a loss, a policy; sound, or with a fault."""
+"""Random models: a head that gives logits, what is behind it, a loss, a policy; sound, or with a fault."""
 
 from __future__ import annotations
 
@@ -141,7 +141,11 @@ def add_head(recipe: Recipe, rng: np.random.Generator) -> None:
             [L.Embedding(9, 2, mask_zero=True), L.GRU(2, return_sequences=True)],
             [L.Dense(u)],
         ),
-        "regularised Dense": lambda: ((3,), [], [L.Dense(u, bias_regularizer="l2", activity_regularizer="l2")]),
+        "regularised Dense": lambda: (
+            (3,),
+            [],
+            [L.Dense(u, bias_regularizer="l2", activity_regularizer="l2")],
+        ),
     }
     name = str(rng.choice([*plain, "pooled maps", "rows"]))
     recipe.words.append(name)
@@ -192,14 +196,16 @@ def add_squash(recipe: Recipe, rng: np.random.Generator) -> None:
     recipe.add(f"fault: {word}", options[word]())
 
 
-# --- activation ------------------------------------------------------------------------------------------------
+# --- activation --------------------------------------------------------------------------------------------
 
 
 def add_activation(recipe: Recipe, rng: np.random.Generator, name: str) -> None:
     """A softmax or a sigmoid in one of the forms that people write; the forms differ in what Keras finds."""
     softmax = name == "softmax"
-    own = (lambda z: ops.exp(z) / ops.sum(ops.exp(z), axis=-1, keepdims=True)) if softmax else (
-        lambda z: 1 / (1 + ops.exp(-z))
+    own = (
+        (lambda z: ops.exp(z) / ops.sum(ops.exp(z), axis=-1, keepdims=True))
+        if softmax
+        else (lambda z: 1 / (1 + ops.exp(-z)))
     )
     forms: dict[str, Callable[[], Any]] = {
         "layer": lambda: L.Activation(name),
@@ -226,7 +232,7 @@ def add_activation(recipe: Recipe, rng: np.random.Generator, name: str) -> None:
         recipe.add(words, make())
 
 
-# --- loss --------------------------------------------------------------------------------------------------------
+# --- loss --------------------------------------------------------------------------------------------------
 
 
 def add_loss(recipe: Recipe, rng: np.random.Generator, from_logits: bool) -> None:
@@ -240,13 +246,13 @@ def add_loss(recipe: Recipe, rng: np.random.Generator, from_logits: bool) -> Non
             (
                 f"categorical, smoothing {smoothing}",
                 "one-hot",
-                lambda *a: exact.class_crossentropy(*a, smoothing),
+                lambda y, p, q: exact.class_crossentropy(y, p, q, smoothing),
                 lambda: S.CategoricalCrossentropy(label_smoothing=smoothing, **told),
             ),
             (
                 f"focal {gamma}",
                 "one-hot",
-                lambda *a: exact.class_focal(*a, gamma, 0.25),
+                lambda y, p, q: exact.class_focal(y, p, q, gamma, 0.25),
                 lambda: S.CategoricalFocalCrossentropy(gamma=gamma, **told),
             ),
             (
@@ -262,26 +268,28 @@ def add_loss(recipe: Recipe, rng: np.random.Generator, from_logits: bool) -> Non
                 lambda: S.SparseCategoricalCrossentropy(ignore_class=-1, **told),
             ),
         ]
-        options += [("ours", "one-hot", exact.class_crossentropy, losses.CategoricalCrossentropy)] * from_logits
+        options += [
+            ("ours", "one-hot", exact.class_crossentropy, losses.CategoricalCrossentropy)
+        ] * from_logits
         options += [("divergence", "one-hot", exact.divergence, S.KLDivergence)] * (not from_logits)
     else:
         options = [
             (
                 f"binary, smoothing {smoothing}",
                 "labels",
-                lambda *a: exact.label_crossentropy(*a, smoothing),
+                lambda y, p, q: exact.label_crossentropy(y, p, q, smoothing),
                 lambda: S.BinaryCrossentropy(label_smoothing=smoothing, **told),
             ),
             (
                 f"binary focal {gamma}",
                 "labels",
-                lambda *a: exact.label_focal(*a, gamma, None),
+                lambda y, p, q: exact.label_focal(y, p, q, gamma, None),
                 lambda: S.BinaryFocalCrossentropy(gamma=gamma, **told),
             ),
             (
                 f"balanced focal {gamma}",
                 "labels",
-                lambda *a: exact.label_focal(*a, gamma, 0.25),
+                lambda y, p, q: exact.label_focal(y, p, q, gamma, 0.25),
                 lambda: S.BinaryFocalCrossentropy(apply_class_balancing=True, gamma=gamma, **told),
             ),
             (

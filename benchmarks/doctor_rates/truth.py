@@ -6,6 +6,7 @@ kernel of its head at 0, so that the bias is the logits; the doctor cuts a copy 
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import keras
@@ -13,6 +14,7 @@ import numpy as np
 
 from benchmarks.doctor_rates.mathematics import derivative, is_lost
 from benchmarks.doctor_rates.random_models import Recipe
+from crosscheck._keras import holds_layers, layers_within
 
 SIZES = (0.0, 1.0, 2.0, 5.0, 10.0, 17.0, 30.0, 88.0, 1000.0)
 RATE = 2.0**15  # a small gradient still moves a large bias, and float16 holds what comes of it
@@ -21,8 +23,8 @@ RATE = 2.0**15  # a small gradient still moves a large bias, and float16 holds w
 def is_broken(recipe: Recipe, model: keras.Model) -> bool:
     """Whether gradients of confident errors are lost."""
     heads = [getattr(head, "layer", head) for head in recipe.heads]
-    for layer in model._flatten_layers(include_self=False):
-        layer.trainable = layer in heads or layer in recipe.heads or bool(getattr(layer, "_layers", None))
+    for layer in layers_within(model):
+        layer.trainable = layer in heads or layer in recipe.heads or holds_layers(layer)
     for head in heads:
         head.bias_regularizer = head.bias.regularizer = head.activity_regularizer = None
     optimizer: Any = keras.optimizers.SGD(RATE)
@@ -36,7 +38,7 @@ def is_broken(recipe: Recipe, model: keras.Model) -> bool:
         for size in SIZES:
             z = size if label == 0 else -size
             measured.append(gradient(recipe, model, heads, z, rivals, y))
-            exact.append(derivative(lambda t, y=y: meant(recipe, t, rivals, y), z))
+            exact.append(derivative(functools.partial(meant, recipe, rivals, y), z))
             sizes.append(z)
             labels.append(label)
     return is_lost(*map(np.array, (measured, exact, sizes, labels)))
@@ -52,7 +54,7 @@ def row(recipe: Recipe, label: int) -> np.ndarray:
     return y
 
 
-def meant(recipe: Recipe, t: float, rivals: np.ndarray, y: np.ndarray) -> float:
+def meant(recipe: Recipe, rivals: np.ndarray, y: np.ndarray, t: float) -> float:
     """The loss in float64 where the first logit is t."""
     z = rivals.copy()
     z[0] = t
@@ -71,7 +73,9 @@ def gradient(
         head.bias.assign(bias)
     dtype = keras.backend.standardize_dtype(recipe.dtype)
     x = np.ones((1, *(n or 4 for n in recipe.shape)), dtype)  # token 1: nothing is masked
-    shape = model.compute_output_shape((1, *recipe.shape)) if recipe.wrapper in ("functional", "nested") else None
+    shape = (
+        model.compute_output_shape((1, *recipe.shape)) if recipe.wrapper in ("functional", "nested") else None
+    )
     out = tuple(shape) if shape else tuple(model(x).shape)
     target = np.full(out[:-1], int(y.argmax()), "int32")
     if recipe.labels != "classes":

@@ -49,23 +49,12 @@ def layer_behind(tensor: Any) -> keras.Layer:
     return tensor._keras_history.operation
 
 
-def inputs_behind(tensor: Any) -> list[Any]:
-    """The symbolic tensors from which `layer_behind(tensor)` made this one.
-
-    `layer.input` is refused for a layer that was called more than once; the tensor knows the call.
-    """
-    history = tensor._keras_history
-    return history.operation._inbound_nodes[history.node_index].input_tensors
-
-
 def call_behind(tensor: Any) -> tuple[Any, tuple[Any, ...], dict[str, Any], list[Any]] | None:
     """The operation that gave a symbolic tensor, what it was called with, and all that it gave.
 
     None for an input, which no operation gave.
     """
-    history = getattr(tensor, "_keras_history", None)
-    if history is None:
-        return None
+    history = tensor._keras_history
     node = history.operation._inbound_nodes[history.node_index]
     if node.is_input:
         return None
@@ -80,7 +69,9 @@ def symbolic_calls(stand_in: Callable[..., Any]) -> Iterator[None]:
     """
     with contextlib.ExitStack() as stack:
         for kind in (keras.Operation, keras.Layer):  # each has its own
-            stack.enter_context(mock.patch.object(kind, "symbolic_call", replaced(kind.symbolic_call, stand_in)))
+            stack.enter_context(
+                mock.patch.object(kind, "symbolic_call", replaced(kind.symbolic_call, stand_in))
+            )
         yield
 
 
@@ -118,7 +109,7 @@ def autocast_to(dtype: str) -> Any:
 
 
 def attributes_of(model: keras.Model) -> dict[str, Any]:
-    """What a class of one's own has put on its model, by name: neither Keras' own attributes nor PyTorch's."""
+    """What a class of one's own has put on its model, by name: not Keras' attributes nor PyTorch's."""
     i = keras.Input((1,))
     plain, functional = keras.Model(), keras.Model(i, keras.layers.Dense(1)(i))
     functional.compile()
@@ -152,7 +143,14 @@ def input_specs(model: keras.Model) -> Any:
 
     `model.input` is one tensor or a flat list, whatever the structure.
     """
-    return getattr(model, "_inputs_struct", None)
+    graph = getattr(model, "_functional", None) or model  # a `Sequential` keeps one
+    return getattr(graph, "_inputs_struct", None)
+
+
+def shapes_built_for(model: keras.Model) -> Any:
+    """The shapes for which a subclassed model was built; None where it does not remember."""
+    shapes = (model.get_build_config() or {}).get("input_shape") or vars(model).get("_build_shapes_dict")
+    return next(iter(shapes.values())) if isinstance(shapes, dict) and len(shapes) == 1 else shapes
 
 
 # --- variables ------------------------------------------------------------------------------------------

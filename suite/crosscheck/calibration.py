@@ -66,8 +66,8 @@ def fit_temperature(logits: Any, labels: Any, replicates: bool = True) -> Any:
         return temperature_of(z, frequencies_of(labels, z))
     if z.ndim != 3:
         raise ValueError(
-            f"`logits` must be [N, K] or [R, N, K], not {list(z.shape)}. Of one model that gives more axes, say "
-            "`replicates=False`."
+            f"`logits` must be [N, K] or [R, N, K], not {list(z.shape)}. Of one model that gives more axes, "
+            "say `replicates=False`."
         )
     y = beside(np.asarray(labels), *z.shape[:2])
     temperatures = []

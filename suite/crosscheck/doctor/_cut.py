@@ -1,8 +1,7 @@
-"""Where a model's logits are: the place before an output at which it can be cut, and what follows from there."""
+"""Where a model's logits are: the place before an output at which it can be cut, and what follows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -127,10 +126,14 @@ class Cut:
 
     @property
     def closed(self) -> str:
-        """A layer of one's own that holds the last weights and cannot be looked into; "" where there is none."""
+        """A layer of one's own with the last weights that cannot be looked into; "" where there is none."""
         layer = self.maker
         own = isinstance(layer, keras.Layer) and not is_of_keras(type(layer)) and bool(layer.weights)
-        return type(layer).__name__ if own and not leaves_unit_interval(layer, step_behind(self.tensors[0])) else ""
+        return (
+            type(layer).__name__
+            if own and not leaves_unit_interval(layer, step_behind(self.tensors[0]))
+            else ""
+        )
 
     @property
     def activation(self) -> int | None:
@@ -148,7 +151,9 @@ class Cut:
     def name_of(self, i: int) -> str:
         """What stands at a step, in words."""
         operation = self.steps[i].operation
-        return name_of_activation(operation.layer) if isinstance(operation, Activated) else described(operation)
+        return (
+            name_of_activation(operation.layer) if isinstance(operation, Activated) else described(operation)
+        )
 
     def __str__(self) -> str:
         return describe((self.tensors, self.steps))
@@ -332,4 +337,3 @@ def looks_like_probabilities(values: np.ndarray) -> bool:
     """Whether values lie in [0, 1], and sum to 1 where there are several."""
     inside = (values >= -EXACT).all() and (values <= 1 + EXACT).all()
     return bool(inside and (values.shape[-1] == 1 or np.allclose(values.sum(-1), 1, atol=0.02)))
-

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from crosscheck._keras import attributes_of, calls_forgotten, compiled_with
+from crosscheck._keras import attributes_of, calls_forgotten
 from crosscheck.doctor._cut import Cut, cut_before
 from crosscheck.doctor._diagnosis import Diagnosis, judge_fading, judge_readings
 from crosscheck.doctor._graph import batch_of, first_line, outputs_of
@@ -19,9 +19,7 @@ from crosscheck.doctor._patient import Patient, is_of_own_training
 from crosscheck.doctor._readings import FEW, SIZES, readings
 from crosscheck.doctor._remedies import Case, Remedy, cause, mismatch_of, remedies
 from crosscheck.doctor._theory import (
-    Theory,
     absolute,
-    function_name,
     is_known_by_name,
     loss_name,
     recognised,
@@ -53,7 +51,7 @@ class Output:
 
 @dataclass(frozen=True)
 class Subject:
-    """A model under examination: as compiled, its symbolic outputs, and its losses as `compile` takes them."""
+    """A model under examination, its symbolic outputs, and its losses as `compile` takes them."""
 
     model: keras.Model
     outputs: Any
@@ -72,9 +70,7 @@ class Subject:
         """The losses, with another one for the output of a cut."""
         if not keras.tree.is_nested(self.outputs):
             return loss
-        return keras.tree.map_structure(
-            lambda t: loss if t is cut.output else self.loss_at(t), self.outputs
-        )
+        return keras.tree.map_structure(lambda t: loss if t is cut.output else self.loss_at(t), self.outputs)
 
     def loss_at(self, tensor: Any) -> Any:
         return next((o.loss for o in outputs_with_loss(self) if o.tensor is tensor), None)
@@ -173,7 +169,17 @@ def undecided(subject: Subject, output: Output, head: str, reason: str) -> Diagn
     policy = subject.model.dtype_policy.name
     backend = keras.backend.backend()
     return Diagnosis(
-        output.name, loss_name(output.loss), head, policy, backend, False, 1, 1.0, (), np.inf, undecided=reason
+        output.name,
+        loss_name(output.loss),
+        head,
+        policy,
+        backend,
+        False,
+        1,
+        1.0,
+        (),
+        np.inf,
+        undecided=reason,
     )
 
 
@@ -189,8 +195,8 @@ def examine_output(subject: Subject, output: Output) -> Diagnosis:
         theory = None  # a regression
     if cut.closed:
         reason = (
-            f"{cut.closed} cannot be looked into, and what it gives may be probabilities. Write its `call` with "
-            "`keras.ops` and layers of Keras, or put the activation into a layer behind it."
+            f"{cut.closed} cannot be looked into, and what it gives may be probabilities. Write its `call` "
+            "with `keras.ops` and layers of Keras, or put the activation into a layer behind it."
         )
         return undecided(subject, output, str(cut), reason)
     return diagnosis(subject, output, Case(cut, output.loss, theory))
@@ -210,7 +216,9 @@ def diagnosis(subject: Subject, output: Output, case: Case) -> Diagnosis:
         known=known,
         rivals=cut.shape[cut.class_axis] - 1 if theory and theory.activation == "softmax" else 1,
         readings=taken,
-        metrics=tuple(misreadings(metrics_of(subject.model, (output.index, output.keys), count(subject)), cut, theory)),
+        metrics=tuple(
+            misreadings(metrics_of(subject.model, (output.index, output.keys), count(subject)), cut, theory)
+        ),
         **judgement,
     )
     if np.isinf(found.limit) and theory and theory.fades:
@@ -235,7 +243,11 @@ def judged(subject: Subject, case: Case) -> tuple[tuple[Any, ...], dict[str, Any
     """The readings of an output and what they show, after what they cannot show."""
     cut = case.cut
     if cut.kind == "constant":
-        return (), {"scale": 1.0, "limit": 0.0, "symptom": "the model's output is the same whatever the logit"}
+        return (), {
+            "scale": 1.0,
+            "limit": 0.0,
+            "symptom": "the model's output is the same whatever the logit",
+        }
     taken = readings(subject.patient(cut), cut, case.theory, SIZES)
     judgement = judge_readings(taken)
     if maker := bounded_maker(cut):
@@ -259,8 +271,8 @@ def remarks(case: Case) -> Iterator[str]:
     cut, theory = case.cut, case.theory
     if theory and case.from_probabilities and theory.takes_logits and cut.kind != "log-softmax":
         yield (
-            f"The loss is told `from_logits=True` and gets a {cut.kind}'s output; Keras finds the logits behind "
-            "it on TensorFlow alone."
+            f"The loss is told `from_logits=True` and gets a {cut.kind}'s output; Keras finds the logits "
+            "behind it on TensorFlow alone."
         )
 
 
@@ -271,8 +283,8 @@ def faded(found: Diagnosis, case: Case) -> Diagnosis:
     if "NaN" in found.symptom or "infinite" in found.symptom:
         return replace(found, known=True, cause="the loss is not finite at finite logits")
     reason = (
-        f"Its gradient fades from |z| = {found.limit:g} on, and the doctor does not know the loss: this may be "
-        "its nature. `crosscheck audit` checks a loss against a theory that you name."
+        f"Its gradient fades from |z| = {found.limit:g} on, and the doctor does not know the loss: this may "
+        "be its nature. `crosscheck audit` checks a loss against a theory that you name."
     )
     return replace(found, undecided=reason)
 
@@ -280,7 +292,9 @@ def faded(found: Diagnosis, case: Case) -> Diagnosis:
 def with_advice(subject: Subject, found: Diagnosis, case: Case) -> Diagnosis:
     """The diagnosis with its cause, and the first remedy that was tried and found sound."""
     if maker := bounded_maker(case.cut):
-        return replace(found, cause=f"{maker}'s own activation bounds what it gives", remedy="a Dense layer behind it")
+        return replace(
+            found, cause=f"{maker}'s own activation bounds what it gives", remedy="a Dense layer behind it"
+        )
     if is_of_own_training(subject.model) and survives(subject, case, Remedy(""), own=False):
         why = "the class' own `train_step` or `compute_loss` loses it: with Keras' own it survives"
         return replace(found, cause=why, remedy="train with Keras' own", tried=True)

@@ -18,6 +18,7 @@ from crosscheck._keras import (
     mask_of,
     seed_generators_of,
     set_mask,
+    shapes_built_for,
     symbolic_calls,
     takes_training,
 )
@@ -86,7 +87,7 @@ class Step:
 
     @property
     def can_be_run(self) -> bool:
-        """Whether it mixes nothing by weights: what it gets is then as near to the logits as what it gives."""
+        """Whether it mixes nothing by weights: what it gets is as near to the logits as what it gives."""
         if isinstance(self.operation, Linear):
             return False
         if isinstance(self.operation, keras.Layer):
@@ -122,15 +123,11 @@ def outputs_of(model: keras.Model) -> Any:
 def inputs_of(model: keras.Model) -> Any:
     """What the model takes, in its structure: shapes and dtypes."""
     specs = input_specs(model)
-    if specs is None:
-        specs = getattr(getattr(model, "_functional", None), "_inputs_struct", None)
     if specs is not None:
         return specs
-    shapes = (model.get_build_config() or {}).get("input_shape") or vars(model).get("_build_shapes_dict")
+    shapes = shapes_built_for(model)
     if not shapes:
         raise UsageError("The doctor does not know what the model takes: call it once on data.")
-    if isinstance(shapes, dict) and len(shapes) == 1:
-        (shapes,) = shapes.values()
     return shapes_to_specs(shapes)
 
 
@@ -188,13 +185,17 @@ def is_openable(layer: Any) -> bool:
     """Whether it is a model, or a layer of one's own with weights: what is within may be looked at."""
     if isinstance(layer, keras.Model):
         return True
-    own = isinstance(layer, keras.Layer) and type(layer).call not in {vars(k).get("call") for k in kinds(layer)}
+    own = isinstance(layer, keras.Layer) and type(layer).call not in {
+        vars(k).get("call") for k in kinds(layer)
+    }
     return own and (holds_layers(layer) or bool(layer.weights))
 
 
 def kinds(layer: Any) -> list[type]:
     """The classes of Keras that a layer is of."""
-    return [kind for kind in type(layer).__mro__ if kind.__module__.startswith("keras.") and is_of_keras(kind)]
+    return [
+        kind for kind in type(layer).__mro__ if kind.__module__.startswith("keras.") and is_of_keras(kind)
+    ]
 
 
 def has_activation(layer: Any) -> bool:
@@ -209,10 +210,13 @@ def frontiers(output: Any) -> list[tuple[list[Any], list[Step]]]:
     Each cut is the tensors at which it is cut, and the steps from these to the output, in order.
     """
     order = {id(tensor): i for i, tensor in enumerate(ancestors(output))}
-    tensors, steps = [output], []
+    tensors: list[Any] = [output]
+    steps: list[Step] = []
     cuts = [(tensors, steps)]
     while True:
-        passable = [(t, step) for t in tensors if (step := step_behind(t)) and step.can_be_run and step.inputs]
+        passable = [
+            (t, step) for t in tensors if (step := step_behind(t)) and step.can_be_run and step.inputs
+        ]
         if not passable:
             return cuts
         _, step = max(passable, key=lambda pair: order[id(pair[0])])
@@ -225,7 +229,7 @@ def frontiers(output: Any) -> list[tuple[list[Any], list[Step]]]:
 
 
 def ancestors(output: Any) -> list[Any]:
-    """All tensors that lead to an output, each after those from which it is made, back to the last weights."""
+    """All tensors that lead to an output from the last weights on, each after those it is made from."""
     found: dict[int, Any] = {}
     stack: list[tuple[Any, bool]] = [(output, False)]
     while stack:

@@ -1,4 +1,4 @@
-"""What the metrics of a compiled model make of its outputs: a metric may misread what the loss reads rightly."""
+"""What the metrics of a compiled model make of its outputs; they may misread what the loss reads rightly."""
 
 from __future__ import annotations
 
@@ -56,39 +56,56 @@ def misreadings(metrics: list[Any], cut: Cut, theory: Theory | None) -> Iterator
     """Yields in a line each what a metric gets wrong, and what to do."""
     if theory is None:
         return
-    gives_logits = cut.kind == "identity"
-    k = cut.shape[cut.class_axis]
     for given in metrics:
         name, metric = name_of(given), resolved(given)
+        k, are_logits = cut.shape[cut.class_axis], cut.kind == "identity"
         if str(given).lower() in ("accuracy", "acc"):
-            if k > 1 and theory.labels == "labels":
-                yield (
-                    f"metric: {name!r} becomes categorical accuracy, for there are {k} outputs: whether the "
-                    f"largest one is right, and not each. Use BinaryAccuracy({'threshold=0' if gives_logits else ''})."
-                )
-            elif k == 1 and gives_logits and theory.labels == "labels":
-                yield f"metric: {name!r} cuts at 0.5, and the output is a logit. Use BinaryAccuracy(threshold=0)."
+            texts = by_shape(k, are_logits, theory)
         elif isinstance(metric, M.BinaryAccuracy) or name == "binary_accuracy":
-            threshold = getattr(metric, "threshold", 0.5)
-            if gives_logits and threshold == 0.5:
-                yield f"metric: {name!r} cuts at 0.5, and the output is a logit. Use BinaryAccuracy(threshold=0)."
-            elif not gives_logits and threshold == 0:
-                yield f"metric: {name!r} cuts at 0, and the output is a probability: all of them lie above."
-        elif isinstance(metric, THRESHOLDED) and gives_logits:
-            if not getattr(metric, "_from_logits", False) and default_thresholds(metric):
-                yield (
-                    f"metric: {name!r} has thresholds in [0, 1], and the output is a logit. "
-                    + ("Use AUC(from_logits=True)." if isinstance(metric, M.AUC) else "Use thresholds=0, or probabilities.")
-                )
-        elif isinstance(metric, OF_PROBABILITIES) and bool(metric.from_logits) != gives_logits:
-            told = "from_logits=True" if gives_logits else "from_logits=False"
-            yield f"metric: {name!r} takes the output for what it is not. Give it {told}."
-        yield from wrong_accuracy(name, metric, k, theory)
+            texts = by_threshold(getattr(metric, "threshold", 0.5), are_logits)
+        else:
+            texts = by_kind(metric, are_logits)
+        yield from (f"metric: {name!r} {text}" for text in (*texts, *wrong_accuracy(name, metric, k, theory)))
+
+
+def by_shape(k: int, are_logits: bool, theory: Theory) -> Iterator[str]:
+    """Yields what becomes of "accuracy", which Keras resolves by the shapes."""
+    if theory.labels == "labels" and k > 1:
+        threshold = "threshold=0" if are_logits else ""
+        yield (
+            f"becomes categorical accuracy, for there are {k} outputs: whether the largest one is right, and "
+            f"not each. Use BinaryAccuracy({threshold})."
+        )
+    elif theory.labels == "labels":
+        yield from by_threshold(0.5, are_logits)
+
+
+def by_threshold(threshold: float, are_logits: bool) -> Iterator[str]:
+    """Yields that an accuracy cuts where the output does not."""
+    if are_logits and threshold == 0.5:
+        yield "cuts at 0.5, and the output is a logit. Use BinaryAccuracy(threshold=0)."
+    if not are_logits and threshold == 0:
+        yield "cuts at 0, and the output is a probability: all of them lie above. Use threshold=0.5."
+
+
+def by_kind(metric: Any, are_logits: bool) -> Iterator[str]:
+    """Yields that a metric of probabilities gets logits, or one of logits probabilities."""
+    if isinstance(metric, OF_PROBABILITIES) and bool(metric.from_logits) != are_logits:
+        yield f"takes the output for what it is not. Give it from_logits={are_logits}."
+    if are_logits and isinstance(metric, THRESHOLDED) and has_default_thresholds(metric):
+        if isinstance(metric, M.AUC) and not metric.get_config().get("from_logits"):
+            yield "has thresholds in [0, 1], and the output is a logit. Use AUC(from_logits=True)."
+        elif not isinstance(metric, M.AUC):
+            yield "has thresholds in [0, 1], and the output is a logit. Use thresholds=0, or probabilities."
 
 
 def wrong_accuracy(name: str, metric: Any, k: int, theory: Theory) -> Iterator[str]:
     """Yields that an accuracy takes labels of another form than the loss."""
-    kinds = {"classes": "sparse_categorical_accuracy", "one-hot": "categorical_accuracy", "labels": "binary_accuracy"}
+    kinds = {
+        "classes": "sparse_categorical_accuracy",
+        "one-hot": "categorical_accuracy",
+        "labels": "binary_accuracy",
+    }
     wanted = kinds.get(theory.labels)
     by_class = {
         M.SparseCategoricalAccuracy: "sparse_categorical_accuracy",
@@ -97,10 +114,10 @@ def wrong_accuracy(name: str, metric: Any, k: int, theory: Theory) -> Iterator[s
     }
     have = next((text for kind, text in by_class.items() if isinstance(metric, kind)), name)
     if wanted and have in kinds.values() and have != wanted and (k > 1 or "categorical" in have):
-        yield f"metric: {name!r} takes labels of another form than the loss. Use {wanted}."
+        yield f"takes labels of another form than the loss. Use {wanted}."
 
 
-def default_thresholds(metric: Any) -> bool:
+def has_default_thresholds(metric: Any) -> bool:
     """Whether the thresholds of a metric lie in [0, 1], as they do unless they are given."""
     thresholds = getattr(metric, "thresholds", None)
     values = thresholds if isinstance(thresholds, list | tuple) else [thresholds or 0.5]
@@ -118,4 +135,8 @@ def resolved(given: Any) -> Any:
 
 
 def name_of(given: Any) -> str:
-    return given if isinstance(given, str) else getattr(given, "name", getattr(given, "__name__", type(given).__name__))
+    return (
+        given
+        if isinstance(given, str)
+        else getattr(given, "name", getattr(given, "__name__", type(given).__name__))
+    )

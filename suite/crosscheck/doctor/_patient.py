@@ -1,4 +1,4 @@
-"""The patient: a model whose one weight is the logits, and whose tail, loss and train step are the model's."""
+"""The patient: a model whose one weight is the logits; its tail, loss and train step are the model's."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Patient:
         """Labels in the structure of the outputs: those of other outputs are 0."""
         return keras.tree.map_structure(
             lambda t: (
-                y if t is self.cut.output else np.zeros(concrete(t.shape, self.cut.batch)[:-1] + (1,), "int32")
+                y if t is self.cut.output else np.zeros((*concrete(t.shape, self.cut.batch)[:-1], 1), "int32")
             ),
             self.outputs,
         )
@@ -91,7 +91,7 @@ def zeros_like(spec: Any, batch: int) -> np.ndarray:
 
 
 def blank(model: keras.Model, forward: Any, cut: Cut, own: bool) -> Any:
-    """A model of the same class, with the attributes that the class put on it, and the logits for a weight."""
+    """A model of the same class, with the attributes that the class put on it; its weight is the logits."""
     own = own and is_of_own_training(model)
     kind: Any = type(model) if own else keras.Model
 
@@ -122,8 +122,7 @@ def blank(model: keras.Model, forward: Any, cut: Cut, own: bool) -> Any:
     }
     if own:
         methods["train_step"] = train_step
-    patient = object.__new__(type(kind.__name__, (kind,), methods))
-    patient = keras.Model.__new__(type(patient))
+    patient: Any = keras.Model.__new__(type(kind.__name__, (kind,), methods))
     keras.Model.__init__(patient, dtype=model.dtype_policy)
     names = getattr(model, "output_names", None)
     if names is not None:

@@ -1,4 +1,4 @@
-"""The readings of an output: labels and logits of wrong or undecided examples, and what a step makes of them."""
+"""The readings of an output: wrong or undecided examples, and what a training step makes of them."""
 
 from __future__ import annotations
 
@@ -55,7 +55,9 @@ def row_of(cut: Cut, theory: Theory | None, label: int) -> np.ndarray | None:
     k = cut.shape[cut.class_axis]
     main = cut.main if cut.kind not in ("constant", "unknown") else min(cut.varied, k - 1)
     if form_of(cut, theory) == "labels":
-        follows = np.abs(cut.slope) > 0.5 * np.abs(cut.slope).max() if len(cut.slope) == k else np.arange(k) == main
+        follows = (
+            np.abs(cut.slope) > 0.5 * np.abs(cut.slope).max() if len(cut.slope) == k else np.arange(k) == main
+        )
         return follows * float(label)
     ignored = theory.ignored if theory else None
     others = [j for j in range(k) if j not in (main, ignored)]
@@ -102,7 +104,11 @@ def readings(
 
 def largest_of(cut: Cut, theory: Theory | None, alike: Sequence[Example]) -> float:
     """The largest gradient in theory, without smoothing, by which those of a label are told; else 1."""
-    plain = replace(theory, parameters={**theory.parameters, "label_smoothing": 0.0}) if theory and smooths(theory) else theory
+    plain = (
+        replace(theory, parameters={**theory.parameters, "label_smoothing": 0.0})
+        if theory and smooths(theory)
+        else theory
+    )
     sizes = [abs(expected_of(cut, plain, example)) for example in alike]
     largest = max(sizes, default=0.0)
     return largest if largest > 0 else 1.0

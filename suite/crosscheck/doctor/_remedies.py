@@ -11,7 +11,6 @@ import numpy as np
 
 from crosscheck.doctor._cut import Cut
 from crosscheck.doctor._graph import Activated
-from crosscheck.losses import LogitLoss
 from crosscheck.doctor._theory import (
     Theory,
     absolute,
@@ -24,6 +23,7 @@ from crosscheck.doctor._theory import (
     loss_name,
     squared,
 )
+from crosscheck.losses import LogitLoss
 
 CLASSES = {
     "binary_crossentropy": keras.losses.BinaryCrossentropy,
@@ -131,9 +131,7 @@ def cause(case: Case) -> str:
     if cut.kind == "identity" and not theory.takes_logits:
         return "the loss takes the logit for a probability and clips it to [1e-7, 1 − 1e-7]"
     if case.from_probabilities and theory.takes_logits:
-        return (
-            f"the loss takes the {cut.kind}'s output for a logit, and adds another {theory.activation}"
-        )
+        return f"the loss takes the {cut.kind}'s output for a logit, and adds another {theory.activation}"
     if cut.kind == "identity":
         return focal_cause(case) if theory.value in (focal, binary_focal) else ""
     if mismatch_of(case):
@@ -148,13 +146,14 @@ def cause_behind_activation(case: Case) -> str:
     if theory.value is focal and is_known_by_name(case.loss):
         return focal_cause(case)
     if theory.value is divergence:
-        return "it clips p to [1e-7, 1] and never asks for the logits (keras/src/losses/losses.py, kl_divergence)"
+        source = "(keras/src/losses/losses.py, kl_divergence)"
+        return f"it clips p to [1e-7, 1] and never asks for the logits {source}"
     if not is_known_by_name(case.loss):
         return "the loss is computed from probabilities, which round to 0 and 1 or are clipped"
     backend = keras.backend.backend()
     if backend != "tensorflow":
-        function = name.replace("_focal", "")
-        return f"clips p to [1e-7, 1 − 1e-7] and never asks for the logits (keras/src/backend/{backend}/nn.py, {function})"
+        source = f"(keras/src/backend/{backend}/nn.py, {name.replace('_focal', '')})"
+        return f"clips p to [1e-7, 1 − 1e-7] and never asks for the logits {source}"
     return cause_on_tensorflow(case)
 
 
@@ -175,17 +174,15 @@ def cause_on_tensorflow(case: Case) -> str:
             "(keras/src/losses/losses.py, sparse_categorical_crossentropy)"
         )
     if keras.backend.standardize_dtype(cut.output.dtype) != "float32":
-        return (
-            f"the cast to float32 makes a new tensor, {attached} (keras/src/losses/loss.py, Loss.__call__)"
-        )
+        return f"the cast to float32 makes a new tensor, {attached} (keras/src/losses/loss.py, Loss.__call__)"
     return f"Keras finds logits behind its own sigmoid and softmax alone, and not behind this one {source}"
 
 
 def applies_directly(operation: Any) -> bool:
     """Whether it is an activation that Keras may attach logits to, and not one within a wrapper."""
-    return isinstance(operation, Activated | keras.layers.Activation | keras.layers.Softmax) or not isinstance(
-        operation, keras.Layer
-    )
+    return isinstance(
+        operation, Activated | keras.layers.Activation | keras.layers.Softmax
+    ) or not isinstance(operation, keras.Layer)
 
 
 def focal_cause(case: Case) -> str:
@@ -232,7 +229,9 @@ def remedies(case: Case) -> Iterator[Remedy]:
         yield Remedy(f"no {squash_name(cut)} there", squash)
         for words, loss in logit_losses(case):
             if case.from_probabilities:
-                yield Remedy(f"no {squash_name(cut)}, no {case.activation}, and {words}", case.without(0), loss)
+                yield Remedy(
+                    f"no {squash_name(cut)}, no {case.activation}, and {words}", case.without(0), loss
+                )
             else:
                 yield Remedy(f"no {squash_name(cut)} there, and {words}", squash, loss)
         return
@@ -243,7 +242,11 @@ def remedies(case: Case) -> Iterator[Remedy]:
     if theory is None:
         return
     first = cut.activation
-    bare = case.without(clips[0] if clips else first) if case.from_probabilities and first is not None else frozenset()
+    bare = (
+        case.without(clips[0] if clips else first)
+        if case.from_probabilities and first is not None
+        else frozenset()
+    )
     if cut.kind == "identity":
         for words, loss in logit_losses(case):
             yield Remedy(words, frozenset(id(cut.steps[i].operation) for i in clips), loss)
@@ -256,7 +259,11 @@ def remedies(case: Case) -> Iterator[Remedy]:
         )
     if theory.takes_logits and cut.kind != "log-softmax":
         yield Remedy(f"drop the {case.activation} from the head", bare)
-        if is_known_by_name(case.loss) and hasattr(case.loss, "from_config") and "from_logits" in config_of(case.loss):
+        if (
+            is_known_by_name(case.loss)
+            and hasattr(case.loss, "from_config")
+            and "from_logits" in config_of(case.loss)
+        ):
             yield Remedy("from_logits=False", frozenset(), changed(case.loss, from_logits=False))
     for words, loss in logit_losses(case):
         yield Remedy(f"no activation in the head, and {words}", bare, loss)
@@ -266,10 +273,9 @@ def remedies(case: Case) -> Iterator[Remedy]:
 
 def casts(case: Case) -> bool:
     """Whether probabilities in half precision are what hides the logits."""
-    return (
-        keras.backend.backend() == "tensorflow"
-        and keras.backend.standardize_dtype(case.cut.output.dtype) in ("float16", "bfloat16")
-    )
+    return keras.backend.backend() == "tensorflow" and keras.backend.standardize_dtype(
+        case.cut.output.dtype
+    ) in ("float16", "bfloat16")
 
 
 def logit_losses(case: Case) -> Iterator[tuple[str, Any]]:
@@ -294,7 +300,11 @@ def other_loss(theory: Theory) -> str:
     """What a plain cross-entropy is in place of another loss."""
     if theory.value is divergence:
         return ", which has the same gradient"
-    return ", without the focal weight, which Keras computes from clipped p" if theory.value in (focal, binary_focal) else ""
+    return (
+        ", without the focal weight, which Keras computes from clipped p"
+        if theory.value in (focal, binary_focal)
+        else ""
+    )
 
 
 def changed(loss: Any, **arguments: Any) -> Any:

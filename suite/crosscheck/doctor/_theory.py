@@ -285,7 +285,5 @@ def row(k: int, label: int) -> np.ndarray:
 
 def slope(theory: Theory, y: np.ndarray, logits: Callable[[float], np.ndarray], kind: str, t: float) -> float:
     """dL/dt along a line of logits, of what the model predicts there: a softmax or a sigmoid of them."""
-    above, below = (
-        theory(y, ACTIVATIONS[kind](np.asarray(logits(t + h), float))) for h in (STEP, -STEP)
-    )
+    above, below = (theory(y, ACTIVATIONS[kind](np.asarray(logits(t + h), float))) for h in (STEP, -STEP))
     return (above - below) / (2 * STEP)

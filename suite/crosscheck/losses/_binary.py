@@ -15,7 +15,7 @@ ROUNDING = 1e-3  # by which a soft label may lie outside of [0, 1]
 def binary_tensors(y_true: Any, label_smoothing: Any, logits: Any) -> tuple[Any, Any]:
     """Returns smoothed labels and logits, [..., L] both; α of an example holds for all its labels.
 
-    Labels outside of [0, 1], such as −1 or 255, become NaN: the loss would go on with them, and have no minimum.
+    Labels outside of [0, 1], such as −1 or 255, become NaN: with them the loss has no minimum.
     """
     y, alpha, z = tensors(y_true, label_smoothing, logits)
     y = in_shape(y, z)

@@ -84,13 +84,13 @@ def reason_for_nan(labels: Any, probabilities: Any) -> str:
     k = np.shape(labels)[-1]
     if y.any():
         return (
-            f"{int(y.sum())} of {y.size} labels are no classes 0…{k - 1}, nor frequencies of them, and give NaN. "
-            "Labels that begin at 1, or are −1 and 1, must be brought to 0…K−1 first."
+            f"{int(y.sum())} of {y.size} labels are no classes 0…{k - 1}, nor frequencies of them, and give "
+            "NaN. Labels that begin at 1, or are −1 and 1, must be brought to 0…K−1 first."
         )
     if p.any():
         return (
-            f"{int(p.sum())} of {p.size} predictions are no probabilities, and give NaN. If they are logits, say "
-            "`from_logits=True`."
+            f"{int(p.sum())} of {p.size} predictions are no probabilities, and give NaN. If they are logits, "
+            "say `from_logits=True`."
         )
     return ""
 
