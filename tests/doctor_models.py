@@ -82,6 +82,12 @@ def gated(i: Any) -> Any:
     return L.Multiply()([L.Dense(3)(i), L.Dense(1, activation="sigmoid")(i)])
 
 
+def mixture(i: Any) -> Any:
+    gates = L.Reshape((2, 1))(L.Dense(2, activation="softmax")(i))
+    experts = L.Concatenate(axis=1)([L.Reshape((1, 3))(L.Dense(3)(i)) for _ in range(2)])
+    return ops.sum(gates * experts, axis=1)
+
+
 def with_policy(policy: str, make: Callable[[], tuple[keras.Model, Any]]) -> tuple[keras.Model, Any]:
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
@@ -110,6 +116,7 @@ SOUND: dict[str, Make] = {
     ),
     "sum of logits": lambda: (functional(lambda i: L.Add()([L.Dense(3)(i), L.Dense(3)(i)])), onehot()),
     "gated logits": lambda: (functional(gated), sparse()),
+    "mixture of experts": lambda: (functional(mixture), sparse()),
     "attention": lambda: (functional(lambda i: L.MultiHeadAttention(1, 2)(i, i), (4, 3)), sparse()),
     "reshape of logits": lambda: (seq(L.Dense(6), L.Reshape((2, 3))), sparse()),
     "soft cap": lambda: (functional(lambda i: 30.0 * ops.tanh(L.Dense(3)(i) / 30.0)), sparse()),
@@ -198,6 +205,11 @@ BROKEN: dict[str, Make] = {
         functional(
             lambda i: L.Average()([L.Dense(3, activation="softmax")(i), L.Dense(3, activation="softmax")(i)])
         ),
+        "sparse_categorical_crossentropy",
+    ),
+    "relu behind a reshape": lambda: (seq(L.Dense(6), L.Reshape((2, 3)), L.ReLU()), sparse()),
+    "elu behind pooled maps": lambda: (
+        seq(L.Conv2D(3, 3), L.GlobalAveragePooling2D(), L.ELU(), L.Softmax(), shape=(4, 4, 2)),
         "sparse_categorical_crossentropy",
     ),
     "relu logits": lambda: (seq(L.Dense(3, activation="relu")), sparse()),

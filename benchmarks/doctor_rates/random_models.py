@@ -182,13 +182,16 @@ def add_between(recipe: Recipe, rng: np.random.Generator) -> None:
         recipe.add(word, make(), tail=tail)
 
 
-def add_squash(recipe: Recipe, rng: np.random.Generator) -> None:
-    """What holds logits within bounds, which nobody means: the mathematics are without it."""
+def add_squash(recipe: Recipe, rng: np.random.Generator, behind_it: bool) -> None:
+    """What holds logits within bounds, which nobody means: the mathematics are without it.
+
+    A sigmoid is none where no activation is behind it: it is the activation then.
+    """
     c = float(rng.choice([3.0, 8.0, 15.0]))
     options = {
         "relu": lambda: L.ReLU(),
         "tanh": lambda: L.Activation("tanh"),
-        "sigmoid": lambda: L.Activation("sigmoid"),
+        **({"sigmoid": lambda: L.Activation("sigmoid")} if behind_it else {}),
         f"clip to {c:g}": lambda: L.Lambda(lambda z: ops.clip(z, -c, c)),
         "elu": lambda: L.ELU(),
     }
@@ -207,12 +210,13 @@ def add_activation(recipe: Recipe, rng: np.random.Generator, name: str) -> None:
         if softmax
         else (lambda z: 1 / (1 + ops.exp(-z)))
     )
+    masked = recipe.dtype == "int32"  # Keras' Softmax takes a mask of steps for one of classes
     forms: dict[str, Callable[[], Any]] = {
         "layer": lambda: L.Activation(name),
         "float32 layer": lambda: L.Activation(name, dtype="float32"),
         "Lambda": lambda: L.Lambda(getattr(ops, name)),
         "own formula": lambda: L.Lambda(own),
-        **({"Softmax": lambda: L.Softmax()} if softmax else {}),
+        **({"Softmax": lambda: L.Softmax()} if softmax and not masked else {}),
     }
     form = str(rng.choice([*forms, "in the layer", "in the layer"]))
     alone = [head for head in recipe.heads if isinstance(head, L.Dense | L.Conv1D | L.Conv2D | L.EinsumDense)]
@@ -225,7 +229,7 @@ def add_activation(recipe: Recipe, rng: np.random.Generator, name: str) -> None:
         recipe.add(f"{name} ({form})", forms[form]())
     if rng.random() < 0.2:
         words, make = [
-            ("reshape", lambda: L.Flatten() if len(recipe.shape) == 1 else L.Identity()),
+            ("reshape", lambda: L.Flatten() if recipe.shape == (3,) and recipe.wide == 1 else L.Identity()),
             ("clip of p", lambda: L.Lambda(lambda p: ops.clip(p, 1e-6, 1 - 1e-6))),
             ("scaling by 1", lambda: L.Rescaling(1.0)),
         ][int(rng.integers(3))]
@@ -235,8 +239,9 @@ def add_activation(recipe: Recipe, rng: np.random.Generator, name: str) -> None:
 # --- loss --------------------------------------------------------------------------------------------------
 
 
-def add_loss(recipe: Recipe, rng: np.random.Generator, from_logits: bool) -> None:
-    """A loss of the recipe's family."""
+def add_loss(recipe: Recipe, rng: np.random.Generator, from_logits: bool, behind_activation: bool) -> None:
+    """A loss of the recipe's family; squared error of probabilities alone, for else it is a regression."""
+    of_p = behind_activation and not from_logits
     smoothing, gamma = float(rng.choice([0.0, 0.0, 0.1, 0.2])), float(rng.choice([0.5, 1.0, 2.0, 3.0]))
     told = {"from_logits": from_logits}
     if recipe.family == "softmax":
@@ -300,32 +305,32 @@ def add_loss(recipe: Recipe, rng: np.random.Generator, from_logits: bool) -> Non
             ),
         ]
         options += [("ours", "labels", exact.label_crossentropy, losses.BinaryCrossentropy)] * from_logits
-        options += [("mse", "labels", exact.squared_error, S.MeanSquaredError)] * (not from_logits)
+        options += [("mse", "labels", exact.squared_error, S.MeanSquaredError)] * of_p
     word, recipe.labels, recipe.value, make = options[int(rng.integers(len(options)))]
     recipe.words.append(f"{word}{' from logits' if from_logits else ''}")
     recipe.loss = make()
 
 
 def random_recipe(rng: np.random.Generator) -> Recipe:
-    """A random model; about half of them have a fault on purpose, and others on the backend at hand."""
+    """A random model; a third of them has a fault on purpose, and others have one on the backend at hand."""
     family = str(rng.choice(["softmax", "sigmoid"]))
     units = int(rng.integers(2, 6)) if family == "softmax" else int(rng.choice([1, 1, 3]))
     recipe = Recipe(family, units, str(rng.choice(POLICIES)))
     keras.config.set_dtype_policy(recipe.policy)
-    fault = str(rng.choice(["none", "none", "none", "squash", "input", "family", "step"]))
+    fault = str(rng.choice(["none"] * 10 + ["squash", "input", "family", "step"]))
+    has_activation = bool(rng.random() < 0.5)
     add_head(recipe, rng)
     if fault == "squash":
-        add_squash(recipe, rng)
+        add_squash(recipe, rng, has_activation)
     else:
         add_between(recipe, rng)
-    has_activation = bool(rng.random() < 0.6)
     activation = family
     if fault == "family" and units > 1:
         activation, has_activation = {"softmax": "sigmoid", "sigmoid": "softmax"}[family], True
     if has_activation:
         add_activation(recipe, rng, activation)
     recipe.predicted = exact.of_softmax if activation == "softmax" else exact.of_sigmoid
-    add_loss(recipe, rng, (not has_activation) != (fault == "input"))
+    add_loss(recipe, rng, (not has_activation) != (fault == "input"), has_activation)
     wrappers = ["functional", "functional", "nested", "subclassed", "own step"]
     recipe.wrapper = "capping step" if fault == "step" else str(rng.choice(wrappers))
     return recipe

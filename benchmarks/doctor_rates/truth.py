@@ -16,7 +16,7 @@ from benchmarks.doctor_rates.mathematics import derivative, is_lost
 from benchmarks.doctor_rates.random_models import Recipe
 from crosscheck._keras import holds_layers, layers_within
 
-SIZES = (0.0, 1.0, 2.0, 5.0, 10.0, 17.0, 30.0, 88.0, 1000.0)
+SIZES = (0.5, 1.0, 2.0, 5.0, 10.0, 17.0, 30.0, 88.0, 1000.0)
 RATE = 2.0**15  # a small gradient still moves a large bias, and float16 holds what comes of it
 
 

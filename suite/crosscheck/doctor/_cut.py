@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -168,16 +169,34 @@ def cut_before(output: Any, batch: int, class_axis: int, wanted: int) -> Cut:
         class_axis: of the output.
         wanted: the class whose logit is varied.
     """
-    cuts = [Cut(tensors, steps, output, batch, class_axis) for tensors, steps in frontiers(output)]
-    cuts = [cut for cut in cuts if can_be_set(cut)] or cuts[:1]
-    deepest = cuts[-1]
-    if is_constant(deepest):
-        return replace(deepest, kind="constant")
-    all_found = (found for cut in reversed(cuts) if (found := understood(cut, wanted)))
+    cuts = [
+        Cut(tensors, steps, output, batch, class_axis)
+        for tensors_of_any, steps in frontiers(output)
+        for tensors in with_each_first(tensors_of_any, output, class_axis)
+    ]
+    deepest = [cut for cut in cuts if len(cut.steps) == len(cuts[-1].steps)]
+    if all(is_constant(cut) for cut in deepest):
+        return replace(deepest[0], kind="constant")
+    from_deepest = sorted(cuts, key=lambda cut: -len(cut.steps))
+    all_found = (found for cut in from_deepest if (found := understood(cut, wanted)))
     found = next((found for found in all_found if not holds_soft_cap(found)), None)
     if found is None:
-        return deepest
-    return found if len(found.steps) == len(deepest.steps) else behind_squash(found, deepest)
+        return deepest[0]
+    deeper = [cut for cut in from_deepest if len(cut.steps) > len(found.steps)]
+    alike = (cut for cut in deeper if cut.tensors[0].shape == found.tensors[0].shape)
+    return behind_squash(found, next(alike, deeper[0])) if deeper else found
+
+
+def with_each_first(tensors: Sequence[Any], output: Any, class_axis: int) -> Iterator[list[Any]]:
+    """Yields the tensors with those of one shape first, which may be the logits; the likeliest shape first.
+
+    Gates and temperatures are among them too. Logits have an entry for each class, more often than not.
+    """
+    shapes = dict.fromkeys(tuple(t.shape) for t in tensors if can_be_set(t))
+    classes = output.shape[class_axis]
+    for shape in sorted(shapes, key=lambda shape: shape[-1] != classes):
+        alike = [t for t in tensors if tuple(t.shape) == shape]
+        yield [*alike, *(t for t in tensors if tuple(t.shape) != shape)]
 
 
 def holds_soft_cap(cut: Cut) -> bool:
@@ -202,10 +221,10 @@ def is_soft_cap(cut: Cut, tensor: Any) -> bool:
     return bool(abs(height(half)[place] - middle[place]) < 0.98 * half * abs(gain))
 
 
-def can_be_set(cut: Cut) -> bool:
-    """Whether a cut's first tensor holds numbers, at least one an example."""
-    first = cut.tensors[0]
-    return keras.backend.is_float_dtype(keras.backend.standardize_dtype(first.dtype)) and len(first.shape) > 1
+def can_be_set(tensor: Any) -> bool:
+    """Whether a tensor holds numbers, at least one an example."""
+    is_float = keras.backend.is_float_dtype(keras.backend.standardize_dtype(tensor.dtype))
+    return is_float and len(tensor.shape) > 1
 
 
 def is_constant(cut: Cut) -> bool:

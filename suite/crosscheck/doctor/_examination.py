@@ -30,6 +30,8 @@ from crosscheck.errors import UsageError
 
 BY_NATURE = "The loss is no cross-entropy: that its gradient fades is its nature."
 
+NOT_JUDGED = "The loss is none of classes: its gradients are not judged, but that they are there."
+
 
 @dataclass(frozen=True)
 class Output:
@@ -278,6 +280,8 @@ def remarks(case: Case) -> Iterator[str]:
 
 def faded(found: Diagnosis, case: Case) -> Diagnosis:
     """The diagnosis of a gradient that fades where no theory says what it should be."""
+    if is_known_by_name(case.loss) and case.cut.kind == "identity":
+        return replace(found, limit=np.inf, symptom="", remarks=(NOT_JUDGED,))
     if is_known_by_name(case.loss):
         return replace(found, remarks=(BY_NATURE,))
     if "NaN" in found.symptom or "infinite" in found.symptom:
