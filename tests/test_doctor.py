@@ -254,6 +254,33 @@ def test_a_half_precision_model_is_broken_also_after_loading(tmp_path: Path) -> 
     assert code == 1 and "mixed_float16" in output and "fix:" in output
 
 
+def test_a_crash_is_told_in_one_line_with_exit_code_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from crosscheck.doctor import command as of_the_command
+
+    def crash(*_):
+        raise RuntimeError("first line\nsecond line")
+
+    file = tmp_path / "model.keras"
+    SOUND["logits"]().save(file)
+    monkeypatch.setattr(of_the_command, "examine", crash)
+    with pytest.raises(UsageError, match=r"could not look: RuntimeError: first line$") as told:
+        command(str(file))
+    assert told.value.exit_code == 2
+
+
+def test_a_regression_is_not_judged() -> None:
+    (diagnosis,) = examine(built(L.Dense(2), loss="mse"))
+    assert diagnosis.exit_code == 0 and "none of classes" in str(diagnosis) and "fades" not in str(diagnosis)
+
+
+def test_a_loss_that_nobody_knows_leaves_with_2(tmp_path: Path) -> None:
+    model = built(L.Dense(1, activation="sigmoid"), loss=lambda y, p: keras.ops.mean((y - p) ** 4, axis=-1))
+    (diagnosis,) = examine(model)
+    assert diagnosis.exit_code == 2 and not diagnosis.sound and diagnosis.to_dict()["sound"] is False
+
+
 def test_files_that_are_no_models_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no file"):
         command(str(tmp_path / "missing.keras"))

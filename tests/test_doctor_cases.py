@@ -297,6 +297,26 @@ def test_a_loss_among_the_attributes_is_found() -> None:
     assert found.exit_code == 0 and "SparseCategoricalCrossentropy" in found.loss
 
 
+class Teaching(keras.Model):
+    """Its train step calls a layer by itself, and not the model."""
+
+    def __init__(self):
+        super().__init__()
+        self.student = L.Dense(3)
+
+    def call(self, x):
+        return self.student(x)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        return super().compute_loss(x, y, self.student(x), sample_weight, training)
+
+
+@pytest.mark.filterwarnings("ignore:Gradients do not exist")
+def test_a_train_step_past_the_model_is_refused_in_words_that_are_true_of_it() -> None:
+    with pytest.raises(UsageError, match=r"no part in what Teaching trains|cannot be taken"):
+        diagnoses(called(Teaching()), sparse())
+
+
 # --- metrics ---------------------------------------------------------------------------------------------
 
 

@@ -251,6 +251,11 @@ def judged(subject: Subject, case: Case) -> tuple[tuple[Any, ...], dict[str, Any
             "symptom": "the model's output is the same whatever the logit",
         }
     taken = readings(subject.patient(cut), cut, case.theory, SIZES)
+    if is_of_own_training(subject.model) and all(reading.gradient == 0 for reading in taken):
+        raise UsageError(
+            f"The logits have no part in what {type(subject.model).__name__} trains: its train step calls "
+            "layers by themselves, and not the model (`self(x)`), which alone the doctor can cut."
+        )
     judgement = judge_readings(taken)
     if maker := bounded_maker(cut):
         text = f"{maker} gives numbers within [−1, 1], and no confident logit"

@@ -15,6 +15,7 @@ import keras
 # Imported for what they register with Keras: a saved model may hold any of it.
 from crosscheck import calibration, losses, metrics, models, optimizers, regularizers  # noqa: F401
 from crosscheck.doctor._examination import examine
+from crosscheck.doctor._graph import first_line
 from crosscheck.errors import UsageError
 
 
@@ -29,6 +30,9 @@ def diagnose_file(file: Path, loss: str | None, modules: Iterable[str], as_json:
         diagnoses = examine(model, loss_named(loss) if loss else None)
     except UsageError as error:
         raise UsageError(f"{file}: {error}") from error
+    except Exception as error:
+        text = f"the doctor could not look: {type(error).__name__}: {first_line(error)}"
+        raise UsageError(f"{file}: {text}") from error
     records = [{"model": str(file), **diagnosis.to_dict()} for diagnosis in diagnoses]
     text = json.dumps(records, indent=2, ensure_ascii=False) if as_json else "\n".join(map(str, diagnoses))
     codes = {diagnosis.exit_code for diagnosis in diagnoses}
@@ -56,10 +60,9 @@ def load_model(file: Path, modules: Iterable[str]) -> Any:
             warnings.simplefilter("ignore")  # an optimiser that never ran has no state to load: no matter
             return keras.saving.load_model(file)
     except Exception as error:
-        first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UsageError(
-            f"{file} cannot be loaded: {first_line} If it uses classes of your own, register them with "
-            "`keras.saving.register_keras_serializable` and name their module with --import."
+            f"{file} cannot be loaded: {first_line(error)} If it uses classes of your own, register them "
+            "with `keras.saving.register_keras_serializable` and name their module with --import."
         ) from error
 
 
