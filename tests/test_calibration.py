@@ -301,3 +301,59 @@ def test_undoing_focal_loss_changes_no_decision_and_takes_no_negative_gamma() ->
     for gamma in (-0.1, float("nan"), float("inf")):
         with pytest.raises(ValueError, match="gamma"):
             focal_restored(z, gamma)
+
+
+# --- sequences, and batches -------------------------------------------------------------------------------
+
+
+def test_every_step_of_a_sequence_is_an_example_of_one_model() -> None:
+    z, y = example(n=600)
+    one = fit_temperature(z, y)
+    assert fit_temperature(z.reshape(60, 10, 4), y.reshape(60, 10), replicates=False) == one
+    assert fit_temperature(z.reshape(60, 10, 4), y.reshape(60, 10, 1), replicates=False) == one
+    assert fit_temperature(z.reshape(60, 5, 2, 4), np.eye(4)[y].reshape(60, 5, 2, 4), replicates=False) == one
+    with pytest.raises(ValueError, match="do not fit"):
+        fit_temperature(z.reshape(60, 10, 4), y[:60], replicates=False)
+    with pytest.raises(ValueError, match="replicates=False"):
+        fit_temperature(z.reshape(60, 5, 2, 4), y.reshape(60, 5, 2))
+
+
+def test_a_model_of_sequences_gets_one_temperature() -> None:
+    z, y = example(n=600)
+    sequences = z.reshape(60, 10, 4).astype("float32")
+    model = keras.Sequential([keras.Input((10, 4)), keras.layers.Identity()])
+    calibrated = calibrate(model, sequences, y.reshape(60, 10))
+    assert calibrated.layers[-1].temperature == pytest.approx(fit_temperature(z, y), rel=1e-5)
+
+
+class Batches(keras.utils.PyDataset):
+    def __init__(self, x, y):
+        super().__init__()
+        self.x, self.y = x, y
+
+    def __len__(self):
+        return len(self.x) // 100
+
+    def __getitem__(self, i):
+        return self.x[100 * i : 100 * (i + 1)], self.y[100 * i : 100 * (i + 1)]
+
+
+def test_batches_are_taken_as_fit_takes_them() -> None:
+    z, y = example(n=600)
+    x = z.astype("float32")
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Identity()])
+    expected = calibrate(model, x, y).layers[-1].temperature
+    assert calibrate(model, Batches(x, y)).layers[-1].temperature == pytest.approx(expected, rel=1e-6)
+    weighted = [(x[:300], y[:300], np.ones(300)), (x[300:], y[300:], np.ones(300))]
+    assert calibrate(model, weighted).layers[-1].temperature == pytest.approx(expected, rel=1e-6)
+    with pytest.raises(ValueError, match="wants labels"):
+        calibrate(model, [(x,)])
+
+
+def test_a_data_set_of_tensorflow_is_taken() -> None:
+    tf = pytest.importorskip("tensorflow")
+    z, y = example(n=600)
+    data = tf.data.Dataset.from_tensor_slices((z.astype("float32"), y)).batch(128)
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Identity()])
+    expected = fit_temperature(z.astype("float32"), y)
+    assert calibrate(model, data).layers[-1].temperature == pytest.approx(expected, rel=1e-5)

@@ -123,6 +123,16 @@ def test_a_single_output_is_two_classes() -> None:
 # --- what is no number ------------------------------------------------------------------------------
 
 
+def test_the_reason_for_nan_is_told_outside_of_programs() -> None:
+    p, y = predictions(18)
+    metric = metrics.ExpectedCalibrationError()
+    with pytest.warns(UserWarning, match="of 48 labels are no classes 0…4, .*begin at 1"):
+        metric.update_state(y + 1, p)
+    with pytest.warns(UserWarning, match="48 of 48 predictions are no probabilities.*from_logits=True"):
+        metric.update_state(y, np.log(p))
+
+
+@pytest.mark.filterwarnings("ignore:.*and give NaN")
 @pytest.mark.parametrize("name", METRICS)
 def test_what_is_no_distribution_or_no_label_shows_as_nan(name: str) -> None:
     p, y = predictions(18)

@@ -35,7 +35,7 @@ REMEDY = (
 )
 
 
-def fit_temperature(logits: Any, labels: Any) -> Any:
+def fit_temperature(logits: Any, labels: Any, replicates: bool = True) -> Any:
     """Returns the T > 0 at which softmax(z/T), or σ(z/T), gives the labels the greatest likelihood.
 
     The negative log-likelihood is convex in β = 1/T. Its slope Σ_n (E_β[z] − z_y), with E_β the mean over
@@ -46,6 +46,8 @@ def fit_temperature(logits: Any, labels: Any) -> Any:
             them; of examples that the model was not trained on.
         labels: integers [N] or [N, 1]; one-hot or soft [N, K]; or [R, N, …] with each replicate's own. Where
             R = N, labels of that shape count as shared unless they have three axes.
+        replicates: False where logits of more than two axes, [B, T, K] of sequences say, are one model's:
+            every place then counts as an example. Shapes alone do not tell them from replicates'.
 
     Returns:
         T, or one of each replicate, [R].
@@ -62,10 +64,15 @@ def fit_temperature(logits: Any, labels: Any) -> Any:
     (3.641, 3.641)
     """
     z = np.asarray(logits, "float64")
+    if z.ndim > 2 and not replicates:
+        z, labels = as_examples(z, np.asarray(labels))
     if z.ndim == 2:
         return temperature_of(z, frequencies_of(labels, z))
     if z.ndim != 3:
-        raise ValueError(f"`logits` must be [N, K] or [R, N, K], not {list(z.shape)}.")
+        raise ValueError(
+            f"`logits` must be [N, K] or [R, N, K], not {list(z.shape)}. Of one model that gives more axes, "
+            "say `replicates=False`."
+        )
     y = beside(np.asarray(labels), *z.shape[:2])
     temperatures = []
     for r in range(len(z)):
@@ -74,6 +81,18 @@ def fit_temperature(logits: Any, labels: Any) -> Any:
         except ValueError as error:
             raise ValueError(f"Replicate {r}: {error}") from None
     return np.array(temperatures)
+
+
+def as_examples(z: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns logits [B, …, K] as [N, K], and labels [B, …], [B, …, 1] or [B, …, K] with them.
+
+    Raises:
+        ValueError: if labels do not fit.
+    """
+    if labels.shape[: z.ndim - 1] != z.shape[:-1]:
+        raise ValueError(f"`labels` {list(labels.shape)} and `logits` {list(z.shape)} do not fit.")
+    dense = labels.ndim == z.ndim
+    return z.reshape(-1, z.shape[-1]), labels.reshape(-1, labels.shape[-1]) if dense else labels.reshape(-1)
 
 
 def frequencies_of(labels: Any, z: np.ndarray) -> np.ndarray:
@@ -181,20 +200,42 @@ def gives_probabilities(layer: keras.Layer) -> bool:
     return isinstance(layer, keras.layers.Softmax) or getattr(layer, "activation", None) in activations
 
 
-def calibrate(model: keras.Model, x: Any, y: Any, batch_size: int = 1024) -> keras.Model:
+def calibrate(model: keras.Model, x: Any, y: Any = None, batch_size: int = 1024) -> keras.Model:
     """Returns the model with the temperature that fits held-out examples best.
 
     Args:
-        model: a Keras model that gives logits.
-        x: held-out examples, as for `predict`.
+        model: a Keras model that gives logits, [N, K], or [B, T, K] of sequences and the like.
+        x: held-out examples, as for `predict`; or, without y, batches of (x, y) as `fit` takes them: a
+            `tf.data.Dataset`, a `keras.utils.PyDataset`, a PyTorch `DataLoader`.
         y: their labels, as in `fit_temperature`.
-        batch_size: examples a prediction.
+        batch_size: examples a prediction; batches are taken as they come.
 
     Raises:
-        ValueError: as of `fit_temperature` and `with_temperature`.
+        ValueError: as of `fit_temperature` and `with_temperature`; for batches without labels.
     """
-    logits = with_temperature(model, 1.0).predict(x, batch_size, verbose=0)  # refuses what gives none
-    return with_temperature(model, fit_temperature(logits, y))
+    scaled = with_temperature(model, 1.0)  # refuses what gives none
+    if y is None:
+        logits, y = logits_and_labels(scaled, x)
+    else:
+        logits = scaled.predict(x, batch_size, verbose=0)
+    return with_temperature(model, fit_temperature(logits, y, replicates=False))
+
+
+def logits_and_labels(model: keras.Model, batches: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Returns a model's predictions and the labels, over batches of (x, y) or (x, y, weights).
+
+    Raises:
+        ValueError: for batches without labels.
+    """
+    indexed = isinstance(batches, keras.utils.PyDataset)
+    logits, labels = [], []
+    for batch in (batches[i] for i in range(len(batches))) if indexed else batches:
+        x, y, _ = keras.utils.unpack_x_y_sample_weight(tuple(batch) if isinstance(batch, list) else batch)
+        if y is None:
+            raise ValueError("`calibrate` wants labels: give `y`, or batches of (x, y).")
+        logits.append(np.asarray(model.predict_on_batch(x)))
+        labels.append(ops.convert_to_numpy(y))
+    return np.concatenate(logits), np.concatenate(labels)
 
 
 def focal_restored(logits: Any, gamma: float = 2.0) -> Any:

@@ -16,6 +16,7 @@ from crosscheck.metrics._base import beside as beside
 from crosscheck.metrics._base import columns as columns
 from crosscheck.metrics._base import frequencies as frequencies
 from crosscheck.metrics._base import probabilities as probabilities
+from crosscheck.metrics._base import reason_for_nan as reason_for_nan
 from crosscheck.metrics._brier import BrierScore
 from crosscheck.metrics._calibration import (
     ExpectedCalibrationError,
