@@ -29,6 +29,7 @@ from crosscheck import losses
 from crosscheck.audit.checks import theory, use
 from crosscheck.audit.checks.theory import agreement
 from crosscheck.audit.contract import Finding, Kind, Subject, run_checks
+from crosscheck.audit.form import with_form
 from crosscheck.audit.subjects import subject_of
 from crosscheck.audit.theories import class_crossentropy, label_crossentropy
 
@@ -54,12 +55,12 @@ def subject(loss: Any, kind: Kind, from_logits: bool = True, **config: Any) -> S
         make: Callable[..., Any] = lambda **a: loss(**{**config, **a})
     else:
         make = lambda **a: partial(loss, **{**config, **a}) if config or a else loss
-    return Subject(loss.__name__, make, kind, from_logits, None, config, isinstance(loss, type))
+    return with_form(Subject(loss.__name__, make, kind, from_logits, None, config, isinstance(loss, type)))
 
 
-def faulty(fault: Fault, value: Any, recipe: Recipe) -> Callable[[], Subject]:
-    """A fault of `benchmarks.audit_rates` in a cross-entropy, left to be recognised."""
-    return lambda: fault(OneValue(value), recipe).subject(claim_told=False)
+def faulty(fault: Fault, value: Any, recipe: Recipe, told: bool = False) -> Callable[[], Subject]:
+    """A fault of `benchmarks.audit_rates` in a cross-entropy, which is told or left to be recognised."""
+    return lambda: fault(OneValue(value), recipe).subject(claim_told=told)
 
 
 def unclaimed(fault: Fault, value: Any, recipe: Recipe) -> Callable[[], Subject]:
@@ -67,7 +68,7 @@ def unclaimed(fault: Fault, value: Any, recipe: Recipe) -> Callable[[], Subject]
 
     def make() -> Subject:
         loss: RandomLoss = fault(OneValue(value), recipe)
-        return Subject(loss.fault, loss.make, loss.kind, True, None, is_class=loss.is_class)
+        return with_form(Subject(loss.fault, loss.make, loss.kind, True, None, is_class=loss.is_class))
 
     return make
 
@@ -129,9 +130,9 @@ def failures(findings: dict[str, Finding]) -> dict[str, Finding]:
     return {check: finding for check, finding in findings.items() if finding.verdict == "failed"}
 
 
-def claimed(loss: Any, kind: Kind = "categorical") -> Callable[[], Subject]:
-    """A loss whose theory is recognised, where it has one."""
-    return lambda: subject_of(loss, kind)
+def claimed(loss: Any, kind: Kind = "categorical", theory: str | None = None) -> Callable[[], Subject]:
+    """A loss whose theory is told, or recognised where it has one."""
+    return lambda: subject_of(loss, kind, theory, from_logits=True)
 
 
 SOUND_IN_THEORY = {
@@ -158,7 +159,7 @@ OF_KERAS = {  # from logits; sound in theory but for the sum of a loss made in f
 }
 SOFT_FAULTS = ("centre", "wrong tail", "dead gradient", "unnormalised", "proper", "hessian", "half precision")
 BROKEN_IN_THEORY = {
-    "twice": broken(faulty(faults.factor, 2.0, CLASSES), "centre"),
+    "twice": broken(faulty(faults.factor, 2.0, CLASSES, told=True), "centre", "wrong tail", "right tail"),
     "in bits": broken(faulty(faults.factor, 1 / math.log(2), CLASSES), "centre"),
     "bent tail": broken(claimed(theory_losses.bent_tail, "binary"), "wrong tail", "right tail"),
     "dead": broken(faulty(faults.capped, 12, LABELS), "dead gradient", "wrong tail", "half precision"),
@@ -188,16 +189,19 @@ BROKEN_IN_THEORY = {
     "slightly steeper": broken(
         claimed(theory_losses.slightly_steeper, "binary"), "derivative", *SOFT_FAULTS, "symmetry"
     ),
-    "anchored": broken(faulty(faults.anchored, 0.1, CLASSES), "shift", "proper", "half precision"),
-    "offset": broken(claimed(theory_losses.offset), "shift", "proper", "symmetry", "half precision"),
+    "anchored": broken(faulty(faults.anchored, 0.1, CLASSES, told=True), "shift", *SOFT_FAULTS, "right tail"),
+    "offset": broken(
+        claimed(theory_losses.offset, theory="cross-entropy"), "shift", *SOFT_FAULTS, "right tail"
+    ),
     "leaning": broken(claimed(theory_losses.leaning), "shift", *SOFT_FAULTS, "derivative", "right tail"),
     "drifting": broken(claimed(theory_losses.drifting), "shift", *SOFT_FAULTS, "derivative", "right tail"),
     "lossy": broken(claimed(theory_losses.lossy), "right tail", "proper", "shift", "half precision"),
     "tilted": broken(claimed(theory_losses.tilted), "wrong tail", "right tail"),
-    "lopsided": broken(faulty(faults.lopsided, 1, CLASSES), "symmetry", "proper"),
-    "improper": broken(faulty(faults.improper, 0.1, CLASSES), "proper"),
+    "lopsided": broken(faulty(faults.lopsided, 1, CLASSES, told=True), "symmetry", *SOFT_FAULTS, "classes"),
+    "improper": broken(faulty(faults.improper, 0.1, CLASSES, told=True), "proper", *SOFT_FAULTS),
     "flat": broken(claimed(theory_losses.flat), "hessian"),
     "half clipped": broken(faulty(faults.half_clipped, 60, CLASSES), "half precision"),
+    "activated twice": broken(claimed(theory_losses.activated_twice, "multilabel"), "activated once"),
     "sums in half": broken(claimed(theory_losses.SumsInHalf), "large batch", "half loss"),
 }
 if TENSORFLOW:
@@ -231,7 +235,7 @@ BROKEN_IN_USE = {
     "reduced": broken(
         unclaimed(faults.reduced, None, CLASSES),
         "per example",
-        *("masks", "sample weights", "class weights", "saved model"),  # it has no name
+        "saved model",  # it has no name
     ),
     "unmasked": spoiled(use_losses.Unmasked, "categorical", "masks"),
     "unweighted": broken(
@@ -283,6 +287,8 @@ BROKEN_IN_USE = {
     ),
     "mutating": spoiled(use_losses.mutating, "categorical", "inputs kept"),
     "printing": broken(unclaimed(behaving("prints", "", behaviours.printing), None, CLASSES), "quiet"),
+    "without temperature": spoiled(use_losses.Untempered, "categorical", "arguments"),
+    "first three": spoiled(use_losses.FirstThree, "categorical", "classes"),
     "sleeping": spoiled(use_losses.Sleeping, "categorical", "awake"),
 }
 if not TORCH:

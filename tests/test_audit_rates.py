@@ -142,6 +142,7 @@ def test_the_command_ends_with_1_where_the_audit_was_wrong_and_says_where(
         "run_trial",
         lambda loss, claim_told: Trial(loss.about, claim_told, loss.fault, "", ("centre",)),
     )
+    monkeypatch.setattr(measure, "formed", lambda choices, loss: loss)
     ran = CliRunner().invoke(main, ["4", "--out", str(tmp_path)])
     assert ran.exit_code == 1
     assert ran.output.splitlines() == ["false alarm: a sound one ('centre',)"] * 2

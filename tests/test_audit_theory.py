@@ -27,11 +27,12 @@ from crosscheck.audit import points
 from crosscheck.audit.checks.theory import CHECKS
 from crosscheck.audit.checks.theory.proper import chances, logits_of, outcomes
 from crosscheck.audit.checks.use import nearest_keras_loss
+from crosscheck.audit.claims import full_theory_name, theory_parameters
 from crosscheck.audit.contract import Finding, LossCheck, Subject, passed, run_checks
 from crosscheck.audit.judging import first_deviation
 from crosscheck.audit.keras_losses import configurations
 from crosscheck.audit.probe import CLASSES, Probe, hard_labels
-from crosscheck.audit.recognition import full_theory_name, recognise, theory_parameters
+from crosscheck.audit.recognition import recognise
 from crosscheck.audit.subjects import keras_subjects, subject_of
 from crosscheck.audit.theories import (
     THEORIES,

@@ -75,6 +75,24 @@ class Shares(Categorical):
         return ops.where(legal, -ops.sum(self.smoothed(y, x.shape[-1]) * ops.log(x), axis=-1), np.nan)
 
 
+class Untempered(Categorical):
+    """Keeps a temperature and divides by none."""
+
+    def __init__(self, temperature=2.0, **arguments):
+        super().__init__(**arguments)
+        self.temperature = temperature
+
+    def get_config(self):
+        return {**super().get_config(), "temperature": self.temperature}
+
+
+class FirstThree(Categorical):
+    """Of more classes than three the others have no loss."""
+
+    def values(self, y, x):
+        return -ops.sum((self.smoothed(y, x.shape[-1]) * ops.log_softmax(x, axis=-1))[..., :3], axis=-1)
+
+
 class Squared(Binary):
     """Brier's score: a square in its labels."""
 

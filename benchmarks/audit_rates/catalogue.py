@@ -8,10 +8,9 @@ from benchmarks.audit_rates import behaviours, faults
 from benchmarks.audit_rates.behaviours import behaving, labels
 from benchmarks.audit_rates.choices import Choices, RandomLoss
 from benchmarks.audit_rates.faults import Fault
-from benchmarks.audit_rates.sound import K, plain, recipe
+from benchmarks.audit_rates.sound import ALL, K, plain, recipe
 from crosscheck.audit.contract import Kind
 
-ALL: tuple[Kind, ...] = ("categorical", "sparse", "binary", "multilabel")
 CLASSES: tuple[Kind, ...] = ("categorical", "sparse")
 ROWS: tuple[Kind, ...] = ("categorical", "binary", "multilabel")
 CATALOGUE: tuple[tuple[Fault, tuple[Kind, ...]], ...] = (

@@ -9,7 +9,8 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from crosscheck.audit.contract import Kind, Subject
-from crosscheck.audit.recognition import recognise
+from crosscheck.audit.form import with_form
+from crosscheck.audit.subjects import Told, infer_subject
 from crosscheck.audit.theories import LossTheory
 
 T = TypeVar("T")
@@ -58,10 +59,12 @@ class RandomLoss:
     Attributes:
         about: its recipe, in words.
         make: as `Subject.make`.
-        kind: of its labels; all take logits.
+        kind: of its labels.
         theory: what it claims to be.
         is_class: a `keras.losses.Loss`, or a function.
         fault, check: of a broken one what is wrong, and the check that is named for it; else "".
+        from_logits: whether it takes logits, or probabilities.
+        due: the checks that every loss of its form fails, with reason.
     """
 
     about: str
@@ -71,13 +74,16 @@ class RandomLoss:
     is_class: bool
     fault: str = ""
     check: str = ""
+    from_logits: bool = True
+    due: frozenset[str] = frozenset()
 
     def subject(self, claim_told: bool) -> Subject:
         """The subject of an audit, with its claim told or left to be recognised."""
-        subject = Subject(self.about, self.make, self.kind, True, None, is_class=self.is_class)
+        subject = Subject(self.about, self.make, self.kind, self.from_logits, None, is_class=self.is_class)
         if not claim_told:
-            return recognise(subject)
-        return replace(subject, theory="its own formula", own_theory=self.theory)
+            return infer_subject(subject, Told(self.kind))
+        formed = with_form(subject)
+        return replace(formed, theory="its own formula", own_theory=self.theory, told=True)
 
     def broken(self, fault: str, check: str, make: Callable[..., Any] | None = None) -> RandomLoss:
         """The same claim, with a fault that is told in words, its parameters in parentheses."""

@@ -15,7 +15,7 @@ from keras import ops
 
 from benchmarks.audit_rates.choices import Choices, RandomLoss
 from crosscheck._keras import mask_of
-from crosscheck.audit.contract import KINDS, Kind
+from crosscheck.audit.contract import Kind
 from crosscheck.audit.theories import (
     LossTheory,
     class_brier,
@@ -25,6 +25,7 @@ from crosscheck.audit.theories import (
 )
 
 K = 3
+ALL: tuple[Kind, ...] = ("binary", "categorical", "sparse", "multilabel")
 Values = Callable[[Any, Any], Any]  # labels and logits, checked and of one dtype, to one value a label or row
 
 CLASS_FORMS: dict[str, Values] = {
@@ -73,7 +74,7 @@ def sound(choices: Choices) -> RandomLoss:
 
 
 def recipe(
-    choices: Choices, kinds: tuple[Kind, ...] = KINDS, changes: tuple[Change, ...] | None = None
+    choices: Choices, kinds: tuple[Kind, ...] = ALL, changes: tuple[Change, ...] | None = None
 ) -> Recipe:
     """A form of cross-entropy for labels of one of these kinds, with one of these changes."""
     kind = choices.one_of(kinds)
@@ -254,11 +255,11 @@ class Reducing(Plain):
     """A class that weighs and reduces by itself, in float32 at least; masks are left to Keras."""
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        if self.reduction is None or mask_of(y_pred) is not None:
+        if self.reduction in (None, "none") or mask_of(y_pred) is not None:
             return super().__call__(y_true, y_pred, sample_weight)
         wide = "float64" if self.dtype == "float64" else "float32"
         values = self.call(ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred, dtype=wide))
         if sample_weight is not None:
             weight = ops.cast(ops.convert_to_tensor(sample_weight), values.dtype)
-            values = values * (weight if len(weight.shape) == len(values.shape) else weight[..., None])
+            values = values * ops.reshape(weight, (-1, *[1] * (len(values.shape) - 1)))
         return ops.sum(values) if self.reduction == "sum" else ops.mean(values)

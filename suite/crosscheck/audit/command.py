@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +11,28 @@ import keras
 
 from crosscheck._files import write_atomically
 from crosscheck.audit import other_backends, scorecard, tables
-from crosscheck.audit.subjects import keras_subjects, load_subject
+from crosscheck.audit.expected import parse_expected
+from crosscheck.audit.subjects import Told, keras_subjects, load_subject
 from crosscheck.errors import UsageError
 
 
 def audit_loss(
-    target: str, kind: str | None, config: str, as_json: bool, theory: str | None = None
-) -> tuple[str, bool]:
-    """The scorecard of the loss `package.module:Name` as text or JSON, and whether the loss is sound.
+    target: str,
+    told: Told,
+    config: Mapping[str, Any],
+    as_json: bool,
+    expected_failures: Mapping[str, str],
+    strict: bool = False,
+) -> tuple[str, int]:
+    """The scorecard of the loss `package.module:Name` as text or JSON, and the exit code.
 
     Raises:
-        UsageError: where the loss cannot be imported or made, or `config` is no JSON object.
+        UsageError: where the loss cannot be imported or made.
     """
-    subject = load_subject(target, kind, parse_config(config), theory)
+    subject = load_subject(target, told, config)
     (subject,) = other_backends.with_other_backends([subject], keras.backend.backend())
-    card = scorecard.scorecard(subject)
-    return scorecard.to_json([card]) if as_json else str(card), card.sound
+    card = scorecard.scorecard(subject, expected_failures=expected_failures, strict=strict)
+    return scorecard.to_json([card]) if as_json else str(card), card.exit_code
 
 
 def audit_keras_losses(folder: Path, report: Callable[[str], Any]) -> bool:
@@ -47,6 +53,32 @@ def audit_keras_losses(folder: Path, report: Callable[[str], Any]) -> bool:
     return all(card.sound for card in cards)
 
 
+def parse_told(
+    kind: str | None,
+    theory: str | None,
+    from_logits: bool | None,
+    class_weights: str | None,
+    axes: int | None,
+) -> Told:
+    """What the command line says of a loss.
+
+    Raises:
+        UsageError: where the class weights are no JSON list or object of numbers.
+    """
+    if class_weights is None:
+        return Told(kind, theory, from_logits, None, axes)
+    try:
+        weights = json.loads(class_weights)
+        numbers = list(weights.values()) if isinstance(weights, dict) else list(weights)
+        if not numbers or not all(isinstance(number, (int, float)) for number in numbers):
+            raise ValueError("they are no numbers")
+    except (ValueError, TypeError) as error:
+        raise UsageError(
+            f"--class-weights is a JSON list or object of numbers, as in '[0.5, 2, 10]': {error}"
+        ) from error
+    return Told(kind, theory, from_logits, weights, axes)
+
+
 def parse_config(text: str) -> dict[str, Any]:
     """The constructor arguments in a JSON object.
 
@@ -60,3 +92,6 @@ def parse_config(text: str) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise UsageError("--config must be a JSON object, as in '{\"alpha\": 0.3}'.")
     return config
+
+
+__all__ = ["audit_keras_losses", "audit_loss", "parse_config", "parse_expected", "parse_told"]

@@ -65,7 +65,8 @@ def call_as_typed(
     subject: Subject, z: np.ndarray, y: np.ndarray, head: str = "", dtype: str = "float32"
 ) -> str:
     """The call that shows a failure, as a user could type it: `loss([[1, 0]], [[-3, 0]])`."""
-    label = f"[{int(y.argmax())}]" if subject.kind == "sparse" else f"[{numbers_as_typed(y)}]"
+    in_numbers = {"sparse": f"[{int(y.argmax())}]", "ordinal": f"[{int(y.sum())}]"}
+    label = in_numbers.get(subject.kind, f"[{numbers_as_typed(y)}]")
     logits = f"keras.ops.array([{numbers_as_typed(z)}], {dtype!r})"
     activation = "sigmoid" if over(subject.kind) == "labels" else "softmax"
     predictions = logits if head in ("", "logits") else f"keras.ops.{activation}({logits})"

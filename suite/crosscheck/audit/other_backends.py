@@ -27,9 +27,10 @@ import crosscheck
 from crosscheck.audit.checks.theory.agreement import MODES, agreement_points
 from crosscheck.audit.contract import Subject
 from crosscheck.audit.probe import Probe
-from crosscheck.audit.subjects import load_subject
+from crosscheck.audit.subjects import bare_subject, load
 
 PATIENCE = 120  # seconds
+TOLD = ("kind", "from_logits", "axes", "values", "unreduced")  # what a process need not find out again
 PYTHON = (sys.executable, "-P")  # without the current folder, in which another `crosscheck` may lie
 PACKAGE_ROOT = Path(crosscheck.__file__).parents[1]
 
@@ -43,12 +44,13 @@ def with_other_backends(subjects: Iterable[Subject], backend: str) -> list[Subje
     requests = [
         {
             "target": subject.name,
-            "kind": subject.kind,
             "config": subject.config,
-            "from_logits": subject.from_logits,
+            "told": {name: getattr(subject, name) for name in TOLD},
         }
         for subject in listed
     ]
+    if all(subject.obstacle for subject in listed):
+        return listed
     processes = {other: BackendProcess(other, requests) for other in MODES if other != backend}
 
     def answers(i: int) -> Mapping[str, Any]:
@@ -128,8 +130,7 @@ def parse_answer(answer: Any) -> Any:
 def answer_request(request: dict[str, Any]) -> Any:
     """Value and gradient of a loss in this process behind each head, or in words why there are none."""
     try:
-        subject = load_subject(request["target"], request["kind"], request["config"])
-        subject = replace(subject, from_logits=request["from_logits"])
+        subject = replace(bare_subject(load(request["target"], request["config"])), **request["told"])
         probe = Probe(subject)
         measured = {head: probe(*agreement_points(subject), head=head) for head in probe.heads}
     except Exception as error:

@@ -50,7 +50,7 @@ def logits(kind: Kind, ts: tuple[float, ...] = MODERATE) -> np.ndarray:
     """One logit at each t with the others at rest, in turn, and all apart: [N, K]."""
     if kind == "binary":
         return as_float32(np.array(ts)[:, None])
-    if kind == "multilabel":
+    if kind in ("multilabel", "ordinal"):
         return as_float32(np.array([[t, u] for t in ts for u in (-t / 2, 1.0)]))
     return as_float32(np.array([row for t in ts for row in ([t, 0, 0], [0, t, 0], [1, -t / 2, t])]))
 
@@ -67,7 +67,7 @@ def tail(kind: Kind, right: bool, ts: tuple[float, ...] = TAIL) -> Rows:
     for t in (sign * t for t in ts):
         if kind == "binary":
             rows += [([t], [1.0]), ([-t], [0.0])]
-        elif kind == "multilabel":
+        elif kind in ("multilabel", "ordinal"):
             rows += [([t, 0.5], [1.0, 0.0]), ([0.5, -t], [1.0, 0.0])]
         else:
             rows += [([t, 0, 0], [1.0, 0, 0]), ([0, 0.5, t], [0, 0, 1.0])]
@@ -78,7 +78,7 @@ def tail(kind: Kind, right: bool, ts: tuple[float, ...] = TAIL) -> Rows:
 
 def own_logit(kind: Kind, y: np.ndarray) -> np.ndarray:
     """Which logit `tail` moves: that of the true class, or of the label."""
-    if kind == "multilabel":
+    if kind in ("multilabel", "ordinal"):
         return np.tile([0, 1], len(y) // 2)
     return y.argmax(-1)
 

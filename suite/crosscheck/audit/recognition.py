@@ -1,100 +1,41 @@
-"""Finds the theory that a loss claims to follow: named by the user, or recognised by its values."""
+"""Recognises the theory that a loss follows by its values, and what of it is told by its arguments."""
 
 from __future__ import annotations
 
 import contextlib
-import importlib
 import inspect
 import io
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from mpmath import mp, mpf
 
 from crosscheck.audit.contract import Kind, Subject
 from crosscheck.audit.probe import CLASSES, Probe, hard_labels
-from crosscheck.audit.theories import DIGITS, THEORIES, LossTheory, evaluate, over
-from crosscheck.errors import UsageError
+from crosscheck.audit.theories import THEORIES, LossTheory, evaluate, over
 
-AGREEMENT = 1e-3  # relative: what counts as recognised, well short of any check's tolerance
-FORM = "(z, y): mpmath numbers for labels of 0 and 1, lists of them for classes; it computes with mpmath"
-
-
-def with_claim(subject: Subject, theory_named: str | None) -> Subject:
-    """The subject with the theory that the user named: one of ours, or their own as `module:function`.
-
-    Raises:
-        UsageError: where no theory of this kind of labels has the name, or it cannot be evaluated.
-    """
-    if not theory_named:
-        return subject
-    if ":" in theory_named:
-        own_theory = load_own_theory(theory_named, subject.kind, numeric_arguments(subject.config))
-        return replace(
-            subject, theory=theory_named, own_theory=own_theory, parameters=dict(own_theory.parameters)
-        )
-    name = full_theory_name(theory_named, subject.kind)
-    return replace(subject, theory=name, parameters=theory_parameters(name, subject.config))
+AGREEMENT = 3e-5  # relative, at moderate logits: an ε of 1e-6 is recognised, and a z-loss of 1e-4 is not
+SMOOTH_FOR = {"smoothing": "label_smoothing"}
+NEARLY = 1e-3
+ROUNDS = 3  # trial points for each label
 
 
-def full_theory_name(name_given: str, kind: Kind) -> str:
-    """The key of `THEORIES` for a short name: "focal" is "categorical focal" for classes.
+@dataclass(frozen=True)
+class Match:
+    """A theory that has the values of a loss: so many times, or with these weights of the classes."""
 
-    Raises:
-        UsageError: where no theory of this kind of labels has such a name.
-    """
-    plain = name_given.lower().replace("-", "").replace("_", " ").replace("cross entropy", "crossentropy")
-    names = [name for name, theory in THEORIES.items() if fits(theory, kind)]
-    matches = [name for name in names if name == plain or name.endswith(f" {plain}")]
-    if not matches:
-        raise UsageError(
-            f"No theory of {kind} labels is called '{name_given}'. There are: {', '.join(names)}; "
-            "or give your own as module:function."
-        )
-    return plain if plain in matches else matches[0]
+    name: str
+    parameters: Mapping[str, float]
+    factor: float = 1.0
+    class_weights: tuple[float, ...] = ()
 
-
-def fits(theory: LossTheory, kind: Kind) -> bool:
-    return theory.over == over(kind) or (theory.over == "rows" and kind == "multilabel")
-
-
-def numeric_arguments(config: Mapping[str, Any]) -> dict[str, float]:
-    """The constructor arguments that are numbers, which a formula may take as parameters."""
-    numbers = {k: v for k, v in config.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
-    balanced = {"balanced": 1.0} if config.get("apply_class_balancing") else {}
-    return {**{k: float(v) for k, v in numbers.items()}, **balanced}
-
-
-def theory_parameters(name: str, config: Mapping[str, Any]) -> dict[str, float]:
-    """The constructor arguments that are parameters of the theory and differ from its defaults."""
-    defaults = THEORIES[name].parameters
-    return {k: v for k, v in numeric_arguments(config).items() if k in defaults and v != defaults[k]}
-
-
-def load_own_theory(target: str, kind: Kind, config: Mapping[str, float]) -> LossTheory:
-    """The theory of a user's formula, once it has been evaluated at one example.
-
-    Raises:
-        UsageError: where it cannot be imported or does not return an mpmath number.
-    """
-    module, _, name = target.partition(":")
-    try:
-        formula = getattr(importlib.import_module(module), name)
-        arguments = {k: v for k, v in config.items() if k in inspect.signature(formula).parameters}
-        with mp.workdps(DIGITS):
-            z = [mpf(1) / 3] * CLASSES[kind]
-            y = [mpf(int(label)) for label in hard_labels(kind)[0]]
-            value = formula(z[0], y[0], **arguments) if over(kind) == "labels" else formula(z, y, **arguments)
-    except Exception as error:
-        raise UsageError(
-            f"The theory {target} cannot be had: {type(error).__name__}: {error}. It is a function of {FORM}."
-        ) from error
-    if not isinstance(value, mpf):
-        raise UsageError(f"The theory {target} gave {type(value).__name__}. It is a function of {FORM}.")
-    return LossTheory(formula, over(kind), arguments)
+    @property
+    def rank(self) -> tuple[bool, bool, bool]:
+        """The plain theory comes before its multiples, and those before its weighted forms."""
+        unusual = THEORIES[self.name].parameters != self.parameters
+        return bool(self.class_weights), self.factor != 1, unusual
 
 
 @contextlib.contextmanager
@@ -105,52 +46,114 @@ def silenced() -> Iterator[None]:
         yield
 
 
+def arguments_of(subject: Subject) -> dict[str, Any]:
+    """The arguments of the loss: those that it was given, the others by their defaults.
+
+    A loss at hand may have been made with arguments that its `get_config` forgets: those are its attributes.
+    """
+    loss: Any = subject.make()
+    try:
+        signature = inspect.signature(type(loss) if subject.is_class else loss)
+    except (TypeError, ValueError):
+        signature = inspect.Signature()
+    defaults = {
+        name: parameter.default
+        for name, parameter in signature.parameters.items()
+        if parameter.default is not inspect.Parameter.empty
+    }
+    held = {name: vars(loss)[name] for name in defaults if subject.is_class and name in vars(loss)}
+    return {**defaults, **subject.config, **held}
+
+
+def fits(theory: LossTheory, kind: Kind) -> bool:
+    return theory.over == over(kind) or (theory.over == "rows" and kind == "multilabel")
+
+
+def numeric_arguments(arguments: Mapping[str, Any]) -> dict[str, float]:
+    """The arguments that are numbers, by the names of parameters of theories."""
+    numbers = {
+        SMOOTH_FOR.get(k, k): float(v)
+        for k, v in arguments.items()
+        if isinstance(v, (int, float)) and not isinstance(v, bool)
+    }
+    return {**numbers, **({"balanced": 1.0} if arguments.get("apply_class_balancing") else {})}
+
+
 def recognise(subject: Subject) -> Subject:
     """The subject with the theory that has its values; unchanged where none has.
 
-    A multiple is recognised for cross-entropy alone: its factor becomes a parameter, and fails one check.
+    Multiples and class weights are recognised too: they become parameters, and are told.
     """
     values = trial_values(subject)
     if values is None:
         return subject
-    matches = [
-        (abs(factor - 1) > AGREEMENT, THEORIES[name].parameters != parameters, name, parameters, factor)
-        for name, parameters in (*candidate_theories(subject), *candidate_smoothings(subject, values))
-        if (factor := factor_of_theory(subject, name, parameters, values)) is not None
-    ]
+    configured = numeric_arguments(arguments_of(subject))
+    candidates = (*candidate_theories(subject, configured), *candidate_smoothings(subject, values))
+    matches = [match for candidate in candidates if (match := match_of(subject, *candidate, values))]
     if not matches:
         return subject
-    multiple, _, name, parameters, factor = min(matches, key=lambda match: match[:2])
-    unusual = {k: v for k, v in parameters.items() if v != THEORIES[name].parameters[k]}
-    return replace(subject, theory=name, parameters={**unusual, **({"factor": factor} if multiple else {})})
+    return with_match(subject, min(matches, key=lambda match: match.rank))
+
+
+def with_match(subject: Subject, match: Match) -> Subject:
+    """The subject with a theory that has its values at hard labels; `hard` where soft ones are otherwise."""
+    unusual = {k: v for k, v in match.parameters.items() if v != THEORIES[match.name].parameters.get(k)}
+    matched = replace(
+        subject,
+        theory=match.name,
+        parameters={**unusual, **({"factor": match.factor} if match.factor != 1 else {})},
+        class_weights=match.class_weights,
+    )
+    theory = THEORIES[match.name]
+    takes_soft = subject.kind not in ("sparse", "ordinal") and not theory.hard
+    return replace(matched, hard=takes_soft and not follows_soft_labels(matched))
+
+
+def follows_soft_labels(subject: Subject) -> bool:
+    """Whether its values are the theory's for labels between 0 and 1, too."""
+    z = trial_points(subject.kind)[0][:2]
+    y = np.tile([[0.5, 0.125, 0.375]] if over(subject.kind) == "classes" else [[0.25, 0.875]], (2, 1))
+    y = y[:, : CLASSES[subject.kind]]
+    values = values_at(subject, z, y)
+    exact = subject.expected(z, y)
+    assert exact is not None
+    factor = subject.parameters.get("factor", 1.0)
+    return values is not None and bool(np.allclose(values, factor * exact.value, rtol=AGREEMENT, atol=1e-6))
 
 
 def trial_values(subject: Subject) -> np.ndarray | None:
     """The loss at the trial points, in float64 if it can; None where it raises or is not finite."""
+    return values_at(subject, *trial_points(subject.kind))
+
+
+def values_at(subject: Subject, z: np.ndarray, y: np.ndarray) -> np.ndarray | None:
     try:
         with silenced():
             probe = Probe(subject)
-            dtype = "float64" if probe.precise == "float64" else "float32"
-            values = probe(*trial_points(subject.kind), dtype, mode="eager").value
+            values = probe.values_alone(z, y, probe.precise)
     except Exception:
         return None
     return values if np.isfinite(values).all() else None
 
 
 def trial_points(kind: Kind) -> tuple[np.ndarray, np.ndarray]:
-    z = np.random.default_rng(3).normal(0, 1.5, (5, CLASSES[kind]))
+    """A few logits for every label, the labels in turn."""
     labels = hard_labels(kind)
-    return z, labels[np.arange(5) % len(labels)]
+    n = ROUNDS * len(labels)
+    return np.random.default_rng(3).normal(0, 1.5, (n, CLASSES[kind])), labels[np.arange(n) % len(labels)]
 
 
-def candidate_theories(subject: Subject) -> Iterator[tuple[str, dict[str, float]]]:
-    """Yields theories and parameters to try: those of the configuration first, then the usual ones."""
+def candidate_theories(
+    subject: Subject, configured: Mapping[str, float]
+) -> Iterator[tuple[str, dict[str, float]]]:
+    """Yields theories and parameters to try: those of the arguments first, then the usual ones."""
     for name, theory in THEORIES.items():
         other_input = ("hinge" in name) != subject.from_logits and ("hinge" in name or "poisson" in name)
         if not fits(theory, subject.kind) or other_input:
             continue
-        configured = {k: v for k, v in numeric_arguments(subject.config).items() if k in theory.parameters}
-        for parameters in ({**theory.parameters, **configured}, theory.parameters, *theory.candidates):
+        own = {k: v for k, v in configured.items() if k in theory.parameters}
+        balanced = [{**theory.parameters, **own, "balanced": 1.0}] if "balanced" in theory.parameters else []
+        for parameters in ({**theory.parameters, **own}, *balanced, theory.parameters, *theory.candidates):
             yield name, dict(parameters)
 
 
@@ -169,14 +172,53 @@ def candidate_smoothings(subject: Subject, values: np.ndarray) -> Iterator[tuple
                 yield name, {"label_smoothing": alpha}
 
 
-def factor_of_theory(
-    subject: Subject, name: str, parameters: dict[str, float], values: np.ndarray
-) -> float | None:
-    """k where the values are k times the theory's, else None; k is 1 but for a cross-entropy."""
-    expected = evaluate(THEORIES[name], parameters, *trial_points(subject.kind)).value
+def match_of(subject: Subject, name: str, parameters: dict[str, float], values: np.ndarray) -> Match | None:
+    """The theory where the values are those, a multiple, or theirs with a weight for each class."""
+    z, y = trial_points(subject.kind)
+    expected = evaluate(THEORIES[name], parameters, z, y, subject.class_weights).value
     if not np.abs(expected).min() > 0:
-        return 1.0 if np.allclose(values, expected, rtol=AGREEMENT, atol=1e-6) else None
-    factor = float(np.median(values / expected))
-    if factor == 0 or not np.allclose(values, factor * expected, rtol=AGREEMENT):
+        same = np.allclose(values, expected, rtol=AGREEMENT, atol=1e-6)
+        return Match(name, parameters, 1.0, subject.class_weights) if same else None
+    ratios = values / expected
+    factor = float(np.median(ratios))
+    if factor and np.allclose(ratios, factor, rtol=AGREEMENT):
+        near = 1.0 if abs(factor - 1) <= NEARLY else factor  # a slip that the checks name
+        return Match(name, parameters, near, subject.class_weights)
+    if subject.class_weights or subject.kind == "ordinal" or THEORIES[name].over == "rows":
         return None
-    return factor if "crossentropy" in name or abs(factor - 1) <= AGREEMENT else None
+    weights = weights_that_fit(name, parameters, z, y, values)
+    return Match(name, parameters, 1.0, weights) if weights else None
+
+
+def weights_that_fit(
+    name: str, parameters: dict[str, float], z: np.ndarray, y: np.ndarray, values: np.ndarray
+) -> tuple[float, ...]:
+    """The class weights with which the theory has the values; () where none do."""
+    n = y.shape[-1] if THEORIES[name].over == "classes" else 2
+    units = [tuple(float(i == k) for i in range(n)) for k in range(n)]
+    columns = np.stack([evaluate(THEORIES[name], parameters, z, y, unit).value for unit in units], 1)
+    weights = np.linalg.lstsq(columns, values, rcond=None)[0]
+    fits_all = np.allclose(columns @ weights, values, rtol=AGREEMENT, atol=0) and weights.min() > 0
+    return tuple(float(f"{weight:.6g}") for weight in weights) if fits_all else ()
+
+
+def is_squashed(subject: Subject) -> str:
+    """The theory that the loss is of predictions that were sent through the activation already; "" if none.
+
+    Its logits are then the probabilities: it cannot come near 0, whatever is learnt.
+    """
+    values = trial_values(subject)
+    if values is None:
+        return ""
+    if not (subject.from_logits or subject.evidence):  # a loss of probabilities is one that is known to be
+        return ""
+    z, y = trial_points(subject.kind)
+    p = Probe(subject).probabilities(z)
+    for name, theory in THEORIES.items():
+        if fits(theory, subject.kind) and not theory.hard and (theory.proper or "focal" in name):
+            for parameters in (theory.parameters, *theory.candidates):
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    ratios = values / evaluate(theory, parameters, p, y).value
+                if np.median(ratios) and np.allclose(ratios, np.median(ratios), rtol=AGREEMENT):
+                    return name
+    return ""

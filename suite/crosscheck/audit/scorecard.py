@@ -7,19 +7,26 @@ import dataclasses
 import io
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import keras
 
 from crosscheck.audit.checks import theory, use
 from crosscheck.audit.contract import USES, Finding, LossCheck, Subject, Use, run_checks
+from crosscheck.audit.expected import as_expected, require_known
 from crosscheck.audit.recognition import recognise
 from crosscheck.audit.subjects import subject_of
 
 CHECKS: tuple[LossCheck, ...] = (*theory.CHECKS, *use.CHECKS)
-USE_OF: dict[str, Use] = {check.id: check.use for check in CHECKS}
-SIGNS = {"passed": "passed", "failed": "FAILED", "not applicable": "–"}
+USE_OF: dict[str, Use] = {"call": "valid", "input": "valid", **{check.id: check.use for check in CHECKS}}
+SIGNS = {
+    "passed": "passed",
+    "failed": "FAILED",
+    "not applicable": "–",
+    "could not look": "COULD NOT LOOK",
+    "expected": "expected",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +45,19 @@ class Scorecard:
 
     @property
     def sound(self) -> bool:
-        return not self.failures()
+        """Whether nothing failed, and every check could look."""
+        return self.exit_code == 0
+
+    @property
+    def exit_code(self) -> int:
+        """0 where it is sound, 1 where a check failed, 2 where none did but one could not look."""
+        if self.failures():
+            return 1
+        return 2 if self.unseen() else 0
+
+    def unseen(self) -> list[Finding]:
+        """The findings of checks that could not look."""
+        return [finding for finding in self.findings if finding.verdict == "could not look"]
 
     def failures(self, use: Use | None = None) -> list[Finding]:
         """The findings that failed, of all checks or of those of one use."""
@@ -57,8 +76,11 @@ class Scorecard:
             "config": subject.config,
             "kind": subject.kind,
             "from_logits": subject.from_logits,
+            "evidence": subject.evidence,
+            "values": subject.values,
             "theory": subject.theory,
             "parameters": subject.parameters,
+            **({"class_weights": list(subject.class_weights)} if subject.class_weights else {}),
             "backend": keras.backend.backend(),
             "keras": keras.__version__,
             "failed": {name: len(self.failures(name)) for name in USES},
@@ -67,26 +89,51 @@ class Scorecard:
         }
 
     def __str__(self) -> str:
-        subject = self.subject
-        inputs = "logits" if subject.from_logits else "probabilities"
-        claim = f"held against {subject.theory}" if subject.theory else "of no theory that is known here"
-        lines = [
-            f"{title_of(subject)}: {subject.kind}, of {inputs}, {claim}, on {keras.backend.backend()}",
-            f"{len(self.failures())} of {len(self.findings)} checks failed",
-        ]
+        lines = [headline(self.subject), self.verdict_line()]
         for name, meaning in USES.items():
-            lines += ["", f"{name}: {meaning}", *self.lines(name)]
+            of_use = self.lines(name)
+            lines += ["", f"{name}: {meaning}", *of_use] if of_use else []
         return "\n".join(lines)
+
+    def verdict_line(self) -> str:
+        if self.subject.obstacle:
+            return "it could not be looked at"
+        unseen = len(self.unseen())
+        return f"{len(self.failures())} of {len(self.findings)} checks failed" + (
+            f", {unseen} could not look" if unseen else ""
+        )
 
     def lines(self, use: Use) -> list[str]:
         verdicts_beside = {finding.check: SIGNS[finding.verdict] for finding in self.theirs}
-        lines = [f"{'':20}{'this loss':12}{self.beside}"] if self.beside else []
+        lines = []
         for finding in self.findings:
             if USE_OF[finding.check] == use:
                 beside = verdicts_beside.get(finding.check, "")
                 lines.append(f"{finding.check:20}{SIGNS[finding.verdict]:12}{beside}".rstrip())
                 lines += [f"{'':4}{line}" for line in detail_lines(finding)]
-        return lines
+        return [f"{'':20}{'this loss':12}{self.beside}", *lines] if lines and self.beside else lines
+
+
+def headline(subject: Subject) -> str:
+    """What the loss is taken for, and why."""
+    title = f"{title_of(subject)}: {subject.kind}"
+    if subject.obstacle:
+        return f"{title}, on {keras.backend.backend()}"
+    inputs = "logits" if subject.from_logits else "probabilities"
+    evidence = f" ({subject.evidence})" if subject.evidence else ""
+    return f"{title}, of {inputs}{evidence}, {claim_of(subject)}, on {keras.backend.backend()}"
+
+
+def claim_of(subject: Subject) -> str:
+    """In words, what it is held against."""
+    if not subject.theory:
+        return "of no theory that is known here: what it is by design is described, not judged"
+    factor = subject.parameters.get("factor")
+    parameters = [f"{k} = {v:.6g}" for k, v in subject.parameters.items() if k != "factor"]
+    words = [subject.theory, *parameters]
+    words += [f"{factor:.6g} times it"] if factor else []
+    words += [f"class weights {list(subject.class_weights)}"] if subject.class_weights else []
+    return f"held against {', '.join(words)}"
 
 
 def title_of(subject: Subject) -> str:
@@ -96,6 +143,10 @@ def title_of(subject: Subject) -> str:
 
 def detail_lines(finding: Finding) -> list[str]:
     """The lines below a check: input, numbers, cause and remedy where it failed, else what it examined."""
+    if finding.verdict == "expected":
+        return [f"failed as expected: {finding.reason}"]
+    if finding.verdict == "could not look":
+        return [finding.note, *([f"remedy: {finding.remedy}"] if finding.remedy else [])]
     if finding.verdict != "failed":
         measured = (
             "" if str(finding.measured) in f"{finding.note} None" else f": {format_number(finding.measured)}"
@@ -144,31 +195,57 @@ def run_all_checks(subject: Subject) -> tuple[Finding, ...]:
 
 
 def audit(
-    loss: Any, kind: str | None = None, theory: str | None = None, beside: bool = True, **config: Any
+    loss: Any,
+    kind: str | None = None,
+    theory: str | None = None,
+    beside: bool = True,
+    class_weights: Any = None,
+    axes: int | None = None,
+    expected_failures: Mapping[str, str] | None = None,
+    strict: bool = False,
+    **config: Any,
 ) -> Scorecard:
     """Runs all checks on a loss; `print` the scorecard, or ask `.sound` and `.failures()`.
 
     Args:
         loss: a `keras.losses.Loss`, its class, or a function of (y_true, y_pred).
-        kind: "binary", "categorical", "sparse" or "multilabel"; from the name or the values where not given.
+        kind: "binary", "categorical", "sparse", "multilabel" or "ordinal" (class numbers, K − 1 logits);
+            from the name or the values where not given.
         theory: what the loss is meant to be: "focal", "hinge", …, or your own formula as "module:function";
             recognised by its values where not given.
-        beside: whether the nearest loss of Keras is audited, too.
-        config: constructor arguments, of a class or a function.
+        beside: whether the nearest loss of Keras is asked the checks that failed, too.
+        class_weights: the weights by which the loss multiplies its theory, one a class; (w₀, w₁) for binary.
+        axes: how many axes lie between the examples and the classes; tried where not given.
+        expected_failures: {check: reason} of checks that are to fail; they do not make it unsound.
+        strict: whether an expected failure that does not come is one.
+        config: constructor arguments, of a class or a function. `from_logits` tells what predictions are
+            where the loss has no such argument.
 
     Raises:
         UsageError: where the kind cannot be inferred, or the loss cannot be made.
     """
-    return scorecard(subject_of(loss, kind, theory, **config), beside)
+    subject = subject_of(loss, kind, theory, class_weights, axes, **config)
+    return scorecard(subject, beside, expected_failures, strict)
 
 
-def scorecard(subject: Subject, beside: bool = True) -> Scorecard:
-    """The scorecard of a subject and, unless `beside` is False, of the nearest loss of Keras."""
-    findings = run_all_checks(subject)
-    if not beside:
+def scorecard(
+    subject: Subject,
+    beside: bool = True,
+    expected_failures: Mapping[str, str] | None = None,
+    strict: bool = False,
+) -> Scorecard:
+    """The scorecard of a subject and, unless `beside` is False, what Keras' nearest makes of its faults."""
+    expected_failures = expected_failures or {}
+    require_known(expected_failures, [check.id for check in CHECKS])
+    findings = tuple(as_expected(found, expected_failures, strict) for found in run_all_checks(subject))
+    failed = {finding.check for finding in findings if finding.verdict == "failed"}
+    if not beside or subject.obstacle or subject.kind == "ordinal" or subject.axes:
         return Scorecard(subject, findings)
-    neighbour = recognise(use.nearest_keras_loss(subject))
-    return Scorecard(subject, findings, title_of(neighbour), run_all_checks(neighbour))
+    neighbour = use.nearest_keras_loss(subject)
+    neighbour = recognise(neighbour) if failed else neighbour
+    with contextlib.redirect_stdout(io.StringIO()):
+        theirs = run_checks([check for check in CHECKS if check.id in failed], neighbour)
+    return Scorecard(subject, findings, title_of(neighbour), tuple(theirs))
 
 
 def to_json(cards: Iterable[Scorecard]) -> str:

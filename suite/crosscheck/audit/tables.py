@@ -9,7 +9,7 @@ import keras
 from crosscheck.audit.contract import USES, Finding, Use
 from crosscheck.audit.scorecard import CHECKS, Scorecard, detail_lines, title_of
 
-MARKS = {"passed": "✓", "failed": "**✗**", "not applicable": "–"}
+MARKS = {"passed": "✓", "failed": "**✗**", "not applicable": "–", "could not look": "?", "expected": "(✗)"}
 
 
 def to_markdown(cards: Iterable[Scorecard]) -> str:
@@ -53,7 +53,7 @@ def table(cards: Sequence[Scorecard], use: Use) -> str:
 
 def cells(findings: Iterable[Finding], ids: list[str]) -> list[str]:
     marks = {finding.check: MARKS[finding.verdict] for finding in findings}
-    return [marks[name] for name in ids]
+    return [marks.get(name, MARKS["could not look"]) for name in ids]
 
 
 def statements(use: Use) -> str:

@@ -42,6 +42,8 @@ class LossTheory:
         hessian: whether its second derivative is diag(p) − ppᵀ (classes) or p (1 − p) (labels).
         hard: whether it means something for labels 0 and 1 only.
         symmetric: whether it treats classes alike.
+        linear: whether it is linear in the labels, so that class weights multiply them.
+        convention: whether its paper has labels 0 and 1 alone, and what it makes of others is a convention.
     """
 
     formula: Callable[..., Any]
@@ -52,6 +54,8 @@ class LossTheory:
     hessian: bool = False
     hard: bool = False
     symmetric: bool = True
+    linear: bool = False
+    convention: bool = False
 
 
 def sigmoid(z: Any) -> Any:
@@ -202,32 +206,38 @@ BINARY_FOCAL = {"gamma": 2.0, "alpha": 0.25, "balanced": 0.0, "label_smoothing":
 CLASS_FOCAL = {"gamma": 2.0, "alpha": 0.25, "label_smoothing": 0.0}
 
 THEORIES: dict[str, LossTheory] = {
-    "binary crossentropy": LossTheory(label_crossentropy, "labels", PLAIN, SMOOTHINGS, True, True),
+    "binary crossentropy": LossTheory(
+        label_crossentropy, "labels", PLAIN, SMOOTHINGS, True, True, linear=True
+    ),
     "binary brier": LossTheory(label_brier, "labels", proper=True),
     "binary focal": LossTheory(
         label_focal,
         "labels",
         BINARY_FOCAL,
         tuple({**BINARY_FOCAL, "gamma": gamma, "balanced": on} for gamma in GAMMAS for on in (0.0, 1.0)),
+        convention=True,
     ),
     "hinge": LossTheory(label_hinge, "labels", hard=True),
     "squared hinge": LossTheory(label_squared_hinge, "labels", hard=True),
     "absolute error": LossTheory(label_absolute, "labels", hard=True),
     "binary poisson": LossTheory(label_poisson, "labels", proper=True, symmetric=False),
-    "categorical crossentropy": LossTheory(class_crossentropy, "classes", PLAIN, SMOOTHINGS, True, True),
+    "categorical crossentropy": LossTheory(
+        class_crossentropy, "classes", PLAIN, SMOOTHINGS, True, True, linear=True
+    ),
     "categorical brier": LossTheory(class_brier, "classes", proper=True),
     "categorical focal": LossTheory(
         class_focal,
         "classes",
         CLASS_FOCAL,
         tuple({**CLASS_FOCAL, "gamma": gamma, "alpha": a} for gamma in GAMMAS for a in (1.0, 0.25)),
+        linear=True,
     ),
     "categorical hinge": LossTheory(class_hinge, "classes", hard=True),
     "keras categorical hinge": LossTheory(class_keras_hinge, "classes", hard=True),
     "kl divergence": LossTheory(class_kl, "classes", proper=True, hessian=True),
     "categorical poisson": LossTheory(class_poisson, "classes", proper=True),
     "generalized crossentropy": LossTheory(
-        class_generalized, "classes", {"q": 0.5}, tuple({"q": q} for q in (0.3, 0.7))
+        class_generalized, "classes", {"q": 0.5}, tuple({"q": q} for q in (0.3, 0.7)), linear=True
     ),
     "dice": LossTheory(class_dice, "classes"),
     "tversky": LossTheory(class_tversky, "classes", {"alpha": 0.5, "beta": 0.5}),
@@ -237,17 +247,45 @@ THEORIES: dict[str, LossTheory] = {
 
 
 def over(kind: str) -> Over:
-    """ "labels" for binary and multilabel losses, "classes" for categorical and sparse ones."""
-    return "labels" if kind in ("binary", "multilabel") else "classes"
+    """ "classes" for categorical and sparse losses, "labels" for the others: ordinal ones have levels."""
+    return "classes" if kind in ("categorical", "sparse") else "labels"
 
 
 def evaluate(
-    theory: LossTheory, parameters: Mapping[str, float], z: np.ndarray, y: np.ndarray
+    theory: LossTheory,
+    parameters: Mapping[str, float],
+    z: np.ndarray,
+    y: np.ndarray,
+    class_weights: tuple[float, ...] = (),
 ) -> ValueAndGradient:
+    """Exact value and gradient at logits and labels [N, K], times the weights of the classes."""
     arguments = {**theory.parameters, **{k: v for k, v in parameters.items() if k != "factor"}}
     rows = tuple(map(tuple, z.tolist())), tuple(map(tuple, y.tolist()))
-    values, slopes = evaluate_rows(theory.formula, theory.over, tuple(arguments.items()), *rows)
+    formula = theory.formula
+    if class_weights:
+        formula = weighted(formula, theory.over, theory.linear, class_weights)
+    values, slopes = evaluate_rows(formula, theory.over, tuple(arguments.items()), *rows)
     return ValueAndGradient(np.array(values), np.array(slopes))
+
+
+@functools.lru_cache(maxsize=32)  # one function for each, so that its rows are found again
+def weighted(
+    formula: Callable[..., Any], unit: Over, linear: bool, class_weights: tuple[float, ...]
+) -> Callable[..., Any]:
+    """The formula times the weight of its label, or of its row's classes in their shares."""
+    weights = [mpf(weight) for weight in class_weights]
+
+    def of_label(z: Any, y: Any, **arguments: Any) -> Any:
+        if linear:
+            of_both = [formula(z, mpf(label), **arguments) for label in (0, 1)]
+            return weights[0] * (1 - y) * of_both[0] + weights[1] * y * of_both[1]
+        return (weights[0] * (1 - y) + weights[1] * y) * formula(z, y, **arguments)
+
+    def of_row(z: Any, y: Any, **arguments: Any) -> Any:
+        weighed = [weight * label for weight, label in zip(weights, y, strict=True)]
+        return formula(z, weighed, **arguments) if linear else mp.fsum(weighed) * formula(z, y, **arguments)
+
+    return of_label if unit == "labels" else of_row
 
 
 @functools.lru_cache(maxsize=128)  # one loss is asked from logits and from probabilities, eager and compiled

@@ -10,12 +10,20 @@ from crosscheck.claims.claim import BACKENDS
 from crosscheck.cli.options import FOLDER, RESULTS
 from crosscheck.cli.voice import import_keras
 
+KINDS = ("binary", "categorical", "sparse", "multilabel", "ordinal")
+SHAPES = {"BK": 0, "BTK": 1, "BHWK": 2}
+
 
 @click.command("audit")
 @click.argument("target", required=False, metavar="[MODULE:LOSS]")
-@click.option("--kind", type=click.Choice(("binary", "categorical", "sparse", "multilabel")))
+@click.option("--kind", type=click.Choice(KINDS))
 @click.option("--config", default="{}", metavar="JSON", help="Constructor arguments.")
 @click.option("--theory", metavar="NAME", help="What it is meant to be: focal, hinge, …, or module:function.")
+@click.option("--logits/--probabilities", "from_logits", default=None, help="What predictions are.")
+@click.option("--class-weights", metavar="JSON", help="By which it multiplies its theory: [0.5, 2, 10].")
+@click.option("--shape", type=click.Choice(tuple(SHAPES)), help="Of predictions; tried where not given.")
+@click.option("--expect", multiple=True, metavar="CHECK=REASON", help="A failure that is to be, and why.")
+@click.option("--strict", is_flag=True, help="An expected failure that does not come is one.")
 @click.option("--backend", type=click.Choice(BACKENDS), default="tensorflow", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="The scorecard as JSON.")
 @click.option("--out", type=FOLDER, default=RESULTS / "audit", show_default=True, help="For Keras' losses.")
@@ -24,19 +32,29 @@ def command(
     kind: str | None,
     config: str,
     theory: str | None,
+    from_logits: bool | None,
+    class_weights: str | None,
+    shape: str | None,
+    expect: tuple[str, ...],
+    strict: bool,
     backend: str,
     as_json: bool,
     out: Path,
 ) -> int:
     """Check MODULE:LOSS, a class or a function of (y_true, y_pred), against theory and against careless use.
 
-    Without one, check what Keras ships and write audit.json and table.md. Exit code 1 where a check fails.
+    A function that returns the loss is named with its arguments: 'MODULE:focal(gamma=2)'. Without a loss,
+    check what Keras ships and write audit.json and table.md. Exit code 0 where all is sound, 1 where a check
+    fails, 2 where the loss could not be looked at.
     """
     import_keras(backend)
     from crosscheck.audit import command as auditing
 
     if not target:
         return 0 if auditing.audit_keras_losses(out, click.echo) else 1
-    text, is_sound = auditing.audit_loss(target, kind, config, as_json, theory)
+    axes = SHAPES[shape] if shape else None
+    told = auditing.parse_told(kind, theory, from_logits, class_weights, axes)
+    arguments = auditing.parse_config(config), as_json, auditing.parse_expected(expect), strict
+    text, exit_code = auditing.audit_loss(target, told, *arguments)
     click.echo(text)
-    return 0 if is_sound else 1
+    return exit_code

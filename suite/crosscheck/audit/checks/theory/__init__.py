@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from crosscheck.audit.checks.theory import accuracy, agreement, curvature, derivative, half, proper, symmetry
+from crosscheck.audit.checks.theory import (
+    accuracy,
+    activated,
+    agreement,
+    curvature,
+    derivative,
+    half,
+    proper,
+    symmetry,
+)
 from crosscheck.audit.contract import LossCheck
 
-MODULES = (accuracy, derivative, symmetry, proper, curvature, agreement, half)
+MODULES = (accuracy, activated, derivative, symmetry, proper, curvature, agreement, half)
 CHECKS: tuple[LossCheck, ...] = tuple(check for module in MODULES for check in module.CHECKS)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from crosscheck.audit import points
+from crosscheck.audit.claims import is_convention
 from crosscheck.audit.contract import Finding, LossCheck, Subject, failed, not_applicable, passed
 from crosscheck.audit.judging import (
+    FACTORS,
     Deviation,
     call_as_typed,
     cause_of,
@@ -32,13 +34,13 @@ def point_sets(subject: Subject) -> list[points.Rows]:
     They are called apart, for a soft label may change how Keras reads its neighbours.
     """
     theory = subject.claimed
-    hard_only = subject.kind == "sparse" or (theory and theory.hard)
+    hard_only = subject.kind in ("sparse", "ordinal") or subject.hard or (theory and theory.hard)
     hard = points.moderate(subject.kind, soft=False)
     return [hard] if hard_only else [hard, points.moderate(subject.kind, soft=True)]
 
 
 def centre(subject: Subject) -> Finding:
-    """Compares value and gradient with the theory where |z| ≤ 10."""
+    """Compares value and gradient with the theory where |z| ≤ 10, and names a factor that none meant."""
     return compare_with_theory("centre", subject, point_sets(subject), MODERATE, "|z| ≤ 10")
 
 
@@ -60,9 +62,9 @@ def compare_with_theory(
     probe, errors = probe_of(subject), []
     if subject.theory is None:
         return not_applicable(check, NO_THEORY)
-    note = f"{region}, against {subject.theory} at 50 digits"
+    note = f"{region}, against {subject.theory} at 50 digits{multiple_in_words(subject)}"
     for z, y in point_sets:
-        expected = probe.expected(z, y, factor=check != "centre")
+        expected = probe.expected(z, y, factor=check != "centre" or is_meant(subject, probe.factor))
         assert expected is not None
         for head in probe.heads:
             measured = probe(z, y, head=head)
@@ -75,6 +77,25 @@ def compare_with_theory(
                 return failed_at(check, subject, deviation, (z, y), tolerance, note, head, factor)
             errors.append(largest_error(measured, expected))
     return passed(check, f"{note}, {' and '.join(probe.heads)}", measured=max(errors), threshold=tolerance)
+
+
+def is_meant(subject: Subject, factor: float) -> bool:
+    """Whether a multiple of the theory may be meant.
+
+    Where the theory was told it is none, but for a sum over labels in place of their mean. Else nobody means
+    a sign, or logarithms to another base.
+    """
+    if subject.told:
+        return is_convention(subject, factor)
+    return not any(abs(factor / known - 1) < 1e-3 for known in FACTORS.values())
+
+
+def multiple_in_words(subject: Subject) -> str:
+    """What is not failed where nothing but its values tells what the loss is."""
+    factor = subject.parameters.get("factor", 1.0)
+    words = f", {factor:.6g} times it" if factor != 1 else ""
+    words += f", class weights {list(subject.class_weights)}" if subject.class_weights else ""
+    return words + ("; soft labels are something else to it" if subject.hard else "")
 
 
 def rounding_of_p(subject: Subject, z: np.ndarray) -> np.ndarray:
@@ -98,16 +119,22 @@ def rounding_of_z(subject: Subject, expected: ValueAndGradient, z: np.ndarray) -
 def rounding(subject: Subject, z: np.ndarray) -> np.ndarray:
     """What the rounding of numbers as large as the logits makes of the loss and its gradient, [N, 1 + K].
 
-    A gradient moves by ¼ of that at most, as far as p (1 − p) goes.
+    A gradient moves by ¼ of that at most, as far as p (1 − p) goes; of s z it moves s times more.
     """
-    shares = np.array([1.0] + [0.25] * z.shape[-1])
-    return EPSILON * np.abs(z).max(-1)[:, None] * steepness(subject) * shares
+    slope = steepness(subject)
+    shares = np.array([1.0] + [0.25 * slope] * z.shape[-1])
+    return EPSILON * np.abs(z).max(-1)[:, None] * slope * shares
 
 
 def steepness(subject: Subject) -> float:
-    """The largest slope for a confident mistake, by the theory, if it is above 1: the largest weight."""
-    exact = probe_of(subject).expected(*points.tail(subject.kind, right=False, ts=DISTANCES))
-    return 1.0 if exact is None else max(1.0, float(np.nanmax(np.abs(exact.gradient))))
+    """The largest slope for a confident mistake, if it is above 1: the largest weight, or a scale.
+
+    It is the theory's, or else the loss' own.
+    """
+    probe, places = probe_of(subject), points.tail(subject.kind, right=False, ts=DISTANCES)
+    slopes = probe.expected(*places) or probe(*places, head=probe.heads[0])
+    sizes = np.abs(slopes.gradient)
+    return max(1.0, float(sizes[np.isfinite(sizes)].max(initial=0.0)))
 
 
 def dead_gradient(subject: Subject) -> Finding:

@@ -67,7 +67,7 @@ def differences(function: Numbers, z: np.ndarray, step: float) -> Differences:
 def label_sets(subject: Subject) -> dict[str, np.ndarray]:
     """Hard and soft labels, called apart: a soft label may change how Keras reads its neighbours."""
     hard = hard_labels(subject.kind)
-    if subject.kind == "sparse":
+    if subject.kind in ("sparse", "ordinal"):
         return {"hard": hard}
     soft = np.array(points.SOFT[hard.shape[-1]])
     return {"hard": hard, "soft": soft}
@@ -133,7 +133,9 @@ def cause_of(measured: float, expected: float) -> str:
         return "the gradient is exactly zero although the value changes: a stopped or rounded quantity"
     if np.isclose(measured, -expected, rtol=1e-2):
         return "the gradient's sign is the wrong way round"
-    return "a custom gradient, or a gradient stopped on part of the formula"
+    return (
+        "the value changes otherwise than the gradient says: a gradient of its own, or one stopped on a part"
+    )
 
 
 CHECKS = (

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from crosscheck.audit import points
-from crosscheck.audit.contract import Finding, LossCheck, Subject, failed, passed
+from crosscheck.audit.contract import Finding, LossCheck, Subject, failed, not_applicable, passed
 from crosscheck.audit.probe import Probe, hard_labels, probe_of
 from crosscheck.audit.theories import minimiser, over
 
 TOLERANCE = 1e-5
+GRID = 0.01  # less than the distance between neighbours on it
 
 
 def outcomes(kind: str) -> np.ndarray:
@@ -38,7 +39,12 @@ def tables(probe: Probe, p: np.ndarray, head: str) -> tuple[np.ndarray, np.ndarr
 
 
 def proper(subject: Subject) -> Finding:
-    """Checks over a grid of q and p that p = q is stationary and no regret is negative, behind every head."""
+    """Checks over a grid of q and p that p = q is stationary and no regret is negative, behind every head.
+
+    Only a loss that is meant to be proper can fail: of any other it is described where its minimum lies.
+    """
+    if subject.kind == "ordinal":
+        return not_applicable("proper", "its levels are not independent labels")
     if not is_meant_proper(subject):
         return report_minimum(subject)
     findings = [judge_minimum(subject, head) for head in probe_of(subject).heads]
@@ -46,10 +52,12 @@ def proper(subject: Subject) -> Finding:
 
 
 def is_meant_proper(subject: Subject) -> bool:
-    """Whether the loss ought to be proper: its theory is, or it has none. A user's formula is evaluated."""
+    """Whether the loss ought to be proper: its theory is. A user's formula is evaluated."""
+    theory = subject.claimed
+    if theory is None or subject.class_weights:
+        return False
     if subject.own_theory is None:
-        theory = subject.claimed
-        return theory is None or theory.proper or theory.hessian
+        return theory.proper or theory.hessian
     q = points.simplex(subject.kind)
     labels = outcomes(subject.kind)
     exact = subject.expected(*points.paired(logits_of(subject.kind, q), labels))
@@ -59,13 +67,18 @@ def is_meant_proper(subject: Subject) -> bool:
 
 
 def report_minimum(subject: Subject) -> Finding:
-    """A finding that reports where the minimum of an improper loss lies, for the q furthest from it."""
+    """A finding that describes where the minimum of the loss lies, for the q furthest from it."""
     probe, q = probe_of(subject), points.simplex(subject.kind)
     values, _ = tables(probe, q, probe.heads[0])
     least = q[(chances(subject.kind, q) @ values.T).argmin(-1)]
-    furthest = int(np.abs(least - q).max(-1).argmax())
+    distances = np.abs(least - q).max(-1)
+    furthest = int(distances.argmax())
+    if subject.theory is None and distances.max() < GRID:
+        note = "described, for no theory is known: the expected loss is least at the true probabilities"
+        return passed("proper", note, threshold=TOLERANCE)
+    by_design = "as its theory says" if subject.theory else "by design, for all that is known"
     minimum = f"for q = {listed(q[furthest])} the expected loss is least at p = {listed(least[furthest])}"
-    return passed("proper", f"not proper, as its theory says: {minimum}", threshold=TOLERANCE)
+    return passed("proper", f"not proper, {by_design}: {minimum}", threshold=TOLERANCE)
 
 
 def judge_minimum(subject: Subject, head: str) -> Finding:
@@ -85,11 +98,6 @@ def judge_minimum(subject: Subject, head: str) -> Finding:
         return passed("proper", note, measured=float(stationary.max()), threshold=TOLERANCE)
     worst = int(np.flatnonzero(is_improper)[np.abs(least - minimisers)[is_improper].max(-1).argmax()])
     minimum = f"for q = {listed(q[worst])} the expected loss is least at p = {listed(least[worst])}"
-    advice = (
-        ""
-        if subject.theory
-        else "If it is not meant to be proper, say with --theory what it is meant to be. "
-    )
     return failed(
         "proper",
         f"q = {listed(q[worst])}",
@@ -98,7 +106,7 @@ def judge_minimum(subject: Subject, head: str) -> Finding:
         threshold=TOLERANCE,
         note=f"{minimum}; gradient at p = q {stationary[worst]:.3g}, least regret {regret[worst].min():.3g}",
         cause="not a proper scoring rule: its minimum is not at the true probabilities",
-        remedy=f"{advice}Do not read its predictions as probabilities without calibrating them.",
+        remedy="Do not read its predictions as probabilities without calibrating them.",
     )
 
 

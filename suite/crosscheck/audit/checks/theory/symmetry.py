@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-
 import numpy as np
 
 from crosscheck.audit import points
@@ -15,32 +13,53 @@ from crosscheck.audit.theories import ValueAndGradient, over
 
 TOLERANCE = 1e-5
 SHIFTS = (3.0, -3.0, 64.0)  # exact for multiples of 1/16
-WEIGHTED = ("weight", "alpha", "balanc", "pos_", "cost", "prior")
 
 
 def shift(subject: Subject) -> Finding:
-    """A constant added to all logits changes nothing, and the gradient sums to zero."""
+    """A constant added to all logits changes nothing, and the gradient sums to 0, where theory says so.
+
+    Where none is known, value and gradient have to say the same: that it changes may be meant.
+    """
     if over(subject.kind) == "labels":
         return not_applicable("shift", "one logit a label: a shift is no symmetry")
     probe = probe_of(subject)
     z, y = points.paired(points.generic(subject.kind), hard_labels(subject.kind))
+    if subject.claimed and not is_shift_free(subject):
+        return passed("shift", f"described: {subject.theory} itself changes with a shift of all logits")
     for head in probe.heads:
         measured = probe(z, y, head=head)
-        finding = summed(subject, z, y, measured, head) or shifted(probe, z, y, measured, head)
-        if finding:
-            return finding
+        sums, moves = summed(subject, z, y, measured, head), shifted(probe, z, y, measured, head)
+        if sums and moves and not subject.claimed:
+            return passed(
+                "shift", f"described, for no theory is known: {moves.cause}; value and gradient agree in that"
+            )
+        if sums or moves:
+            return sums or moves  # type: ignore[return-value]
     return passed("shift", "shifts by 3, −3 and 64; the gradient sums to 0", threshold=TOLERANCE)
 
 
+def is_shift_free(subject: Subject) -> bool:
+    """Whether the theory itself, as it is evaluated, is the same for logits that are all shifted."""
+    z, y = points.paired(points.generic(subject.kind, 2), hard_labels(subject.kind))
+    plain, moved = subject.expected(z, y), subject.expected(z + SHIFTS[0], y)
+    assert plain is not None and moved is not None
+    return bool(np.allclose(plain.value, moved.value, rtol=1e-12, atol=1e-12))
+
+
 def symmetry(subject: Subject) -> Finding:
-    """Classes, or both values of a label, are treated alike, unless it is said that they are not."""
+    """Classes, or both values of a label, are treated alike where theory says so; else it is described."""
     probe = probe_of(subject)
-    reason = why_asymmetric(subject)
-    if reason:
-        return not_applicable("symmetry", reason)
+    if subject.kind == "ordinal":
+        return not_applicable("symmetry", "levels have an order")
+    if subject.claimed and not treats_classes_alike(subject):
+        words = f"class weights {list(subject.class_weights)}" if subject.class_weights else subject.theory
+        return not_applicable("symmetry", f"not alike by its theory: {words}")
     z, y = points.paired(points.generic(subject.kind), hard_labels(subject.kind))
     for head in probe.heads:
         finding = mirrored(probe, z, y, probe(z, y, head=head), head)
+        if finding and not subject.claimed:
+            numbers = f"{finding.measured:.6g} and {finding.expected:.6g} at {finding.at}"
+            return passed("symmetry", f"described, for no theory is known: {finding.cause}: {numbers}")
         if finding:
             return finding
     how = "label and logit turned round" if over(subject.kind) == "labels" else "classes in another order"
@@ -102,26 +121,8 @@ def asymmetry(
     return failed(check, call, note=deviation.quantity, cause=cause, **numbers)
 
 
-def why_asymmetric(subject: Subject) -> str:
-    """Why classes may be treated differently; "" where they may not."""
-    theory = subject.claimed
-    if subject.own_theory:
-        return "" if treats_classes_alike(subject) else f"{subject.theory} does not treat classes alike"
-    if theory:
-        weighted = subject.parameters.get("balanced", 0.0) == 1.0
-        return (
-            "balanced by α" if weighted else "" if theory.symmetric else f"{subject.theory} is not symmetric"
-        )
-    try:
-        names = [*subject.config, *inspect.signature(subject.make).parameters]
-    except (TypeError, ValueError):
-        names = list(subject.config)
-    weighing = [name for name in names if any(word in name.lower() for word in WEIGHTED)]
-    return f"its `{weighing[0]}` may weigh classes" if weighing else ""
-
-
 def treats_classes_alike(subject: Subject) -> bool:
-    """Whether the user's own formula treats classes alike, as it is evaluated."""
+    """Whether the theory treats classes alike, as it is evaluated."""
     z, y = points.paired(points.generic(subject.kind, 2), hard_labels(subject.kind))
     mirror_points = (-z, 1 - y) if over(subject.kind) == "labels" else (np.roll(z, 1, -1), np.roll(y, 1, -1))
     plain, mirrored = subject.expected(z, y), subject.expected(*mirror_points)

@@ -6,6 +6,7 @@ import contextlib
 import io
 import math
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import mock
@@ -103,13 +104,19 @@ def call_styles(subject: Subject) -> list[tuple[str, Callable[[Any, Any], tuple[
 
 
 def quiet(subject: Subject) -> Finding:
-    """Nothing is printed."""
+    """Nothing is printed; a warning is no print, and is told."""
     batch, output = valid_batch(subject), io.StringIO()
-    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
+    with (
+        warnings.catch_warnings(record=True) as caught,
+        contextlib.redirect_stdout(output),
+        contextlib.redirect_stderr(output),
+    ):
+        warnings.simplefilter("always")
         example_losses(subject, batch)
     lines = output.getvalue().strip().splitlines()
     if not lines:
-        return passed("quiet", "nothing printed to stdout or stderr")
+        warned = f"; it warns: {str(caught[0].message)[:200]!r}" if caught else ""
+        return passed("quiet", f"nothing printed to stdout or stderr{warned}")
     return failed(
         "quiet",
         call_as_typed(subject, batch),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 import warnings
@@ -13,6 +14,7 @@ import numpy as np
 
 from crosscheck.audit.checks.use.inputs import Batch
 from crosscheck.audit.contract import Subject
+from crosscheck.audit.probe import with_reduction
 from crosscheck.autodiff import numbers
 
 CLOSE = 1e-5  # relative and absolute: two ways to the same float32 number
@@ -39,18 +41,20 @@ def make_loss(subject: Subject, reduction: str | None = "sum_over_batch_size", *
         arguments = {"dtype": "float32", **arguments}
     if not subject.is_class:
         return FunctionLoss(subject.make(**arguments), reduction=reduction)
-    if "reduction" in accepted_arguments(subject):
-        return subject.make(reduction=reduction, **arguments)
-    loss: Any = subject.make(**arguments)
-    loss.reduction = reduction
-    return loss
+    return with_reduction(functools.partial(subject.make, **arguments), reduction)
 
 
 def example_losses(subject: Subject, batch: Batch, **arguments: Any) -> np.ndarray:
     """The values of the unreduced loss in float64, in whatever shape it gives them."""
     if subject.is_class:
-        return as_float64(make_loss(subject, reduction=None, **arguments)(batch.y, batch.x))
+        return as_float64(make_loss(subject, subject.unreduced, **arguments)(batch.y, batch.x))
     return as_float64(subject.make(**arguments)(*as_tensors(batch)))
+
+
+def per_example_losses(subject: Subject, batch: Batch, **arguments: Any) -> np.ndarray:
+    """One number for each example, [B]: the mean of whatever numbers the unreduced loss gives for it."""
+    values = example_losses(subject, batch, **arguments)
+    return values.reshape(len(values), -1).mean(-1) if values.ndim > 1 else values
 
 
 def reduced_loss(
@@ -105,8 +109,9 @@ def accepted_arguments(subject: Subject) -> dict[str, inspect.Parameter]:
 
 
 def is_close(a: Any, b: Any, within: float = CLOSE) -> bool:
+    """Whether all numbers are the same within that; NaN is equal to nothing."""
     a, b = np.asarray(a, "float64"), np.asarray(b, "float64")
-    return a.shape == b.shape and bool(np.allclose(a, b, rtol=within, atol=within, equal_nan=True))
+    return a.shape == b.shape and bool(np.allclose(a, b, rtol=within, atol=within))
 
 
 def reportable(value: Any) -> float | str:

@@ -13,7 +13,7 @@ from keras import losses, ops
 
 from crosscheck.audit.checks.use.calls import as_tensors, make_loss
 from crosscheck.audit.checks.use.inputs import Batch, valid_batch
-from crosscheck.audit.contract import Finding, LossCheck, Subject, passed
+from crosscheck.audit.contract import Finding, LossCheck, Subject, not_applicable, passed
 from crosscheck.audit.keras_losses import KERAS_LOSSES
 from crosscheck.autodiff import differentiated, numbers
 from crosscheck.paths.probing import compiled
@@ -26,6 +26,7 @@ PLAIN: dict[str, type[keras.losses.Loss]] = {
     "multilabel": losses.BinaryCrossentropy,
     "categorical": losses.CategoricalCrossentropy,
     "sparse": losses.SparseCategoricalCrossentropy,
+    "ordinal": losses.BinaryCrossentropy,
 }
 FOCAL: dict[str, type[keras.losses.Loss]] = {
     "binary": losses.BinaryFocalCrossentropy,
@@ -68,6 +69,8 @@ def by_hand(subject: Subject) -> Callable[[Any, Any], Any]:
 
 def cost(subject: Subject) -> Finding:
     """Reports the median ratios of the cost of value and gradient, timed in turn; it never fails."""
+    if subject.kind == "ordinal" or subject.axes:
+        return not_applicable("cost", "there is nothing of that form to compare it with")
     rivals = {
         "by hand": by_hand(subject),
         nearest_keras_loss(subject).name: make_loss(nearest_keras_loss(subject)),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -15,37 +17,61 @@ from crosscheck.audit.checks.use.calls import (
     is_close,
     is_signalled,
     make_loss,
+    per_example_losses,
     reduced_loss,
     reportable,
     value_or_error,
 )
-from crosscheck.audit.checks.use.inputs import Batch, call_as_typed, has_dense_labels, valid_batch, valid_pair
+from crosscheck.audit.checks.use.inputs import Batch, call_as_typed, has_dense_labels, valid_batch
 from crosscheck.audit.contract import Finding, LossCheck, Subject, failed, not_applicable, passed
 
 WEIGHTS = np.array([0.5, 2.0], "float32")
 CLASS_WEIGHTS = {0: 0.5, 1: 2.0, 2: 3.0}
 NO_EXAMPLES = "it gives no value for each example; see `per example`"
 MASK = np.array([False, True])
+TELLING = 1e-4  # by which losses differ, and from 0
+PIXELS = "Keras' masks and class weights are of pixels or steps, and this loss gives one number for them all"
+SEVERAL_LABELS = "of a row of several labels Keras takes the argmax, silently, whatever the loss"
 
 
 def per_example(subject: Subject) -> Finding:
-    """Checks for values of shape (B,) that do not change with the neighbours of an example."""
+    """Checks for a number, or numbers, for each example that do not change with its neighbours."""
     batch = valid_batch(subject)
     values = example_losses(subject, batch)
-    if values.shape != (len(batch.y),):
-        return failed(
-            "per example",
-            call_as_typed(subject, batch, reduction=None),
-            measured=f"shape {values.shape}",
-            expected=f"shape ({len(batch.y)},)",
-            cause="the loss averages over the examples itself, or keeps an axis too many",
-            remedy="reduce over the last axis only: `ops.mean(values, axis=-1)`",
-        )
+    if values.shape[:1] != (len(batch.y),):
+        return one_for_all(subject, batch, values)
     for change, neighbours, which in neighbourhoods(subject, batch):
         values_there = value_or_error(example_losses, subject, neighbours)
         if not (isinstance(values_there, np.ndarray) and is_close(values_there[: len(which)], values[which])):
             return depends_on_batch("per example", subject, neighbours, change, values[which], values_there)
-    return passed("per example", "(B,) values; the same alone, reordered and beside others")
+    shape = f"values of shape {values.shape} for {len(batch.y)} examples, {reportable(values)}"
+    return passed("per example", f"{shape}; the same alone, reordered and beside others")
+
+
+def one_for_all(subject: Subject, batch: Batch, values: np.ndarray) -> Finding:
+    """The one finding about a loss that gives no value for each example; what it gives instead is tried."""
+    alone = losses_alone(subject, batch)
+    total = float(values.mean())
+    if is_close(total, alone.mean()):
+        cause = "it takes the mean over the examples itself"
+    elif is_close(total, alone.sum()):
+        cause = "it takes the sum over the examples itself"
+    elif values.size == 1:
+        cause = (
+            "a statistic of the whole batch: it is neither the mean nor the sum of the examples' own losses"
+        )
+    else:
+        cause = "it reduces over the examples and keeps another axis"
+    return failed(
+        "per example",
+        call_as_typed(subject, batch, reduction=None),
+        measured=f"shape {values.shape}: {reportable(values)}",
+        expected=f"shape ({len(batch.y)},)",
+        note="so no example can be weighed: Keras multiplies the whole by the mean of `sample_weight` and "
+        "`class_weight`, and a mask leaves nothing out; all else was asked one example at a time",
+        cause=cause,
+        remedy="reduce over the last axis only, as in `ops.mean(values, axis=-1)`; Keras takes the mean",
+    )
 
 
 def neighbourhoods(subject: Subject, batch: Batch) -> list[tuple[str, Batch, np.ndarray]]:
@@ -53,7 +79,7 @@ def neighbourhoods(subject: Subject, batch: Batch) -> list[tuple[str, Batch, np.
     backward = np.arange(len(batch.y))[::-1]
     first = np.array([0])
     first_two = batch.rows(slice(0, 2))
-    louder = first_two.predicting(first_two.x * np.array([[1.0], [0.25]]))
+    louder = first_two.predicting(first_two.x * np.array([1.0, 0.25]).reshape(-1, *[1] * (batch.x.ndim - 1)))
     cases = [("reordered", batch.rows(backward), backward)]
     cases += [("alone", batch.rows(slice(i, i + 1)), np.array([i])) for i in range(len(batch.y))]
     cases.append(("beside another prediction", louder, first))
@@ -82,53 +108,96 @@ def depends_on_batch(
 
 def masks(subject: Subject) -> Finding:
     """Checks that a masked example counts neither in the sum nor in the number of examples."""
-    batch = valid_pair(subject)
-    values = losses_alone(subject, batch)
+    pair = telling_pair(subject)
+    if isinstance(pair, str):
+        return not_applicable("masks", pair)
+    batch, values = pair
+    if subject.axes and not has_pixels(subject, batch):
+        return not_applicable("masks", PIXELS)
     for reduction, expected in (("sum_over_batch_size", values[MASK].mean()), ("sum", values[MASK].sum())):
         y, x = as_tensors(batch)
-        set_mask(x, keras.ops.convert_to_tensor(MASK))
+        set_mask(x, keras.ops.convert_to_tensor(MASK.reshape(-1, *[1] * subject.axes)))
         measured = as_float64(make_loss(subject, reduction)(y, x))
         if not is_close(measured, expected):
-            return wrong_total(
-                "masks", subject, batch, measured, expected, f"y_pred._keras_mask = {MASK.tolist()}"
-            )
-    return passed("masks", f"mean and sum over the examples that the mask keeps, {MASK.tolist()}")
+            causes = {"the mask counts nowhere": values.sum() if reduction == "sum" else values.mean()}
+            causes |= {"a masked example counts in the number of examples": values[MASK].sum() / len(values)}
+            arguments = f"y_pred._keras_mask = {MASK.tolist()}"
+            return wrong_total("masks", subject, batch, measured, expected, arguments, causes)
+    losses = reportable(values)
+    return passed("masks", f"mean and sum of the examples' losses {losses} that {MASK.tolist()} keeps")
 
 
 def sample_weights(subject: Subject) -> Finding:
-    """Compares weighted totals with Σ wᵢ lᵢ and Σ wᵢ lᵢ / B of the examples' losses alone."""
-    batch = valid_pair(subject)
-    weighted = WEIGHTS * losses_alone(subject, batch)
-    for reduction, expected in (("sum_over_batch_size", weighted.mean()), ("sum", weighted.sum())):
-        measured = reduced_loss(subject, batch, WEIGHTS, reduction)
-        if not is_close(measured, expected):
-            arguments = f"sample_weight={WEIGHTS.tolist()}"
-            return wrong_total("sample weights", subject, batch, measured, expected, arguments)
-    return passed("sample weights", f"mean and sum with {WEIGHTS.tolist()} against the examples alone")
+    """Compares weighted totals with Σ wᵢ lᵢ and Σ wᵢ lᵢ / B of the examples' losses alone.
+
+    Weights come as [B] and as [B, 1], which `fit` passes on as they are.
+    """
+    pair = telling_pair(subject)
+    if isinstance(pair, str):
+        return not_applicable("sample weights", pair)
+    batch, values = pair
+    weighted = WEIGHTS * values
+    for weights in (WEIGHTS, WEIGHTS[:, None]):
+        for reduction, expected in (("sum_over_batch_size", weighted.mean()), ("sum", weighted.sum())):
+            measured = value_or_error(reduced_loss, subject, batch, weights, reduction)
+            if isinstance(measured, str) or not is_close(measured, expected):
+                arguments = f"sample_weight={weights.tolist()}"
+                causes = causes_of_total(weights, values, reduction)
+                return wrong_total("sample weights", subject, batch, measured, expected, arguments, causes)
+    weights_in_words = f"{WEIGHTS.tolist()}, as [B] and as [B, 1]"
+    return passed("sample weights", f"{weights_in_words}, times the examples' losses {reportable(values)}")
+
+
+def causes_of_total(weights: np.ndarray, values: np.ndarray, reduction: str) -> dict[str, float]:
+    """What a weighted total would be, were it wrong in one of the known ways."""
+    products = weights.reshape(-1) * values
+    each_by_each = np.outer(weights, values)
+    mean = reduction != "sum"
+    return {
+        "the weights are ignored": values.mean() if mean else values.sum(),
+        "weights [B, 1] are multiplied with losses [B], each with each": (
+            each_by_each.mean() if mean else each_by_each.sum()
+        ),
+        "the loss reduces over the examples before they are weighed": (
+            weights.mean() * values.mean() if mean else weights.sum() * values.mean()
+        ),
+        "the total is divided by the sum of the weights": products.sum() / weights.sum(),
+    }
 
 
 def class_weights(subject: Subject) -> Finding:
     """Compares a step of `train_on_batch` with `class_weight` with Σ w(yᵢ) lᵢ / B."""
     if subject.kind == "multilabel":
-        return not_applicable("class weights", "Keras knows none for labels that do not exclude each other")
-    batch = valid_pair(subject)
-    class_numbers = batch.y.argmax(-1) if subject.kind == "categorical" else batch.y.reshape(-1).astype(int)
-    expected = np.mean(
-        np.array([CLASS_WEIGHTS[int(i)] for i in class_numbers]) * losses_alone(subject, batch)
-    )
+        return not_applicable("class weights", f"{SEVERAL_LABELS}: give `sample_weight` instead")
+    pair = telling_pair(subject)
+    if isinstance(pair, str):
+        return not_applicable("class weights", pair)
+    batch, values = pair
+    if subject.axes and not has_pixels(subject, batch):
+        return not_applicable("class weights", PIXELS)
+    class_numbers = batch.y.argmax(-1) if subject.kind == "categorical" else batch.y
+    weights = np.array([CLASS_WEIGHTS[int(i)] for i in np.ravel(class_numbers)])
+    expected = np.mean(weights * values)
     measured = identity_model(batch, make_loss(subject)).train_on_batch(
         batch.x, batch.y, class_weight=CLASS_WEIGHTS
     )
     if not is_close(np.ravel(measured)[0], expected):
-        arguments = f"class_weight={CLASS_WEIGHTS}"
-        return wrong_total("class weights", subject, batch, np.ravel(measured)[0], expected, arguments)
-    return passed("class weights", f"train_on_batch with {CLASS_WEIGHTS}")
+        arguments, causes = f"class_weight={CLASS_WEIGHTS}", causes_of_total(weights, values, "mean")
+        return wrong_total(
+            "class weights", subject, batch, np.ravel(measured)[0], expected, arguments, causes
+        )
+    return passed("class weights", f"train_on_batch with {CLASS_WEIGHTS} on losses {reportable(values)}")
+
+
+def has_pixels(subject: Subject, batch: Batch) -> bool:
+    """Whether the loss of [B, H, W, K] gives a number for each pixel, as Keras' masks and weights do."""
+    return example_losses(subject, batch).ndim == subject.axes + 1
 
 
 def identity_model(batch: Batch, loss: Any) -> keras.Model:
     """A compiled model whose predictions are its inputs, and which learns nothing."""
     size = batch.x.shape[-1]
-    inputs = keras.Input((size,))
+    inputs = keras.Input(batch.x.shape[1:])
     model = keras.Model(inputs, keras.layers.Dense(size, use_bias=False)(inputs))
     model.set_weights([np.eye(size)])
     model.compile(keras.optimizers.SGD(0.0), loss, run_eagerly=True)
@@ -141,18 +210,21 @@ def zero_weight(subject: Subject) -> Finding:
     In the total of every loss Keras makes NaN of 0 · NaN: that is noted and not failed. An impossible label
     may raise.
     """
-    batch, notes = valid_pair(subject), []
-    if example_losses(subject, batch).shape != (len(batch.y),):
-        return not_applicable("zero weight", NO_EXAMPLES)
-    values = losses_alone(subject, batch)
+    pair, notes = telling_pair(subject), []
+    if isinstance(pair, str):
+        return not_applicable("zero weight", pair)
+    batch, values = pair
     for change, spoiled in spoiled_batches(subject, batch):
-        measured = value_or_error(example_losses, subject, spoiled)
+        measured = value_or_error(per_example_losses, subject, spoiled)
         if isinstance(measured, np.ndarray) and not is_close(measured[1:], values[1:]):
             return depends_on_batch("zero weight", subject, spoiled, change, values[1:], measured[1:])
         total_loss = value_or_error(reduced_loss, subject, spoiled, [0.0, 1.0], "sum")
         if not is_signalled(total_loss) and not is_close(total_loss, values[1:].sum()):
+            causes = {
+                "the weights are ignored": np.sum(measured) if not isinstance(measured, str) else np.nan
+            }
             return wrong_total(
-                "zero weight", subject, spoiled, total_loss, values[1:].sum(), "sample_weight=[0, 1]"
+                "zero weight", subject, spoiled, total_loss, values[1:].sum(), "sample_weight=[0, 1]", causes
             )
         outcome = f"the total is {reportable(total_loss)}" if is_signalled(total_loss) else "harmless"
         notes.append(f"{change}: {outcome}")
@@ -175,17 +247,43 @@ def losses_alone(subject: Subject, batch: Batch) -> np.ndarray:
     )
 
 
+def telling_pair(subject: Subject) -> tuple[Batch, np.ndarray] | str:
+    """Two examples with different, finite losses other than 0, and those; in words why there are none.
+
+    Equal losses, zeros and NaN would hide what becomes of a weight.
+    """
+    if subject.values != "one each":
+        return NO_EXAMPLES
+    batch = valid_batch(subject)
+    values = losses_alone(subject, batch)
+    for i, j in itertools.combinations(range(len(values)), 2):
+        two = values[[i, j]]
+        if np.isfinite(two).all() and np.abs(two).min() > TELLING and abs(two[0] - two[1]) > TELLING:
+            return batch.rows([i, j]), two
+    return f"no two of the examples have different, finite losses other than 0: {reportable(values)}"
+
+
 def wrong_total(
-    check: str, subject: Subject, batch: Batch, measured: Any, expected: Any, arguments: str
+    check: str,
+    subject: Subject,
+    batch: Batch,
+    measured: Any,
+    expected: Any,
+    arguments: str,
+    causes: Mapping[str, float],
 ) -> Finding:
+    """The failure of a total; of the known causes the one that gives that number is named."""
+    causes_found = [
+        cause
+        for cause, total in causes.items()
+        if not isinstance(measured, str) and is_close(measured, total)
+    ]
     return failed(
         check,
         f"{call_as_typed(subject, batch)}, {arguments}",
         measured=reportable(measured),
         expected=reportable(expected),
-        cause="the loss reduces over the examples before weights and masks are applied"
-        if subject.is_class
-        else "",
+        cause=causes_found[0] if causes_found else "",
         remedy="implement `call`, a value per example; `keras.losses.Loss` weighs and reduces",
     )
 

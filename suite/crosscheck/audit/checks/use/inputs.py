@@ -33,15 +33,18 @@ class Batch:
         return Batch(self.y[which], self.x[which])
 
     def labelled(self, y: Any) -> Batch:
-        return replace(self, y=np.asarray(y, "float32"))
+        """With other labels; as many as there were take their shape."""
+        y = np.asarray(y, "float32")
+        return replace(self, y=y.reshape(self.y.shape) if y.size == self.y.size and y.ndim <= 2 else y)
 
     def predicting(self, x: Any) -> Batch:
         return replace(self, x=np.asarray(x, "float32"))
 
 
 def valid_batch(subject: Subject) -> Batch:
-    """Valid labels and predictions of the subject's kind."""
-    return Batch(valid_labels(subject), predictions(subject))
+    """Valid labels and predictions of the subject's kind, in the shapes that it takes."""
+    y, x, middle = valid_labels(subject), predictions(subject), (1,) * subject.axes
+    return Batch(y.reshape(len(y), *middle, *y.shape[1:]), x.reshape(len(x), *middle, x.shape[-1]))
 
 
 def valid_pair(subject: Subject) -> Batch:
@@ -50,7 +53,7 @@ def valid_pair(subject: Subject) -> Batch:
 
 
 def valid_labels(subject: Subject) -> np.ndarray:
-    if subject.kind == "sparse":
+    if subject.kind in ("sparse", "ordinal"):
         return CLASSES.astype("int32")
     if subject.kind == "categorical":
         return np.eye(K, dtype="float32")[CLASSES]
@@ -60,12 +63,13 @@ def valid_labels(subject: Subject) -> np.ndarray:
 def predictions(subject: Subject) -> np.ndarray:
     are_classes = subject.kind in ("categorical", "sparse")
     values = LOGITS if subject.from_logits else CLASS_PROBABILITIES if are_classes else LABEL_PROBABILITIES
-    return (values[:, :1] if subject.kind == "binary" else values).astype("float32")
+    columns = {"binary": 1, "ordinal": K - 1}.get(subject.kind, K)
+    return values[:, :columns].astype("float32")
 
 
 def has_dense_labels(subject: Subject) -> bool:
     """Whether labels are numbers for each class, not the number of a class."""
-    return subject.kind != "sparse"
+    return subject.kind not in ("sparse", "ordinal")
 
 
 def call_as_typed(subject: Subject, batch: Batch, **arguments: Any) -> str:

@@ -19,10 +19,10 @@ import numpy as np
 from crosscheck.audit.checks.use.calls import (
     accepted_arguments,
     as_float64,
-    example_losses,
     is_close,
     is_signalled,
     make_loss,
+    per_example_losses,
     reportable,
     value_or_error,
 )
@@ -31,6 +31,7 @@ from crosscheck.audit.contract import Finding, LossCheck, Subject, failed, not_a
 
 NODES = np.array([0, 1 / 3, 2 / 3, 1])  # four labels fix a polynomial of degree 3
 BETWEEN = (1 / 6, 1 / 2, 5 / 6)  # where what is no such polynomial leaves it; one of them may be a chance
+NEAR = 0.02  # of the way from the clipped loss: a formula that is nearly a polynomial misses it by as much
 ROUNDING = 64 * np.finfo("float32").eps  # of the nodes' values, as the continuation magnifies it
 EXACT_UP_TO = {
     "bfloat16": 256,
@@ -48,11 +49,19 @@ def out_of_range(subject: Subject) -> Finding:
         return must_be_signalled("label range", subject, values, "the label is clamped, wrapped or no class")
     if "hinge" in f"{subject.theory} {subject.name}".lower():
         return not_applicable("label range", "a hinge takes labels of -1 and 1")
-    batch = valid_batch(subject).rows(slice(0, 1))
+    batch = telling_row(subject)
     batch_at = lambda t: batch.labelled(with_first_label(batch.y, t))
     return against_continuation(
         "label range", subject, batch_at, (2.0, -1.0, -100.0), "labels are clipped to [0, 1]"
     )
+
+
+def telling_row(subject: Subject) -> Batch:
+    """The example with the largest loss of those with a label of 1: beside one near 0 labels look alike."""
+    batch = valid_batch(subject)
+    rows = [batch.rows(slice(i, i + 1)) for i in range(len(batch.y)) if (batch.y[i] == 1).any()]
+    values = [float(per_example_losses(subject, row).mean()) for row in rows]
+    return rows[int(np.argmax(np.nan_to_num(values, nan=-np.inf)))]
 
 
 def with_first_label(y: np.ndarray, t: float) -> np.ndarray:
@@ -66,10 +75,10 @@ def row_sums(subject: Subject) -> Finding:
     """Rows that sum to 2, or hold two classes: the formula's number, or that of the normalised row."""
     if subject.kind != "categorical":
         return not_applicable("label rows", "labels are not rows of shares")
-    batch = valid_batch(subject).rows(slice(0, 1))
+    batch = telling_row(subject)
     shared = np.array([[0.5, 0.5, 0.0]])
-    hard_losses = [example_losses(subject, batch.labelled(np.eye(K)[[k]])) for k in (0, 1)]
-    mixed_loss = value_or_error(example_losses, subject, batch.labelled(shared))
+    hard_losses = [per_example_losses(subject, batch.labelled(np.eye(K)[[k]])) for k in (0, 1)]
+    mixed_loss = value_or_error(per_example_losses, subject, batch.labelled(shared))
     if not is_signalled(mixed_loss) and any(is_close(mixed_loss, loss) for loss in hard_losses):
         return wrong_label(
             "label rows", subject, batch.labelled(shared), mixed_loss, "only one class of the row counts"
@@ -93,27 +102,32 @@ def against_continuation(
     normalised: bool = False,
 ) -> Finding:
     """Compares the loss at labels outside with the polynomial through its values at `NODES`."""
-    example_losses(subject, valid_batch(subject))  # a loss that refuses valid labels refuses nothing here
-    at_nodes = [value_or_error(example_losses, subject, batch_at(t)) for t in NODES]
+    per_example_losses(subject, valid_batch(subject))  # a loss that refuses valid labels refuses nothing here
+    at_nodes = [value_or_error(per_example_losses, subject, batch_at(t)) for t in NODES]
     if any(is_signalled(value) for value in at_nodes[1:]):
         return passed(check, f"soft labels are refused already: {reportable(at_nodes[1])}")
     at_zero = [at_nodes[0]] if not is_signalled(at_nodes[0]) else []
     values, nodes = np.array([*at_zero, *at_nodes[1:]]).reshape(-1), NODES[-len(at_zero) - 3 :]
-    at_between = {t: value_or_error(example_losses, subject, batch_at(t)) for t in BETWEEN}
+    at_between = {t: value_or_error(per_example_losses, subject, batch_at(t)) for t in BETWEEN}
     polynomial = all(
         not isinstance(value, str) and is_close(value, lagrange_weights(nodes, t) @ values[:, None])
         for t, value in at_between.items()
     )
+    bend = max(bend_between(nodes, values, t, value) for t, value in at_between.items())
+    free_sides: set[bool] = set()  # where a nearer label is not clipped, one further out is not either
     for t in outside:
-        measured = value_or_error(example_losses, subject, batch_at(t))
+        measured = value_or_error(per_example_losses, subject, batch_at(t))
         weights = lagrange_weights(nodes, t)
         expected = float(weights @ values)
-        slack = ROUNDING * (np.abs(weights) * np.abs(values)).sum()
+        bound = float(values[-1 if t > 1 else 0])  # what clipping gives, and what is no continuation is near
+        slack = ROUNDING * (np.abs(weights) * np.abs(values)).sum() + bend * growth(nodes, t)
+        slack += NEAR * abs(expected - bound)
         if isinstance(measured, str) or is_signalled(measured) or np.abs(measured - expected).max() <= slack:
+            free_sides |= set() if is_signalled(measured) else {t > 1}
             continue
-        is_clipped = is_close(measured, at_nodes[-1 if t > 1 else 0]) and not is_close(
-            measured, at_nodes[0 if t > 1 else -1]
-        )
+        is_clipped = is_at_bound(measured, at_nodes, t) and (t > 1) not in free_sides
+        if not is_clipped:
+            free_sides.add(t > 1)
         if normalised and is_clipped and is_close(values[-1], values[-2]):
             continue
         if is_clipped or polynomial:
@@ -122,6 +136,25 @@ def against_continuation(
             )
     note = "the number that the formula gives" if polynomial else "not clipped; the formula is no polynomial"
     return passed(check, f"labels times or of {outside}: {note}, NaN or an error")
+
+
+def is_at_bound(measured: np.ndarray, at_nodes: list[np.ndarray | str], t: float) -> bool:
+    """Whether a loss is that of the bound on the side of t, and not that of the other bound."""
+    near, far = (at_nodes[-1], at_nodes[0]) if t > 1 else (at_nodes[0], at_nodes[-1])
+    return not isinstance(near, str) and is_close(measured, near) and not is_close(measured, far)
+
+
+def bend_between(nodes: np.ndarray, values: np.ndarray, t: float, value: np.ndarray | str) -> float:
+    """By how much more than rounding the loss leaves the polynomial at t, over the growth of that error."""
+    if isinstance(value, str):
+        return 0.0
+    error = np.abs(value - lagrange_weights(nodes, t) @ values).max() - ROUNDING / 16 * np.abs(values).max()
+    return max(0.0, float(error)) / growth(nodes, t)
+
+
+def growth(nodes: np.ndarray, t: float) -> float:
+    """∏ |t − node|, as which the error of an interpolation grows."""
+    return float(np.prod(np.abs(t - nodes)))
 
 
 def lagrange_weights(nodes: np.ndarray, t: float) -> np.ndarray:
@@ -146,13 +179,13 @@ def fractional(subject: Subject) -> Finding:
     """1.5 is no class; 0.3 and 0.7 are shares, not 0 and 1."""
     if not has_dense_labels(subject):
         return must_be_signalled("label fraction", subject, [1.5], "the label is cut off to an integer")
-    batch = valid_batch(subject).rows(slice(0, 1))
+    batch = telling_row(subject)
     loss_of_0, loss_of_1 = (
-        example_losses(subject, batch.labelled(with_first_label(batch.y, t))) for t in (0.0, 1.0)
+        per_example_losses(subject, batch.labelled(with_first_label(batch.y, t))) for t in (0.0, 1.0)
     )
     for t in (0.3, 0.7):
         soft_batch = batch.labelled(with_first_label(batch.y, t))
-        measured = value_or_error(example_losses, subject, soft_batch)
+        measured = value_or_error(per_example_losses, subject, soft_batch)
         if (
             not is_signalled(measured)
             and not is_close(loss_of_0, loss_of_1)
@@ -168,6 +201,8 @@ def ignored(subject: Subject) -> Finding:
     """With `ignore_class` an example of that class has no loss and does not count in the mean."""
     if "ignore_class" not in accepted_arguments(subject):
         return not_applicable("ignored label", "there is no `ignore_class`")
+    if subject.values != "one each" or subject.axes:
+        return not_applicable("ignored label", "examples are not asked one by one; see `per example`")
     for label in (-100, -1, 0):
         finding = failed_to_ignore(subject, label)
         if finding is not None:
@@ -179,11 +214,11 @@ def failed_to_ignore(subject: Subject, label: int) -> Finding | None:
     """The failure where the second example, which has the ignored label, counts; else None."""
     batch = valid_batch(subject)
     ignoring: dict[str, Any] = {"ignore_class": label}
-    values = example_losses(subject, batch, ignore_class=K + 7)
+    values = per_example_losses(subject, batch, ignore_class=K + 7)
     ignored_batch = batch.labelled(np.where([False, True, False, False], label, batch.y))
     kept = ignored_batch.y != label
     mean = float(values[kept].mean())
-    measured = value_or_error(example_losses, subject, ignored_batch, **ignoring)
+    measured = value_or_error(per_example_losses, subject, ignored_batch, **ignoring)
     if not isinstance(measured, np.ndarray) or not is_close(measured, np.where(kept, values, 0.0)):
         cause, expected = "an ignored example has a loss, or another has none", np.where(kept, values, 0.0)
         return wrong_label(
@@ -217,7 +252,8 @@ def told_apart(check: str, subject: Subject, loss_dtype: str, **arguments: Any) 
     x[0, label] = 4.0 if subject.from_logits else 0.5  # the right class's loss is less than any other's
     own_label, other_label = (np.array([number]) for number in (label, label - 1))
     measured, of_other_label = (
-        value_or_error(example_losses, subject, Batch(y, x), **arguments) for y in (own_label, other_label)
+        value_or_error(per_example_losses, subject, Batch(y, x), **arguments)
+        for y in (own_label, other_label)
     )
     if isinstance(of_other_label, str):  # no answer either where the label fits
         return failed(
@@ -256,14 +292,14 @@ def in_half_precision(subject: Subject) -> str:
 
 def must_be_signalled(check: str, subject: Subject, labels: list[Any], cause: str) -> Finding:
     """Fails at the first of these labels that gives a finite number."""
-    example_losses(subject, valid_batch(subject))  # a loss that refuses valid labels refuses nothing here
+    per_example_losses(subject, valid_batch(subject))  # a loss that refuses valid labels refuses nothing here
     signals_seen = []
     for label in labels:
         batch = valid_batch(subject).rows(slice(0, 1))
         y = batch.y.astype("float32")
         y.reshape(-1)[0] = label
         labelled = batch.labelled(y)
-        measured = value_or_error(example_losses, subject, labelled)
+        measured = value_or_error(per_example_losses, subject, labelled)
         if not is_signalled(measured):
             return wrong_label(check, subject, labelled, measured, cause)
         signals_seen.append(f"{label}: {'error' if isinstance(measured, str) else 'NaN'}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import tempfile
 import warnings
@@ -12,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from crosscheck._keras import is_of_keras
 from crosscheck.audit.checks.use.calls import (
     accepted_arguments,
     as_float64,
@@ -44,6 +44,11 @@ def dtype(subject: Subject) -> Finding:
     """The dtype survives it too."""
     if subject.is_class and "dtype" not in accepted_arguments(subject):
         return not_applicable("config dtype", "the constructor takes no dtype")
+    kind: Any = type(subject.make())
+    if subject.is_class and is_of_keras(kind.__init__) and not is_of_keras(kind):
+        return not_applicable(
+            "config dtype", "the constructor is Keras' own, and so is what becomes of a dtype"
+        )
     return survives_config("config dtype", subject, ["dtype"])
 
 
@@ -66,7 +71,7 @@ def another_value(subject: Subject, name: str) -> tuple[Any] | None:
     """A 1-tuple of another value that the constructor accepts for an argument; None where none is known."""
     present = subject.config.get(name, accepted_arguments(subject)[name].default)
     for value in candidate_values(name, present):
-        if value != present and not isinstance(value_or_error(construct, subject, name, value), str):
+        if differs(value, present) and not isinstance(value_or_error(construct, subject, name, value), str):
             return (value,)
     return None
 
@@ -77,14 +82,17 @@ def construct(subject: Subject, name: str, value: Any) -> float:
 
 
 def candidate_values(name: str, present: Any) -> tuple[Any, ...]:
+    """Values whose meaning is known by the name, or by the type of the present one; none are invented."""
     if name in OTHERS:
         return OTHERS[name]
     if isinstance(present, bool):
         return (not present,)
-    if isinstance(present, (int, float)):
+    if isinstance(present, int):
+        return (present + 1, present - 1)
+    if isinstance(present, float):
         return (present + 0.25, present / 2, present + 1, present - 0.25)
-    if present is None or present is inspect.Parameter.empty:
-        return (0.75, 2)
+    if isinstance(present, (list, tuple)) and all(isinstance(number, float) for number in present):
+        return (type(present)(number / 2 for number in present),)
     return ()
 
 
@@ -98,10 +106,17 @@ def difference(subject: Subject, loss: Any, name: str, value: Any) -> str:
         return error_line(error)
     if name not in loss.get_config():
         return f"get_config() gives {sorted(loss.get_config())}"
-    if getattr(again, name, value) != getattr(loss, name, value) or again.dtype != loss.dtype:
+    if differs(getattr(again, name, value), getattr(loss, name, value)) or again.dtype != loss.dtype:
         return f"{name} = {getattr(again, name, again.dtype)!r}"
     before, after = (value_of(subject, version) for version in (loss, again))
     return "" if is_same(before, after) else f"a loss of {reportable(after)}, not {reportable(before)}"
+
+
+def differs(a: Any, b: Any) -> bool:
+    """Whether two arguments differ; arrays are compared number by number."""
+    if isinstance(a, (np.ndarray, list, tuple)) or isinstance(b, (np.ndarray, list, tuple)):
+        return not np.array_equal(np.asarray(a), np.asarray(b))
+    return bool(a != b)
 
 
 def is_same(before: np.ndarray | str, after: np.ndarray | str) -> bool:

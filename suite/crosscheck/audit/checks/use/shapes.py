@@ -19,11 +19,14 @@ from crosscheck.audit.checks.use.examples import NO_EXAMPLES
 from crosscheck.audit.checks.use.inputs import Batch, K, call_as_typed, valid_batch, valid_pair
 from crosscheck.audit.contract import Finding, LossCheck, Subject, failed, not_applicable, passed
 
+SHAPED = "it takes predictions of more axes, and no others"
 SMOOTHED = 0.25  # exact in binary
 
 
 def column(subject: Subject) -> Finding:
     """(B,) labels or predictions beside (B, 1): paired one to one, not each with each."""
+    if subject.axes:
+        return not_applicable("column", SHAPED)
     if subject.kind == "categorical":
         return not_applicable("column", "a categorical label is a row; see `integer labels`")
     if subject.kind == "multilabel":
@@ -43,6 +46,8 @@ def columns(batch: Batch) -> list[Batch]:
 
 def flat(subject: Subject) -> Finding:
     """(B,) labels and (B,) predictions with weights: Σ wᵢ lᵢ / B, as for (B, 1)."""
+    if subject.axes:
+        return not_applicable("flat predictions", SHAPED)
     if subject.kind != "binary":
         return not_applicable("flat predictions", "only one number an example can be passed as (B,)")
     batch = valid_pair(subject)
@@ -64,8 +69,10 @@ def flat(subject: Subject) -> Finding:
 
 def square(subject: Subject) -> Finding:
     """(B, T) steps with B = T: step t of example b has its own loss, in its own place."""
+    if subject.axes:
+        return not_applicable("square", SHAPED)
     steps = [valid_batch(subject).rows([2 * t, 2 * t + 1]) for t in (0, 1)]
-    if example_losses(subject, steps[0]).shape != (2,):
+    if subject.values != "one each" or example_losses(subject, steps[0]).shape != (2,):
         return not_applicable("square", NO_EXAMPLES)
     cube = Batch(
         np.stack([step.y for step in steps], 1), np.stack([step.x for step in steps], 1)
@@ -90,6 +97,8 @@ def square(subject: Subject) -> Finding:
 
 def integer_labels(subject: Subject) -> Finding:
     """Passes class numbers for one-hot rows, or the reverse, with B ≠ K and with B = K."""
+    if subject.axes:
+        return not_applicable("integer labels", SHAPED)
     if subject.kind not in ("categorical", "sparse"):
         return not_applicable("integer labels", "labels of 0 and 1 are their own numbers")
     batch = valid_batch(subject)
@@ -109,7 +118,7 @@ def mistaken_labels(subject: Subject, batch: Batch) -> list[np.ndarray]:
 def axis(subject: Subject) -> Finding:
     """`axis=1` on [B, K, T] is the last axis on [B, T, K], smoothed or not."""
     arguments_accepted = accepted_arguments(subject)
-    if "axis" not in arguments_accepted or subject.kind == "binary":
+    if "axis" not in arguments_accepted or subject.kind in ("binary", "ordinal") or subject.axes:
         return not_applicable("axis", "there is no `axis` to choose")
     batch = valid_batch(subject)
     steps = [batch.rows([i, i + 1]) for i in (0, 2)]
@@ -142,6 +151,8 @@ def right_or_signalled(
     notes: list[str] = []
     for batch, expected in cases:
         measured = value_or_error(example_losses, subject, batch)
+        if isinstance(measured, np.ndarray) and measured.size == np.size(expected):
+            expected = np.reshape(expected, measured.shape)  # an axis of 1 pairs nothing wrongly
         if not is_signalled(measured) and not is_close(measured, expected):
             return wrong_values(
                 check, subject, batch, measured, expected, f"labels and predictions are {cause}"

@@ -1,0 +1,213 @@
+"""Constructor arguments do what they are called, and more classes than three are treated as three are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from crosscheck.audit.checks.use.calls import (
+    accepted_arguments,
+    is_close,
+    per_example_losses,
+    reportable,
+    value_or_error,
+)
+from crosscheck.audit.checks.use.inputs import Batch, call_as_typed, valid_batch
+from crosscheck.audit.contract import Finding, LossCheck, Subject, failed, not_applicable, passed
+from crosscheck.audit.probe import labels_as_taken, probe_of
+from crosscheck.audit.recognition import arguments_of, numeric_arguments, silenced
+from crosscheck.audit.theories import THEORIES, evaluate, over, probabilities
+from crosscheck.autodiff import numbers
+
+GREEK = ("alpha", "beta", "delta", "gamma", "gamma_neg", "gamma_pos", "tau")
+WORDS = ("factor", "label_smoothing", "margin", "pos_weight", "scale", "smoothing", "temperature", "z_loss")
+MEANT = (*GREEK, *WORDS, "q", "t1", "t2")  # a change of these ought to show; of others it is said
+OF_EVERY_LOSS = ("name", "reduction", "dtype", "axis", "ignore_class")
+CLASSES, SEED = 5, 5
+NEAR = 1e-3  # relative: of values and of parameters
+
+
+def arguments(subject: Subject) -> Finding:
+    """Holds a recognised theory against the loss' own arguments, and changes each number in turn."""
+    finding = used_as_another(subject)
+    if finding:
+        return finding
+    effects = {name: has_effect(subject, name, value) for name, value in numbers_accepted(subject).items()}
+    for name, seen in effects.items():
+        if not seen and name in MEANT:
+            value = numbers_accepted(subject)[name]
+            return failed(
+                "arguments",
+                call_as_typed(subject, valid_batch(subject), **{name: value}),
+                measured=f"the same losses for other values of `{name}`",
+                expected=f"other losses than for {name}={value!r}",
+                cause=f"`{name}` is kept and not used",
+                remedy=f"use self.{name} in `call`, or take it out of the constructor",
+            )
+    unseen = sorted(name for name, seen in effects.items() if not seen)
+    shown = ", ".join(sorted(set(effects) - set(unseen))) or "no argument that is a number"
+    return passed(
+        "arguments",
+        f"changed, and the losses changed: {shown}"
+        + (f"; no effect seen on these examples: {', '.join(unseen)}" if unseen else ""),
+    )
+
+
+def used_as_another(subject: Subject) -> Finding | None:
+    """The failure where the values are those of another parameter than the argument of that name."""
+    if subject.told or subject.theory is None or subject.own_theory:
+        return None
+    defaults = THEORIES[subject.theory].parameters
+    told = numeric_arguments(arguments_of(subject))
+    for name in defaults.keys() & told.keys():
+        used = subject.parameters.get(name, defaults[name])
+        without_effect = name == "alpha" and "balanced" in defaults and not subject.parameters.get("balanced")
+        if without_effect or math.isclose(used, told[name], rel_tol=NEAR, abs_tol=NEAR):
+            continue
+        return failed(
+            "arguments",
+            call_as_typed(subject, valid_batch(subject), **{name: told[name]}),
+            measured=f"{subject.theory} of {name} = {used:.6g}",
+            expected=f"{name} = {told[name]:.6g}",
+            cause=f"`{name}` = {told[name]:.6g} is used as {used:.6g}",
+            remedy=f"use `{name}` as it is called, or call it otherwise",
+        )
+    return None
+
+
+def numbers_accepted(subject: Subject) -> dict[str, float]:
+    """The arguments whose values are numbers, by name: nothing else is known well enough to be changed."""
+    values = arguments_of(subject)
+    return {
+        name: values[name]
+        for name in accepted_arguments(subject)
+        if name not in OF_EVERY_LOSS
+        and isinstance(values.get(name), (int, float))
+        and not isinstance(values[name], bool)
+    }
+
+
+def has_effect(subject: Subject, name: str, value: float) -> bool:
+    """Whether other values of an argument change a loss, if need be with another argument switched on or off.
+
+    An argument that refuses every other value counts as having an effect.
+    """
+    switches: list[dict[str, Any]] = [{}]
+    values = arguments_of(subject)
+    switches += [
+        {other: not values[other]}
+        for other in accepted_arguments(subject)
+        if isinstance(values.get(other), bool) and other != "from_logits"
+    ]
+    others = [other for other in (value / 2, value + 0.25, value + 1) if other != value]
+    for switch in switches:
+        for batch in telling_batches(subject):
+            before = value_or_error(per_example_losses, subject, batch, **{name: value}, **switch)
+            for other in others:
+                after = value_or_error(per_example_losses, subject, batch, **{name: other}, **switch)
+                if not isinstance(after, str) and not isinstance(before, str) and not is_close(before, after):
+                    return True
+    return all(
+        isinstance(value_or_error(per_example_losses, subject, valid_batch(subject), **{name: other}), str)
+        for other in others
+    )
+
+
+def telling_batches(subject: Subject) -> Iterator[Batch]:
+    """Yields ordinary examples, and confidently wrong ones."""
+    batch = valid_batch(subject)
+    yield batch
+    if subject.from_logits:
+        yield batch.predicting(-4 * batch.x)
+
+
+def more_classes(subject: Subject) -> Finding:
+    """Compares five classes with the theory; without one the loss of every class must depend on its logit."""
+    if subject.kind in ("binary", "ordinal"):
+        return not_applicable("classes", f"{subject.kind} predictions have as many columns as they have")
+    z, y = rows_of_five(subject)
+    try:
+        values = values_at(subject, z, y)
+    except Exception as error:
+        return passed("classes", f"made for another number of classes; {CLASSES}: {type(error).__name__}")
+    if subject.claimed and not subject.class_weights:
+        return against_theory(subject, z, y, values)
+    return (
+        not_applicable("classes", "no theory says more of them")
+        if over(subject.kind) == "labels"
+        else (every_class_counts(subject, z, y, values))
+    )
+
+
+def rows_of_five(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
+    """Logits of five classes with each label twice, [N, 5]; of several labels random rows."""
+    rng = np.random.default_rng(SEED)
+    z = rng.normal(0, 1.5, (2 * CLASSES, CLASSES))
+    if over(subject.kind) == "classes":
+        return z, np.tile(np.eye(CLASSES), (2, 1))
+    return z, (rng.random(z.shape) < 0.5).astype(float)
+
+
+def values_at(subject: Subject, z: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The losses at rows of logits, one example at a time where need be."""
+    probe = probe_of(subject)
+    x = z if subject.from_logits else probabilities(subject.kind, z)
+    loss, n = probe.raw_values(), len(z) if subject.values == "one each" else 1
+    with silenced():
+        parts = [
+            numbers(
+                loss(labels_as_taken(subject, y[i : i + n], "float32"), ops.array(x[i : i + n], "float32"))
+            )
+            for i in range(0, len(z), n)
+        ]
+    return np.concatenate(parts).astype("float64")
+
+
+def against_theory(subject: Subject, z: np.ndarray, y: np.ndarray, values: np.ndarray) -> Finding:
+    theory, k = subject.claimed, probe_of(subject).k
+    assert theory is not None
+    try:
+        exact = evaluate(theory, subject.parameters, z, y).value
+    except Exception as error:  # the user's own formula
+        return not_applicable("classes", f"{subject.theory} takes no {CLASSES} classes: {error}")
+    factor = subject.parameters.get("factor", 1.0)
+    allowed = {factor} if factor == 1 else {factor, factor * k / CLASSES, factor * CLASSES / k}
+    for times in allowed:
+        if np.allclose(values, times * exact, rtol=NEAR, atol=1e-5):
+            return passed("classes", f"{CLASSES} classes, against {subject.theory}", threshold=NEAR)
+    row = int(np.abs(values - factor * exact).argmax())
+    return wrong_class(subject, z[row], y[row], float(values[row]), float(factor * exact[row]))
+
+
+def every_class_counts(subject: Subject, z: np.ndarray, y: np.ndarray, values: np.ndarray) -> Finding:
+    moved = values_at(subject, z - 3 * y, y)
+    rows = np.flatnonzero(np.abs(moved - values) <= 1e-6 * np.maximum(1, np.abs(values)))
+    if not len(rows):
+        note = f"{CLASSES} classes: the loss of each depends on its own logit"
+        return passed("classes", note, measured=float(np.abs(moved - values).min()))
+    row = int(rows[0])
+    return wrong_class(subject, z[row], y[row], float(values[row]), "a loss that depends on the class' logit")
+
+
+def wrong_class(subject: Subject, z: np.ndarray, y: np.ndarray, measured: float, expected: Any) -> Finding:
+    label = int(y.argmax()) if subject.kind == "sparse" else y.astype(int).tolist()
+    activation = "" if subject.from_logits else ", behind the activation"
+    return failed(
+        "classes",
+        f"y_true = [{label}], logits = [{np.round(z, 6).tolist()}]{activation}",
+        measured=reportable(measured),
+        expected=expected,
+        note=f"{CLASSES} classes in place of three",
+        cause="a number of classes is written into the loss",
+        remedy="take the number of classes from the predictions' last axis",
+    )
+
+
+CHECKS = (
+    LossCheck("arguments", "Arguments do what they are called, and none is without effect.", arguments),
+    LossCheck("classes", "Five classes are treated as three are.", more_classes),
+)
