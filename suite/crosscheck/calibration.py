@@ -262,8 +262,8 @@ def focal_restored(logits: Any, gamma: float = 2.0) -> Any:
 
     Source: Charoenphakdee et al. 2021, On focal loss for class-posterior probability estimation.
 
-    >>> p = ops.convert_to_numpy(ops.sigmoid(focal_restored(np.array([[-0.826]]))))
-    >>> round(float(p[0, 0]), 3)  # where the true chance is 0.1, focal loss predicts 0.304
+    >>> p = ops.convert_to_numpy(ops.sigmoid(focal_restored(np.array([[-0.82]]))))
+    >>> round(float(p[0, 0]), 3)  # where the true chance is 0.1, focal loss predicts 0.306
     0.1
     """
     if not 0 <= gamma < float("inf"):
