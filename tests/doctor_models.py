@@ -149,6 +149,14 @@ SOUND: dict[str, Make] = {
         lambda y, z: S.categorical_crossentropy(y, z, from_logits=True, label_smoothing=0.1),
     ),
     "soft cap, softmax": lambda: (functional(lambda i: 10.0 * ops.tanh(L.Dense(3)(i) / 10.0)), sparse()),
+    "soft cap, a formula that overflows": lambda: (
+        functional(lambda i: 1 / (1 + ops.exp(-30.0 * ops.tanh(L.Dense(1)(i) / 30.0)))),
+        "mse",
+    ),
+    "skipped for good": lambda: with_policy(
+        "mixed_float16",
+        lambda: (seq(L.Dense(1), L.Lambda(lambda z: 1 / (1 + ops.exp(-z)))), "mse"),
+    ),
     "regression": lambda: (seq(L.Dense(1)), "mse"),
     "mse of a sigmoid": lambda: (seq(L.Dense(1, activation="sigmoid")), "mse"),
 }

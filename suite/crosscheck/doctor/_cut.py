@@ -50,6 +50,7 @@ class Cut:
             "unknown".
         slope, offset: the logits that this kind has are offset + slope · t, [K], where the one varied is t.
         squash: how many steps, first of all, squash the logits; 0 where none does.
+        reach: how far the logits can get: to the bound of a soft cap before them.
     """
 
     tensors: list[Any]
@@ -63,6 +64,7 @@ class Cut:
     slope: np.ndarray = field(default_factory=lambda: np.zeros(1))
     offset: np.ndarray = field(default_factory=lambda: np.zeros(1))
     squash: int = 0
+    reach: float = np.inf
 
     def run(
         self, z: Any, skipped: frozenset[int] = frozenset(), until: Any = None, last: str | None = None
@@ -202,23 +204,23 @@ def with_each_first(tensors: Sequence[Any], output: Any, class_axis: int) -> Ite
 def holds_soft_cap(cut: Cut) -> bool:
     """Whether a step before the activation holds the logits within wide bounds, which it nears slowly."""
     end = cut.activation if cut.kind != "identity" else None
-    return any(is_soft_cap(cut, step.outputs[0]) for step in cut.steps[:end])
+    return any(soft_cap(cut, step.outputs[0]) for step in cut.steps[:end])
 
 
-def is_soft_cap(cut: Cut, tensor: Any) -> bool:
-    """Whether a tensor, as a function of the varied logit, is like c tanh(t / c) with c ≥ `WIDE`.
+def soft_cap(cut: Cut, tensor: Any) -> float:
+    """c where a tensor, as a function of the varied logit, is like c tanh(t / c) with c ≥ `WIDE`; else 0.
 
     A clip is no such function: it is linear up to its bounds.
     """
     height = lambda t: cut.numbers(cut.at(t), tensor).ravel()
     middle = height(0)
     place = int(np.argmax(np.abs(height(1) - middle)))
-    gain = height(1)[place] - middle[place]
-    far = [abs(height(t)[place] - middle[place]) / abs(gain) for t in (3000, -3000)] if gain else [0.0]
+    gain = abs(height(1)[place] - middle[place])
+    far = [abs(height(t)[place] - middle[place]) / gain for t in (3000, -3000)] if gain else [0.0]
     if min(far) < WIDE or max(far) > 1000:
-        return False
+        return 0.0
     half = min(far) / 2
-    return bool(abs(height(half)[place] - middle[place]) < 0.98 * half * abs(gain))
+    return min(far) * gain if abs(height(half)[place] - middle[place]) < 0.98 * half * gain else 0.0
 
 
 def can_be_set(tensor: Any) -> bool:
@@ -313,7 +315,9 @@ def behind_squash(found: Cut, deepest: Cut) -> Cut:
         return found
     if moves_others and not are_probabilities:
         return found
-    if not moves_others and (is_soft_cap(deepest, target) or not is_dead(deepest, target)):
+    if not moves_others and (reach := soft_cap(deepest, target)):
+        return replace(found, reach=reach)
+    if not moves_others and not is_dead(deepest, target):
         return found
     slope = np.eye(len(found.slope))[found.main]
     return replace(deepest, kind=found.kind, slope=slope, offset=np.zeros_like(slope), squash=between)

@@ -64,12 +64,15 @@ class Patient:
             )
 
         self.model = blank(model, forward, cut, own)
-        compile_like(self.model, model, loss)
+        self.recorder = Recorder()
+        compile_like(self.model, model, loss, self.recorder)
 
     def gradient(self, y: Any, t: float) -> tuple[float, float]:
         """Loss and dL/dt of a training step in which the varied logit is t and the others are 0."""
-        z, start = self.model.logits, self.cut.at(t)
+        z, start, before = self.model.logits, self.cut.at(t), int(self.recorder.iterations)
         value, _ = settled_step(self.model, self.x, self.labels(y), lambda: z.assign(start))
+        if int(self.recorder.iterations) == before:
+            return value, 0.0  # loss scaling skips this step for good: training leaves the weights alone
         return value, float(ops.convert_to_numpy(z)[self.cut.varied])
 
     def labels(self, y: Any) -> Any:
@@ -154,9 +157,9 @@ def give_attributes(patient: Any, model: keras.Model) -> None:
             put_aside(patient, name, value)
 
 
-def compile_like(patient: Any, model: keras.Model, loss: Any) -> None:
+def compile_like(patient: Any, model: keras.Model, loss: Any, recorder: Recorder) -> None:
     """Compiles the patient as the model is compiled, its optimiser aside."""
-    optimizer: Any = Recorder()
+    optimizer: Any = recorder
     if isinstance(getattr(model, "optimizer", None), keras.optimizers.LossScaleOptimizer):
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     options: dict[str, Any] = {}

@@ -45,6 +45,8 @@ def examples(cut: Cut, theory: Theory | None, sizes: Sequence[float] = SIZES) ->
         if row is None:
             continue
         for size in sizes:
+            if size > cut.reach:
+                continue
             t = float(np.clip((size if label == 0 else -size) * per_unit, -LARGEST, LARGEST))
             found.append(Example(float(gain * t), label, t, in_form(cut, theory, row), row))
     return found
