@@ -110,10 +110,12 @@ def tempered(choices: Choices, recipe: Recipe) -> Recipe:
 def smoothed(choices: Choices, recipe: Recipe) -> Recipe:
     """Labels mixed with the uniform ones."""
     a = choices.number(0, 0.5)
-    classes = K if recipe.theory.over == "classes" else 2
+    of_classes = recipe.theory.over == "classes"
 
     def mix(y: Any) -> Any:
-        return [mix(label) for label in y] if isinstance(y, list) else y * (1 - a) + a / classes
+        if isinstance(y, list):
+            return [label * (1 - a) + a / len(y) for label in y]
+        return y * (1 - a) + a / (y.shape[-1] if of_classes else 2)
 
     exact = LossTheory(lambda z, y: recipe.theory.formula(z, mix(y)), recipe.theory.over)
     return Recipe(

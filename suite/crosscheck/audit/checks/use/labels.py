@@ -120,10 +120,14 @@ def against_continuation(
         weights = lagrange_weights(nodes, t)
         expected = float(weights @ values)
         bound = float(values[-1 if t > 1 else 0])  # what clipping gives, and what is no continuation is near
-        slack = ROUNDING * (np.abs(weights) * np.abs(values)).sum() + bend * growth(nodes, t)
-        slack += NEAR * abs(expected - bound)
-        if isinstance(measured, str) or is_signalled(measured) or np.abs(measured - expected).max() <= slack:
-            free_sides |= set() if is_signalled(measured) else {t > 1}
+        rounding = ROUNDING * (np.abs(weights) * np.abs(values)).sum()
+        slack = rounding + bend * growth(nodes, t) + NEAR * abs(expected - bound)
+        if isinstance(measured, str) or is_signalled(measured):
+            continue
+        off = np.abs(measured - expected).max()
+        if off <= slack:
+            free_sides.add(t > 1)
+            polynomial = polynomial and bool(off <= rounding)  # nearly one is none further out
             continue
         is_clipped = is_at_bound(measured, at_nodes, t) and (t > 1) not in free_sides
         if not is_clipped:
