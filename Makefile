@@ -22,7 +22,7 @@ OPTIONS     = --scale $(SCALE) --backend $(BACKEND) $(if $(JOBS),--jobs $(JOBS))
 PYTEST      = $(BIN)/python -m pytest -n $(or $(JOBS),2) --dist loadgroup --no-loadscope-reorder
 STUDIES    := $(filter-out _%,$(basename $(notdir $(wildcard studies/*.py))))
 
-.PHONY: all setup test test-all report report-pdf verify audit audit-rates bench data check clean help $(STUDIES)
+.PHONY: all setup test test-all report report-pdf verify audit audit-rates doctor-rates bench data check clean help $(STUDIES)
 .DEFAULT_GOAL := all
 
 all: $(READY)  ## run every study, write results and report
@@ -60,6 +60,9 @@ audit: $(READY)  ## check every classification loss that Keras ships: results/au
 
 audit-rates: $(READY)  ## how often the audit is wrong: N=400 random losses, half of them broken: results/audit/rates.*
 	@$(BIN)/python -m benchmarks.audit_rates $(or $(N),400)
+
+doctor-rates: $(READY)  ## how often the doctor is wrong: N=450 random models: results/doctor/rates.*
+	@$(BIN)/python -m benchmarks.doctor_rates $(or $(N),450)
 
 bench: $(READY)  ## time Replicates against loops, hand-written programs and the limit: results/bench/
 	@$(BIN)/python -m benchmarks

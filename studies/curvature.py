@@ -1,8 +1,8 @@
 """The curvature of cross-entropy: p (1 − p), and for K classes the covariance diag(p) − ppᵀ.
 
 Expect: the identities hold; the sentence that the surface is "steepest near the decision boundary" is wrong
-as it stands, for it is the curvature that peaks there, and the slope at confident errors. In training on ten
-classes the curvature first rises. Costs a minute on two cores beside the paths of `execution_paths`. Run it
+as it stands, for it is the curvature that peaks there, and the slope at confident errors. Where a model is
+trained, and in its weights: `network_curvature`. Costs seconds beside the paths of `execution_paths`. Run it
 with `crosscheck run curvature`.
 """
 
@@ -13,9 +13,9 @@ from collections.abc import Iterator
 import mpmath
 import numpy as np
 
-from crosscheck.claims import Check, Claim, Equal, Exceeds, Identity, Theory, Trend, Unit, unit
-from crosscheck.lazy import autodiff, data, figures, keras, landscape, losses, paths, pd, rows, special
-from crosscheck.studies.execution_paths import path_units
+from crosscheck.claims import Check, Claim, Equal, Exceeds, Identity, Theory, Unit, unit
+from crosscheck.lazy import autodiff, figures, keras, landscape, losses, paths, pd, risk, rows, special
+from crosscheck.studies.execution_paths import BITS, WRITTEN_OUT, path_units
 
 CLAIM = Claim(
     title="Curvature is p (1 − p): largest at the boundary, where the slope is not",
@@ -27,7 +27,8 @@ CLAIM = Claim(
     r"\mathbf{p}\mathbf{p}^\top",
     source="Properties of the Loss Landscape; problem 3166266",
     correct="The loss bends most at the decision boundary. It is steepest far from it, on the wrong side: "
-    "the slope |p − y| is ½ at the boundary and tends to 1 at a confident error.",
+    "the slope |p − y| is ½ at the boundary and tends to 1 at a confident error. The largest eigenvalue says "
+    "how much the loss bends at most; in which direction, its eigenvector does.",
 )
 
 DTYPES = ("float64", "float32")
@@ -41,7 +42,8 @@ BINARY = Check(
     "Differentiated twice by autodiff, ours and Keras' from logits give p (1 − p).",
     Identity(ulps=4),
     r"p\,(1 - p)",
-    control="the Brier score",
+    control="logits rounded to the next narrower dtype",
+    positive="a softmax of two logits, of which one is held at 0",
     settings=DTYPES,
     exact=True,
 )
@@ -50,7 +52,8 @@ FLAT = Check(
     "However far out, it keeps its digits as it decays like e^(−|z|).",
     Identity(ulps=4),  # relative to its own size
     r"\frac{d^2\mathcal{L}}{dz^2} \Big/ \frac{e^{-|z|}}{(1 + e^{-|z|})^2} = 1",
-    control="the Brier score",
+    control="the same loss written as softplus(−z), whose second derivative is taken of a rounded p",
+    positive="σ(z) σ(−z) by NumPy in the same dtype, both from e^(−|z|)",
     settings=DTYPES,
     exact=True,
 )
@@ -59,12 +62,13 @@ CURVATURE_PATHS = Check(  # on the rows of `execution_paths`
     "Keras' losses have this curvature on every execution path.",
     Identity(ulps=4),
     r"p\,(1 - p)",
-    control="squared error through the same head",
+    control=BITS,
+    positive=WRITTEN_OUT,
     settings=("tensorflow",),
     scope=True,
     exact=True,
 )
-LOGITS = np.array([0, 1e-3, 0.5, 1, 2, 5, 10, 15, 20, 30, 40, 60, 80.0])
+LOGITS = np.array([0, 1e-3, 0.3, 0.5, 1, 1.7, 2, 5, 7.3, 10, 15, 20, 30, 40, 60, 80.0])
 
 
 def curvature(z: float) -> float:
@@ -77,30 +81,24 @@ def curvature_by_differentiation(z: float) -> float:
 
 
 def measure_binary(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
-    """Slope and curvature along the logit, y = 1: ours, Keras' from logits, and the Brier score."""
+    """Curvature along the logit, y = 1: ours, Keras' from logits, and the controls; slopes in float64."""
     z = np.concatenate([-LOGITS[:0:-1], LOGITS])
-    ours = (("claim", losses.binary_crossentropy), ("control", losses.brier))
-    for dtype in DTYPES:
-        for arm, loss in ours:
-            yield from binary_rows(loss, arm, z, dtype)
+    ours, bend = losses.binary_crossentropy, landscape.second_derivative
     for dtype in DTYPES:
         by_keras = keras.losses.BinaryCrossentropy(from_logits=True, reduction=None, dtype=dtype)
-        yield from binary_rows(by_keras, "claim", z, dtype)
-    for arm, loss in ours:
-        yield from peak_rows(loss, arm, z)
+        theory = paths.oracle("binary", z, np.ones_like(z)).second
+        shared = {"setting": dtype, "x": z, "resolution": np.finfo(dtype).eps}
+        claim = np.array([bend(loss, z, dtype) for loss in (ours, by_keras)])
+        rounded = bend(ours, landscape.narrowed(z.astype(dtype)), dtype)
+        pair = bend(landscape.of_two_logits, z, dtype)
+        yield BINARY.rows(claim, rounded, theory, positive=pair, **shared)
+        control, by_hand = bend(landscape.as_softplus, z, dtype), landscape.both_tails(z, dtype)
+        yield FLAT.rows(claim / theory, control / theory, 1.0, positive=by_hand / theory, **shared)
+    for arm, loss in (("claim", ours), ("control", losses.brier), ("positive", risk.absolute_error)):
+        yield from slope_rows(loss, arm, z)
 
 
-def binary_rows(loss, arm: str, z: np.ndarray, dtype: str) -> Iterator[pd.DataFrame]:
-    measured, theory = (
-        landscape.second_derivative(loss, z, dtype),
-        paths.oracle("binary", z, np.ones_like(z)).second,
-    )
-    shared = {"setting": dtype, "x": z, "resolution": np.finfo(dtype).eps}
-    yield BINARY.rows(**{arm: measured}, reference=theory, **shared)
-    yield FLAT.rows(**{arm: measured / theory}, reference=1.0, **shared)
-
-
-# --- boundary: is it the slope that peaks there, or the curvature? ---
+# --- boundary: is it the slope that peaks there? ---
 
 SLOPE = Check(
     "slope",
@@ -108,25 +106,16 @@ SLOPE = Check(
     Exceeds(margin=0.0),
     r"|p - y|_{z = 0} \ge \max_z |p - y|",
     control="the Brier score",
-    exact=True,
-)
-TURNING = Check(
-    "turning",
-    "Nowhere does the slope change faster than at the decision boundary.",
-    Exceeds(margin=0.0),
-    r"p\,(1 - p) \le \tfrac14",
-    control="the Brier score",
+    positive="absolute error through the same sigmoid, whose slope is p (1 − p)",
     exact=True,
 )
 
 
-def peak_rows(loss, arm: str, z: np.ndarray) -> Iterator[pd.DataFrame]:
-    """Slope and curvature at z = 0, each against the largest anywhere else; and both along z, to look at."""
+def slope_rows(loss, arm: str, z: np.ndarray) -> Iterator[pd.DataFrame]:
+    """The slope at z = 0 against the largest anywhere else; slope and curvature along z, to look at."""
     slope = np.abs(autodiff.logit_gradient(loss, np.ones((len(z), 1)), z[:, None])[:, 0])
+    yield SLOPE.rows(**{arm: slope[z == 0]}, reference=slope[np.abs(z) >= 0.5].max())
     bend = landscape.second_derivative(loss, z, "float64")
-    boundary, away = z == 0, np.abs(z) >= 0.5
-    yield SLOPE.rows(**{arm: slope[boundary]}, reference=slope[away].max())
-    yield TURNING.rows(**{arm: bend[boundary]}, reference=bend[away].max())
     yield rows.tidy(quantity="slope", arm=arm, x=z, value=slope)
     yield rows.tidy(quantity="curvature", arm=arm, x=z, value=bend)
 
@@ -140,7 +129,6 @@ def draw_slope(ax, rows: pd.DataFrame) -> None:
         part = rows[(rows["quantity"] == quantity) & (rows["arm"] == "claim") & (rows["x"].abs() <= 10)]
         ax.plot(part["x"], part["value"], marker, label=quantity)
     ax.axvline(0, color="0.6", linewidth=0.8)
-    ax.text(0.3, 0.9, "decision boundary", color="0.4", fontsize=8)
     ax.set(title="Slope and curvature, y = 1", xlabel="logit z", ylabel="derivative of the loss")
     ax.legend(loc="center right", bbox_to_anchor=(1.02, 0.6), fontsize=8)
 
@@ -152,7 +140,8 @@ HESSIAN = Check(
     "For 2, 3 and 10 classes double autodiff gives diag(p) − ppᵀ, entry by entry.",
     Identity(ulps=8),  # p is a quotient of sums of K rounded exponentials
     r"\mathrm{diag}(\mathbf{p}) - \mathbf{p}\mathbf{p}^\top",
-    control="the Brier score of a softmax",
+    control="logits rounded to the next narrower dtype",
+    positive="the loss written out as ln Σ e^z − yᵀz",
     settings=DTYPES,
     exact=True,
 )
@@ -162,6 +151,7 @@ SPECTRUM = Check(
     Identity(ulps=16),  # eigenvalues of a rounded matrix of up to ten rows
     r"0 \le \lambda \le \tfrac12",
     control="the Brier score of a softmax, whose Hessian is indefinite",
+    positive="the covariance of one-hot vectors, summed over the outcomes by NumPy",
     exact=True,
 )
 NULL_VECTOR = Check(
@@ -169,7 +159,8 @@ NULL_VECTOR = Check(
     "It has the null vector 1, and no other: rank K − 1.",
     Identity(ulps=16),
     r"\mathbf{H}\mathbf{1} = 0",
-    control="binary cross-entropy of K sigmoids",
+    control="an L2 penalty of 1e−6 on the logits",
+    positive="the covariance of one-hot vectors, summed over the outcomes by NumPy",
     exact=True,
 )
 CLASSES = (2, 3, 10)
@@ -177,27 +168,27 @@ CLASSES = (2, 3, 10)
 
 def measure_hessian(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     """Hessians at random logits of several sizes, at a tie of two, and where all are tied."""
+    second, entropy = autodiff.logit_hessian, losses.categorical_crossentropy
     for k in CLASSES:
         tie = np.where(np.arange(k) < 2, 0.0, -60.0)
         z = np.vstack([landscape.scattered_logits(40, k, 30), tie, np.zeros(k)])
         y = landscape.every_label(len(z), k)
         for dtype in DTYPES:
-            yield from hessian_rows(losses.categorical_crossentropy, "claim", z, y, dtype)
-            yield from hessian_rows(losses.categorical_brier, "control", z, y, dtype)
-        # Our binary cross-entropy averages over the K labels.
-        sigmoids = k * autodiff.logit_hessian(losses.binary_crossentropy, y, z)
-        yield from null_rows(sigmoids, "control", paths.softmax(z))
-
-
-def hessian_rows(loss, arm: str, z: np.ndarray, y: np.ndarray, dtype: str) -> Iterator[pd.DataFrame]:
-    z = z.astype(dtype)
-    hessian = autodiff.logit_hessian(loss, y.astype(dtype), z).astype("float64")
-    shared = {"setting": dtype, "resolution": np.finfo(dtype).eps}
-    yield HESSIAN.rows(**{arm: hessian}, reference=paths.softmax_jacobian(z), **shared)
-    if dtype == "float64":
-        yield from spectrum_rows(hessian, arm, paths.softmax(z))
-        if arm == "claim":
-            yield from null_rows(hessian, arm, paths.softmax(z))
+            logits, labels = z.astype(dtype), y.astype(dtype)
+            arms = (entropy, logits), (entropy, landscape.narrowed(logits)), (landscape.written_out, logits)
+            claim, control, written = (second(loss, labels, at).astype("float64") for loss, at in arms)
+            shared = {"setting": dtype, "resolution": np.finfo(dtype).eps}
+            yield HESSIAN.rows(claim, control, paths.softmax_jacobian(logits), positive=written, **shared)
+        p, hessian, summed = paths.softmax(z), second(entropy, y, z), landscape.covariance(paths.softmax(z))
+        brier, penalised = second(losses.categorical_brier, y, z), hessian + 2e-6 * np.eye(k)
+        for arm, spectral, kernel in (
+            ("claim", hessian, hessian),
+            ("control", brier, penalised),
+            ("positive", summed, summed),
+        ):
+            yield from spectrum_rows(spectral, arm, p)
+            yield from null_rows(kernel, arm, p)
+        yield from fisher_rows(z, y, hessian)
 
 
 def spectrum_rows(hessian: np.ndarray, arm: str, p: np.ndarray) -> Iterator[pd.DataFrame]:
@@ -244,7 +235,33 @@ def draw_smallest(ax, rows: pd.DataFrame) -> None:
     ax.legend()
 
 
-# --- covariance: is it that of a categorical variable? ---
+# --- covariance: is it that of a categorical variable, and of the gradients? ---
+
+FISHER = Check(
+    "fisher",
+    "It is the covariance of the gradients over labels drawn from p: Fisher's information.",
+    Identity(ulps=8),
+    r"\sum_k p_k\,(\mathbf{p} - \mathbf{e}_k)(\mathbf{p} - \mathbf{e}_k)^\top",
+    control="the observed label's gradient alone: the empirical Fisher matrix",
+    positive="K ≤ 3 sigmoids with all their 2^K labels, against their own Hessian",
+    exact=True,
+)
+
+
+def fisher_rows(z: np.ndarray, y: np.ndarray, hessian: np.ndarray) -> Iterator[pd.DataFrame]:
+    """Gradients by autodiff under every label, weighted by its chance, against double autodiff's Hessian."""
+    (n, k), entropy = z.shape, losses.categorical_crossentropy
+    labels, p = np.repeat(np.eye(k)[:, None], n, 1), special.softmax(z, axis=1)  # [L, N, K], [N, K]
+    drawn = landscape.fisher(entropy, labels, p.T, z)
+    observed = landscape.fisher(entropy, y[None], np.ones((1, n)), z)
+    yield FISHER.rows(drawn, observed, hessian, resolution=EPS)
+    if k <= 3:
+        apart = lambda y, z: k * losses.binary_crossentropy(y, z)  # which averages over the K labels
+        bits, chance = landscape.outcomes(k)[:, None], special.expit(z)
+        weights = np.where(bits > 0, chance, 1 - chance).prod(-1)  # [2^K, N]
+        summed = landscape.fisher(apart, np.repeat(bits, n, 1), weights, z)
+        yield FISHER.rows(positive=summed, reference=autodiff.logit_hessian(apart, y, z), resolution=EPS)
+
 
 COVARIANCE_AT = {"variance": (0, 0), "covariance": (0, 1)}  # the entry that each setting looks at
 COVARIANCE = Check(
@@ -252,10 +269,12 @@ COVARIANCE = Check(
     "It is the covariance of one-hot draws from p: two of its entries, by Monte Carlo.",
     Equal(margin=0.005),
     r"\mathrm{Cov}[\mathbf{y}]",
-    control="the Hessian of the Brier score of a softmax",
+    control="a quarter of the draws uniform",
+    positive="against the covariance summed over the three outcomes",
     settings=tuple(COVARIANCE_AT),
+    population="generator",
 )
-COVARIANCE_SEEDS = {"smoke": 32, "standard": 32, "full": 128}
+COVARIANCE_SEEDS = {"smoke": 6, "standard": 16, "full": 128}
 COVARIANCE_LOGITS = (1.0, 0.0, -1.0)
 DRAWS = 100_000  # categorical draws a seed
 
@@ -265,98 +284,81 @@ def entry(i: int, j: int) -> float:
 
 
 def entry_by_summation(i: int, j: int) -> float:
-    """E[y_i y_j] − E[y_i] E[y_j] over the three outcomes."""
-    p, y = special.softmax(COVARIANCE_LOGITS), np.eye(3)
-    return float(p @ (y[:, i] * y[:, j]) - (p @ y[:, i]) * (p @ y[:, j]))
+    return float(landscape.covariance(special.softmax([COVARIANCE_LOGITS], axis=1))[0, i, j])
 
 
 def draw_covariance(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
-    """Covariance of one-hot draws against the Hessian by autodiff; and against that of the Brier score."""
+    """Covariance of one-hot draws, and with a quarter of them uniform, against the Hessian by autodiff."""
     z = np.array([COVARIANCE_LOGITS])
     p, y = special.softmax(z[0]), np.eye(3)[:1]
-    draws = (np.random.default_rng(seed).choice(3, DRAWS, p=p) for seed in seeds)
-    measured = np.array([np.cov(np.eye(3)[classes].T) for classes in draws])  # [S, 3, 3]
     hessian = autodiff.logit_hessian(losses.categorical_crossentropy, y, z)[0]
-    by_brier = autodiff.logit_hessian(losses.categorical_brier, y, z)[0]
+    honest, noisy = (
+        np.array([landscape.drawn_covariance(seed, chances, DRAWS) for seed in seeds])
+        for chances in (p, 0.75 * p + 0.25 / 3)
+    )  # [S, 3, 3]
     for setting, at in COVARIANCE_AT.items():
         shared = {"setting": setting, "seed": seeds}
-        yield COVARIANCE.rows(claim=measured[:, *at], reference=hessian[at], **shared)
-        yield COVARIANCE.rows(control=measured[:, *at], reference=by_brier[at], **shared)
+        yield COVARIANCE.rows(honest[:, *at], noisy[:, *at], hessian[at], **shared)
+        yield COVARIANCE.rows(positive=honest[:, *at], reference=entry_by_summation(*at), **shared)
 
 
-# --- training: does the curvature fall? ---
+# --- direction: does the largest eigenvalue tell it? ---
 
-SEEDS = {  # what a network begins with varies much, and most on the sets whose fall is smallest
-    "digits": {"smoke": 32, "standard": 32, "full": 128},
-    "mnist": {"smoke": 8, "standard": 16, "full": 64},
-    "fashion_mnist": {"smoke": 8, "standard": 32, "full": 64},
-}
-FEW = 16  # of them for the control, which is far off
-SETS = tuple(SEEDS)
-EXAMPLES = {"smoke": 960, "standard": 5_000, "full": 60_000}
-LOOKS = (0, 1, 2, 5, 10, 20, 40)  # epochs after which the Hessians of training examples are looked at
-LOOKED_AT = 300  # examples
-
-TRAINING = Check(
-    "training",
-    "In training on real data the mean largest eigenvalue falls by at least 0.05; the uniform's is 0.1.",
-    Exceeds(margin=0.05),
-    r"\frac{1}{N} \sum_n \lambda_{\max}(\mathbf{H}_n)",
-    control="the same training on shuffled labels",
-    settings=SETS,
+DIRECTION = Check(
+    "direction",
+    "Where the largest eigenvalue is the same, so is the direction in which the loss bends most.",
+    Exceeds(margin=0.99),
+    r"|\cos(\mathbf{v}_1, \mathbf{v}_1')| = 1 \text{ where } \lambda_1 = \lambda_1'",
+    control="points whose largest eigenvalues differ",
+    positive="two classes, whose direction is everywhere the same",
+    exact=True,
 )
-TRAINING_STEADILY = Check(
-    "training_steadily",
-    "It falls from each look to the next.",
-    Trend(increasing=False),
-    r"\frac{1}{N} \sum_n \lambda_{\max}(\mathbf{H}_n)",
-    control="the same training on shuffled labels",
-    settings=SETS,
-    scope=True,
+DIRECTION_EIGENVECTOR = Check(
+    "direction_eigenvector",
+    "Along its eigenvector the loss bends by as much as it says, and along 500 other directions by less.",
+    Exceeds(margin=0.0),
+    r"\frac{d^2}{dt^2} \mathcal{L}(\mathbf{z} + t \mathbf{v}_1) = \lambda_1 \ge \frac{d^2}{dt^2} "
+    r"\mathcal{L}(\mathbf{z} + t \mathbf{v})",
+    control="the second eigenvector",
+    positive="the direction that power iteration finds",
+    exact=True,
 )
+PAIRS, DIRECTIONS = 30, 500
 
 
-def train_curvature(seeds: tuple[int, ...], name: str, examples: int) -> Iterator[pd.DataFrame]:
-    """The mean largest eigenvalue over training examples, before training and after some epochs."""
-    images = data.load(name, examples)
-    x, y = images.x_train, images.y_train
-    few = seeds[:FEW]
-    shuffled = np.stack([np.random.default_rng(seed).permutation(y) for seed in few])
-    for arm, runs, labels in (("claim", seeds, y), ("control", few, shuffled)):
-        seen = landscape.curvature_in_training(runs, x, labels, LOOKS, x[:LOOKED_AT])  # [looks, S]
-        shared = {"setting": name, "seed": runs}
-        yield TRAINING.rows(**{arm: seen[0]}, reference=seen[-1], **shared)
-        yield TRAINING_STEADILY.rows(**{arm: seen}, quantity="λ", x=np.array(LOOKS)[:, None], **shared)
+def measure_direction(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
+    """Directions at pairs of points of one largest eigenvalue; curvature along them and along others."""
+    for k, arm in ((3, "claim"), (2, "positive")):
+        one, two = np.random.default_rng(k).normal(scale=4, size=(2, PAIRS, k))
+        few = landscape.greatest_curvature(one)[0] < 0.9 / k
+        one, two = one[few], two[few]
+        alike = landscape.alike_in_size(one, two)
+        first, second, other = (landscape.greatest_curvature(z)[1] for z in (one, alike, two))
+        cosines = [np.abs((first * v).sum(1)) for v in (second, other)]
+        yield DIRECTION.rows(**{arm: cosines[0]})
+        if arm == "claim":
+            yield DIRECTION.rows(control=cosines[1])
+    yield from eigenvector_rows(np.random.default_rng(0).normal(scale=2, size=(20, 3)))
 
 
-def draw_training(ax, rows: pd.DataFrame) -> None:
-    looks = rows[rows["quantity"] == "λ"]
-    for name in SETS:
-        part = looks[looks["setting"] == name]
-        if len(part):
-            figures.curve(ax, part[part["arm"] == "claim"], name)
-            colour = ax.lines[-1].get_color()
-            figures.curve(ax, part[part["arm"] == "control"], "", color=colour, linestyle=":")
-    ax.plot([], [], color="0.4", linestyle=":", label="shuffled labels")
-    ax.set(title="In training on ten classes", xlabel="epoch", ylabel="mean largest λ", ylim=(0, None))
-    ax.legend(fontsize=8)
+def eigenvector_rows(z: np.ndarray) -> Iterator[pd.DataFrame]:
+    """Curvature by autodiff along eigenvectors, against the most along random directions."""
+    y, loss = landscape.every_label(*z.shape), losses.categorical_crossentropy
+    hessian = landscape.softmax_hessian(special.softmax(z, axis=1))
+    vectors = np.linalg.eigh(hessian)[1]
+    random = np.random.default_rng(1).normal(size=(DIRECTIONS, *z.shape))
+    random /= np.linalg.norm(random, axis=-1, keepdims=True)
+    along = lambda v: landscape.curvature_along(loss, y, z, v)
+    most = np.max([along(v) for v in random], axis=0)
+    found = along(landscape.by_power_iteration(hessian))
+    largest, second = (along(vectors[..., -i]) for i in (1, 2))
+    yield DIRECTION_EIGENVECTOR.rows(largest, second, most, positive=found)
 
 
 # --- the whole study ---
 
-CHECKS = (
-    BINARY,
-    FLAT,
-    SLOPE,
-    TURNING,
-    HESSIAN,
-    SPECTRUM,
-    NULL_VECTOR,
-    COVARIANCE,
-    TRAINING,
-    TRAINING_STEADILY,
-    CURVATURE_PATHS,
-)
+CHECKS = (BINARY, FLAT, SLOPE, HESSIAN, SPECTRUM, NULL_VECTOR, FISHER, COVARIANCE, DIRECTION,
+          DIRECTION_EIGENVECTOR, CURVATURE_PATHS)  # fmt: skip
 THEORIES = (
     Theory("curvature", curvature, curvature_by_differentiation, [(-30,), (-1,), (0,), (2.5,), (20,)]),
     Theory("covariance", entry, entry_by_summation, [(0, 0), (0, 1), (2, 2), (1, 2)]),
@@ -364,28 +366,25 @@ THEORIES = (
 
 
 def units(scale: str) -> list[Unit]:
-    sets = [(name, range(SEEDS[name][scale])) for name in SETS]
     return [
         *path_units(scale, backends=("tensorflow",)),
         unit(measure_binary),
         unit(measure_hessian),
         unit(draw_covariance, range(COVARIANCE_SEEDS[scale])),
-        *(unit(train_curvature, seeds, data=n, examples=EXAMPLES[scale], cost=40) for n, seeds in sets),
+        unit(measure_direction, cost=2),
     ]
 
 
 def table(rows: pd.DataFrame) -> pd.DataFrame:
-    """The mean largest eigenvalue through training."""
-    looks = rows[rows["quantity"] == "λ"]
-    wide = looks.pivot_table("value", ["setting", "arm"], "x", sort=False)
-    wide.columns = [f"epoch {x:g}" for x in wide.columns]
-    named = wide.rename(index={"claim": "true", "control": "shuffled"}, level="arm").reset_index()
-    return named.rename(columns={"setting": "Data", "arm": "Labels"})
+    """Slope and curvature of an example with y = 1, along the logit."""
+    shown = rows[rows["quantity"].isin(["slope", "curvature"]) & (rows["arm"] == "claim")]
+    wide = shown.pivot_table("value", "x", "quantity")[["slope", "curvature"]].reset_index()
+    return wide.set_axis(["Logit z", "Slope |p − y|", "Curvature p (1 − p)"], axis=1)
 
 
 def figure(rows: pd.DataFrame):
-    """Slope and curvature along the logit, the spectrum of the Hessian, and curvature in training."""
-    canvas, axes = figures.panels(2, 2)
-    for draw, ax in zip((draw_slope, draw_spectrum, draw_smallest, draw_training), axes, strict=True):
+    """Slope and curvature along the logit, and the spectrum of the Hessian."""
+    canvas, axes = figures.panels(3, 1, height=3.5)
+    for draw, ax in zip((draw_slope, draw_spectrum, draw_smallest), axes, strict=True):
         draw(ax, rows)
     return canvas

@@ -8,15 +8,16 @@ which is not small once the width s of q is optimised. Twenty seconds: `crossche
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
-import mpmath
 import numpy as np
 
-from crosscheck.claims import Check, Claim, Equal, Identity, Theory, Unit, unit
+from crosscheck.claims import Check, Claim, Equal, Exceeds, Identity, Theory, Unit, unit
 from crosscheck.lazy import (
     autodiff,
+    averaged,
     data,
     figures,
     keras,
@@ -45,8 +46,7 @@ CLAIM = Claim(
     "besides, which vanishes with the width s of the variational distribution, but not at the best s.",
 )
 
-SEEDS = {"smoke": 8, "standard": 16, "full": 64}
-DRAWN = {"smoke": 40, "standard": 64, "full": 512}  # weights drawn from the prior
+SEEDS = {"smoke": 6, "standard": 24, "full": 64}
 CLOSE = 0.01  # of the length of the weights
 
 
@@ -57,7 +57,8 @@ IDENTITY = Check(
     "N times the penalty is −ln N(m; 0, τ²I) without its constant; so is its gradient.",
     Identity(ulps=16),  # sums of twenty squares
     r"-\ln \mathcal{N}(\mathbf{m}; 0, \tau^2 \mathbf{I}) - \tfrac{D}{2}\ln 2\pi\tau^2",
-    control="λ = 1/(2τ²), without the N",
+    control="λ = 1/(2τ²(N − 1)), one example short",
+    positive="the formula in NumPy",
     settings=("penalty", "gradient"),
     exact=True,
 )
@@ -67,12 +68,11 @@ def measure_identity(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     """N times the penalty and its gradient against the density's logarithm, at 50 digits."""
     for i, (tau, n) in enumerate(itertools.product((0.1, 1.0, 10.0), (7, 50, 1000))):
         m = np.random.default_rng(i).normal(size=20) * tau
-        claim, control = (
-            posteriors.penalties(regularizers.GaussianPrior(tau, count), n, m) for count in (n, 1)
-        )
+        claim, short = (posteriors.penalties(regularizers.GaussianPrior(tau, k), n, m) for k in (n, n - 1))
+        formula = {"penalty": (m**2).sum() / (2 * tau**2), "gradient": m / tau**2}
         for name, true in posteriors.gaussian(m, tau).items():
-            ulp = np.finfo("float64").eps * np.abs(true)
-            yield IDENTITY.rows(claim[name], control[name], true, setting=name, resolution=ulp)
+            place = {"setting": name, "resolution": np.finfo("float64").eps * np.abs(true)}
+            yield IDENTITY.rows(claim[name], short[name], true, positive=formula[name], **place)
 
 
 # --- map: does training find the posterior's mode? ---------------------------------------------------
@@ -87,23 +87,29 @@ MAP = Check(
     Equal(margin=CLOSE),
     r"\|\mathbf{w} - \mathbf{w}_{\text{MAP}}\| \,/\, \|\mathbf{w}_{\text{MAP}}\| = 0",
     control="λ = 1/(2τ²), without the N",
+    positive="Newton's method in NumPy, at one τ and N",
     settings=(
         *(f"τ = {tau:g}, N = {n}" for tau in TAUS for n in SIZES),
         *(f"digits, τ = {tau:g}" for tau in DIGIT_TAUS),
     ),
+    population="splits of this set",
 )
 
 
-def train_map(seeds: tuple[int, ...]) -> pd.DataFrame:
+def train_map(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     """Every τ, N, seed and arm as one; of the largest set, those of N examples have weights."""
     cases = list(itertools.product(TAUS, SIZES, seeds))
     taus, sizes, seed = zip(*cases, strict=True)
-    x, y = linear_sets(seed, max(SIZES), FEATURES)
+    x, y = posteriors.linear_sets(seed, max(SIZES), FEATURES)
     weight = np.stack([(np.arange(max(SIZES)) < n) * max(SIZES) / n for n in sizes]).astype("float32")
-    kernels, _ = with_n_and_without(x, y, losses.binary_crossentropy, taus, sizes, weight=weight)
+    kernels, _ = posteriors.with_n_and_without(x, y, losses.binary_crossentropy, taus, sizes, weight=weight)
     modes = [posteriors.mode(x[i, :n], y[i, :n], tau) for i, (tau, n, _) in enumerate(cases)]
     settings, names = [f"τ = {tau:g}, N = {n}" for tau, n, _ in cases], [f"τ = {tau:g}" for tau in taus]
-    return map_rows(kernels[..., 0], modes, setting=settings, seed=seed, x=sizes, quantity=names)
+    yield map_rows(kernels[..., 0], modes, setting=settings, seed=seed, x=sizes, quantity=names)
+    for i, (tau, n, own) in enumerate(cases):
+        if (tau, n) == (TAUS[1], SIZES[1]):
+            off = posteriors.distance(posteriors.mode_by_newton(x[i, :n], y[i, :n], tau), modes[i])
+            yield MAP.rows(positive=off, setting=settings[i], seed=own)
 
 
 def train_digits(seeds: tuple[int, ...]) -> pd.DataFrame:
@@ -116,26 +122,9 @@ def train_digits(seeds: tuple[int, ...]) -> pd.DataFrame:
     x, y = (np.stack([array[pick] for pick in picks]) for array in (pixels, digits.y_train))
     taus, seed = zip(*cases, strict=True)
     loss, sizes = losses.sparse_categorical_crossentropy, [DIGITS] * len(cases)
-    kernels, _ = with_n_and_without(x, y, loss, taus, sizes, outputs=10)
+    kernels, _ = posteriors.with_n_and_without(x, y, loss, taus, sizes, outputs=10)
     modes = [posteriors.mode(*case) for case in zip(x, y, taus, strict=True)]
     return map_rows(kernels, modes, setting=[f"digits, τ = {tau:g}" for tau in taus], seed=seed)
-
-
-def linear_sets(seeds: tuple[int, ...], n: int, dim: int) -> list[np.ndarray]:
-    """Features [R, N, D] and labels [R, N, 1], a set a seed."""
-    sets = [data.logistic(np.random.default_rng(seed), n, dim)[:2] for seed in seeds]
-    return [np.stack(arrays) for arrays in zip(*sets, strict=True)]
-
-
-def with_n_and_without(
-    x, y, loss, taus: Sequence[float], sizes: Sequence[int], outputs: int = 1, weight=None
-):
-    """Kernels and biases, [2, R, …], under the λ of priors τ [R] and N [R] examples, then without the N."""
-    cases = [*zip(taus, sizes, strict=True), *((tau, 1) for tau in taus)]
-    strengths = [regularizers.GaussianPrior(tau, n).l2 for tau, n in cases]
-    twice: list[Any] = [None if array is None else np.concatenate([array] * 2) for array in (x, y, weight)]
-    weights = posteriors.trained(twice[0], twice[1], loss, strengths, outputs, twice[2])
-    return [array.reshape(2, len(taus), *array.shape[1:]) for array in weights]
 
 
 def map_rows(kernels: np.ndarray, modes: list[np.ndarray], **columns: Any) -> pd.DataFrame:
@@ -166,12 +155,14 @@ LOGITS = Check(
     Equal(margin=CLOSE),
     r"\|\mathbf{z} - \mathbf{z}_{\text{MAP}}\| \,/\, \|\mathbf{z}_{\text{MAP}}\| = 0",
     control="the prior N(0, τ²I) on the weights",
+    positive="SciPy's search for the least Σ ℓ + ‖z‖²/(2τ²) over the weights",
+    population="generator",
 )
 
 
 def train_logits(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     """A penalty z²/(2τ²) an example on the logits of features of unequal scales, τ = 1, no N in it."""
-    x, y = linear_sets(seeds, max(SIZES), FEATURES)
+    x, y = posteriors.linear_sets(seeds, max(SIZES), FEATURES)
     x = x * np.geomspace(0.1, 3, FEATURES).astype("float32")
     loss = lambda y, z: losses.binary_crossentropy(y, z) + keras.ops.square(z[:, 0]) / 2
     kernels, biases = posteriors.trained(x, y, loss, np.zeros(len(seeds)))
@@ -180,7 +171,9 @@ def train_logits(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
         on_logits = posteriors.mode_of_logits(full, labels, 1.0)
         on_weights = full @ posteriors.mode(full, labels, 1.0, bias=False)
         z = features @ kernel[:, 0] + bias
-        yield LOGITS.rows(*(posteriors.distance(z, mode) for mode in (on_logits, on_weights)), seed=seed)
+        claim, control = (posteriors.distance(z, mode) for mode in (on_logits, on_weights))
+        found = posteriors.mode_of_logits_by_search(full, labels, 1.0)
+        yield LOGITS.rows(claim, control, positive=posteriors.distance(found, on_logits), seed=seed)
 
 
 # --- elbo, elbo_sampled: what does the chapter's objective leave out of the evidence bound? ------------
@@ -195,6 +188,7 @@ ELBO = Check(
     r"\frac{\mathbb{E}_q \mathcal{L}(\mathbf{z}) - \mathcal{L}(\mathbf{m})}"
     r"{\frac12 s^2\, \mathrm{tr}\, \mathbf{H}} = 1",
     control="s = 1, which is not small",
+    positive="the squared error of the logits, for which it is 1 at every s",
     settings=tuple(f"s = {s:g}" for s in SMALL),
     exact=True,
 )
@@ -221,7 +215,8 @@ def measure_elbo(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
         left_out = {s: variational.excess(crossentropy, m, s) for s in (*SMALL, 1.0, *WIDTHS)}
         ratio = {s: left_out[s] / (s**2 * trace_by_autodiff(m) / 2) for s in (*SMALL, 1.0)}
         for s in SMALL:
-            yield ELBO.rows(ratio[s], ratio[1.0], 1.0, setting=f"s = {s:g}")
+            squared = variational.excess(variational.squared_error, m, s) / (s**2 * 3 / 2)
+            yield ELBO.rows(ratio[s], ratio[1.0], 1.0, positive=squared, setting=f"s = {s:g}")
         yield rows.tidy(quantity=f"excess {i}", x=WIDTHS, value=[left_out[s] for s in WIDTHS])
     yield from map(optimised_rows, OPTIMISED)
 
@@ -244,17 +239,10 @@ ELBO_SAMPLED = Check(
     r"-\mathcal{L}_{\text{ELBO}} = \mathbb{E}_q \mathcal{L} + "
     r"\mathrm{KL}(q \,\|\, \mathcal{N}(0, \tau^2 \mathbf{I}))",
     control="cross-entropy at m, as in the chapter's objective",
+    positive="a quarter of the logits' squared error, whose mean is known: L(m) + 3/8 s²",
     settings=("s = 1", "s = 2"),
+    population="generator",
 )
-
-
-POINTS = [(0.0, 1.0, 1.0), (1.5, 0.1, 2.0), (-1, 2, 0.7)]  # m, s, τ of the divergence
-
-
-def divergence_by_integration(m: float, s: float, tau: float) -> float:
-    q = lambda z: mpmath.npdf(z, m, s)
-    integrand = lambda z: q(z) * (mpmath.log(q(z)) - mpmath.log(mpmath.npdf(z, 0, tau)))
-    return float(mpmath.quad(integrand, mpmath.linspace(m - 12 * s, m + 12 * s, 9)))
 
 
 def draw_elbo(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
@@ -263,10 +251,13 @@ def draw_elbo(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     for seed, s in itertools.product(seeds, (1.0, 2.0)):
         z, log_ratio = variational.drawn(m, s, WIDTH, np.random.default_rng(seed).normal(size=(DRAWS, 3)))
         reference = variational.negative_elbo(crossentropy, m, s, WIDTH)
-        for arm, logits in (("claim", z), ("control", m[None])):
-            cost = crossentropy(logits) + log_ratio
+        exact = variational.squared_error(m[None])[0] / 4 + 3 / 8 * s**2 + variational.divergence(m, s, WIDTH)
+        squared = variational.squared_error(z) / 4
+        cases = (("claim", crossentropy(z), reference), ("control", crossentropy(m[None]), reference))
+        for arm, loss, theory in (*cases, ("positive", squared, exact)):
+            cost = loss + log_ratio
             columns = {"setting": f"s = {s:g}", "seed": seed, "resolution": cost.std() / np.sqrt(DRAWS)}
-            yield ELBO_SAMPLED.rows(**{arm: cost.mean()}, reference=reference, **columns)
+            yield ELBO_SAMPLED.rows(**{arm: cost.mean()}, reference=theory, **columns)
 
 
 # --- elbo_optimised: and with the width s at its best? -----------------------------------------------
@@ -279,6 +270,7 @@ ELBO_OPTIMISED = Check(
     r"\arg\min_{\mathbf{m}} \min_s -\mathcal{L}_{\text{ELBO}} = "
     r"\arg\min_{\mathbf{m}} \mathcal{L}(\mathbf{m}) + \tfrac{1}{2\tau^2}\|\mathbf{m}\|^2",
     control="twice the λ in the chapter's objective",
+    positive="s held at 0.03 in place of its best",
     settings=tuple(f"τ = {tau:g}" for tau in OPTIMISED),
     scope=True,
     exact=True,
@@ -288,18 +280,15 @@ QUANTITIES = ["best s", "left out", "½ s² tr H", "m of the bound", "m of the c
 
 def optimised_rows(tau: float) -> pd.DataFrame:
     """The bound's best m and s beside the chapter's best m, one example."""
-    chapters = lambda m, times: without_keras(m[None])[0] + times * m @ m / (2 * tau**2)
+    chapters = lambda m, times: variational.log_loss(m[None])[0] + times * m @ m / (2 * tau**2)
     means = [optimize.minimize(chapters, np.zeros(3), (times,), tol=1e-10).x for times in (1, 2)]
-    m, s = variational.best(without_keras, tau, logits=3)
+    m, s = variational.best(variational.log_loss, tau, logits=3)
+    narrow = variational.best_mean(variational.log_loss, SMALL[0], tau, logits=3)
     off = (posteriors.distance(m, mean) for mean in means)
-    judged = ELBO_OPTIMISED.rows(*off, setting=f"τ = {tau:g}", x=tau)
+    held = posteriors.distance(narrow, means[0])
+    judged = ELBO_OPTIMISED.rows(*off, positive=held, setting=f"τ = {tau:g}", x=tau)
     values = [s, variational.excess(crossentropy, m, s), s**2 / 2 * trace(m), m[0], means[0][0]]
     return pd.concat([judged, rows.tidy(quantity=QUANTITIES, x=tau, value=values)])
-
-
-def without_keras(z: np.ndarray) -> np.ndarray:
-    """`crossentropy`; called some thousand times by a search."""
-    return np.logaddexp.reduce(z, axis=1) - z[:, 0]
 
 
 def draw_shift(ax, rows: pd.DataFrame) -> None:
@@ -311,69 +300,80 @@ def draw_shift(ax, rows: pd.DataFrame) -> None:
     ax.legend(fontsize=8)
 
 
-# --- bayes_optimal: is the prior's τ the best on data from that prior? --------------------------------
+# --- bayes_mean_loss, bayes_plug_in: is the prior's τ the best on data from that prior? -----------------
 
-TRUE_TAUS, OCTAVES = (0.5, 1.0), np.arange(-4, 6)  # τ is sought at τ₀ 2^octave
-HELD_OUT, EXAMPLES, DIMENSIONS = 2000, 64, 20
-BAYES_OPTIMAL = Check(
-    "bayes_optimal",
-    "With weights drawn from N(0, τ₀²I), held-out loss is least within a factor 2 of τ₀ (octaves).",
-    Equal(margin=1.0),
-    r"\log_2 \hat\tau / \tau_0 = 0",
-    control="λ = 1/(2τ²), without the N",
-    settings=tuple(f"τ₀ = {tau:g}" for tau in TRUE_TAUS),
+TRUE_TAU, DRAWS_A_MEAN = 1.0, 100  # τ₀; weights drawn a mean
+MEANS_OF = {"smoke": 6, "standard": 16, "full": 64}
+WIDER, NARROWER = "2 τ₀", "½ τ₀"
+BAYES_MEAN_LOSS = Check(
+    "bayes_mean_loss",
+    "With weights drawn from N(0, τ₀²I), predictions averaged over the posterior of the prior N(0, τ²I) lose "
+    "less on the mean with τ = τ₀ than with twice or half of it.",
+    Exceeds(margin=0.0, group=DRAWS_A_MEAN),
+    r"\mathbb{E}\, L(\tau) - \mathbb{E}\, L(\tau_0) > 0",
+    control="weights drawn from a prior four times as wide, or as narrow",
+    positive="four times τ₀ in place of twice",
+    settings=(WIDER, NARROWER),
+    population="generator",
+)
+BAYES_PLUG_IN = replace(
+    BAYES_MEAN_LOSS,
+    id="bayes_plug_in",
+    statement="So do predictions of the posterior's maximum alone, which training with the penalty finds.",
+    theory=r"\mathbb{E}\, L(\hat{\mathbf{w}}_\tau) - \mathbb{E}\, L(\hat{\mathbf{w}}_{\tau_0}) > 0",
+    scope=True,
 )
 
 
 def train_drawn(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
-    """Held-out loss over τ, each seed with weights of its own drawn from N(0, τ₀²I)."""
-    pairs = list(itertools.product(TRUE_TAUS, seeds))
-    rng = lambda tau, seed: np.random.default_rng([seed, round(10 * tau)])
-    sets = [data.logistic(rng(*pair), EXAMPLES + HELD_OUT, DIMENSIONS, pair[0]) for pair in pairs]
-    x, y = (np.repeat([arrays[i][:EXAMPLES] for arrays in sets], len(OCTAVES), axis=0) for i in (0, 1))
-    taus = [tau * 2.0**octave for tau, _ in pairs for octave in OCTAVES]
-    models = with_n_and_without(x, y, losses.binary_crossentropy, taus, [EXAMPLES] * len(taus))
-    sets = [arrays for arrays in sets for _ in OCTAVES]
-    arms = zip(*models, strict=True)
-    cost = np.array([[held_out(*model) for model in zip(sets, *arm, strict=True)] for arm in arms])
-    cost = cost.reshape(2, len(TRUE_TAUS), len(seeds), len(OCTAVES))
-    settings = np.array([[f"τ₀ = {tau:g}"] for tau in TRUE_TAUS])
-    yield BAYES_OPTIMAL.rows(*OCTAVES[cost.argmin(-1)], setting=settings, seed=seeds)
-    names = np.char.add("held-out loss, ", settings)[..., None]
-    arm, seed = np.reshape(["claim", "control"], (2, 1, 1, 1)), np.array(seeds)[:, None]
-    yield rows.tidy(arm=arm, quantity=names, seed=seed, x=2.0**OCTAVES, value=cost)
-
-
-def held_out(examples: tuple, w: np.ndarray, b: np.ndarray) -> float:
-    """Expected cross-entropy at the examples that were held out: labels averaged over, not drawn."""
-    x, _, truth = examples
-    fresh = x[EXAMPLES:].astype("float64")
-    q, z = special.expit(fresh @ truth), fresh @ w[:, 0] + b
-    return float((np.logaddexp(0, z) - q * z).mean())
+    """Mean losses over τ, each seed with weights of its own, drawn from N(0, τ₀²I) or from another prior."""
+    tau, factors = TRUE_TAU, {WIDER: 2.0, NARROWER: 0.5}
+    taus = [tau, 2 * tau, tau / 2, 4 * tau]
+    for name, cost in averaged.losses_of(averaged.drawn(seeds, tau), taus).items():
+        check = {"predictive": BAYES_MEAN_LOSS, "plug-in": BAYES_PLUG_IN}[name]
+        for setting, other in zip(factors, cost[1:3], strict=True):
+            yield check.rows(claim=other, reference=cost[0], setting=setting, seed=seeds)
+        yield check.rows(positive=cost[3], reference=cost[0], setting=WIDER, seed=seeds)
+        place = {"seed": seeds, "x": np.array(taus)[:, None] / tau}
+        yield rows.tidy(quantity=f"held-out loss, {name}", value=cost - cost[0], **place)
+    for setting, factor in factors.items():
+        elsewhere = averaged.drawn(seeds, factor**2 * tau)
+        true = averaged.losses_of(elsewhere, [tau, factor * tau])
+        for check, name in ((BAYES_MEAN_LOSS, "predictive"), (BAYES_PLUG_IN, "plug-in")):
+            at, there = true[name]
+            yield check.rows(control=there, reference=at, setting=setting, seed=seeds)
 
 
 def draw_best(ax, rows: pd.DataFrame) -> None:
-    for (i, tau), (arm, style) in itertools.product(enumerate(TRUE_TAUS), (("claim", "-"), ("control", ":"))):
-        part = rows[(rows["quantity"] == f"held-out loss, τ₀ = {tau:g}") & (rows["arm"] == arm)]
-        name = f"τ₀ = {tau:g}" + (", without N" if arm == "control" else "")
-        figures.curve(ax, part, name, linestyle=style, color=figures.PALETTE[i])
-    ax.axvline(1, color=figures.THEORY, linewidth=0.8)
-    ax.set(title="Weights drawn from the prior", xlabel="τ / τ₀", ylabel="held-out loss, nats")
+    """Mean over all draws, with three standard errors."""
+    for name in ("predictive", "plug-in"):
+        part = rows[rows["quantity"] == f"held-out loss, {name}"]
+        by_tau = part.groupby("x")["value"]
+        label = {"predictive": "posterior averaged", "plug-in": "maximum alone"}[name]
+        ax.errorbar(by_tau.mean().index, by_tau.mean(), 3 * by_tau.sem(), marker="o", capsize=3, label=label)
+    ax.axhline(0, color=figures.THEORY, linewidth=0.8)
+    ax.set(title="Weights drawn from the prior", xlabel="τ / τ₀", ylabel="mean loss over that at τ₀, nats")
     ax.set_xscale("log", base=2)
-    ax.legend(fontsize=7)
+    ax.legend(fontsize=8)
 
 
 # --- all of it ----------------------------------------------------------------------------------------
 
-CHECKS = (IDENTITY, MAP, LOGITS, ELBO, ELBO_SAMPLED, ELBO_OPTIMISED, BAYES_OPTIMAL)
+CHECKS = (IDENTITY, MAP, LOGITS, ELBO, ELBO_SAMPLED, ELBO_OPTIMISED, BAYES_MEAN_LOSS,
+          BAYES_PLUG_IN)  # fmt: skip
 THEORIES = (
-    Theory("divergence", lambda m, *at: variational.divergence([m], *at), divergence_by_integration, POINTS),
+    Theory(
+        "divergence",
+        lambda m, *at: variational.divergence([m], *at),
+        lambda *at: variational.divergence_by_integration(*at),
+        [(0.0, 1.0, 1.0), (1.5, 0.1, 2.0), (-1, 2, 0.7)],
+    ),
     Theory("trace", trace, trace_by_autodiff, [(m,) for m in MEANS]),
 )
 
 
 def units(scale: str) -> list[Unit]:
-    seeds, drawn = range(SEEDS[scale]), range(DRAWN[scale])
+    seeds, drawn = range(SEEDS[scale]), range(DRAWS_A_MEAN * MEANS_OF[scale])
     return [
         unit(measure_identity),
         unit(measure_elbo),

@@ -1,14 +1,14 @@
-"""Exact zeros: cross-entropy gives none, the L1 penalty by itself none either, its proximal step does.
+"""Exact zeros: cross-entropy gives none, Keras' L1 penalty none either; a step that knows the kink does.
 
-Expect: L1 is a Laplace prior; with a proximal step it finds scikit-learn's solution, zeros included, and the
-true support; Keras' own `L1` under SGD and Adam makes no weight zero.
-Costs ten seconds at the standard scale. Run it by `crosscheck run laplace_prior`.
+Expect: L1 is a Laplace prior, of which only the maximum is sparse; with a proximal step it finds
+scikit-learn's solution, zeros included, and the true support; Keras' own `L1` under SGD and Adam makes no
+weight zero; an L2 penalty on the factors of every weight has L1's optimum.
+Costs fifteen seconds at the standard scale. Run it by `crosscheck run laplace_prior`.
 """
 
 from __future__ import annotations
 
 import itertools
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,16 +19,14 @@ from crosscheck.claims import Advice, Check, Claim, Equal, Exceeds, Identity, Th
 from crosscheck.lazy import (
     data,
     figures,
-    keras,
-    linear_model,
-    losses,
-    optimizers,
+    one_weight,
     pd,
     posteriors,
     regularizers,
-    replicates,
     rows,
+    sparse_models,
     special,
+    weight_sizes,
 )
 
 CLAIM = Claim(
@@ -39,7 +37,9 @@ CLAIM = Claim(
     formula=r"\frac{1}{b}\|\mathbf{w}\|_1 = -\ln \mathrm{Laplace}(\mathbf{w}; 0, b) + \text{const.}",
     source="Advanced Perspectives and Applications; problem 3103435",
     correct="The L1 penalty puts the optimum at weights that are exactly zero, but adding it to a loss that "
-    "SGD or Adam descends makes none of them zero: their steps jump over it. It takes a proximal step too.",
+    "SGD or Adam descends makes none of them zero: their steps jump over it. A step that knows the kink "
+    "lands on it, a proximal one for example. A penalty that is smooth in what is trained can have the same "
+    "optimum: L2 on the factors of each weight (Hoff 2017). The mean under a Laplace prior is dense.",
     advice=Advice(
         question='I want weights that are exactly zero. Is `kernel_regularizer="l1"` enough?',
         answer="No: under SGD and Adam none becomes zero. Wrap the optimiser: it finds the true L1 optimum.",
@@ -47,8 +47,9 @@ CLAIM = Claim(
     ),
 )
 
-# In a pilot of 8 seeds the F1 score was 0.957, its deviation 0.04: 20 tell that from 0.9, four times in five.
-SEEDS = {"smoke": 24, "standard": 32, "full": 64}
+# In a pilot of 8 seeds the F1 score was 0.957, its deviation 0.04: of 32 seeds four may lie below 0.9.
+SEEDS = {"smoke": 6, "standard": 32, "full": 64}
+FEW_SEEDS = {"smoke": 6, "standard": 16, "full": 64}
 CLOSE = 0.01
 
 
@@ -59,7 +60,8 @@ IDENTITY = Check(
     "N times the penalty is −ln Laplace(w; 0, b) without its constant; so is its gradient.",
     Identity(ulps=16),  # sums of twenty numbers
     r"-\ln \mathrm{Laplace}(\mathbf{w}; 0, b) - D \ln 2b",
-    control="λ = 1/b, without the N",
+    control="λ = 1/(b(N − 1)), one example short",
+    positive="the formula in NumPy",
     settings=("penalty", "gradient"),
     exact=True,
 )
@@ -81,10 +83,11 @@ def measure_identity(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     """N times the penalty and its gradient against the density's logarithm, at 50 digits."""
     for i, (b, n) in enumerate(itertools.product((0.1, 1.0, 10.0), (7, 50, 1000))):
         w = np.random.default_rng(i).laplace(size=20) * b
-        claim, control = (posteriors.penalties(regularizers.LaplacePrior(b, count), n, w) for count in (n, 1))
+        claim, short = (posteriors.penalties(regularizers.LaplacePrior(b, m), n, w) for m in (n, n - 1))
+        formula = {"penalty": np.abs(w / b).sum(), "gradient": np.sign(w) / b}
         for name, true in posteriors.laplace(w, b).items():
-            ulp = np.finfo("float64").eps * np.abs(true)
-            yield IDENTITY.rows(claim[name], control[name], true, setting=name, resolution=ulp)
+            place = {"setting": name, "resolution": np.finfo("float64").eps * np.abs(true)}
+            yield IDENTITY.rows(claim[name], short[name], true, positive=formula[name], **place)
 
 
 # --- linear models, trained under every penalty and optimiser -----------------------------------------
@@ -94,27 +97,66 @@ OPTIMISERS = ("SGD", "Adam")
 PIXELS, SUPPORT, WEIGHT = 64, 8, 2.0  # features; those that matter, and the size of their weights
 PAIR = (3, 8)  # the digits told apart
 N, SCALE = 240, 0.07  # b; λ = 1/(bN) = 0.06
-STEPS = {"smoke": 320, "standard": 400, "full": 400}
+STEPS, FEW, FACTORED = 400, 3, 1000  # of a training; of one that is stopped; of factors, which are slower
+TRAININGS = (  # the names of the weights, the penalty, the multiples of λ, and the steps
+    (("none", "L1"), "L1", (0, 1), STEPS),
+    (("L2",), "L2", (1,), STEPS),
+    (("proximal",), "proximal", (1,), STEPS),
+    (("stopped",), "proximal", (1,), FEW),
+)
+IN_FACTORS = ((("factors", "factors, 2λ"), "factors", (1, 2), FACTORED),)
 GRID = tuple(f"{name}, {optimiser}" for name in SETS for optimiser in OPTIMISERS)
+SPLITS = "splits of this set"  # of the digits: each seed draws N of its images
+
+Weights = dict[str, np.ndarray]  # by penalty, [R, D] each
 
 
-def train(seeds: tuple[int, ...], steps: int) -> Iterator[pd.DataFrame]:
+def train(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     """Both sets and all seeds as one, for each optimiser and penalty; without a penalty λ = 0."""
-    cases = list(itertools.product(SETS, seeds))
-    x, y = (np.stack(arrays) for arrays in zip(*(examples(*case) for case in cases), strict=True))
-    l1 = regularizers.LaplacePrior(SCALE, N).l1
-    true = np.stack([solved(*pair, l1) for pair in zip(x, y, strict=True)])
-    weaker = np.stack([solved(*pair, l1 / 2, tol=1e-4) for pair in zip(x, y, strict=True)])
+    cases, x, y, l1 = all_examples(seeds)
+    solutions = solutions_of(x, y, l1)
     names, seed = zip(*cases, strict=True)
     for optimiser in OPTIMISERS:
-        w = weights_by_penalty(optimiser, x, y, l1, steps)
+        start, w = sparse_models.by_penalty(optimiser, x, y, l1, TRAININGS)
+        w |= solutions
         columns: dict[str, Any] = {"setting": [f"{name}, {optimiser}" for name in names], "seed": seed}
-        yield from zeros_rows(w, true, **columns)
-        yield from agreement_rows(w, true, weaker, **columns)
-        yield from keras_rows(w, true, **columns)
-        yield from dense_rows(w, **columns)
+        yield from zeros_rows(w, **columns)
+        yield from agreement_rows(w, **columns)
+        yield from keras_rows(w, **columns)
+        yield from dense_rows(w, x, **columns)
+        yield from untouched_rows(start, w, x, y, optimiser, cases)
         yield from sparse_rows(w, optimiser, cases)
-        yield from shown_rows({**w, "scikit-learn": true}, true, optimiser, cases)
+        shown = {name: w[name] for name in weight_sizes.NAMES if name in w}
+        yield from weight_sizes.shown_rows(shown, w["scikit-learn"], optimiser, cases)
+
+
+def train_factors(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
+    """The same models with w = u∘v, under Adam."""
+    cases, x, y, l1 = all_examples(seeds)
+    _, w = sparse_models.by_penalty("Adam", x, y, l1, IN_FACTORS)
+    w |= solutions_of(x, y, l1)
+    claim, control, positive = off_optimum(w, ("factors", "factors, 2λ", "FISTA"))
+    names, seed = zip(*cases, strict=True)
+    yield FACTORED_L2.rows(claim, control, positive=positive, setting=names, seed=seed)
+    yield from weight_sizes.shown_rows({"factors": w["factors"]}, w["scikit-learn"], "Adam", cases)
+
+
+def all_examples(seeds: tuple[int, ...]) -> tuple[list[tuple[str, int]], np.ndarray, np.ndarray, float]:
+    """Every set and seed, their features [R, N, D] and labels [R, N, 1], and λ."""
+    cases = list(itertools.product(SETS, seeds))
+    x, y = (np.stack(arrays) for arrays in zip(*(examples(*case) for case in cases), strict=True))
+    return cases, x, y, regularizers.LaplacePrior(SCALE, N).l1
+
+
+def solutions_of(x: np.ndarray, y: np.ndarray, l1: float) -> Weights:
+    """Optima by solvers that are not Keras."""
+    pairs = list(zip(x, y, strict=True))
+    return {
+        "scikit-learn": np.stack([sparse_models.solved(*pair, l1) for pair in pairs]),
+        "half λ": np.stack([sparse_models.solved(*pair, l1 / 2, tol=1e-4) for pair in pairs]),
+        "FISTA": sparse_models.iterated(x, y, l1),
+        "scikit-learn, L2": np.stack([sparse_models.ridge(*pair, l1) for pair in pairs]),
+    }
 
 
 def examples(name: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -138,77 +180,56 @@ def true_weights(seed: int) -> np.ndarray:
     return np.concatenate([WEIGHT * signs, np.zeros(PIXELS - SUPPORT)])
 
 
-def solved(x: np.ndarray, y: np.ndarray, l1: float, tol: float = 1e-10) -> np.ndarray:
-    """scikit-learn's optimum of the mean loss + λ‖w‖₁, [D]."""
-    model = linear_model.LogisticRegression(
-        penalty="l1",
-        solver="liblinear",
-        C=1 / (len(x) * l1),
-        fit_intercept=False,
-        tol=tol,
-        max_iter=100_000,
-        random_state=0,  # of the order of coordinates; NumPy's global one differs from process to process
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # scikit-learn 1.8 renamed `penalty`
-        return model.fit(x.astype("float64"), y.ravel()).coef_[0]
-
-
-def weights_by_penalty(
-    optimiser: str, x: np.ndarray, y: np.ndarray, l1: float, steps: int
-) -> dict[str, np.ndarray]:
-    """Kernels [R, D] by penalty; "none" and "L1" differ in λ alone, and are trained as one."""
-    full, none = np.full(len(x), l1), np.zeros(len(x))
-    twice_x, twice_y = (np.concatenate([array, array]) for array in (x, y))
-    without, with_l1 = np.split(weights(optimiser, "L1", twice_x, twice_y, np.append(none, full), steps), 2)
-    others = {penalty: weights(optimiser, penalty, x, y, full, steps) for penalty in ("L2", "proximal")}
-    return {"none": without, "L1": with_l1, **others}
-
-
-def weights(
-    optimiser: str, penalty: str, x: np.ndarray, y: np.ndarray, scale: np.ndarray, steps: int
-) -> np.ndarray:
-    """Kernels [R, D] of linear models without bias; `scale` [R] is each one's λ."""
-    regularizer = {"L1": keras.regularizers.L1(1.0), "L2": keras.regularizers.L2(1.0)}.get(penalty)
-
-    def build():
-        head = keras.layers.Dense(1, use_bias=False, kernel_regularizer=regularizer)
-        return keras.Sequential([keras.Input((PIXELS,)), head])
-
-    mover = optimiser_of(optimiser, steps)
-    if penalty == "proximal":
-        mover = optimizers.Proximal(mover, l1=1.0)
-    replicas = replicates.Replicates(build, range(len(x)))
-    replicas.compile(mover, losses.binary_crossentropy, penalty_scale=scale)
-    replicas.fit(x, y, batch_size=N, epochs=steps, shuffle=False)
-    return replicas.get_weights()[0][..., 0]
-
-
-def optimiser_of(name: str, steps: int):
-    """Both with a rate that falls to zero, which is kind to the penalty alone: no jitter is left."""
-    falling = keras.optimizers.schedules.CosineDecay
-    if name == "SGD":
-        return keras.optimizers.SGD(falling(0.2, steps), momentum=0.9, nesterov=True)
-    return keras.optimizers.Adam(falling(0.05, steps))
-
-
-# --- dense: is any weight exactly zero without the L1 penalty? ----------------------------------------
+# --- dense, untouched: is any weight exactly zero without the L1 penalty? ------------------------------
 
 DENSE = Check(
     "dense",
-    "Cross-entropy alone makes no weight exactly zero, nor does an L2 penalty (share of weights).",
+    "Cross-entropy alone makes no weight of a feature that varies exactly zero, nor does an L2 penalty "
+    "(share of weights).",
     Equal(margin=0.005),
     r"\frac{1}{D}\,\#\{d : w_d = 0\} = 0",
     control="L1 with a proximal step",
+    positive="scikit-learn's optimum with the L2 penalty, which starts from zero",
     settings=tuple(f"{at}, {penalty}" for at in GRID for penalty in ("none", "L2")),
+    population=SPLITS,
+)
+UNTOUCHED = Check(
+    "untouched",
+    "Of the digits' pixels those that are 0 in every image, and no others, keep the weight that they started "
+    "with (share of weights of which this is not so).",
+    Equal(margin=0.005),
+    r"\frac{1}{D}\,\#\{d : [\Delta w_d = 0] \ne [x_d \equiv 0]\} = 0",
+    control="with an L2 penalty, which moves the others too",
+    positive="plain gradient descent in NumPy",
+    settings=OPTIMISERS,
+    population=SPLITS,
 )
 
 
-def dense_rows(w: dict[str, np.ndarray], setting: list[str], seed) -> Iterator[pd.DataFrame]:
-    share = {penalty: (kernels == 0).mean(1) for penalty, kernels in w.items()}
+def dense_rows(w: Weights, x: np.ndarray, setting: list[str], seed) -> Iterator[pd.DataFrame]:
+    """Features that do not vary are left out: what their weights are is `untouched`'s to say."""
+    varies = x.std(1) > 0  # [R, D]
+    share = {penalty: ((kernels == 0) & varies).sum(1) / varies.sum(1) for penalty, kernels in w.items()}
     for penalty in ("none", "L2"):
         settings = [f"{at}, {penalty}" for at in setting]
-        yield DENSE.rows(share[penalty], share["proximal"], setting=settings, seed=seed)
+        arms = (share[name] for name in (penalty, "proximal"))
+        yield DENSE.rows(*arms, positive=share["scikit-learn, L2"], setting=settings, seed=seed)
+
+
+def untouched_rows(
+    start: Weights, w: Weights, x: np.ndarray, y: np.ndarray, optimiser: str, cases: list
+) -> Iterator[pd.DataFrame]:
+    """On the digits alone, some ten of whose pixels are 0 in all images of the pair."""
+    chosen = [i for i, (name, _) in enumerate(cases) if name == "digits"]
+    x, y = x[chosen], y[chosen]
+    varies = x.std(1) > 0
+    before = {name: start[name][chosen] for name in ("none", "L2")}
+    by_hand = sparse_models.descended(x, y, before["none"])
+    moved = (w["none"][chosen] != before["none"], w["L2"][chosen] != before["L2"], by_hand != before["none"])
+    claim, control, positive = ((of != varies).mean(1) for of in moved)
+    columns: dict[str, Any] = {"setting": optimiser, "seed": [cases[i][1] for i in chosen]}
+    yield UNTOUCHED.rows(claim, control, positive=positive, **columns)
+    yield rows.tidy(quantity="constant features", value=(~varies).sum(1), **columns)
 
 
 # --- sparse: does a proximal step find the weights that matter? ---------------------------------------
@@ -218,16 +239,19 @@ SPARSE = Check(
     "L1 with a proximal step recovers the true support (F1 score).",
     Exceeds(margin=0.9),
     r"F_1 \ge 0.9",
-    control="an L2 penalty of the same λ",
+    control=f"the same, stopped after {FEW} steps",
+    positive="scikit-learn's solution",
     settings=OPTIMISERS,
+    population="generator",
 )
 
 
-def sparse_rows(w: dict[str, np.ndarray], optimiser: str, cases: list) -> Iterator[pd.DataFrame]:
+def sparse_rows(w: Weights, optimiser: str, cases: list) -> Iterator[pd.DataFrame]:
     """On the synthetic set alone: of the digits the true support is not known."""
     chosen = [i for i, (name, _) in enumerate(cases) if name == "synthetic"]
-    scores = (f1(w[penalty][chosen] != 0) for penalty in ("proximal", "L2"))
-    yield SPARSE.rows(*scores, setting=optimiser, seed=[cases[i][1] for i in chosen])
+    claim, control, positive = (f1(w[name][chosen] != 0) for name in ("proximal", "stopped", "scikit-learn"))
+    seed = [cases[i][1] for i in chosen]
+    yield SPARSE.rows(claim, control, positive=positive, setting=optimiser, seed=seed)
 
 
 def f1(chosen: np.ndarray) -> np.ndarray:
@@ -235,15 +259,17 @@ def f1(chosen: np.ndarray) -> np.ndarray:
     return 2 * chosen[:, :SUPPORT].sum(1) / (chosen.sum(1) + SUPPORT)
 
 
-# --- zeros, agrees: is it scikit-learn's solution? ----------------------------------------------------
+# --- zeros, agrees, keras_l1, factored: is it scikit-learn's solution? ---------------------------------
 
 ZEROS = Check(
     "zeros",
     "It makes those weights exactly zero that scikit-learn's solution has at zero (share that differs).",
     Equal(margin=CLOSE),
     r"\frac{1}{D}\,\#\{d : [w_d = 0] \ne [w^*_d = 0]\} = 0",
-    control="an L2 penalty of the same λ",
+    control="scikit-learn's solution at half the λ",
+    positive="accelerated proximal descent (FISTA) in NumPy",
     settings=GRID,
+    population=SPLITS,
 )
 AGREES = Check(
     "agrees",
@@ -251,135 +277,124 @@ AGREES = Check(
     Equal(margin=CLOSE),
     r"\|\mathbf{w} - \mathbf{w}^*\| \,/\, \|\mathbf{w}^*\| = 0",
     control="scikit-learn's solution at half the λ",
+    positive="accelerated proximal descent (FISTA) in NumPy",
     settings=GRID,
+    population=SPLITS,
 )
-
-
-def zeros_rows(w: dict[str, np.ndarray], true: np.ndarray, **columns: Any) -> Iterator[pd.DataFrame]:
-    differing = (((w[penalty] == 0) != (true == 0)).mean(1) for penalty in ("proximal", "L2"))
-    yield ZEROS.rows(*differing, **columns)
-
-
-def agreement_rows(w, true: np.ndarray, weaker: np.ndarray, **columns: Any) -> Iterator[pd.DataFrame]:
-    yield AGREES.rows(*(distance(w["proximal"], solution) for solution in (true, weaker)), **columns)
-
-
-def distance(w: np.ndarray, true: np.ndarray) -> np.ndarray:
-    return np.linalg.norm(w - true, axis=1) / np.linalg.norm(true, axis=1)
-
-
-# --- keras_l1: does Keras' penalty alone make zeros? --------------------------------------------------
-
 KERAS_L1 = Check(
     "keras_l1",
     "Keras' L1 penalty alone makes at least half of those weights exactly zero.",
     Exceeds(margin=0.5),
     r"\frac{\#\{d : w_d = w^*_d = 0\}}{\#\{d : w^*_d = 0\}} \ge \tfrac12",
-    control="an L2 penalty of the same λ",
+    control=f"with a proximal step, stopped after {FEW} steps",
+    positive="with a proximal step",
     settings=GRID,
     scope=True,
+    population=SPLITS,
+)
+FACTORED_L2 = Check(
+    "factored",
+    "With w = u∘v and the penalty ½ λ(‖u‖² + ‖v‖²), smooth in u and v, training ends at scikit-learn's L1 "
+    "solution (distance over length).",
+    Equal(margin=CLOSE),
+    r"\min_{u \circ v = w} \tfrac12 (\|u\|^2 + \|v\|^2) = \|w\|_1",
+    control="λ in place of ½ λ",
+    positive="accelerated proximal descent (FISTA) in NumPy",
+    settings=SETS,
+    scope=True,
+    population=SPLITS,
 )
 
 
-def keras_rows(w: dict[str, np.ndarray], true: np.ndarray, **columns: Any) -> Iterator[pd.DataFrame]:
-    zero = true == 0
-    share = (((w[penalty] == 0) & zero).sum(1) / zero.sum(1) for penalty in ("L1", "L2"))
-    yield KERAS_L1.rows(*share, **columns)
+def zeros_rows(w: Weights, **columns: Any) -> Iterator[pd.DataFrame]:
+    zero = w["scikit-learn"] == 0
+    names = ("proximal", "half λ", "FISTA")
+    claim, control, positive = (((w[name] == 0) != zero).mean(1) for name in names)
+    yield ZEROS.rows(claim, control, positive=positive, **columns)
 
 
-# --- shown: the weights themselves --------------------------------------------------------------------
-
-NAMES = {
-    "none": "cross-entropy alone",
-    "L2": "Keras' L2",
-    "L1": "Keras' L1",
-    "proximal": "L1, proximal step",
-    "scikit-learn": "scikit-learn's L1",
-}
+def agreement_rows(w: Weights, **columns: Any) -> Iterator[pd.DataFrame]:
+    claim, control, positive = off_optimum(w, ("proximal", "half λ", "FISTA"))
+    yield AGREES.rows(claim, control, positive=positive, **columns)
 
 
-def shown_rows(w, true: np.ndarray, optimiser: str, cases: list) -> Iterator[pd.DataFrame]:
-    """Shares of exact and of near zeros, distances, and the weights of the first seed."""
-    names, seeds = zip(*cases, strict=True)
-    first = [(i, name) for i, (name, seed) in enumerate(cases) if seed == min(seeds)]
-    for penalty, kernels in w.items():
-        path = f"{optimiser}, {penalty}"
-        columns: dict[str, Any] = {"setting": names, "seed": seeds, "path": path}
-        yield rows.tidy(quantity="exactly zero", value=(kernels == 0).mean(1), **columns)
-        yield rows.tidy(quantity="below 0.001", value=(np.abs(kernels) < 1e-3).mean(1), **columns)
-        yield rows.tidy(quantity="distance", value=distance(kernels, true), **columns)
-        for i, name in first:
-            columns = {"setting": name, "seed": min(seeds), "path": path}
-            yield rows.tidy(quantity="weight", x=np.arange(PIXELS), value=kernels[i], **columns)
+def keras_rows(w: Weights, **columns: Any) -> Iterator[pd.DataFrame]:
+    zero = w["scikit-learn"] == 0
+    names = ("L1", "stopped", "proximal")
+    claim, control, positive = (((w[name] == 0) & zero).sum(1) / zero.sum(1) for name in names)
+    yield KERAS_L1.rows(claim, control, positive=positive, **columns)
 
 
-def draw_sizes(ax, rows: pd.DataFrame, name: str) -> None:
-    """Sorted |w| of one seed under Adam; exact zeros have no place on a logarithmic axis."""
-    part = rows[(rows["setting"] == name) & (rows["quantity"] == "weight")]
-    for i, (penalty, label) in enumerate(NAMES.items()):
-        size = np.sort(part.loc[part["path"] == f"Adam, {penalty}", "value"].abs())[::-1]
-        size = size[size > 0]
-        style: dict[str, Any] = {"linewidth": 5, "alpha": 0.7} if penalty == "proximal" else {}
-        if penalty == "scikit-learn":
-            style = {"color": figures.THEORY, "marker": "x", "linestyle": ""}
-        ax.plot(np.arange(1, len(size) + 1), size, **{"color": figures.PALETTE[i], **style}, label=label)
-    ax.set(
-        title=f"Sizes of weights, {name}", xlabel="rank", ylabel="|w|, Adam", yscale="log", ylim=(1e-11, 20)
-    )
-    ax.legend(fontsize=7)
+def off_optimum(w: Weights, names: tuple[str, ...]) -> list[np.ndarray]:
+    return [sparse_models.distance(w[name], w["scikit-learn"]) for name in names]
 
 
-def draw_zeros(ax, rows: pd.DataFrame, name: str) -> None:
-    part = rows[(rows["setting"] == name) & (rows["quantity"] == "exactly zero")]
-    share = part.groupby("path")["value"].mean() * 100
-    for i, optimiser in enumerate(OPTIMISERS):
-        percent = [share[f"{optimiser}, {penalty}"] for penalty in list(NAMES)[:-1]]
-        bars = ax.barh(np.arange(len(percent)) + 0.2 * (2 * i - 1), percent, 0.36, label=optimiser)
-        ax.bar_label(bars, fmt="%.3g", padding=2, fontsize=8)
-    ax.axvline(share["Adam, scikit-learn"], color=figures.THEORY, linestyle="--", label="scikit-learn's L1")
-    ax.set_yticks(np.arange(len(NAMES) - 1), list(NAMES.values())[:-1])
-    ax.invert_yaxis()
-    ax.set(title=f"Exactly zero, {name}", xlabel="% of weights", xlim=(0, 100))
-    ax.legend(fontsize=8)
+# --- posterior_mean: is the rest of the posterior at zero, too? ----------------------------------------
+
+POSTERIOR_MEAN = Check(
+    "posterior_mean",
+    "Where the posterior's maximum is exactly zero its mean is, too (one weight a model; mean over standard "
+    "deviation, mean over weights).",
+    Equal(margin=CLOSE),
+    r"\hat w = 0 \;\Rightarrow\; \mathbb{E}[w \mid \mathcal{D}] = 0",
+    control="the mean under a Gaussian prior of the same variance",
+    positive="the maximum, looked for on a grid",
+    settings=SETS,
+    scope=True,
+    population=SPLITS,
+)
+EVERY = 4  # of the features, each in a model by itself
+
+
+def measure_posterior(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
+    """Of features whose maximum is 0 under the Laplace prior: |mean|, and the maximum, over the deviation."""
+    for name, seed in itertools.product(SETS, seeds):
+        x, y = examples(name, seed)
+        x, y = x[:, ::EVERY], y[:, 0]
+        x = x[:, (x.std(0) > 0) & one_weight.at_zero(x, y, SCALE)]
+        laplace, gaussian = (prior(x, y, SCALE) for prior in (one_weight.laplace, one_weight.gaussian))
+        (mean, spread), (other, width) = map(one_weight.moments, (laplace, gaussian))
+        found = one_weight.maximum(laplace)
+        ratios = ((mean, spread), (other, width), (found, spread))
+        claim, control, positive = (np.abs(at / by).mean() for at, by in ratios)
+        yield POSTERIOR_MEAN.rows(claim, control, positive=positive, setting=name, seed=seed)
 
 
 # --- all of it ----------------------------------------------------------------------------------------
 
-CHECKS = (IDENTITY, DENSE, SPARSE, ZEROS, AGREES, KERAS_L1)
+CHECKS = (IDENTITY, DENSE, UNTOUCHED, SPARSE, ZEROS, AGREES, KERAS_L1, FACTORED_L2, POSTERIOR_MEAN)
+NORMAL = [(1.0, 1.0, 1.0), (0.3, 0.5, 0.2), (-2.0, 1.0, 0.7)]  # m, s of a normal likelihood, b
 THEORIES = (
     Theory("density", density, density_as_a_mixture, [(0.5, 1.0), (-2.0, 0.7), (1.0, 3.0)], tolerance=1e-8),
+    Theory(
+        "posterior_mean",
+        lambda *at: one_weight.mean_under_normal(*at),
+        lambda *at: one_weight.mean_by_quadrature(*at),
+        NORMAL,
+        tolerance=1e-8,
+    ),
 )
 
 
 def units(scale: str) -> list[Unit]:
+    seeds, few = range(SEEDS[scale]), range(FEW_SEEDS[scale])
     return [
         unit(measure_identity),
-        unit(train, range(SEEDS[scale]), data=("digits",), cost=12, steps=STEPS[scale]),
+        unit(train, seeds, data=("digits",), cost=12),
+        unit(train_factors, few, data=("digits",), cost=5),
+        unit(measure_posterior, few, data=("digits",), cost=2),
     ]
 
 
 def table(rows: pd.DataFrame) -> pd.DataFrame:
     """Zeros and distances, set by set: percent of weights, and percent of the solution's length."""
-    shown = rows[rows["quantity"].isin(["exactly zero", "below 0.001", "distance"])]
-    percent = shown.assign(percent=100 * shown["value"])
-    wide = percent.pivot_table("percent", ["setting", "path"], "quantity", sort=False).reset_index()
-    optimiser, penalty = wide["path"].str.split(", ", n=1).str[0], wide["path"].str.split(", ", n=1).str[1]
-    return pd.DataFrame(
-        {
-            "Data": wide["setting"],
-            "Optimiser": optimiser.where(penalty != "scikit-learn", "liblinear"),
-            "Penalty": penalty.map(NAMES),
-            "Exactly zero (%)": wide["exactly zero"],
-            "Below 0.001 (%)": wide["below 0.001"],
-            "Off the L1 optimum (%)": wide["distance"],
-        }
-    ).drop_duplicates(ignore_index=True)
+    return weight_sizes.table(rows)
 
 
 def figure(rows: pd.DataFrame):
     """Sizes of all weights, and how many are exactly zero, on both sets."""
     canvas, axes = figures.panels(2, 2)
     for name, left, right in zip(SETS, axes[::2], axes[1::2], strict=True):
-        draw_sizes(left, rows, name)
-        draw_zeros(right, rows, name)
+        weight_sizes.draw_sizes(left, rows, name)
+        weight_sizes.draw_zeros(right, rows, name)
     return canvas

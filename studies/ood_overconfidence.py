@@ -1,21 +1,35 @@
 """Overconfidence out of distribution: far away, on other real data, and with no "none of these".
 
-Expect: along any ray a ReLU network grows certain; on other data it is sure of a good part of what belongs to
-no class; the softmax always names one. Bounded logits, distances and separate sigmoids do otherwise.
-Costs fifteen seconds at the standard scale. Run it by `crosscheck run ood_overconfidence`.
+Expect: along any ray a ReLU network grows certain, whatever loss it was trained on; averaged over a Laplace
+approximation of its last layer it does not. On other data it is sure of a good part of what belongs to no
+class, and the softmax always names one.
+Costs twenty seconds at the standard scale. Run it by `crosscheck run ood_overconfidence`.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import mpmath
 import numpy as np
 
 from crosscheck.claims import Check, Claim, Equal, Exceeds, Identity, Theory, Unit, unit
-from crosscheck.lazy import data, figures, keras, losses, models, pd, replicates, rows, special
+from crosscheck.lazy import (
+    data,
+    figures,
+    keras,
+    losses,
+    models,
+    pd,
+    perceptrons,
+    replicates,
+    rows,
+    special,
+)
 
 CLAIM = Claim(
     title="A softmax classifier is overconfident where it knows nothing",
@@ -24,60 +38,77 @@ CLAIM = Claim(
     formula=r"\max_k \mathrm{softmax}(z(\alpha x))_k \to 1 \quad (\alpha \to \infty)",
     source="Advanced Perspectives and Applications; problem 3103448",
     correct="The limit is a property of piecewise-linear networks (Hein et al. 2019), not of cross-entropy: "
-    "with logits that are bounded, or that depend on distances, the same loss gives no certainty far away.",
+    "trained on the Brier score, or with a sigmoid a class, they grow certain on most rays too. Where logits "
+    "depend on distances, or where predictions are averaged over a posterior of the last layer (Kristiadi et "
+    "al. 2020), the same loss gives no certainty far away.",
 )
 
-SEEDS = {"smoke": 8, "standard": 16, "full": 64}
+SEEDS = {"smoke": 8, "standard": 18, "full": 64}  # shares of examples want two more than others
 IMAGE_SEEDS = {
-    "mnist": {"smoke": 8, "standard": 16, "full": 64},
-    "fashion_mnist": {"smoke": 8, "standard": 40, "full": 64},  # close to its margin
+    "mnist": {"smoke": 6, "standard": 16, "full": 64},
+    "fashion_mnist": {"smoke": 6, "standard": 96, "full": 128},  # close to its margin
 }
 MOST = {"smoke": 640, "standard": 1500, "full": 20_000}  # examples of a role, at most; 640: whole batches
 KINDS = ("classes 8, 9", "gaussian noise", "rotated", "inverted")  # test outliers of the digits
 IMAGES = tuple(IMAGE_SEEDS)  # each against the other
 SETS = (*KINDS, *IMAGES)
 CERTAIN, SURE = 0.99, 0.9
+THESE = "these data sets"
 
 
 # --- the networks: all heads are trained as one --------------------------------------------------------
 
-LINES, DISTANCES = ("softmax", "bounded", "sigmoids"), ("softmax", "sigmoids")  # heads, trained at once
-NETS = {"softmax": "ReLU", "bounded": "logits within ± 1.5", "radial": "radial basis"}
+HEADS = ("softmax", "brier", "sigmoids", "smoothed")  # one network each, told apart by its loss alone
 HIDDEN, CENTRES, EPOCHS, BATCH = [64, 64], 128, 40, 64
-LIMIT = 1.5  # of the bounded logits c tanh(z / c): of six classes none has a probability over 0.81
+SMOOTHING = 0.5  # α of the smoothed labels: the largest is ½ + α/K at the least
 
 
 def train_digits(seeds: tuple[int, ...], most: int) -> Iterator[pd.DataFrame]:
-    """Networks of the digits' classes 0 to 5: ReLU, bounded, radial; a softmax, or separate sigmoids."""
+    """Networks of the digits' classes 0 to 5: ReLU under each loss; and of radial basis functions."""
     roles = data.roles("digits", most)
     inputs, classes = roles.x_train.shape[1], len(roles.cast.classes)
-    lines = trained(models.perceptron(inputs, HIDDEN, classes), roles, seeds, LINES)
-    distances = trained(models.radial(inputs, CENTRES, classes), roles, seeds, DISTANCES)
-    yield from ray_rows(lines, distances, roles.x_test, seeds)
-    yield from asymptote_rows([array[: len(seeds)] for array in lines.get_weights()], roles.x_test)
-    for net, z in by_net(lines, distances, roles.x_test).items():
-        correct = (z.argmax(-1) == roles.y_test).mean(1)
-        yield rows.tidy(quantity=f"accuracy, {net}", seed=seeds, value=correct)
+    lines = trained(models.perceptron(inputs, HIDDEN, classes), roles, seeds, HEADS)
+    radial = replicas_of(models.radial(inputs, CENTRES, classes), roles, seeds, HEADS[:1])
+    layers = perceptrons.drawn_layers(lines["softmax"], roles.x_train, seeds)
+    predicted = {
+        **{name: partial(confidence, name, lines[name]) for name in HEADS},
+        "averaged": lambda x: perceptrons.averaged(lines["softmax"], layers, x).max(-1),
+        "radial": lambda x: largest(radial.predict(x.astype("float32"), batch_size=len(x))),
+    }
+    digits = np.concatenate([roles.x_train, roles.x_validation, roles.x_test]).astype("float64")
+    yield from ray_rows(predicted, digits, seeds)
+    yield from curve_rows(predicted, roles.x_test[::3].astype("float64"), seeds)
+    yield from asymptote_rows(lines["softmax"], roles.x_test)
+    for name in HEADS:
+        correct = perceptrons.logits(lines[name], roles.x_test).argmax(-1) == roles.y_test
+        yield rows.tidy(quantity=f"accuracy, {name}", seed=seeds, value=correct.mean(1))
     for kind in KINDS:
         yield from confidence_rows(lines, roles, kind, kind, seeds)
-    for kind in KINDS:
-        yield from region_rows(lines, distances, roles, kind, seeds)
+    yield from region_rows(lines, roles, seeds)
 
 
 def train_images(seeds: tuple[int, ...], name: str, most: int) -> Iterator[pd.DataFrame]:
     """MNIST against Fashion-MNIST, or the other way round, at 16 × 16 pixels."""
     roles = data.roles(name, most)
     build = models.perceptron(roles.x_train.shape[1], HIDDEN, len(roles.cast.classes))
-    lines = trained(build, roles, seeds, LINES[:2])
+    few = seeds[: SEEDS["standard"]]  # it takes more to tell the claim's share from its margin
+    lines = trained(build, roles, seeds, ("softmax",)) | trained(build, roles, few, ("smoothed",))
     yield from confidence_rows(lines, roles, roles.cast.outliers[0], name, seeds)
 
 
-def trained(build, roles, seeds: tuple[int, ...], heads: tuple[str, ...]):
-    """Replicates on one set, head by head: "softmax", "bounded" or "sigmoids"."""
+def trained(build, roles, seeds: tuple[int, ...], heads: tuple[str, ...]) -> dict[str, list[np.ndarray]]:
+    """The weights of a network a seed, by head."""
+    weights = replicas_of(build, roles, seeds, heads).get_weights()
+    parts = [np.split(array, len(heads)) for array in weights]
+    return {head: [part[i] for part in parts] for i, head in enumerate(heads)}
+
+
+def replicas_of(build, roles, seeds: tuple[int, ...], heads: tuple[str, ...]):
+    """Replicates trained on one set, head by head; all heads of a seed share start and batches."""
     replicas = replicates.Replicates(build, seeds * len(heads), paired=True)
     switches = {
         name: np.repeat([float(head == name) for head in heads], len(seeds)).astype("float32")
-        for name in ("bounded", "sigmoids")
+        for name in ("brier", "sigmoids", "smoothed")
     }
     replicas.compile(keras.optimizers.Adam(2e-3), head_loss, loss_arguments=switches)
     y = np.eye(len(roles.cast.classes), dtype="float32")[roles.y_train]
@@ -85,41 +116,73 @@ def trained(build, roles, seeds: tuple[int, ...], heads: tuple[str, ...]):
     return replicas
 
 
-def head_loss(y_true, outputs, bounded, sigmoids):
-    """Cross-entropy of the softmax, of bounded logits, or of K sigmoids, summed: nats per example, [...].
-
-    `bounded` and `sigmoids` are 1 where they apply, else 0.
+def head_loss(y_true, outputs, brier, sigmoids, smoothed):
+    """Cross-entropy of the softmax, the same on smoothed labels, its Brier score, or cross-entropy of K
+    sigmoids, summed: per example, [...]. Of the last three arguments one may be 1, else they are 0.
     """
-    capped = LIMIT * keras.ops.tanh(outputs / LIMIT)
-    together = losses.categorical_crossentropy(y_true, bounded * capped + (1 - bounded) * outputs)
+    soft = smoothed * SMOOTHING
+    entropy = losses.categorical_crossentropy(y_true * (1 - soft) + soft / y_true.shape[-1], outputs)
     apart = losses.binary_crossentropy(y_true, outputs) * y_true.shape[-1]
-    return (1 - sigmoids) * together + sigmoids * apart
+    squared = losses.categorical_brier(y_true, outputs)
+    return (1 - brier - sigmoids) * entropy + brier * squared + sigmoids * apart
 
 
-def by_head(replicas, x: np.ndarray, heads: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """The logits of every head, float64 [S, N, K]."""
-    parts = np.split(replicas.predict(x, batch_size=len(x)).astype("float64"), len(heads))
-    logits = dict(zip(heads, parts, strict=True))
-    return logits | {"bounded": LIMIT * np.tanh(logits["bounded"] / LIMIT)} if "bounded" in logits else logits
+def confidence(head: str, weights: list[np.ndarray], x: np.ndarray) -> np.ndarray:
+    """The largest probability that a network gives to a class, [S, N]."""
+    z = perceptrons.logits(weights, x)
+    return special.expit(z).max(-1) if head == "sigmoids" else largest(z)
 
 
-def by_net(lines, distances, x: np.ndarray) -> dict[str, np.ndarray]:
-    """The logits of the ReLU networks by head, and of the radial ones under a softmax, float64 [S, N, K]."""
-    return by_head(lines, x, LINES) | {"radial": by_head(distances, x, DISTANCES)["softmax"]}
+def largest(logits: np.ndarray) -> np.ndarray:
+    return special.softmax(np.asarray(logits, "float64"), axis=-1).max(-1)
 
 
-# --- far: is a ReLU network certain far away? ----------------------------------------------------------
+# --- far, other_losses, bayes_last_layer: is a ReLU network certain far away? --------------------------
 
-RAYS = ("through test digits", "in random directions")
-ALPHAS = np.round(10 ** np.arange(-1, 4.1, 0.5), 6)
+RAYS = ("through digits", "in random directions")
+DIRECTIONS = 1000
+ALPHAS = 10.0 ** np.arange(-1, 5)
 FAR = 1000.0  # α
+NETS = {
+    "softmax": "cross-entropy",
+    "brier": "Brier score",
+    "sigmoids": "K sigmoids",
+    "averaged": "last layer averaged",
+    "radial": "radial basis",
+}
+LOSSES = {"brier": "Brier score", "sigmoids": "K sigmoids"}
 FAR_AWAY = Check(
     "far",
     f"At α = {FAR:g}, at least 95 % of the rays αx have a largest probability over {CERTAIN}.",
     Exceeds(margin=0.95),
     r"\max_k p_k(\alpha x) \to 1",
-    control="radial basis functions in place of ReLU: far from all centres the logits are the biases",
+    control="the same rays at α = ½",
+    positive=f"the same rays at α = {10 * FAR:g}",
     settings=RAYS,
+    population=THESE,
+)
+OTHER_LOSSES = Check(
+    "other_losses",
+    "So it is on most rays under other losses: the Brier score, and cross-entropy with a sigmoid a class.",
+    Exceeds(margin=0.5),
+    r"P\left(\max_k p_k(\alpha x) > 0.99\right) \ge \tfrac12",
+    control="the same networks at α = ¼",
+    positive="cross-entropy with a softmax",
+    settings=tuple(f"{loss}, {ray}" for loss in LOSSES.values() for ray in RAYS),
+    scope=True,
+    population=THESE,
+)
+BAYES_LAST_LAYER = Check(
+    "bayes_last_layer",
+    "Averaged over a Laplace approximation of the last layer, it is certain at α = 1000 on at most 5 % of "
+    "the rays.",
+    Equal(margin=0.05),
+    r"P\left(\max_k \mathbb{E}_{\mathbf{W} \mid \mathcal{D}}\, p_k(\alpha x) > 0.99\right) = 0",
+    control="the last layer as it was trained, a single set of weights",
+    positive="radial basis functions in place of ReLU: far from all centres the logits are the biases",
+    settings=RAYS,
+    scope=True,
+    population=THESE,
 )
 
 
@@ -133,44 +196,48 @@ def certainty_in_digits(gap: float, alpha: float, classes: int) -> float:
     return float(parts[0] / mpmath.fsum(parts))
 
 
-def ray_rows(lines, distances, x_test: np.ndarray, seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
-    """Share of certain rays, and minus the mean energy, against α."""
-    directions = np.random.default_rng(0).normal(size=(len(x_test), x_test.shape[1]))
-    for setting, x in zip(RAYS, (x_test, directions), strict=True):
-        along = np.concatenate([alpha * x for alpha in ALPHAS]).astype("float32")
-        logits = by_net(lines, distances, along)
-        for net in NETS:
-            z = logits[net].reshape(len(seeds), len(ALPHAS), len(x), -1)
-            share = (special.softmax(z, axis=-1).max(-1) > CERTAIN).mean(-1)  # [R, A]
-            depth = special.logsumexp(z, axis=-1).mean(-1)
-            columns: dict[str, Any] = {"setting": setting, "seed": np.array(seeds)[:, None], "x": ALPHAS}
-            yield rows.tidy(quantity=f"certain, {net}", value=share, **columns)
-            yield rows.tidy(quantity=f"depth, {net}", value=depth, **columns)
-            if arm := {"softmax": "claim", "radial": "control"}.get(net):
-                far = share[:, list(ALPHAS).index(FAR)]
-                error = np.sqrt(far * (1 - far) / len(x))
-                columns = {"setting": setting, "seed": seeds, "x": FAR, "resolution": error}
-                yield FAR_AWAY.rows(**{arm: far}, **columns)
+def ray_rows(predicted, digits: np.ndarray, seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
+    """Shares of rays on which each network is certain."""
+    directions = np.random.default_rng(0).normal(size=(DIRECTIONS, digits.shape[1]))
+    for ray, x in zip(RAYS, (digits, directions), strict=True):
+        certain = lambda name, alpha=FAR, x=x: (predicted[name](alpha * x) > CERTAIN).mean(1)
+        columns: dict[str, Any] = {"setting": ray, "seed": seeds, "x": FAR, "trials": len(x)}
+        far, averaged = certain("softmax"), certain("averaged")
+        yield FAR_AWAY.rows(far, certain("softmax", 0.5), positive=certain("softmax", 10 * FAR), **columns)
+        yield BAYES_LAST_LAYER.rows(averaged, far, positive=certain("radial"), **columns)
+        for head, loss in LOSSES.items():
+            columns = {**columns, "setting": f"{loss}, {ray}"}
+            yield OTHER_LOSSES.rows(certain(head), certain(head, 0.25), positive=far, **columns)
+
+
+def curve_rows(predicted, x: np.ndarray, seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
+    """Share of certain rays against α, and the mean of the largest probabilities, through test digits."""
+    for net, alpha in itertools.product(NETS, ALPHAS):
+        p = predicted[net](alpha * x)
+        for quantity, value in (("certain", (p > CERTAIN).mean(1)), ("confidence", p.mean(1))):
+            yield rows.tidy(quantity=f"{quantity}, {net}", seed=seeds, x=alpha, value=value)
 
 
 def draw_along(ax, rows: pd.DataFrame, quantity: str) -> None:
     """Every replicate as a thin line, their mean as a thick one."""
     for (net, label), colour in zip(NETS.items(), figures.PALETTE, strict=False):
-        part = rows[(rows["quantity"] == f"{quantity}, {net}") & (rows["setting"] == RAYS[0])]
-        wide = part.pivot_table("value", "x", "seed")
-        ax.plot(wide.index, wide, color=colour, alpha=0.25, linewidth=0.7)
-        accuracy = rows.loc[rows["quantity"] == f"accuracy, {net}", "value"].mean()
-        label = f"{label} (accuracy {accuracy:.2f})" if quantity == "certain" else label
+        wide = rows[rows["quantity"] == f"{quantity}, {net}"].pivot_table("value", "x", "seed")
+        ax.plot(wide.index, wide, color=colour, alpha=0.2, linewidth=0.6)
         ax.plot(wide.index, wide.mean(axis=1), color=colour, label=label)
-    ax.set(xlabel="α, of rays αx through test digits", xscale="log")
+    ax.set(xlabel="α, of rays αx through test digits", xscale="log", ylim=(-0.04, 1.12))
     ax.axvline(1, color="0.75", linewidth=1, zorder=0)
 
 
 def draw_certain(ax, rows: pd.DataFrame) -> None:
     draw_along(ax, rows, "certain")
     figures.theory_line(ax, ALPHAS, 1.0, "limit of a ReLU network")
-    ax.set(title="Rays with a probability over 0.99", ylabel="share of rays", ylim=(-0.04, 1.12))
+    ax.set(title="Rays with a probability over 0.99", ylabel="share of rays")
     ax.legend(fontsize=8, loc="center right")
+
+
+def draw_confidence(ax, rows: pd.DataFrame) -> None:
+    draw_along(ax, rows, "confidence")
+    ax.set(title="Largest probability, mean over rays", ylabel="probability")
 
 
 # --- asymptote: with what slope do the logits grow along a ray? ----------------------------------------
@@ -182,38 +249,22 @@ ASYMPTOTE = Check(
     Identity(ulps=64),  # of the largest slope: three layers of up to 64 rounded products each
     r"\frac{z(2\alpha x) - z(\alpha x)}{\alpha} = z_{b = 0}(x)",
     control="the network with its biases",
+    positive="the product of the layers of the last piece",
     exact=True,
 )
 
 
 def asymptote_rows(weights, x: np.ndarray) -> Iterator[pd.DataFrame]:
-    """Slopes of the logits at the end of every ray through `x`, in float64, one row a replicate."""
+    """Slopes of the logits at the end of every ray through `x`, one row a replicate."""
     x = x.astype("float64")
-    slope = (forward(weights, 2 * BEYOND * x) - forward(weights, BEYOND * x)) / BEYOND  # [R, N, K]
-    bare = forward(weights, x, biases=False)
-    ulp = np.finfo("float64").eps * np.abs(bare).max((1, 2), keepdims=True)
-    off = [np.abs(slope - theory) / ulp for theory in (bare, forward(weights, x))]
-    yield rows.tidy(quantity="slope", setting=RAYS[0], value=bare.max(-1).mean())
-    yield ASYMPTOTE.rows(*(deviation.max((1, 2)) for deviation in off), resolution=1.0)
-
-
-def forward(weights, x: np.ndarray, biases: bool = True) -> np.ndarray:
-    """The perceptrons' logits in float64: [R, N, K], for `x` [N, D]."""
-    h = x
-    for layer in range(0, len(weights), 2):
-        h = np.maximum(h, 0) if layer else h
-        h = h @ weights[layer].astype("float64") + (biases * weights[layer + 1].astype("float64"))[:, None]
-    return h
-
-
-def draw_energy(ax, rows: pd.DataFrame) -> None:
-    draw_along(ax, rows, "depth")
-    slope = rows.loc[rows["quantity"] == "slope", "value"].mean()
-    far = ALPHAS[ALPHAS > 1]
-    figures.theory_line(ax, far, slope * far, "α × slope without biases")
-    ax.set(title="Minus the energy, mean over rays", ylabel="−E (nats)", yscale="symlog")
-    ax.set_yticks([0, 1, 10, 100, 1000, 10_000, 100_000])
-    ax.legend(fontsize=8, loc="upper left")
+    ends = (perceptrons.logits(weights, times * BEYOND * x) for times in (2, 1))
+    slope = (next(ends) - next(ends)) / BEYOND  # [R, N, K]
+    bare = perceptrons.logits(weights, x, biases=False)
+    piece = perceptrons.slope_of_piece(weights, BEYOND * x) / BEYOND
+    ulp = np.finfo("float64").eps * np.abs(bare).max((1, 2))
+    pairs = ((slope, bare), (slope, perceptrons.logits(weights, x)), (piece, bare))
+    claim, control, positive = (np.abs(a - b).max((1, 2)) / ulp for a, b in pairs)
+    yield ASYMPTOTE.rows(claim, control, positive=positive, resolution=1.0)
 
 
 # --- real: is it sure of real data that belong to no class? --------------------------------------------
@@ -223,42 +274,28 @@ REAL = Check(
     f"At least one outlier in ten is given a probability over {SURE}.",
     Exceeds(margin=0.1),
     rf"P\left(\max_k p_k > {SURE}\right) \ge 0.1",
-    control=f"logits bounded by ± {LIMIT:g}, trained alike",
+    control=f"trained alike on labels smoothed by {SMOOTHING:g}",
+    positive="test examples of the known classes in place of outliers",
     settings=SETS,
     scope=True,  # the chapter says that a classifier can be overconfident, not that every one is
+    population=THESE,
 )
-
-
-def cap(classes: int, limit: float) -> float:
-    """The largest probability that logits within ± c can give: 1 / (1 + (K − 1) e^(−2c))."""
-    return 1 / (1 + (classes - 1) * math.exp(-2 * limit))
-
-
-def cap_by_search(classes: int, limit: float) -> float:
-    corners = np.array(np.meshgrid(*[[-limit, limit]] * classes)).reshape(classes, -1)
-    return float(special.softmax(corners, axis=0).max())
 
 
 def confidence_rows(lines, roles, kind: str, setting: str, seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     """Shares of outliers of a kind, and of test examples, with a confidence over each threshold."""
-    heads = LINES[: len(lines) // len(seeds)]
-    inside, outside = (by_head(lines, x, heads) for x in (roles.x_test, roles.outliers[kind]))
+    outliers = roles.outliers[kind]
+    inside, outside = (confidence("softmax", lines["softmax"], x) for x in (roles.x_test, outliers))
+    smoothed = confidence("smoothed", lines["smoothed"], outliers)
+    for arm, p in (("claim", outside), ("control", smoothed), ("positive", inside)):
+        share = (p > SURE).mean(1)
+        error = np.sqrt(share * (1 - share) / p.shape[1])
+        yield REAL.rows(**{arm: share}, resolution=error, setting=setting, seed=seeds[: len(p)])
     columns = {"setting": setting, "seed": seeds}
-    for arm, head in (("claim", "softmax"), ("control", "bounded")):
-        share = over(outside[head], SURE)
-        error = np.sqrt(share * (1 - share) / outside[head].shape[1])
-        yield REAL.rows(**{arm: share}, resolution=error, **columns)
-    for role, logits in (("in", inside), ("out", outside)):
-        for threshold in (SURE, CERTAIN):
-            share = over(logits["softmax"], threshold)
-            yield rows.tidy(quantity=f"{role}, over", x=threshold, value=share, **columns)
-    accuracy = (inside["softmax"].argmax(-1) == roles.y_test).mean(1)
-    yield rows.tidy(quantity="accuracy", value=accuracy, **columns)
-
-
-def over(logits: np.ndarray, threshold: float) -> np.ndarray:
-    """Share of inputs whose largest probability exceeds the threshold: [R]."""
-    return (special.softmax(logits, axis=-1).max(-1) > threshold).mean(1)
+    for (role, p), x in itertools.product((("in", inside), ("out", outside)), (SURE, CERTAIN)):
+        yield rows.tidy(quantity=f"{role}, over", x=x, value=(p > x).mean(1), **columns)
+    correct = perceptrons.logits(lines["softmax"], roles.x_test).argmax(-1) == roles.y_test
+    yield rows.tidy(quantity="accuracy", value=correct.mean(1), **columns)
 
 
 def draw_real(ax, rows: pd.DataFrame) -> None:
@@ -282,35 +319,36 @@ def draw_real(ax, rows: pd.DataFrame) -> None:
 
 PARTITION = Check(
     "partition",
-    "Every outlier falls into the region of one class, whose probability exceeds all others'.",
+    "Every outlier falls into the region of one class, whose logit exceeds all others', as it does with "
+    "every largest output (share of the outliers of all kinds and networks).",
     Equal(margin=0.01),
     r"P\left(\exists!\, k: p_k = \max_j p_j\right) = 1",
-    control="K sigmoids of distances under binary cross-entropy, a region being where p > ½",
-    settings=KINDS,
+    control="the same network with a sigmoid a class, a region being where p > ½",
+    positive="the same network trained on the Brier score",
+    exact=True,
 )
 
 
-def region_rows(lines, distances, roles, kind: str, seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
-    """Share of outliers in the region of a class, by the softmax and by separate sigmoids."""
-    straight = by_head(lines, roles.outliers[kind], LINES)
-    apart = by_head(distances, roles.outliers[kind], DISTANCES)["sigmoids"]
-    ranked = np.sort(straight["softmax"], axis=-1)
-    claimed = (ranked[..., -1] > ranked[..., -2]).mean(1)
-    of_lines, of_distances = ((z > 0).any(-1).mean(1) for z in (straight["sigmoids"], apart))
-    yield PARTITION.rows(claimed, of_distances, 1.0, setting=kind, seed=seeds)
-    yield rows.tidy(quantity="claimed by sigmoids", value=of_lines, setting=kind, seed=seeds)
+def region_rows(lines, roles, seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
+    """Shares of outliers in the region of a class: where an output is the largest, or a sigmoid over ½."""
+    shares = []
+    for kind in KINDS:
+        logits = {head: perceptrons.logits(lines[head], roles.outliers[kind]) for head in HEADS}
+        ranked = (np.sort(logits[head], axis=-1) for head in ("softmax", "brier"))
+        claimed = [(z[..., -1] > z[..., -2]).mean(1) for z in ranked]
+        shares.append([claimed[0], (logits["sigmoids"] > 0).any(-1).mean(1), claimed[1]])
+        for label, share in zip(("softmax", "K sigmoids"), shares[-1], strict=False):
+            yield rows.tidy(quantity=f"claimed by {label}", value=share, setting=kind, seed=seeds)
+    claim, control, positive = np.mean(shares, axis=(0, 2))
+    yield PARTITION.rows(claim, control, 1.0, positive=positive)
 
 
 def draw_regions(ax, rows: pd.DataFrame) -> None:
-    judged, places = rows[rows["check"] == PARTITION.id], np.arange(len(KINDS))
-    shown = {
-        "softmax": judged[judged["arm"] == "claim"],
-        "K sigmoids": rows[rows["quantity"] == "claimed by sigmoids"],
-        "K sigmoids of distances": judged[judged["arm"] == "control"],
-    }
-    for i, (label, part) in enumerate(shown.items()):
+    places = np.arange(len(KINDS))
+    for i, label in enumerate(("softmax", "K sigmoids")):
+        part = rows[rows["quantity"] == f"claimed by {label}"]
         height = part.groupby("setting")["value"].mean()[list(KINDS)]
-        ax.bar(places + 0.27 * (i - 1), height, 0.25, label=label, color=figures.PALETTE[i])
+        ax.bar(places + 0.4 * (i - 0.5), height, 0.38, label=label, color=figures.PALETTE[i])
     ax.set_xticks(places, [kind.replace(" ", "\n", 1) for kind in KINDS], fontsize=8)
     ax.set(title="Outliers that some class claims", ylabel="share of outliers", ylim=(0, 1.3))
     ax.set_yticks(np.linspace(0, 1, 6))
@@ -319,11 +357,8 @@ def draw_regions(ax, rows: pd.DataFrame) -> None:
 
 # --- all of it -----------------------------------------------------------------------------------------
 
-CHECKS = (FAR_AWAY, ASYMPTOTE, REAL, PARTITION)
-THEORIES = (
-    Theory("cap", cap, cap_by_search, [(2, 0.5), (6, 2.0), (10, 2.0)]),
-    Theory("certainty", certainty, certainty_in_digits, [(0.1, 10.0, 10), (0.01, 1000.0, 6)]),
-)
+CHECKS = (FAR_AWAY, OTHER_LOSSES, BAYES_LAST_LAYER, ASYMPTOTE, REAL, PARTITION)
+THEORIES = (Theory("certainty", certainty, certainty_in_digits, [(0.1, 10.0, 10), (0.01, 1000.0, 6)]),)
 
 
 def units(scale: str) -> list[Unit]:
@@ -357,8 +392,8 @@ def against(setting: str) -> str:
 
 
 def figure(rows: pd.DataFrame):
-    """Along rays: certainty and energy. On other data: confidence; and whom the regions claim."""
+    """Along rays: certainty and confidence. On other data: confidence; and whom the regions claim."""
     canvas, axes = figures.panels(2, 2)
-    for panel, ax in zip((draw_certain, draw_energy, draw_real, draw_regions), axes, strict=True):
+    for panel, ax in zip((draw_certain, draw_confidence, draw_real, draw_regions), axes, strict=True):
         panel(ax, rows)
     return canvas

@@ -1,8 +1,9 @@
 """A penalty on the weights bounds the logits and keeps a gradient; it is not the same as weight decay.
 
-Expect: logits fall and residuals rise with λ; at the optimum the data pull as hard as the penalty, −2λw. The
-penalty L2(λ) is Keras' weight_decay = 2λ step for step under plain SGD, and under no optimiser that remembers
-gradients. It costs a third of a minute at the standard scale. Run it with `crosscheck run weight_decay`.
+Expect: logits fall and residuals rise with λ, but not behind batch or layer normalisation; at the optimum
+the data pull as hard as the penalty, −2λw. The penalty L2(λ) is Keras' weight_decay = 2λ step for step under
+plain SGD, and under no optimiser that remembers gradients. Training does not become faster. It costs a minute
+at the standard scale. Run it with `crosscheck run weight_decay`.
 """
 
 from __future__ import annotations
@@ -11,21 +12,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from crosscheck.claims import Check, Claim, Equal, Exceeds, Theory, Trend, Unit, unit
-from crosscheck.lazy import (
-    data,
-    distances,
-    figures,
-    keras,
-    losses,
-    optimize,
-    pd,
-    replicates,
-    rows,
-    special,
-    steps,
-    trajectories,
-)
+from crosscheck.claims import Check, Claim, Equal, Exceeds, Identity, Theory, Trend, Unit, unit
+from crosscheck.lazy import distances, figures, keras, optima, pd, penalties, replicates, rows, speed, steps
 
 CLAIM = Claim(
     title="An L2 penalty keeps logits small and the gradient alive; decay is the same under plain SGD alone",
@@ -34,80 +22,55 @@ CLAIM = Claim(
     formula=r"\nabla_w \overline{\mathcal{L}} = -2\lambda w \quad\text{at the optimum of}\quad "
     r"\overline{\mathcal{L}} + \lambda \lVert w\rVert^2",
     source="Principles and Mechanisms, The Mechanism of Binary Cross-Entropy; problem 3103375",
-    correct="The data's gradient is kept alive, but the penalty's cancels it: training ends all the same. "
-    "L2(λ) and Keras' weight_decay = 2λ are the same under plain SGD; under momentum and Adam they are not.",
+    correct="Logits are kept small where no normalisation follows the weights. The data's gradient is kept "
+    "alive, but the penalty's cancels it: training ends all the same, and does not become faster. L2(λ) and "
+    "Keras' weight_decay = 2λ are the same under plain SGD; under momentum and Adam they are not.",
 )
 
-SEEDS = {"smoke": 16, "standard": 32, "full": 128}
-FEW = {"smoke": 8, "standard": 16, "full": 128}  # where nothing but rounding and convergence is noisy
+SEEDS = {"smoke": 8, "standard": 24, "full": 128}
+FEW = {"smoke": 6, "standard": 16, "full": 128}  # where nothing but rounding and convergence is noisy
 HIDDEN = 32
-
-
-def penalised(*hidden: int):
-    """A builder of a perceptron on the digits with Σw² over all weights, biases too, for `penalty_scale`."""
-
-    def build():
-        square = keras.regularizers.L2(1.0)
-        dense = [
-            keras.layers.Dense(
-                n, "relu" if n in hidden else None, kernel_regularizer=square, bias_regularizer=square
-            )
-            for n in (*hidden, 10)
-        ]
-        return keras.Sequential([keras.Input((64,)), *dense])
-
-    return build
-
-
-def penalised_replicates(
-    hidden: tuple[int, ...], seeds: tuple[int, ...], optimizer, penalties: tuple[float, ...]
-):
-    """One replicate a pair (λ, seed), λ by λ: the same seeds start from the same weights."""
-    replicas = replicates.Replicates(penalised(*hidden), seeds * len(penalties), paired=True)
-    scale = np.repeat(penalties, len(seeds))
-    replicas.compile(optimizer, losses.sparse_categorical_crossentropy, penalty_scale=scale)
-    return replicas
 
 
 # --- training: do logits fall and residuals rise with λ? ---
 
 LAMBDAS = (1e-4, 1e-3, 1e-2, 1e-1)
-BATCH, EPOCHS, ADAM_RATE = 64, 40, 3e-3
+ON_BIASES, WIDER = "the penalty on the biases alone", "twice as many hidden units"
 
 LOGITS = Check(
     "logits",
     "After training on the digits, ln max |z| falls by at least 0.2 with each tenfold λ.",
     Trend(step=0.2, increasing=False),
     r"\max |z| \text{ falls in } \lambda",
-    control="λ = 0 throughout, other seeds",
+    control=ON_BIASES,
+    positive=WIDER,
+    population="these data sets",
 )
 RESIDUAL = Check(
     "residual",
     "With it, the mean residual of the true class rises: its logarithm by at least 0.2.",
     Trend(step=0.2),
     r"\overline{1 - p_y} \text{ rises in } \lambda",
-    control="λ = 0 throughout, other seeds",
+    control=ON_BIASES,
+    positive=WIDER,
+    population="these data sets",
 )
 
 
 def train_penalised(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     """Logits, residuals and test accuracy after training, all λ and seeds as one."""
-    digits, penalties = data.load("digits"), (0.0, *LAMBDAS)
-    replicas = penalised_replicates((HIDDEN,), seeds, keras.optimizers.Adam(ADAM_RATE), penalties)
-    replicas.fit(digits.x_train, digits.y_train, batch_size=BATCH, epochs=EPOCHS)
-    z = replicas.predict(digits.x_train).astype("float64")  # [R, N, K]
-    off = 1 - np.take_along_axis(special.softmax(z, -1), digits.y_train[None, :, None], -1)[..., 0]
-    correct = replicas.predict(digits.x_test).argmax(-1) == digits.y_test
-    size, residual, accuracy = (
-        numbers.reshape(len(penalties), len(seeds))
-        for numbers in (np.abs(z).max((1, 2)), off.mean(1), correct.mean(1))
-    )
-    shown = {"largest logit": size, "mean residual": residual, "accuracy": accuracy}
-    for quantity, numbers in shown.items():
-        yield rows.tidy(quantity=quantity, x=np.array(penalties)[:, None], seed=seeds, value=numbers)
-    for check, numbers in ((LOGITS, np.log(size)), (RESIDUAL, np.log(residual))):
-        unpenalised = np.stack([np.roll(numbers[0], shift) for shift in range(len(LAMBDAS))])
-        yield check.rows(numbers[1:], unpenalised, x=np.array(LAMBDAS)[:, None], seed=seeds)
+    after_training, penalised = penalties.after_training, penalties.penalised
+    network = after_training(penalised(HIDDEN), seeds, (0.0, *LAMBDAS))
+    for quantity, numbers in network.items():
+        x = np.array((0.0, *LAMBDAS))[:, None]
+        yield rows.tidy(quantity=quantity, x=x, seed=seeds, value=numbers)
+    biases = after_training(penalised(HIDDEN, kernels=False), seeds, LAMBDAS)
+    wider = after_training(penalised(2 * HIDDEN), seeds, LAMBDAS)
+    for check, quantity in ((LOGITS, "largest logit"), (RESIDUAL, "mean residual")):
+        claim, control, positive = (
+            np.log(arm[quantity][-len(LAMBDAS) :]) for arm in (network, biases, wider)
+        )
+        yield check.rows(claim, control, positive=positive, x=np.array(LAMBDAS)[:, None], seed=seeds)
 
 
 def draw_logits(ax, rows: pd.DataFrame) -> None:
@@ -128,17 +91,76 @@ def draw_along(ax, rows: pd.DataFrame) -> None:
     ax.legend()
 
 
+# --- normalisation: does the penalty reach the logits through it? ---
+
+BEHIND = {"batch normalisation": "BatchNormalization", "layer normalisation": "LayerNormalization"}
+
+NORMALISED = Check(
+    "normalised",
+    "So do logits where normalisation follows each layer of penalised kernels: ln max |z| falls by at least "
+    "0.2 with each tenfold λ.",
+    Trend(step=0.2, increasing=False),
+    r"\max |z| \text{ falls in } \lambda",
+    control=ON_BIASES + ", without normalisation",
+    positive="the same penalty without normalisation",
+    population="these data sets",
+    settings=tuple(BEHIND),
+    scope=True,
+)
+SCALE = Check(
+    "scale",
+    "Normalisation without its ε undoes any scale of the weights before it: f(cw) = f(w).",
+    Identity(ulps=4),
+    r"f(c\,w) = f(w)",
+    control="Keras' own ε = 0.001",
+    positive="centred and divided by the standard deviation in NumPy",
+    settings=tuple(BEHIND),
+    exact=True,
+)
+
+
+def train_normalised(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
+    """The largest logit against λ behind normalisation, and without any."""
+    trained = lambda **options: penalties.after_training(
+        penalties.penalised(HIDDEN, **options), seeds, LAMBDAS
+    )
+    size = lambda **options: np.log(trained(**options)["largest logit"])
+    plain, biases = size(biases=False), size(kernels=False)
+    for setting, layer in BEHIND.items():
+        claim = size(biases=False, behind=layer)
+        place = {"setting": setting, "x": np.array(LAMBDAS)[:, None], "seed": seeds}
+        yield NORMALISED.rows(claim, biases, positive=plain, **place)
+
+
+def measure_scale(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
+    """What a layer and the normalisation behind it make of weights that are doubled, in float64."""
+    rng, eps = np.random.default_rng(0), np.finfo("float64").eps
+    z = rng.normal(size=(32, 8)) @ rng.normal(size=(8, 5))
+    for setting, layer in BEHIND.items():
+        arms = {
+            "claim": lambda z, layer=layer: penalties.normalised(layer, z, epsilon=0.0),
+            "control": lambda z, layer=layer: penalties.normalised(layer, z),
+            "positive": lambda z, layer=layer: penalties.normalised_plainly(layer, z),
+        }
+        for arm, f in arms.items():
+            place = {"setting": setting, "resolution": eps * np.abs(f(z))}
+            yield SCALE.rows(**{arm: f(2 * z)}, reference=f(z), **place)
+
+
 # --- optimum: do the data pull as hard as the penalty, −2λw? ---
 
 OPTIMUM = (1e-3, 1e-2, 1e-1)
 EXAMPLES, STEPS, RATE, MOMENTUM = 256, 600, 0.3, 0.97  # a convex problem, each seed with images of its own
+MORE = 1.1  # what the control's λ is multiplied by
 
 STATIONARITY = Check(
     "stationarity",
     "At the optimum the mean data gradient is −2λw: what is left of both, relative to 2λ‖w‖.",
     Equal(margin=0.01),
     r"\frac{\lVert \nabla_w\overline{\mathcal{L}} + 2\lambda w\rVert}{2\lambda\lVert w\rVert} = 0",
-    control="trained with λ = 0, held against the same λ",
+    control="trained with a λ that is a tenth larger, held against the same λ",
+    positive="scikit-learn's optimum of the same problem, C = 1/(2λN)",
+    population="splits of this set",
     settings=tuple(f"λ = {penalty:g}" for penalty in OPTIMUM),
 )
 STATIONARITY_FACTOR = Check(
@@ -146,71 +168,39 @@ STATIONARITY_FACTOR = Check(
     "So it is when the penalty is taken to be λ‖w‖²/2, as in many textbooks: −λw.",
     Equal(margin=0.01),
     r"\frac{\lVert \nabla_w\overline{\mathcal{L}} + \lambda w\rVert}{\lambda\lVert w\rVert} = 0",
-    control="trained with λ = 0, held against the same λ",
+    control="trained with a λ that is a tenth larger, held against the same λ",
+    positive="scikit-learn's optimum of that problem, C = 1/(λN)",
+    population="splits of this set",
     settings=tuple(f"λ = {penalty:g}" for penalty in OPTIMUM),
     scope=True,
 )
-STATIONARITY_BOUND = Check(
-    "stationarity_bound",
-    "Hence the residuals cannot vanish: weighted by the inputs' length, their mean is at least 2λ‖w‖.",
-    Exceeds(margin=1.0),
-    r"\frac{\overline{\lVert (x, 1)\rVert\,\lVert p - y\rVert}}{2\lambda\lVert w\rVert} \ge 1",
-    control="trained with λ = 0, held against the same λ",
-    settings=tuple(f"λ = {penalty:g}" for penalty in OPTIMUM),
-)
-
-
-def least_residual(penalty: float) -> float:
-    """|p − y| = 2λw at the optimum of ln(1 + e^(−w)) + λw²: one example, x = 1, y = 1."""
-    return float(2 * penalty * optimize.brentq(lambda w: special.expit(-w) - 2 * penalty * w, 0, 100))
-
-
-def residual_by_minimisation(penalty: float) -> float:
-    best = optimize.minimize_scalar(
-        lambda w: np.logaddexp(0, -w) + penalty * w**2, bracket=(0, 10), tol=1e-12
-    )
-    return float(special.expit(-best.x))
 
 
 RESIDUAL_LAW = Theory(
-    "residual", least_residual, residual_by_minimisation, [(penalty,) for penalty in LAMBDAS], 1e-7
+    "residual",
+    lambda penalty: optima.least_residual(penalty),
+    lambda penalty: optima.residual_by_minimisation(penalty),
+    [(penalty,) for penalty in LAMBDAS],
+    1e-7,
 )
 
 
 def train_to_optimum(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     """Softmax regression to its optimum, and the two forces that balance there."""
-    digits, penalties = data.load("digits"), (0.0, *OPTIMUM)
-    pick = [np.random.default_rng(seed).permutation(len(digits.x_train))[:EXAMPLES] for seed in seeds]
-    chosen = np.tile(pick, (len(penalties), 1))  # [R, N], R = λ by λ
-    x, y = digits.x_train[chosen], digits.y_train[chosen]
-    replicas = penalised_replicates((), seeds, keras.optimizers.SGD(RATE, MOMENTUM), penalties)
-    replicas.fit(x, y, batch_size=EXAMPLES, epochs=STEPS, shuffle=False)
-    grid = (len(penalties), len(seeds), -1)
-    w, pull, residual = (numbers.reshape(grid) for numbers in forces(replicas, x, y))
-    yield rows.tidy(quantity="forces", setting="λ = 0.01", x=2e-2 * w[2, 0], value=-pull[2, 0])
-    for i, penalty in enumerate(OPTIMUM, start=1):
+    x, y = penalties.own_digits(seeds, EXAMPLES)
+    more = tuple(MORE * penalty for penalty in OPTIMUM)
+    optimizer = keras.optimizers.SGD(RATE, MOMENTUM)
+    weights = penalties.optimum_weights(seeds, optimizer, (*OPTIMUM, *more), x, y, STEPS)  # [λ, S, D + 1, K]
+    for i, penalty in enumerate(OPTIMUM):
         place = {"setting": f"λ = {penalty:g}", "x": penalty, "seed": seeds}
-        arms = (i, 0)  # trained with the penalty, and without any
-        yield STATIONARITY.rows(*(imbalance(w[at], pull[at], 2 * penalty) for at in arms), **place)
-        yield STATIONARITY_FACTOR.rows(*(imbalance(w[at], pull[at], penalty) for at in arms), **place)
-        bounds = (residual[at, :, 0] / (2 * penalty * np.linalg.norm(w[at], axis=1)) for at in arms)
-        yield STATIONARITY_BOUND.rows(*bounds, **place)
-
-
-def imbalance(w: np.ndarray, pull: np.ndarray, factor: float) -> np.ndarray:
-    """‖pull + factor w‖ / (factor ‖w‖) of weights and data gradients [S, W]: [S], without unit."""
-    return np.linalg.norm(pull + factor * w, axis=1) / (factor * np.linalg.norm(w, axis=1))
-
-
-def forces(replicas, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """All weights and the mean data gradient, [R, W] each, and the mean of ‖(x, 1)‖ ‖p − y‖, [R]; float64."""
-    kernel, bias = replicas.get_weights()
-    weights = np.concatenate([kernel, bias[:, None]], axis=1).astype("float64")  # [R, D + 1, K]
-    inputs = np.concatenate([x, np.ones_like(x[..., :1])], axis=-1).astype("float64")  # [R, N, D + 1]
-    off = special.softmax(inputs @ weights, -1) - np.eye(10)[y]  # [R, N, K]
-    gradient = np.swapaxes(inputs, 1, 2) @ off / x.shape[1]
-    pulls = np.linalg.norm(inputs, axis=-1) * np.linalg.norm(off, axis=-1)
-    return weights.reshape(len(x), -1), gradient.reshape(len(x), -1), pulls.mean(1)
+        for check, factor in ((STATIONARITY, 2 * penalty), (STATIONARITY_FACTOR, penalty)):
+            arms = (weights[i], weights[i + len(OPTIMUM)])
+            yield check.rows(*(optima.imbalance(w, x, y, factor) for w in arms), **place)
+            if penalty == OPTIMUM[1]:
+                solved = optima.by_scikit_learn(x, y, factor)
+                yield check.rows(positive=optima.imbalance(solved, x, y, factor), **place)
+    pull = optima.data_gradient(weights[1, :1], x[:1], y[:1])
+    yield rows.tidy(quantity="forces", setting="λ = 0.01", x=2e-2 * weights[1, 0], value=-pull[0])
 
 
 def draw_forces(ax, rows: pd.DataFrame) -> None:
@@ -233,6 +223,7 @@ DISTANCE = (
     r"\frac{\lVert w_{\text{penalty}} - w_{\text{decay}}\rVert}{\lVert w_{\text{decay}} - w_0\rVert} = 0"
 )
 FORGOTTEN = "Keras' factor forgotten: weight_decay = λ"
+PLAIN = "plain SGD in its place"
 
 EQUIVALENCE = Check(
     "equivalence",
@@ -240,6 +231,8 @@ EQUIVALENCE = Check(
     Equal(margin=0.001),
     DISTANCE,
     control=FORGOTTEN,
+    positive="a linear model, the penalty against its gradient step by step in NumPy",
+    population="these data sets",
     settings=RATES,
 )
 EQUIVALENCE_MOMENTUM = Check(
@@ -248,6 +241,8 @@ EQUIVALENCE_MOMENTUM = Check(
     Equal(margin=0.001),
     DISTANCE,
     control=FORGOTTEN,
+    positive=PLAIN,
+    population="these data sets",
     scope=True,
 )
 EQUIVALENCE_MOMENTUM_SUMMED = Check(
@@ -256,6 +251,8 @@ EQUIVALENCE_MOMENTUM_SUMMED = Check(
     Equal(margin=0.001),
     DISTANCE,
     control=FORGOTTEN,
+    positive=PLAIN,
+    population="these data sets",
     scope=True,
 )
 EQUIVALENCE_ADAM = Check(
@@ -264,26 +261,17 @@ EQUIVALENCE_ADAM = Check(
     Equal(margin=0.001),
     DISTANCE,
     control=FORGOTTEN,
+    positive=PLAIN,
+    population="these data sets",
     scope=True,
 )
 
 
-def decayed(penalty: float, steps: int) -> float:
-    """w after `steps` of SGD at rate 0.1 from 0 on (w − 1)²/2 with weight_decay = 2λ, in closed form."""
-    shrink, end = 1 - 0.1 * (1 + 2 * penalty), 1 / (1 + 2 * penalty)
-    return end * (1 - shrink**steps)
-
-
-def penalised_step_by_step(penalty: float, steps: int) -> float:
-    """The same with the penalty λw² in the loss, step by step."""
-    w = 0.0
-    for _ in range(steps):
-        w -= 0.1 * ((w - 1) + 2 * penalty * w)
-    return w
-
-
 EQUIVALENCE_LAW = Theory(
-    "equivalence", decayed, penalised_step_by_step, [(PENALTY, 10), (PENALTY, 100), (0.1, 30)]
+    "equivalence",
+    lambda penalty, steps: optima.decayed(penalty, steps),
+    lambda penalty, steps: optima.penalised_step_by_step(penalty, steps),
+    [(PENALTY, 10), (PENALTY, 100), (0.1, 30)],
 )
 
 
@@ -301,25 +289,20 @@ def train_trajectories(seeds: tuple[int, ...], examples: int) -> Iterator[pd.Dat
         ),
         (lambda **decay: adam(TRAJECTORY_ADAM_RATE, **decay), [(EQUIVALENCE_ADAM, "", 1)]),
     )
-    start = replicates.Replicates(penalised(HIDDEN), seeds).get_weights()
+    build, ends = penalties.penalised(HIDDEN), penalties.trajectory_ends
+    start, plain = replicates.Replicates(build, seeds).get_weights(), None
     for optimizer, judged in pairs:
-        penalty = trajectory_ends(seeds, optimizer(), (PENALTY, 2 * PENALTY), examples)
+        penalty = ends(build, seeds, optimizer(), (PENALTY, 2 * PENALTY), examples)
         for check, setting, times in judged:
             decaying = optimizer(weight_decay=times * 2 * PENALTY)
-            (decay,) = trajectory_ends(seeds, decaying, (0.0,), examples)
-            apart = (steps.distance(end, decay, start) for end in penalty)
-            yield check.rows(*apart, setting=setting, seed=seeds)
-
-
-def trajectory_ends(seeds: tuple[int, ...], optimizer, penalties: tuple[float, ...], examples: int):
-    """Weights after a few epochs on the digits, penalty by penalty: stacked over the seeds.
-
-    So short a training is over before a compiled one has begun.
-    """
-    loss = losses.sparse_categorical_crossentropy
-    return trajectories.ends(
-        penalised(HIDDEN), seeds, optimizer, loss, penalties, jit_compile=False, examples=examples
-    )
+            (decay,) = ends(build, seeds, decaying, (0.0,), examples)
+            claim, control = (steps.distance(end, decay, start) for end in penalty)
+            yield check.rows(claim, control, setting=setting, seed=seeds)
+            plain = claim if plain is None else plain
+            if check is not EQUIVALENCE:
+                yield check.rows(positive=plain, setting=setting, seed=seeds)
+    by_hand = penalties.decayed_against_by_hand(seeds, SGD_RATE, PENALTY, examples)
+    yield EQUIVALENCE.rows(positive=by_hand, setting=RATES[0], seed=seeds)
 
 
 def draw_distances(ax, rows: pd.DataFrame) -> None:
@@ -335,18 +318,54 @@ def draw_distances(ax, rows: pd.DataFrame) -> None:
     ax.legend(loc="lower right")
 
 
+# --- speed: is a held-out accuracy or likelihood reached sooner? ---
+
+SPEED_SEEDS = {"smoke": 12, "standard": 32, "full": 128}
+SPEED_LAMBDAS = (1e-4, 1e-3)
+
+SPEED = Check(
+    "speed",
+    "An L2 penalty speeds training up: a network on the digits takes a fifth fewer epochs to the held-out "
+    "accuracy, and to the held-out likelihood, that it has come to without one in epoch 40, or to its last "
+    "accuracy, in epoch 100.",
+    Exceeds(margin=float(np.log(1.25))),
+    r"\ln \frac{T_0}{T_\lambda} \ge \ln 1.25",
+    control="no penalty and half the learning rate",
+    positive="no penalty and three times the learning rate",
+    population="these data sets",
+    settings=tuple(
+        f"{measure}, λ = {at:g}"
+        for at in SPEED_LAMBDAS
+        for measure in ("accuracy", "likelihood", "last accuracy")
+    ),
+)
+
+
+def train_speed(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
+    """Epochs to what training without a penalty comes to, on the same weights and batches."""
+    penalised_arms = [speed.Arm(penalty=at) for at in SPEED_LAMBDAS]
+    course = speed.followed(seeds, (speed.PLAIN, speed.SLOW, speed.FAST, *penalised_arms))
+    yield rows.tidy(quantity="residual", seed=seeds, value=course.residual[0])
+    for measure, epochs in speed.epochs_to_reach(course).items():
+        slow, fast, *claims = np.log(epochs[0] / epochs[1:])
+        for at, claim in zip(SPEED_LAMBDAS, claims, strict=True):
+            yield SPEED.rows(claim, slow, positive=fast, setting=f"{measure}, λ = {at:g}", seed=seeds)
+
+
 # --- the study: its checks, theories and units, its table and its figure ---
 
 CHECKS = (
     LOGITS,
     RESIDUAL,
+    NORMALISED,
+    SCALE,
     STATIONARITY,
     STATIONARITY_FACTOR,
-    STATIONARITY_BOUND,
     EQUIVALENCE,
     EQUIVALENCE_MOMENTUM,
     EQUIVALENCE_MOMENTUM_SUMMED,
     EQUIVALENCE_ADAM,
+    SPEED,
 )
 THEORIES = (RESIDUAL_LAW, EQUIVALENCE_LAW)
 
@@ -355,8 +374,11 @@ def units(scale: str) -> list[Unit]:
     seeds, few = range(SEEDS[scale]), range(FEW[scale])
     return [
         unit(train_penalised, seeds, data=("digits",), cost=8),
+        unit(train_normalised, seeds, data=("digits",), cost=20),
+        unit(measure_scale),
         unit(train_to_optimum, few, data=("digits",), cost=5),
         unit(train_trajectories, few, data=("digits",), cost=10, examples=MOST[scale]),
+        unit(train_speed, range(SPEED_SEEDS[scale]), data=("digits",), cost=12),
     ]
 
 

@@ -254,6 +254,8 @@ def apart(case: Case, mine: Mapping[str, np.ndarray], theirs: Mapping[str, np.nd
     coarse = {"float64": 1e-9, "float32": 1e-4}.get(precision(case), 0.05)
     if precision(case) == "float64" and keras.backend.backend() == "torch":
         coarse = 1e-4  # Keras 3.15 reduces every loss in float32 on PyTorch
+    if precision(case) == "float64" and keras.backend.backend() == "jax":
+        coarse = 1e-6  # and takes every mean of a layer, such as a normalisation's, through float32 on JAX
     different: dict[str, float] = dict.fromkeys(set(mine) ^ set(theirs), np.inf)
     if case.mode == "fit" and keras.backend.backend() == "tensorflow":
         # Programs of TensorFlow do not know how long a batch is: there, and not eagerly, Keras 3.15 takes

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import keras
+import mpmath
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import special
+from scipy import optimize, special
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
 from crosscheck import metrics
-from crosscheck.calibration import Temperature, calibrate, fit_temperature, with_temperature
+from crosscheck.calibration import Temperature, calibrate, fit_temperature, focal_restored, with_temperature
 from crosscheck.models import perceptron
 from crosscheck.replicates import Replicates
 
@@ -240,3 +241,119 @@ def test_replicates_are_calibrated_member_by_member() -> None:
     for r in range(2):
         calibrated = with_temperature(replicas.member(r), actual[r])
         np.testing.assert_allclose(calibrated.predict(x, verbose=0), x[:, :3] * 3 / actual[0], rtol=1e-4)
+
+
+# --- focal loss undone --------------------------------------------------------------------------------
+
+
+def restored_by_the_formula(z: np.ndarray, gamma: float) -> list[float]:
+    """ln η_k of logits [K], from the formula as it is printed, at 1000 digits."""
+    with mpmath.workdps(1000):
+        powers = [mpmath.exp(mpmath.mpf(float(logit))) for logit in z]
+        shares = [power / mpmath.fsum(powers) for power in powers]
+        rests = [mpmath.fsum(powers[:k] + powers[k + 1 :]) / mpmath.fsum(powers) for k in range(len(powers))]
+        eta = [
+            p / (rest**gamma - gamma * rest ** (gamma - 1) * p * mpmath.log(p))
+            for p, rest in zip(shares, rests, strict=True)
+        ]
+        return [float(mpmath.log(one / mpmath.fsum(eta))) for one in eta]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0, 5.0])
+def test_focal_loss_is_undone_to_the_last_digits_however_sure_the_model(dtype: str, gamma: float) -> None:
+    z = np.array([[0, 0, 0], [1, 2, 3.5], [0, 0, -60], [30, 0, -3], [200, 0.5, 0], [-1000, 3, 800]], dtype)
+    restored = keras.ops.convert_to_numpy(focal_restored(keras.ops.convert_to_tensor(z, dtype=dtype), gamma))
+    expected = np.array([restored_by_the_formula(row, gamma) for row in z])
+    assert restored.dtype == dtype and restored.shape == z.shape
+    assert np.abs(restored - expected).max() <= 8 * np.finfo(dtype).eps * max(1, np.abs(expected).max())
+    np.testing.assert_allclose(restored[:3], expected[:3], rtol=16 * np.finfo(dtype).eps)
+
+
+CHANCES = ([0.1, 0.9], [0.5, 0.5], [0.6, 0.3, 0.1], [0.25] * 4, [0.97, 0.02, 0.01])
+
+
+@pytest.mark.parametrize("gamma", [0.5, 2.0, 5.0])
+@pytest.mark.parametrize("q", CHANCES, ids=str)
+def test_where_the_expected_focal_loss_is_least_the_true_chances_come_back(
+    gamma: float, q: list[float]
+) -> None:
+    focal = lambda p: -(np.array(q) * (1 - p) ** gamma * np.log(p)).sum()
+    search = {"xatol": 1e-9, "fatol": 1e-15, "maxiter": 10_000}
+    least = optimize.minimize(
+        lambda z: focal(special.softmax(np.append(z, 0.0))),
+        np.zeros(len(q) - 1),
+        method="Nelder-Mead",
+        options=search,
+    )
+    z = np.append(least.x, 0.0)
+    all_classes = keras.ops.convert_to_numpy(focal_restored(z[None], gamma))
+    np.testing.assert_allclose(special.softmax(all_classes)[0], q, atol=1e-5)
+    if len(q) == 2:  # one logit tells the same as two
+        one = keras.ops.convert_to_numpy(focal_restored(z[None, :1] - z[None, 1:], gamma))
+        np.testing.assert_allclose(special.expit(one)[0], q[:1], atol=1e-5)
+
+
+def test_undoing_focal_loss_changes_no_decision_and_takes_no_negative_gamma() -> None:
+    z = np.random.default_rng(0).normal(0, 4, (200, 10))
+    restored = keras.ops.convert_to_numpy(focal_restored(z))
+    np.testing.assert_array_equal(np.argsort(restored), np.argsort(z))
+    for gamma in (-0.1, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="gamma"):
+            focal_restored(z, gamma)
+
+
+# --- sequences, and batches -------------------------------------------------------------------------------
+
+
+def test_every_step_of_a_sequence_is_an_example_of_one_model() -> None:
+    z, y = example(n=600)
+    one = fit_temperature(z, y)
+    assert fit_temperature(z.reshape(60, 10, 4), y.reshape(60, 10), replicates=False) == one
+    assert fit_temperature(z.reshape(60, 10, 4), y.reshape(60, 10, 1), replicates=False) == one
+    assert fit_temperature(z.reshape(60, 5, 2, 4), np.eye(4)[y].reshape(60, 5, 2, 4), replicates=False) == one
+    with pytest.raises(ValueError, match="do not fit"):
+        fit_temperature(z.reshape(60, 10, 4), y[:60], replicates=False)
+    with pytest.raises(ValueError, match="replicates=False"):
+        fit_temperature(z.reshape(60, 5, 2, 4), y.reshape(60, 5, 2))
+
+
+def test_a_model_of_sequences_gets_one_temperature() -> None:
+    z, y = example(n=600)
+    sequences = z.reshape(60, 10, 4).astype("float32")
+    model = keras.Sequential([keras.Input((10, 4)), keras.layers.Identity()])
+    calibrated = calibrate(model, sequences, y.reshape(60, 10))
+    assert calibrated.layers[-1].temperature == pytest.approx(fit_temperature(z, y), rel=1e-5)
+
+
+class Batches(keras.utils.PyDataset):
+    def __init__(self, x, y):
+        super().__init__()
+        self.x, self.y = x, y
+
+    def __len__(self):
+        return len(self.x) // 100
+
+    def __getitem__(self, i):
+        return self.x[100 * i : 100 * (i + 1)], self.y[100 * i : 100 * (i + 1)]
+
+
+def test_batches_are_taken_as_fit_takes_them() -> None:
+    z, y = example(n=600)
+    x = z.astype("float32")
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Identity()])
+    expected = calibrate(model, x, y).layers[-1].temperature
+    assert calibrate(model, Batches(x, y)).layers[-1].temperature == pytest.approx(expected, rel=1e-6)
+    weighted = [(x[:300], y[:300], np.ones(300)), (x[300:], y[300:], np.ones(300))]
+    assert calibrate(model, weighted).layers[-1].temperature == pytest.approx(expected, rel=1e-6)
+    with pytest.raises(ValueError, match="wants labels"):
+        calibrate(model, [(x,)])
+
+
+def test_a_data_set_of_tensorflow_is_taken() -> None:
+    tf = pytest.importorskip("tensorflow")
+    z, y = example(n=600)
+    data = tf.data.Dataset.from_tensor_slices((z.astype("float32"), y)).batch(128)
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Identity()])
+    expected = fit_temperature(z.astype("float32"), y)
+    assert calibrate(model, data).layers[-1].temperature == pytest.approx(expected, rel=1e-5)

@@ -111,8 +111,20 @@ def test_probabilities_give_the_same_numbers(outputs: int) -> None:
 
 def test_logits_taken_for_probabilities_show_as_nan() -> None:
     x, y = examples()
-    history = compiled().fit(x, y, verbose=0, callbacks=[CalibrationMonitor(x, y)]).history
-    assert np.isnan([history[name][0] for name in CALIBRATION[:3]]).all()
+    watch = [SaturationMonitor(x, y), CalibrationMonitor(x, y)]
+    with pytest.warns(UserWarning, match="60 predictions are no probabilities.*from_logits=True") as told:
+        history = compiled().fit(x, y, epochs=2, verbose=0, callbacks=watch).history
+    assert np.isnan([history[name][0] for name in (*SATURATION, *CALIBRATION[:3])]).all()
+    assert len([w for w in told if "Monitor" in str(w.message)]) == 2, "each warns once"
+
+
+@pytest.mark.parametrize(("outputs", "shift", "words"), [(3, 1, "0…2"), (1, 1, "0…1")])
+def test_labels_that_begin_at_1_show_as_nan_with_the_reason(outputs: int, shift: int, words: str) -> None:
+    x, y = examples(outputs)
+    watch = CalibrationMonitor(x, y + shift, from_logits=True)
+    with pytest.warns(UserWarning, match=f"labels are no classes {words}.*begin at 1"):
+        history = compiled(outputs).fit(x, y, verbose=0, callbacks=[watch]).history
+    assert np.isnan(history["calibration_nll"][0])
 
 
 def test_csv_has_them_from_monitors_that_come_before(tmp_path) -> None:

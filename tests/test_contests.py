@@ -6,19 +6,32 @@ import numpy as np
 
 from crosscheck import losses
 from crosscheck.claims import Check, Exceeds
-from crosscheck.lab import contests, scores, standings
+from crosscheck.lab import comparisons, contests, scores, standings
 
 SEEDS = (0, 1)
 CHECK = Check("c", "s", Exceeds(0.0), "t", control="k", settings=("here",))
 SCORED = {name: {"NLL": np.array([i, i + 0.5])} for i, name in enumerate(("a, one", "a, two", "b, one"))}
 
 
-def test_a_score_is_compared_with_another_and_in_the_control_with_a_third() -> None:
-    compared = ("NLL", "b, one", "a, one", "a, two")
+def test_a_score_is_compared_with_another_and_in_the_controls_with_one_thing_changed() -> None:
+    compared = comparisons.Comparison("NLL", "b, one", "a, one", ("b, one", "a, two"), ("a, two", "a, one"))
     rows = standings.compared_rows(CHECK, compared, SCORED, setting="here", seed=SEEDS)
-    assert rows["arm"].tolist() == ["claim", "claim", "control", "control"]
-    assert rows["value"].tolist() == [2, 2.5, 2, 2.5]
-    assert rows["reference"].tolist() == [0, 0.5, 1, 1.5]
+    assert rows["arm"].tolist() == ["claim"] * 2 + ["control"] * 2 + ["positive"] * 2
+    assert rows["value"].tolist() == [2, 2.5, 2, 2.5, 1, 1.5]
+    assert rows["reference"].tolist() == [0, 0.5, 1, 1.5, 0, 0.5]
+
+
+def test_what_is_compared_reads_as_a_sentence_and_says_what_its_controls_change() -> None:
+    check = comparisons.check("soft_labels_own", ("here",))
+    assert check.statement == (
+        "Held-out KL: a linear model of people's shares trained on the Brier score has more than a linear "
+        "model of people's shares trained on cross-entropy."
+    )
+    assert check.control == "the latter: instead of it a linear model of what most people choose"
+    assert check.positive == "the former: instead of it a linear model of what most people choose"
+    equal = comparisons.check("training_accuracy", ("here",))
+    assert equal.control == "the latter: a tenth of its held-out labels replaced"
+    assert equal.positive == "the latter against itself, its logits in half precision"
 
 
 def test_shown_scores_come_back_with_their_subject() -> None:

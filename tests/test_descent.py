@@ -25,7 +25,8 @@ def test_a_descent_crosses_when_its_flow_does() -> None:
 def test_a_descent_is_that_of_numpy() -> None:
     x, y = separable(np.random.default_rng(0), 16, margin=0.3)
     phases = ((20, 0.5), (20, 2.0))
-    time, loss, norm = descent.descend(x[None], y[None], phases, weight_decay=0.01, stride=10)
+    time, weights = descent.descend(x[None], y[None], phases, np.array([0.01]), stride=10)
+    loss, norm = descent.mean_loss(weights, x[None], y[None]), np.linalg.norm(weights, axis=2)
     np.testing.assert_allclose(time, [5, 10, 30, 50])
     w = flows_start()
     signed = np.where(y == 1, 1, -1)[:, None] * x.astype("float64")
@@ -54,19 +55,16 @@ def test_a_slope_is_fitted_within_the_span_alone() -> None:
     np.testing.assert_allclose(descent.log_slope(time, values, (10, 1000)), [-2, 0.5])
 
 
-@pytest.mark.parametrize("own_labels", [False, True])
-def test_the_hardest_share_is_counted_by_hand(own_labels: bool) -> None:
-    z = np.array([[0.0] * 5 + [-50.0] + [20.0] * 14])
-    y = np.array([1] * 20)
-    share, quiet = descent.hardest_share(np.concatenate([z, -z]), np.stack([y, 1 - y]) if own_labels else y)
-    np.testing.assert_allclose((share[0], quiet[0]), ((1 + 0.5) / (1 + 5 * 0.5), 0.7), rtol=1e-6)
-    if own_labels:
-        np.testing.assert_allclose((share[1], quiet[1]), (share[0], quiet[0]))
-
-
 def test_the_separator_is_that_of_two_points_and_none_where_there_is_none() -> None:
     x = np.array([[2.0, 0.0], [-0.5, 3.0]])
     assert separator_norm(x[:1], np.array([1])) == pytest.approx(0.5)
     # 2 w₀ = 1 and w₀/2 − 3 w₁ = 1: both points lie on the margin.
     assert separator_norm(x, np.array([1, 0])) == pytest.approx(np.hypot(1 / 2, 1 / 4))
     assert np.isnan(separator_norm(np.array([[1.0, 0.0], [1.0, 0.0]]), np.array([1, 0])))
+
+
+@pytest.mark.parametrize(("power", "loss"), [(0, losses.binary_crossentropy), (1, losses.brier)])
+def test_a_crossing_by_hand_is_that_of_the_trained_model(power: int, loss) -> None:
+    x, b = np.array([[1.0, 2.0], [0.5, 0.0]], "float32"), np.array([1.0, 2.0])
+    trained = descent.crossing_time(x, b, loss, 0.02, steps=5_000, stride=10)
+    np.testing.assert_allclose(descent.crossing_by_hand(x, b, power, 0.02, stride=10), trained, rtol=1e-4)

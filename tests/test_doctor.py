@@ -14,7 +14,6 @@ import pytest
 from crosscheck import losses
 from crosscheck.cli.main import cli
 from crosscheck.doctor import _examination, examine
-from crosscheck.doctor._head import head_of
 from crosscheck.errors import UsageError
 
 pytestmark = pytest.mark.every_backend
@@ -128,21 +127,6 @@ def test_what_multiplies_all_gradients_is_told_apart_from_what_loses_them() -> N
     assert diagnosis.scale == pytest.approx(1 / 5, rel=1e-3)
 
 
-@pytest.mark.parametrize(
-    ("make", "kind"),
-    [
-        (SOUND["logits"], "logits"),
-        (RECOVERED["sigmoid"], "dense"),
-        (RECOVERED["float32 head"], "float32"),
-        (BROKEN["brain"], "activation"),
-        (BROKEN["reshape"], "reshape"),
-    ],
-)
-def test_the_head_is_named_as_the_paths_are(make: Callable[[], keras.Model], kind: str) -> None:
-    model = make()
-    assert head_of(model, model.outputs[0]).kind == kind
-
-
 def test_the_model_is_left_as_it_was() -> None:
     model = SOUND["classes"]()
     before, steps = model.get_weights(), int(model.optimizer.iterations)
@@ -206,13 +190,16 @@ def test_it_is_the_models_own_training_that_is_examined() -> None:
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
-def test_the_copy_scales_its_loss_if_and_only_if_the_model_does(policy: str) -> None:
+def test_the_copy_scales_its_loss_if_and_only_if_the_model_does(
+    policy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also where the model was made under another global policy, as after loading."""
     model = under(policy, lambda: built(L.Dense(1), loss=FROM_LOGITS["binary"]))
     keras.config.set_dtype_policy("mixed_float16" if policy == "float32" else "float32")
-    patient = _examination.clone_of(model)
-    _examination.prepare_clone(patient, head_of(patient, patient.outputs[0]), model, FROM_LOGITS["binary"])
-    scales = isinstance(patient.optimizer, keras.optimizers.LossScaleOptimizer)
+    patients, make = [], _examination.Patient
+    monkeypatch.setattr(_examination, "Patient", lambda *a: patients.append(make(*a)) or patients[-1])
+    examine(model)
+    scales = isinstance(patients[0].model.optimizer, keras.optimizers.LossScaleOptimizer)
     assert scales == (policy == "mixed_float16")
 
 
@@ -221,8 +208,6 @@ def test_what_cannot_be_examined_is_refused_with_the_reason() -> None:
     with pytest.raises(UsageError, match="not compiled"):
         examine(bare)
     assert len(examine(bare, FROM_LOGITS["binary"])) == 1
-    with pytest.raises(UsageError, match="BatchNormalization"):
-        examine(built(L.Dense(1), L.BatchNormalization(), loss=FROM_LOGITS["binary"]))
     unbuilt = keras.Sequential([L.Dense(1)])
     unbuilt.compile("sgd", "mse")
     with pytest.raises(UsageError, match="not built"):
@@ -267,6 +252,33 @@ def test_a_half_precision_model_is_broken_also_after_loading(tmp_path: Path) -> 
     keras.config.set_dtype_policy("float32")
     code, output = command(str(file))
     assert code == 1 and "mixed_float16" in output and "fix:" in output
+
+
+def test_a_crash_is_told_in_one_line_with_exit_code_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from crosscheck.doctor import command as of_the_command
+
+    def crash(*_):
+        raise RuntimeError("first line\nsecond line")
+
+    file = tmp_path / "model.keras"
+    SOUND["logits"]().save(file)
+    monkeypatch.setattr(of_the_command, "examine", crash)
+    with pytest.raises(UsageError, match=r"could not look: RuntimeError: first line$") as told:
+        command(str(file))
+    assert told.value.exit_code == 2
+
+
+def test_a_regression_is_not_judged() -> None:
+    (diagnosis,) = examine(built(L.Dense(2), loss="mse"))
+    assert diagnosis.exit_code == 0 and "none of classes" in str(diagnosis) and "fades" not in str(diagnosis)
+
+
+def test_a_loss_that_nobody_knows_leaves_with_2(tmp_path: Path) -> None:
+    model = built(L.Dense(1, activation="sigmoid"), loss=lambda y, p: keras.ops.mean((y - p) ** 4, axis=-1))
+    (diagnosis,) = examine(model)
+    assert diagnosis.exit_code == 2 and not diagnosis.sound and diagnosis.to_dict()["sound"] is False
 
 
 def test_files_that_are_no_models_are_refused(tmp_path: Path) -> None:

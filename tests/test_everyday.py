@@ -91,8 +91,8 @@ def test_colour_and_rules_are_for_a_terminal_and_no_color_is_honoured() -> None:
     assert "┃" in shown and "\x1b[34mscoped" in shown
     plain = in_a_terminal("list", NO_COLOR="1")
     assert "┃" in plain and "\x1b[34m" not in plain
-    assert "\x1b[34m" in in_a_terminal("show", "saturation", NO_COLOR="")
-    assert ESCAPE not in in_a_terminal("show", "saturation", NO_COLOR="1")
+    assert "\x1b[34m" in in_a_terminal("show", "log_base", NO_COLOR="")
+    assert ESCAPE not in in_a_terminal("show", "log_base", NO_COLOR="1")
 
 
 def test_a_reader_that_has_seen_enough_is_no_error() -> None:

@@ -87,10 +87,44 @@ def test_layers_of_a_model_within_a_model(nested: keras.Model) -> None:
 def test_the_way_back_from_an_output(nested: keras.Model) -> None:
     last = _keras.layer_behind(nested.outputs[0])
     assert last.name == "last"
-    (before,) = _keras.inputs_behind(nested.outputs[0])
+    operation, (before,), _, outputs = _keras.call_behind(nested.outputs[0])
+    assert operation is last and outputs == nested.outputs
     assert isinstance(_keras.layer_behind(before), keras.Sequential)
+    assert _keras.call_behind(nested.inputs[0]) is None
     assert _keras.has_output(last) and not _keras.has_output(keras.layers.Dense(1))
     assert set(_keras.input_specs(nested)) == {"x"}
+
+
+def test_symbolic_calls_are_seen_and_forgotten(nested: keras.Model) -> None:
+    seen, before = [], nested.get_layer("last").output
+
+    def stand_in(original, layer, *args, **kwargs):
+        seen.append(layer.name)
+        return original(layer, *args, **kwargs)
+
+    with _keras.calls_forgotten(nested), _keras.symbolic_calls(stand_in):
+        nested({"x": keras.Input((3,))})
+    assert nested.name in seen and nested.get_layer("last").output is before
+    seen.clear()
+    nested({"x": keras.Input((3,))})
+    assert not seen
+
+
+def test_attributes_of_a_class_are_told_from_those_of_keras() -> None:
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.factor, self.head = 2.0, keras.layers.Dense(1)
+
+        def call(self, x):
+            return self.head(x)
+
+    model = Own()
+    model(np.zeros((1, 3), "float32"))
+    model.compile("sgd", "mse", metrics=["mae"])
+    assert set(_keras.attributes_of(model)) == {"factor", "head"}
+    assert _keras.compiled_with(model)["loss"] == "mse"
+    assert tuple(_keras.shapes_built_for(model)) == (1, 3)
 
 
 def test_what_comes_with_keras() -> None:

@@ -260,3 +260,11 @@ def test_binary_losses_are_symmetric_in_the_two_classes(logits):
     for loss in BINARY.values():
         mirrored = loss(np.zeros_like(z), -z)
         np.testing.assert_array_equal(loss(np.ones_like(z), z), mirrored)
+
+
+@pytest.mark.parametrize("name", ["binary_crossentropy", "brier"])
+def test_binary_labels_that_are_none_give_nan(name: str) -> None:
+    """−1 and 1, or 0 and 255: the loss would be −0.15 or −144.7, and fall for ever."""
+    loss, z = getattr(losses, name), np.array([[1.9], [-0.57], [0.3], [0.3]])
+    values = np.asarray(loss(np.array([[-1.0], [255.0], [1.0], [0.5]]), z))
+    assert np.isnan(values).tolist() == [True, True, False, False]

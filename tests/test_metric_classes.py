@@ -26,6 +26,10 @@ METRICS = {
     "ece class-wise": lambda **more: metrics.ExpectedCalibrationError(
         10, kind="class_wise", norm="l2", name="cw", **more
     ),
+    "squared": lambda **more: metrics.SquaredCalibrationError(**more),
+    "squared class-wise": lambda **more: metrics.SquaredCalibrationError(
+        kind="class_wise", name="scw", **more
+    ),
     "ece largest": lambda **more: metrics.ExpectedCalibrationError(norm="max", name="max", **more),
     "brier": lambda **more: metrics.BrierScore(**more),
     "brier within": lambda **more: metrics.BrierScore(7, "within", **more),
@@ -50,7 +54,17 @@ def test_batches_in_any_order_give_what_the_whole_gives(name: str, seed: int, ba
     assert value(parts, y, p, weight, batch=batch) == pytest.approx(whole, abs=1e-12)
 
 
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", ["squared", "squared class-wise"])
+def test_debiased_a_weight_is_that_of_one_example_and_its_scale_is_free(name: str) -> None:
+    """Copies are no independent examples: pairs of them would take away too little."""
+    p, y = predictions(12)
+    weight = np.random.default_rng(13).uniform(0, 2, 48)
+    once, thrice = (value(METRICS[name](dtype="float64"), y, p, times * weight) for times in (1, 3))
+    assert thrice == pytest.approx(once, rel=1e-12)
+    assert value(METRICS[name](dtype="float64"), y, p) != pytest.approx(once, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", [name for name in METRICS if not name.startswith("squared")])
 def test_a_weight_counts_an_example_so_many_times(name: str) -> None:
     p, y = predictions(12)
     times = np.random.default_rng(13).integers(0, 4, 48)
@@ -109,6 +123,16 @@ def test_a_single_output_is_two_classes() -> None:
 # --- what is no number ------------------------------------------------------------------------------
 
 
+def test_the_reason_for_nan_is_told_outside_of_programs() -> None:
+    p, y = predictions(18)
+    metric = metrics.ExpectedCalibrationError()
+    with pytest.warns(UserWarning, match="of 48 labels are no classes 0…4, .*begin at 1"):
+        metric.update_state(y + 1, p)
+    with pytest.warns(UserWarning, match="48 of 48 predictions are no probabilities.*from_logits=True"):
+        metric.update_state(y, np.log(p))
+
+
+@pytest.mark.filterwarnings("ignore:.*and give NaN")
 @pytest.mark.parametrize("name", METRICS)
 def test_what_is_no_distribution_or_no_label_shows_as_nan(name: str) -> None:
     p, y = predictions(18)

@@ -269,6 +269,7 @@ def test_the_gradients_size_and_how_it_is_spread() -> None:
     np.testing.assert_allclose(metrics.hardest_share(size, parts=4)[1], 0.25)
     np.testing.assert_allclose(metrics.quiet_share(size), [1 / 20, 0])
     assert np.isnan(metrics.hardest_share(np.zeros(10)))
+    assert np.isnan(metrics.quiet_share(np.full(10, np.nan))), "what is no number is not quiet, nor loud"
     with pytest.raises(ValueError, match="9 examples"):
         metrics.hardest_share(np.ones(9))
 

@@ -195,3 +195,30 @@ def test_a_step_that_is_not_keras_own_is_refused_before_it_is_kept(monkeypatch, 
             replicas.evaluate(x, y)
         unchecked = compiled(check=False)
         assert np.isfinite(unchecked.fit(x, y, 16).history["loss"]).all()
+
+
+class Halving(keras.layers.Layer):
+    """Halves what is large; it looks at the values, which no stacked program of PyTorch can."""
+
+    def call(self, x):
+        largest = keras.ops.max(keras.ops.abs(x))
+        return x / 2 if bool(largest > 1) else x
+
+
+def halving():
+    return keras.Sequential([keras.Input((6,)), keras.layers.Dense(5), Halving(), keras.layers.Dense(4)])
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "torch", reason="Keras itself compiles such a layer nowhere else"
+)
+def test_what_turns_out_to_be_unstackable_is_trained_one_after_the_other_and_said():
+    x, y = examples()
+    with pytest.warns(UserWarning, match="cannot be stacked: torch refuses .* one after the other"):
+        replicas = trained(halving, SEEDS, x, y, epochs=2)
+    assert replicas.plan.mode == "loop" and "cannot be stacked" in replicas.plan.why
+    looped = trained(halving, SEEDS, x, y, epochs=2, mode="loop")
+    for one, other in zip(replicas.get_weights(), looped.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    with pytest.raises(NotImplementedError, match=r'cannot be stacked: torch refuses .* mode="loop"'):
+        trained(halving, SEEDS, x, y, epochs=2, mode="stacked")

@@ -127,7 +127,7 @@ def spoilt(record, change):
         (lambda r: r.pop("checks"), "missing required field `checks`"),
         (lambda r: r.update(verdict="true"), r"'true' - at `\$.verdict`"),
         (lambda r: r.update(study="other"), "study is 'other'"),
-        (lambda r: r["checks"][0].update(interval=[1]), r"length 2 - at `\$.checks\[0\].interval`"),
+        (lambda r: r["checks"][0].update(interval=[1]), r"length 2, got 1 - at `\$.checks\[0\].interval`"),
         (lambda r: r["checks"][0].update(estimate="1"), r"got `str` - at `\$.checks\[0\].estimate`"),
         (lambda r: r["checks"][0].update(n=True), r"got `bool` - at `\$.checks\[0\].n`"),
         (
@@ -136,8 +136,8 @@ def spoilt(record, change):
         ),
         (lambda r: r["checks"][0]["scope"].update(somewhere="maybe"), r"'maybe' - at `\$.checks\[0\].scope"),
         (
-            lambda r: r["checks"][0]["parts"][0].pop("interval"),
-            r"missing required field `interval` - at `\$.checks\[0\].parts\[0\]`",
+            lambda r: r["checks"][1]["parts"][0].pop("interval"),
+            r"missing required field `interval` - at `\$.checks\[1\].parts\[0\]`",
         ),
         (lambda r: r["checks"].append("x"), r"Expected `object`, got `str` - at `\$.checks\[4\]`"),
         (lambda r: r["provenance"].update(level="high"), r"got `str` - at `\$.provenance.level`"),

@@ -74,7 +74,7 @@ def test_a_confident_error_costs_its_logit() -> None:
 
 def test_reports_name_every_score(logits, labels, shares) -> None:
     report = scores.held_out(logits, labels)
-    assert list(report) == ["accuracy", "NLL", "Brier score", "ECE"]
+    assert list(report) == ["accuracy", "NLL", "Brier score", "ECE", "ECE's floor"]
     assert all(value.shape == (R,) for value in report.values())
     assert all(value.shape == (R,) for value in scores.from_people(logits, shares).values())
     one = scores.held_out(logits[:1], labels[:1])

@@ -239,10 +239,17 @@ def test_the_comparison_for_scripts_has_every_line(capsys) -> None:
 
 def test_the_comparison_is_kept_as_a_page_and_as_json(tmp_path: Path) -> None:
     page, data = drift.write([compared(["s/figure.png"])], tmp_path / "backends")[::-1]
-    assert json.loads(data.read_text())[0]["redrawn"] == ["s/figure.png"]
+    kept = json.loads(data.read_text())[0]
+    assert kept["redrawn"] == ["s/figure.png"] and kept["compared"] == 2
+    assert [line["id"] for line in kept["lines"]] == ["s/gap", "s/same"]
     text = page.read_text()
     assert "results → elsewhere" in text and "| s | holds → holds | 2 | 1 |" in text
     assert "these differ: s/figure.png" in text
+
+
+def test_what_is_the_same_to_the_digit_is_not_kept() -> None:
+    same = {"s": study(check(part()))}
+    assert drift.between("a", same, "b", same).differing()["lines"] == []
 
 
 def test_a_figure_that_comes_out_different_is_drift_though_no_number_moved() -> None:

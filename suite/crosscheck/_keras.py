@@ -6,13 +6,14 @@ Written against Keras 3.15. A new version of Keras that moves one of these is me
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from unittest import mock
 
 import keras
 import numpy as np
 from keras import ops
+from keras.src import backend
 from keras.src.backend import get_keras_mask, set_keras_mask
 from keras.src.backend import random as backend_random
 from keras.src.optimizers.base_optimizer import BaseOptimizer
@@ -48,13 +49,88 @@ def layer_behind(tensor: Any) -> keras.Layer:
     return tensor._keras_history.operation
 
 
-def inputs_behind(tensor: Any) -> list[Any]:
-    """The symbolic tensors from which `layer_behind(tensor)` made this one.
+def call_behind(tensor: Any) -> tuple[Any, tuple[Any, ...], dict[str, Any], list[Any]] | None:
+    """The operation that gave a symbolic tensor, what it was called with, and all that it gave.
 
-    `layer.input` is refused for a layer that was called more than once; the tensor knows the call.
+    None for an input, which no operation gave.
     """
     history = tensor._keras_history
-    return history.operation._inbound_nodes[history.node_index].input_tensors
+    node = history.operation._inbound_nodes[history.node_index]
+    if node.is_input:
+        return None
+    return history.operation, node.arguments.args, node.arguments.kwargs, list(node.outputs)
+
+
+@contextlib.contextmanager
+def symbolic_calls(stand_in: Callable[..., Any]) -> Iterator[None]:
+    """Within, `stand_in(original, operation, *args, **kwargs)` does what a symbolic call of anything does.
+
+    So a call by symbolic tensors can be followed into layers and models, which record themselves as one node.
+    """
+    with contextlib.ExitStack() as stack:
+        for kind in (keras.Operation, keras.Layer):  # each has its own
+            stack.enter_context(
+                mock.patch.object(kind, "symbolic_call", replaced(kind.symbolic_call, stand_in))
+            )
+        yield
+
+
+def replaced(original: Callable[..., Any], stand_in: Callable[..., Any]) -> Callable[..., Any]:
+    """A method that calls the stand-in with the method that it replaces."""
+    return lambda self, *args, **kwargs: stand_in(original, self, *args, **kwargs)
+
+
+@contextlib.contextmanager
+def calls_forgotten(model: keras.Model) -> Iterator[None]:
+    """Afterwards no layer of the model remembers symbolic calls made within: `layer.output` is as before."""
+    nodes = [
+        (list_of_nodes, len(list_of_nodes))
+        for layer in operations_within(model)
+        for list_of_nodes in (layer._inbound_nodes, layer._outbound_nodes)
+    ]
+    try:
+        yield
+    finally:
+        for list_of_nodes, length in nodes:
+            del list_of_nodes[length:]
+
+
+def operations_within(model: keras.Model) -> list[Any]:
+    """The model, all layers in it, and the operations of its graphs that are no layers."""
+    found = {id(layer): layer for layer in layers_of(model)}
+    for layer in list(found.values()):
+        found |= {id(operation): operation for operation in getattr(layer, "_operations", ())}
+    return list(found.values())
+
+
+def autocast_to(dtype: str) -> Any:
+    """A context in which variables are read in a dtype, as layers of a mixed policy read theirs."""
+    return backend.AutocastScope(dtype)
+
+
+def attributes_of(model: keras.Model) -> dict[str, Any]:
+    """What a class of one's own has put on its model, by name: not Keras' attributes nor PyTorch's."""
+    i = keras.Input((1,))
+    plain, functional = keras.Model(), keras.Model(i, keras.layers.Dense(1)(i))
+    functional.compile()
+    theirs = {name for model in (plain, functional) for name in names_on(model)}
+    theirs |= {"_call_spec", "_build_shapes_dict", "train_function", "test_function", "predict_function"}
+    return {name: getattr(model, name) for name in names_on(model) if name not in theirs}
+
+
+def names_on(model: keras.Model) -> list[str]:
+    """The names of an object's attributes; PyTorch keeps those that are layers in a place of their own."""
+    return [*vars(model), *vars(model).get("_modules", {})]
+
+
+def takes_any_input() -> dict[str, Any]:
+    """Methods of a class of models that check no input: a functional one would against its own inputs."""
+    return {"_assert_input_compatibility": lambda self, *arguments: None}
+
+
+def put_aside(model: keras.Model, name: str, value: Any) -> None:
+    """Sets an attribute without that Keras, or PyTorch, counts it as a part of the model."""
+    model.__dict__[name] = value
 
 
 def has_output(layer: keras.Layer) -> bool:
@@ -67,7 +143,14 @@ def input_specs(model: keras.Model) -> Any:
 
     `model.input` is one tensor or a flat list, whatever the structure.
     """
-    return getattr(model, "_inputs_struct", None)
+    graph = getattr(model, "_functional", None) or model  # a `Sequential` keeps one
+    return getattr(graph, "_inputs_struct", None)
+
+
+def shapes_built_for(model: keras.Model) -> Any:
+    """The shapes for which a subclassed model was built; None where it does not remember."""
+    shapes = (model.get_build_config() or {}).get("input_shape") or vars(model).get("_build_shapes_dict")
+    return next(iter(shapes.values())) if isinstance(shapes, dict) and len(shapes) == 1 else shapes
 
 
 # --- variables ------------------------------------------------------------------------------------------
@@ -205,6 +288,14 @@ def choose(keep: Any, before: Sequence[tuple[Any, Any]]) -> None:
 def moving_averages(optimizer: Any) -> Sequence[Any]:
     """The averages that an optimiser with `use_ema` keeps, one a trained variable, or None."""
     return getattr(optimizer, "_model_variables_moving_average", ())
+
+
+def compiled_with(model: keras.Model) -> dict[str, Any]:
+    """What `compile` was called with, by argument; nothing of a model that is not compiled.
+
+    `get_compile_config` has it serialised, which fails for a lambda.
+    """
+    return dict(getattr(getattr(model, "_compile_config", None), "config", None) or {})
 
 
 def build_metrics(model: keras.Model, batch: tuple[Any, Any, Any]) -> None:

@@ -11,6 +11,7 @@ replicate, [R], and NaN for those that have stopped.
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import keras
@@ -27,6 +28,7 @@ from crosscheck.metrics import (
     negative_log_likelihood,
     probabilities,
     quiet_share,
+    reason_for_nan,
 )
 
 __all__ = ["CalibrationMonitor", "Monitor", "SaturationMonitor"]
@@ -39,7 +41,8 @@ class Monitor(keras.callbacks.Callback):
         x: [N, …] as for `predict`. Calibration wants examples that the model is not trained on.
         y: labels: of a single output [N] or [N, 1], of K classes integers [N] or frequencies [N, K]. With
             `Replicates` also [R, N, …], each replicate's own.
-        from_logits: whether the model gives logits. Logits taken for probabilities show as NaN.
+        from_logits: whether the model gives logits. Logits taken for probabilities show as NaN, as labels do
+            that are no classes 0…K−1; a warning says once which it is.
         prefix: put before each name in the logs. With "val_" TensorBoard shows them beside the validation's.
         batch_size: examples a prediction.
 
@@ -51,6 +54,7 @@ class Monitor(keras.callbacks.Callback):
         super().__init__()
         self.x, self.y, self.from_logits = x, np.asarray(y), from_logits
         self.prefix, self.batch_size = prefix, batch_size
+        self.has_warned = False
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if logs is None:
@@ -77,8 +81,16 @@ class Monitor(keras.callbacks.Callback):
         logits = columns(ops.convert_to_tensor(output)) if self.from_logits else None
         surprise = negative_log_likelihood(labels, p, logits)
         y, p, surprise = (ops.convert_to_numpy(tensor).astype("float64") for tensor in (labels, p, surprise))
+        self.warn_of_nan(y, p)
         first = int(output.shape[-1] == 1)
         return y[..., first:], p[..., first:], surprise
+
+    def warn_of_nan(self, y: np.ndarray, p: np.ndarray) -> None:
+        """Warns, once, of labels and predictions that became NaN, [..., N, K]."""
+        reason = "" if self.has_warned else reason_for_nan(y, p)
+        if reason:
+            self.has_warned = True
+            warnings.warn(f"{type(self).__name__}: {reason}", stacklevel=2)
 
     def numbers(self, y: np.ndarray, p: np.ndarray, surprise: np.ndarray) -> dict[str, np.ndarray]:
         """Returns what is logged, by name: a number, or one a replicate; arguments as of `predicted`."""

@@ -165,8 +165,8 @@ def smallest(at_level: list[Estimate], shared: list[Estimate]) -> Estimate:
 
 def seeds_needed(estimate: Estimate, lo: float, hi: float) -> int | None:
     """Fresh seeds after which an interval of this spread would clear the nearer edge of [lo, hi]."""
-    clearance = min(abs(estimate.value - edge) for edge in (lo, hi) if np.isfinite(edge))
-    half = (estimate.hi - estimate.lo) / 2
-    if not np.isfinite(half) or clearance == 0:
+    clearance, edge = min((abs(estimate.value - edge), edge) for edge in (lo, hi) if np.isfinite(edge))
+    reach = estimate.hi - estimate.value if edge > estimate.value else estimate.value - estimate.lo
+    if not np.isfinite(reach) or clearance == 0:
         return None
-    return int(np.ceil(estimate.n * (half / clearance) ** 2))
+    return int(np.ceil(estimate.n * max(1.1, (reach / clearance) ** 2)))  # never as few as were too few

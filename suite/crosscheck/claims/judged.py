@@ -14,7 +14,7 @@ Ends = tuple[float | None, float | None]  # lower and upper end
 Spread = float | None | UnsetType  # UNSET where nothing is random
 
 
-class PartRecord(Struct, kw_only=True, frozen=True):
+class PartRecord(Struct, kw_only=True, frozen=True, omit_defaults=True):
     """A check at one setting, and on one path.
 
     Attributes:
@@ -31,7 +31,7 @@ class PartRecord(Struct, kw_only=True, frozen=True):
 
     setting: str
     verdict: Verdict
-    theory: float | None
+    theory: float | None = None
     estimate: float | None
     interval: Ends
     level: float | None

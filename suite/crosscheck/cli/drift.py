@@ -58,8 +58,14 @@ class Comparison:
         return max(random, key=lambda line: abs(line.moved or 0), default=None)
 
     def to_dict(self) -> dict[str, Any]:
-        keys = {**asdict(self), "moved": [line.id for line in self.moved], "sound": self.sound}
-        return {key: keys[key] for key in ("reference", "now", "sound", "moved", *keys)}
+        own = {"compared": len(self.lines), "moved": [line.id for line in self.moved], "sound": self.sound}
+        keys = {**asdict(self), **own}
+        return {key: keys[key] for key in ("reference", "now", "sound", "compared", "moved", *keys)}
+
+    def differing(self) -> dict[str, Any]:
+        """The same, to be kept: of the compared numbers those alone that are not the same to the digit."""
+        lines = [asdict(line) for line in self.lines if line.reference != line.now or line.drift]
+        return {**self.to_dict(), "lines": lines}
 
 
 def of_common(
@@ -162,7 +168,7 @@ def write(comparisons: Sequence[Comparison], path: Path) -> list[Path]:
     from crosscheck.report.records import to_json
 
     content = {
-        ".json": to_json([comparison.to_dict() for comparison in comparisons]),
+        ".json": to_json([comparison.differing() for comparison in comparisons]),
         ".md": to_markdown(comparisons),
     }
     files = {path.with_name(path.name + ending): text for ending, text in content.items()}

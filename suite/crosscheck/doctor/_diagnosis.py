@@ -12,6 +12,7 @@ import numpy as np
 from crosscheck.paths import breaking_point, lost, symptom
 
 BENIGN = 2.0  # up to this |z| every path keeps its gradient: how it is scaled is read off there
+TELLING = 0.05  # share of the largest gradient above which one tells the scale
 SPREAD = 0.05  # relative spread, at benign logits, up to which gradients count as scaled by one factor
 
 
@@ -41,6 +42,10 @@ class Diagnosis:
         readings: the steps that were taken.
         limit: |z| from which the gradient is lost; infinite where it never is.
         symptom, cause, remedy: in a line each; empty where the gradient survives.
+        tried: whether the remedy was tried on the copy, and the doctor then found it sound.
+        undecided: why nothing can be said; "" where something can.
+        metrics: what the compiled metrics get wrong; it does not make a model broken.
+        remarks: what else is to be known.
     """
 
     output: str
@@ -56,11 +61,22 @@ class Diagnosis:
     symptom: str = ""
     cause: str = ""
     remedy: str = ""
+    tried: bool = False
+    undecided: str = ""
+    metrics: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     @property
     def sound(self) -> bool:
-        """Whether the gradient survives at every logit tried; a loss without theory is not judged."""
-        return math.isinf(self.limit) or not self.known
+        """Whether the gradient survives at every logit tried, or fades by the nature of the loss."""
+        return self.exit_code == 0
+
+    @property
+    def exit_code(self) -> int:
+        """0 sound, 1 broken, 2 where the doctor could not look, or cannot tell."""
+        if self.undecided:
+            return 2
+        return 0 if math.isinf(self.limit) or not self.known else 1
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON: what is not a finite number becomes null."""
@@ -68,7 +84,7 @@ class Diagnosis:
 
     def __str__(self) -> str:
         return "\n".join(
-            filter(None, [self.title, f"  {self.verdict}", *self.excerpt, *self.advice, self.note])
+            filter(None, [self.title, f"  {self.verdict}", *self.excerpt, *self.advice, *self.notes])
         )
 
     @property
@@ -77,7 +93,9 @@ class Diagnosis:
 
     @property
     def verdict(self) -> str:
-        largest = max(abs(reading.z) for reading in self.readings)
+        if self.undecided:
+            return f"? {self.undecided}"
+        largest = max((abs(reading.z) for reading in self.readings), default=0.0)
         if math.isinf(self.limit):
             return f"✓ Gradients of confident errors survive up to |z| = {largest:g}."
         if not self.known:
@@ -91,7 +109,7 @@ class Diagnosis:
     @property
     def excerpt(self) -> list[str]:
         """A few readings: before, at and beyond the limit; nothing where all is well."""
-        if math.isinf(self.limit):
+        if math.isinf(self.limit) or not self.readings:
             return []
         same_label = [reading for reading in self.readings if reading.label == self.readings[-1].label]
         first_lost = next((i for i, r in enumerate(same_label) if abs(r.z) >= self.limit), 0)
@@ -105,14 +123,20 @@ class Diagnosis:
 
     @property
     def advice(self) -> list[str]:
-        texts = {"why": self.cause, "fix": self.remedy}
+        tried = " (tried on the copy: sound)" if self.tried else ""
+        texts = {"why": self.cause, "fix": self.remedy and self.remedy + tried}
         return [f"  {heading}: {text}." for heading, text in texts.items() if text and not self.sound]
 
     @property
+    def notes(self) -> list[str]:
+        scaled = self.known and not self.undecided and abs(self.scale - 1) > SPREAD
+        lines = [f"All gradients are multiplied by {self.scale:.3g}."] if scaled else []
+        return [f"  {line}" for line in (*lines, *self.remarks, *self.metrics)]
+
+    @property
     def note(self) -> str:
-        if not self.known:
-            return "  The loss is not a cross-entropy known here: that its gradient fades may be its nature."
-        return f"  All gradients are multiplied by {self.scale:.3g}." if abs(self.scale - 1) > SPREAD else ""
+        """All notes in one text."""
+        return "\n".join(self.notes)
 
 
 def without_non_finite(value: Any) -> Any:
@@ -124,27 +148,22 @@ def without_non_finite(value: Any) -> Any:
     return value if not isinstance(value, float) or math.isfinite(value) else None
 
 
-def judge_readings(readings: Sequence[Reading], known: bool) -> dict[str, Any]:
+def judge_readings(readings: Sequence[Reading]) -> dict[str, Any]:
     """Scale, limit and symptom of a `Diagnosis`, from its readings.
 
-    Of a loss that is known the gradient must be p − y, times one factor for all; of any other it must stay a
-    number, and not fall below a millionth of what it is at benign logits.
+    Where the theory is known, the gradient must be what it says, times one factor for all. Elsewhere it must
+    stay a number, and not fall below a millionth of what it is at benign logits.
     """
     z, gradient, expected = (
         np.array([getattr(reading, name) for reading in readings]) for name in ("z", "gradient", "expected")
     )
     is_benign = np.abs(z) <= BENIGN
-    if not known:
-        size = np.abs(gradient) / np.max(np.abs(gradient[is_benign]), initial=1e-300)
-        faded = np.where(np.isfinite(gradient), np.minimum(size / 1e-6, 1), np.nan)
-        return {
-            "scale": 1.0,
-            "limit": breaking_point(z, faded, np.ones_like(z)),
-            "symptom": symptom_of_fading(faded),
-        }
+    if np.isnan(expected).all():
+        return judge_fading(readings)
     with np.errstate(all="ignore"):
-        ratio = gradient[is_benign] / expected[is_benign]
-    scale = float(np.median(ratio))
+        telling = is_benign & (np.abs(expected) > TELLING)
+        ratio = gradient[telling] / expected[telling]
+    scale = float(np.median(ratio)) if len(ratio) else 1.0
     if not np.isfinite(scale) or scale == 0 or np.ptp(ratio) > SPREAD * abs(scale):
         return {"scale": 1.0, "limit": 0.0, "symptom": symptom_of_uneven_scale(ratio)}
     relative = gradient / scale
@@ -156,9 +175,16 @@ def judge_readings(readings: Sequence[Reading], known: bool) -> dict[str, Any]:
     }
 
 
-def symptom_of_fading(faded: np.ndarray) -> str:
-    """The symptom of gradients that fade, which are 1 where they do not."""
-    return symptom(np.where(faded < 1, 0.0, faded), np.ones_like(faded))
+def judge_fading(readings: Sequence[Reading]) -> dict[str, Any]:
+    """Scale, limit and symptom by whether gradients stay above a millionth of those at benign logits."""
+    z, gradient = (np.array([getattr(reading, name) for reading in readings]) for name in ("z", "gradient"))
+    size = np.abs(gradient) / np.max(np.abs(gradient[np.abs(z) <= BENIGN]), initial=1e-300)
+    faded = np.where(np.isfinite(gradient), np.minimum(size / 1e-6, 1), np.nan)
+    return {
+        "scale": 1.0,
+        "limit": breaking_point(z, faded, np.ones_like(z)),
+        "symptom": symptom(np.where(faded < 1, 0.0, faded), np.ones_like(faded)),
+    }
 
 
 def symptom_of_uneven_scale(ratio: np.ndarray) -> str:

@@ -1,303 +1,342 @@
-"""The examination: sets logits on a copy of the model and reads dL/dz off steps of its own training."""
+"""The examination: cuts a copy of the model at its logits and reads dL/dz off steps of its own training."""
 
 from __future__ import annotations
 
-import copy
+import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
 import numpy as np
-from scipy.special import expit
 
-from crosscheck._keras import holds_layers, input_specs, layers_within
-from crosscheck.doctor._diagnosis import Diagnosis, Reading, judge_readings
-from crosscheck.doctor._head import Head, head_of
+from crosscheck._keras import attributes_of, calls_forgotten
+from crosscheck.doctor._cut import Cut, cut_before
+from crosscheck.doctor._diagnosis import Diagnosis, judge_fading, judge_readings
+from crosscheck.doctor._graph import batch_of, first_line, outputs_of
+from crosscheck.doctor._metrics import metrics_of, misreadings
+from crosscheck.doctor._patient import Patient, is_of_own_training
+from crosscheck.doctor._readings import FEW, SIZES, readings
+from crosscheck.doctor._remedies import Case, Remedy, cause, mismatch_of, remedies
+from crosscheck.doctor._theory import (
+    absolute,
+    is_known_by_name,
+    loss_name,
+    recognised,
+    squared,
+    theory_by_name,
+)
 from crosscheck.errors import UsageError
-from crosscheck.losses import LogitLoss
-from crosscheck.paths import ExecutionPath, cause, remedy
-from crosscheck.paths.probing import number, settled_step
 
-SIZES = (0, 1, 2, 5, 10, 15, 17, 20, 30, 40, 60, 88, 100, 1000, 9984.0)  # exact in bfloat16
-ANY_SIZE = 64  # what an input dimension of any size gets
-ACTIVATIONS = {
-    "binary": "sigmoid",
-    "categorical": "softmax",
-    "sparse_categorical": "softmax",
-    "joint": "softmax",
-}
+BY_NATURE = "The loss is no cross-entropy: that its gradient fades is its nature."
+
+NOT_JUDGED = "The loss is none of classes: its gradients are not judged, but that they are there."
+
+
+@dataclass(frozen=True)
+class Output:
+    """An output of a model that has a loss.
+
+    Attributes:
+        name: of it; `keys`, all names by which `compile` may call it.
+        index: among all outputs.
+        tensor: symbolic.
+        loss: as an object or a function.
+    """
+
+    name: str
+    keys: tuple[Any, ...]
+    index: int
+    tensor: Any
+    loss: Any
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model under examination, its symbolic outputs, and its losses as `compile` takes them."""
+
+    model: keras.Model
+    outputs: Any
+    losses: Any
+    batch: int
+
+    def patient(self, cut: Cut, remedy: Remedy | None = None, own: bool = True) -> Patient:
+        """The model cut at an output's logits, with a remedy."""
+        losses = self.losses
+        if remedy and remedy.loss is not None:
+            losses = self.with_loss(cut, remedy.loss)
+        skipped, last = (remedy.skipped, remedy.last) if remedy else (frozenset(), None)
+        return Patient(self.model, self.outputs, cut, losses, skipped, last, own)
+
+    def with_loss(self, cut: Cut, loss: Any) -> Any:
+        """The losses, with another one for the output of a cut."""
+        if not keras.tree.is_nested(self.outputs):
+            return loss
+        return keras.tree.map_structure(lambda t: loss if t is cut.output else self.loss_at(t), self.outputs)
+
+    def loss_at(self, tensor: Any) -> Any:
+        return next((o.loss for o in outputs_with_loss(self) if o.tensor is tensor), None)
 
 
 def examine(model: keras.Model, loss: Any = None) -> list[Diagnosis]:
     """Whether the gradients of confident errors survive in the model's training: one diagnosis an output.
 
-    On a copy, the bias of the last Dense layer is set to chosen logits, its kernel to 0, and a step of
-    `train_on_batch` with plain SGD shows dL/dz in the change of the bias; everything else is the model's own:
-    its loss, dtype policies, train step (of a model with one output; of several, each is examined in a plain
-    `keras.Model`), compilation and loss scaling. The model is not changed.
+    A copy is cut at its logits, wherever they are: they become its one weight, and behind them stand the
+    model's own tail, loss, loss weights, masks, dtype policy and train step. `train_on_batch` then shows
+    dL/dz, which is compared with what the mathematics of the same loss say. The model is not changed, and its
+    layers before the logits are not run.
 
     Args:
         model: built and compiled.
         loss: in place of the one it was compiled with.
 
     Returns:
-        For each output of the model, in order, a `Diagnosis`; `print` it, or ask `.sound`.
+        For each output that has a loss, in order, a `Diagnosis`; `print` it, or ask `.sound`.
 
     Raises:
-        UsageError: for a model that is not built or compiled, cannot be copied by `get_config`, or whose
-            outputs do not come from Dense layers.
+        UsageError: for a model that is not built or compiled, or has no loss; and where its only output
+            cannot be looked at. Of several outputs, the diagnosis of that one says so.
     """
     if loss is None and not model.compiled:
         raise UsageError("The model is not compiled: compile it, or name its loss (`loss=`, `--loss`).")
     if not model.built:
         raise UsageError("The model is not built: call it once, or give it an `Input`.")
-    losses = loss if loss is not None else model.loss
-    outputs = getattr(model, "outputs", None)
-    if outputs is None:
-        return [examine_output(model, None, losses)]
-    names = list(getattr(model, "output_names", None) or range(len(outputs)))
-    return [examine_output(model, i, loss_of_output(losses, i, name)) for i, name in enumerate(names)]
+    with warnings.catch_warnings(), calls_forgotten(model):
+        warnings.simplefilter("ignore")  # Keras warns of what is diagnosed here
+        losses = loss if loss is not None else losses_of(model)
+        subject = Subject(model, outputs_of(model), losses, batch_of(model))
+        outputs = outputs_with_loss(subject)
+        if not outputs:
+            raise UsageError("No output of the model has a loss: there is nothing to examine.")
+        return [examined(subject, output, alone=len(outputs) == 1) for output in outputs]
 
 
-def loss_of_output(losses: Any, i: int, name: str) -> Any:
-    """The loss of an output, from one for all, a list, or a dictionary."""
+def losses_of(model: keras.Model) -> Any:
+    """The losses as compiled; of a model that keeps its loss to itself, the one among its attributes."""
+    losses = model.loss
+    if losses is None and is_of_own_training(model):
+        own = [v for v in attributes_of(model).values() if isinstance(v, keras.losses.Loss)]
+        return own[0] if len(own) == 1 else None
+    return losses
+
+
+def outputs_with_loss(subject: Subject) -> list[Output]:
+    """The outputs that have a loss, in order."""
+    flat = keras.tree.flatten_with_path(subject.outputs)
+    names = list(getattr(subject.model, "output_names", None) or [])
+    found = []
+    for i, (path, tensor) in enumerate(flat):
+        given = names[i] if len(names) == len(flat) else None
+        keys = tuple(key for key in (*path[-1:], given) if key is not None)
+        name = next((key for key in keys if isinstance(key, str)), subject.model.name)
+        loss = loss_of(subject.losses, i, keys, len(flat))
+        if loss is not None:
+            found.append(Output(name, keys, i, tensor, keras.losses.get(resolved_name(loss, tensor))))
+    return found
+
+
+def loss_of(losses: Any, i: int, keys: tuple[Any, ...], count: int) -> Any:
+    """The loss of an output, from one for all, a list, or a dictionary by any of its names."""
     if isinstance(losses, dict):
-        return losses.get(name)
-    return losses[i] if isinstance(losses, list | tuple) else losses
+        return next((losses[key] for key in keys if key in losses), None)
+    if isinstance(losses, list | tuple):
+        flat = keras.tree.flatten(losses)
+        return flat[i] if len(flat) == count else flat[0]
+    return losses
 
 
-def examine_output(model: keras.Model, i: int | None, loss: Any) -> Diagnosis:
-    """The diagnosis of the i-th output; of the only one of a subclassed model, where i is None."""
-    clone = clone_of(model)
-    if i is not None and len(clone.outputs) > 1:
-        clone = keras.Model(clone.inputs, clone.outputs[i])
-    output = None if i is None else clone.outputs[0]
-    head, used_loss = head_of(clone, output), keras.losses.get(loss)
-    if used_loss is None:
-        raise UsageError("An output of the model has no loss: there is nothing to examine.")
-    prepare_clone(clone, head, model, used_loss)
-    kind = kind_of(used_loss)
-    readings = tuple(readings_of(clone, head, kind, used_loss))
-    judgement = judge_readings(readings, kind is not None)
-    if mismatch := mismatch_of_head_and_loss(head, kind):
-        judgement = {**judgement, "limit": 0.0, "symptom": mismatch}
-    if np.isfinite(judgement["limit"]):
-        judgement |= cause_and_remedy(head, kind, used_loss)
+def resolved_name(loss: Any, tensor: Any) -> Any:
+    """Keras' loss for "crossentropy", which goes by the shapes; any other as it is."""
+    if str(loss).lower() not in ("crossentropy", "ce"):
+        return loss
+    return "binary_crossentropy" if tensor.shape[-1] == 1 else "sparse_categorical_crossentropy"
+
+
+def examined(subject: Subject, output: Output, alone: bool) -> Diagnosis:
+    """The diagnosis of an output; of one among several also where it cannot be looked at."""
+    try:
+        return examine_output(subject, output)
+    except UsageError as error:
+        if alone:
+            raise
+        return undecided(subject, output, "", str(error))
+    except Exception as error:
+        reason = f"The doctor could not look at it: {type(error).__name__}: {first_line(error)}"
+        if alone:
+            raise UsageError(reason) from error
+        return undecided(subject, output, "", reason)
+
+
+def undecided(subject: Subject, output: Output, head: str, reason: str) -> Diagnosis:
+    policy = subject.model.dtype_policy.name
+    backend = keras.backend.backend()
     return Diagnosis(
-        output=getattr(model, "output_names", [model.name])[i or 0] if i is not None else model.name,
-        loss=loss_name(used_loss),
-        head=str(head),
-        policy=head.dense.dtype_policy.name,
+        output.name,
+        loss_name(output.loss),
+        head,
+        policy,
+        backend,
+        False,
+        1,
+        1.0,
+        (),
+        np.inf,
+        undecided=reason,
+    )
+
+
+def examine_output(subject: Subject, output: Output) -> Diagnosis:
+    """The diagnosis of an output."""
+    theory = theory_by_name(output.loss)
+    axis = theory.axis if theory else -1
+    wanted = 1 if theory and theory.ignored == 0 else 0
+    cut = cut_before(output.tensor, subject.batch, axis, wanted)
+    if theory is None and not is_known_by_name(output.loss):
+        theory = recognised(output.loss, cut.shape[axis], cut.shape)
+    if theory and theory.value in (squared, absolute) and cut.kind == "identity" and not theory.takes_logits:
+        theory = None  # a regression
+    if cut.closed:
+        reason = (
+            f"{cut.closed} cannot be looked into, and what it gives may be probabilities. Write its `call` "
+            "with `keras.ops` and layers of Keras, or put the activation into a layer behind it."
+        )
+        return undecided(subject, output, str(cut), reason)
+    return diagnosis(subject, output, Case(cut, output.loss, theory))
+
+
+def diagnosis(subject: Subject, output: Output, case: Case) -> Diagnosis:
+    """Takes the readings, judges them, and looks for cause and remedy where a gradient is lost."""
+    cut, theory = case.cut, case.theory
+    known = theory is not None or cut.kind == "constant"
+    taken, judgement = judged(subject, case)
+    found = Diagnosis(
+        output=output.name,
+        loss=loss_name(output.loss),
+        head=str(cut),
+        policy=policy_of(subject.model, cut),
         backend=keras.backend.backend(),
-        known=kind is not None,
-        rivals=head.dense.units - 1 if ACTIVATIONS.get(kind or "") == "softmax" else 1,
-        readings=readings,
+        known=known,
+        rivals=cut.shape[cut.class_axis] - 1 if theory and theory.activation == "softmax" else 1,
+        readings=taken,
+        metrics=tuple(
+            misreadings(metrics_of(subject.model, (output.index, output.keys), count(subject)), cut, theory)
+        ),
         **judgement,
     )
+    if np.isinf(found.limit) and theory and theory.fades:
+        return replace(found, known=False, remarks=(BY_NATURE,), **judge_fading(taken))
+    if np.isinf(found.limit):
+        return replace(found, remarks=tuple(remarks(case)))
+    if not known:
+        return faded(found, case)
+    return with_advice(subject, found, case)
 
 
-def clone_of(model: keras.Model) -> keras.Model:
-    """An untrained model of the same class and configuration, all of whose Dense layers have a bias.
+def count(subject: Subject) -> int:
+    return len(keras.tree.flatten(subject.outputs))
 
-    Raises:
-        UsageError: where the configuration does not suffice to make it.
-    """
-    try:
-        config = copy.deepcopy(model.get_config())
-        give_every_dense_a_bias(config)
-        clone = type(model).from_config(config)
-        if not clone.built:
-            clone(inputs_of(model))
-    except Exception as error:
+
+def policy_of(model: keras.Model, cut: Cut) -> str:
+    """The dtype policy of the layer that makes the logits; the model's where that is none."""
+    return (cut.maker if isinstance(cut.maker, keras.Layer) else model).dtype_policy.name
+
+
+def judged(subject: Subject, case: Case) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The readings of an output and what they show, after what they cannot show."""
+    cut = case.cut
+    if cut.kind == "constant":
+        return (), {
+            "scale": 1.0,
+            "limit": 0.0,
+            "symptom": "the model's output is the same whatever the logit",
+        }
+    taken = readings(subject.patient(cut), cut, case.theory, SIZES)
+    if is_of_own_training(subject.model) and all(reading.gradient == 0 for reading in taken):
         raise UsageError(
-            f"The doctor works on a copy, and {type(model).__name__} cannot be copied: {error}. "
-            "Give it `get_config` and `from_config`."
-        ) from error
-    return clone
+            f"The logits have no part in what {type(subject.model).__name__} trains: its train step calls "
+            "layers by themselves, and not the model (`self(x)`), which alone the doctor can cut."
+        )
+    judgement = judge_readings(taken)
+    if maker := bounded_maker(cut):
+        text = f"{maker} gives numbers within [−1, 1], and no confident logit"
+        return taken, {**judgement, "limit": 0.0, "symptom": text}
+    if mismatch := mismatch_of(case):
+        judgement |= {"limit": 0.0, "symptom": mismatch}
+    return taken, judgement
 
 
-def give_every_dense_a_bias(config: Any) -> None:
-    """Sets `use_bias` of every Dense layer in a nested configuration."""
-    if isinstance(config, dict):
-        if config.get("class_name") == "Dense":
-            config["config"]["use_bias"] = True
-        for value in config.values():
-            give_every_dense_a_bias(value)
-    elif isinstance(config, list | tuple):
-        for value in config:
-            give_every_dense_a_bias(value)
+def bounded_maker(cut: Cut) -> str:
+    """The recurrent layer whose state is taken for logits, by name; "" where there is none."""
+    layer, activation = cut.maker, getattr(cut.maker, "activation", None)
+    bounded = (keras.activations.tanh, keras.activations.sigmoid, keras.activations.softsign)
+    recurrent = isinstance(layer, keras.layers.RNN) and activation in bounded
+    return type(layer).__name__ if recurrent and cut.kind in ("identity", "softmax", "sigmoid") else ""
 
 
-def prepare_clone(clone: keras.Model, head: Head, model: keras.Model, loss: Any) -> None:
-    """Compiles the clone as the model is compiled, but with plain SGD, and makes only the head trainable."""
-    for layer in layers_within(clone):
-        layer.trainable = layer is head.dense or holds_layers(layer)
-    head.dense.bias.regularizer = None
-    optimizer: Any = keras.optimizers.SGD(learning_rate_for(head.dense))
-    if isinstance(getattr(model, "optimizer", None), keras.optimizers.LossScaleOptimizer):
-        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    compile_options: dict[str, Any] = {}
-    if model.compiled:
-        weights = model.get_compile_config().get("loss_weights")
-        compile_options = {"run_eagerly": model.run_eagerly, "jit_compile": model.jit_compile}
-        compile_options |= {"loss_weights": weights} if isinstance(weights, int | float) else {}
-    clone.compile(optimizer, loss, auto_scale_loss=False, **compile_options)
-    clone.optimizer.build(clone.trainable_variables)
+def remarks(case: Case) -> Iterator[str]:
+    """Yields what is to be known of an output that is sound."""
+    cut, theory = case.cut, case.theory
+    if theory and case.from_probabilities and theory.takes_logits and cut.kind != "log-softmax":
+        yield (
+            f"The loss is told `from_logits=True` and gets a {cut.kind}'s output; Keras finds the logits "
+            "behind it on TensorFlow alone."
+        )
 
 
-def readings_of(clone: keras.Model, head: Head, kind: str | None, loss: Any) -> Iterator[Reading]:
-    """Yields a reading for wrong or undecided examples of both labels, at every size of the logit."""
-    x = inputs_of(clone)
-    shape = tuple(keras.ops.shape(clone(x, training=False)))
-    for label in (0, 1):
-        for size in SIZES:
-            z = size if label == 0 else -size
-            y = labels_for(shape, kind or likely_label_kind(head), label)
-            value, slope = step_at_logit(clone, head.dense, x, y, z)
-            expected = expected_gradient(z, label, shape[-1], kind, getattr(loss, "label_smoothing", 0.0))
-            yield Reading(z, label, value, slope, expected)
-
-
-def step_at_logit(
-    clone: keras.Model, dense: keras.layers.Dense, x: Any, y: np.ndarray, z: float
-) -> tuple[float, float]:
-    """Loss and dL/dz of the first logit, which the bias sets to z whatever the input."""
-    bias = np.zeros(dense.bias.shape)
-    bias[0] = z
-
-    def reset_weights() -> None:
-        dense.kernel.assign(np.zeros(dense.kernel.shape))
-        dense.bias.assign(bias)
-
-    value, _ = settled_step(clone, x, y, reset_weights)
-    return value, (z - number(dense.bias)) / learning_rate_for(dense)
-
-
-def learning_rate_for(dense: keras.layers.Dense) -> float:
-    """The learning rate at which a small gradient still moves a large bias.
-
-    At rate 1, a gradient of 1/5000 would be rounded away at a bias of 9984. In float16 the rate is no larger
-    than what keeps the bias finite.
-    """
-    return 2.0**15 if keras.backend.standardize_dtype(dense.bias.dtype) == "float16" else 2.0**20
-
-
-def inputs_of(model: keras.Model) -> Any:
-    """A batch of one for the model: zeros, for the kernel of its head is 0 and the input does not matter."""
-    specs = input_specs(model)
-    if specs is None:
-        shapes = model.get_build_config()["input_shape"]
-        return np.zeros([1, *(size or ANY_SIZE for size in shapes[1:])], "float32")
-    return keras.tree.map_structure(
-        lambda spec: np.zeros([1, *(size or ANY_SIZE for size in spec.shape[1:])], spec.dtype), specs
+def faded(found: Diagnosis, case: Case) -> Diagnosis:
+    """The diagnosis of a gradient that fades where no theory says what it should be."""
+    if is_known_by_name(case.loss) and case.cut.kind == "identity":
+        return replace(found, limit=np.inf, symptom="", remarks=(NOT_JUDGED,))
+    if is_known_by_name(case.loss):
+        return replace(found, remarks=(BY_NATURE,))
+    if "NaN" in found.symptom or "infinite" in found.symptom:
+        return replace(found, known=True, cause="the loss is not finite at finite logits")
+    reason = (
+        f"Its gradient fades from |z| = {found.limit:g} on, and the doctor does not know the loss: this may "
+        "be its nature. `crosscheck audit` checks a loss against a theory that you name."
     )
+    return replace(found, undecided=reason)
 
 
-def likely_label_kind(head: Head) -> str:
-    """The kind of labels that an unknown loss most likely takes: one for each output, or one class."""
-    return "binary" if head.activation == "sigmoid" or head.dense.units == 1 else "categorical"
+def with_advice(subject: Subject, found: Diagnosis, case: Case) -> Diagnosis:
+    """The diagnosis with its cause, and the first remedy that was tried and found sound."""
+    if maker := bounded_maker(case.cut):
+        return replace(
+            found, cause=f"{maker}'s own activation bounds what it gives", remedy="a Dense layer behind it"
+        )
+    if is_of_own_training(subject.model) and survives(subject, case, Remedy(""), own=False):
+        why = "the class' own `train_step` or `compute_loss` loses it: with Keras' own it survives"
+        return replace(found, cause=why, remedy="train with Keras' own", tried=True)
+    options = list(remedies(case))
+    for remedy in options:
+        if survives(subject, case, remedy):
+            return replace(found, cause=cause(case), remedy=remedy.text, tried=True)
+    text = f"none that was tried helps, such as {options[0].text}" if options else ""
+    return replace(found, cause=cause(case), remedy=text)
 
 
-def labels_for(shape: tuple[int, ...], kind: str, label: int) -> np.ndarray:
-    """Labels for outputs of this shape: the first is 1 or 0; where it is not the class, the next one is."""
-    if kind == "sparse_categorical":
-        return np.full(shape[:-1], 1 - label, "int32")
-    if kind == "joint":  # the first outcome is that of all labels 0, the next that of the last label alone
-        y = np.zeros((*shape[:-1], int(np.log2(shape[-1]))), "float32")
-        y[..., -1] = 1 - label
-        return y
-    y = np.zeros(shape, "float32")
-    y[..., 0] = label
-    if kind == "categorical" and shape[-1] > 1:
-        y[..., 1] = 1 - label
-    return y
+def survives(subject: Subject, case: Case, remedy: Remedy, own: bool = True) -> bool:
+    """Whether the doctor finds the model sound with a remedy."""
+    try:
+        cut = cured(case.cut, remedy)
+        theory = theory_by_name(remedy.loss) if remedy.loss is not None else case.theory
+        kind = Case(cut, remedy.loss or case.loss, theory)
+        taken = readings(subject.patient(cut, remedy, own), cut, theory, FEW)
+        return not mismatch_of(kind) and bool(np.isinf(judge_readings(taken)["limit"]))
+    except Exception:  # a remedy that does not run is none
+        return False
 
 
-def expected_gradient(z: float, label: int, outputs: int, kind: str | None, smoothing: float) -> float:
-    """p − y of the first logit, all others being 0, with Keras' label smoothing; NaN for an unknown loss."""
-    if kind is None:
-        return np.nan
-    classes = 2 if kind == "binary" else outputs
-    with np.errstate(divide="ignore"):
-        margin = z - np.log(max(classes - 1, 0))
-    p, q = expit(margin), expit(-margin)  # p − 1 is −q, which does not round to 0
-    unsmoothed = p if label == 0 else -q
-    return float(unsmoothed + smoothing * (label - 1 / classes))
-
-
-def kind_of(loss: Any) -> str | None:
-    """Which cross-entropy a loss is, as a key of `ACTIVATIONS`; None for any other loss."""
-    name = function_name(loss)
-    return next((kind for kind in ACTIVATIONS if name == f"{kind}_crossentropy"), None)
-
-
-def function_name(loss: Any) -> str:
-    """`binary_crossentropy` for the function of this name and for objects of the class."""
-    function = getattr(loss, "fn", loss)
-    if isinstance(loss, LogitLoss):
-        return type(loss).function.__name__
-    return getattr(function, "__name__", type(loss).__name__)
-
-
-def takes_logits(loss: Any) -> bool:
-    """Whether a loss takes logits: one of ours, or one of Keras' with `from_logits`."""
-    config = loss.get_config() if hasattr(loss, "get_config") else {}
-    return isinstance(loss, LogitLoss) or "logits" in function_name(loss) or bool(config.get("from_logits"))
-
-
-def loss_name(loss: Any) -> str:
-    """The name of a loss as a diagnosis shows it, with "from logits" where it takes them."""
-    name = loss.__name__ if hasattr(loss, "__name__") else type(loss).__name__
-    return f"{name} from logits" if takes_logits(loss) else name
-
-
-def execution_path_of(head: Head, kind: str | None, loss: Any) -> ExecutionPath:
-    """The path of `crosscheck.paths` that this model is on."""
-    short = {"sparse_categorical": "sparse", "joint": "categorical"}.get(kind or "", kind or "binary")
-    entry = "logits" if takes_logits(loss) else "probabilities"
-    implementation = "ours" if isinstance(loss, LogitLoss) else "keras class"
-    policy = head.dense.dtype_policy.name
-    return ExecutionPath(
-        short, keras.backend.backend(), "cpu", "fit", policy, head.kind, entry, implementation
-    )
-
-
-def mismatch_of_head_and_loss(head: Head, kind: str | None) -> str:
-    """How head and loss contradict each other whatever the gradients; "" where they do not.
-
-    TensorFlow may find the logits behind any activation, so that the gradients alone do not show it.
-    """
-    if head.dense.units == 1 and head.activation == "softmax":
-        return "the model's output is 1 whatever the logit"
-    if kind and head.activation not in ("linear", ACTIVATIONS[kind]):
-        trained = f"what is trained is a {ACTIVATIONS[kind]}, if anything"
-        return f"{trained}, and what is predicted a {head.activation}"
-    return ""
-
-
-def cause_and_remedy(head: Head, kind: str | None, loss: Any) -> dict[str, str]:
-    """Why the gradient is lost and what to do; that the loss misreads its input is looked for first."""
-    activation, logits = head.activation, takes_logits(loss)
-    if head.dense.units == 1 and activation == "softmax":
-        return {
-            "cause": "a softmax over one output is 1 whatever its logit",
-            "remedy": "one output with a sigmoid's loss, or two outputs",
-        }
-    if kind and activation == "linear" and not logits:
-        return {
-            "cause": "the loss takes the logit for a probability and clips it to [1e-7, 1 − 1e-7]",
-            "remedy": "from_logits=True",
-        }
-    if kind and activation != "linear" and logits:
-        return {
-            "cause": f"the loss takes the {activation}'s output for a logit, and adds another "
-            f"{ACTIVATIONS[kind]}",
-            "remedy": f"drop the {activation} from the head, or from_logits=False",
-        }
-    if kind and activation not in ("linear", ACTIVATIONS[kind]):
-        return {
-            "cause": f"{loss_name(loss)} wants a {ACTIVATIONS[kind]}'s output, and gets a {activation}'s",
-            "remedy": f"a head with {ACTIVATIONS[kind]}, or none and from_logits=True",
-        }
-    path = execution_path_of(head, kind, loss)
-    return {"cause": cause(path), "remedy": remedy(path)} if kind else {}
+def cured(cut: Cut, remedy: Remedy) -> Cut:
+    """The cut as it is with a remedy: what it skips is gone from it."""
+    if not remedy.skipped:
+        return cut
+    if cut.kind in ("constant", "unknown"):
+        k = cut.shape[cut.class_axis]
+        slope = np.eye(k)[min(cut.varied, k - 1)] if cut.width == k else np.ones(k)
+        return replace(cut, kind="identity", slope=slope, offset=np.zeros(k))
+    first = cut.activation
+    bare = first is not None and id(cut.steps[first].operation) in remedy.skipped and not cut.squash
+    whole = cut.squash and all(id(step.operation) in remedy.skipped for step in cut.steps)
+    kind = "identity" if bare or whole else cut.kind
+    return replace(cut, kind=kind, offset=np.zeros_like(cut.slope) if kind != cut.kind else cut.offset)

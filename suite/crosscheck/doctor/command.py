@@ -15,11 +15,12 @@ import keras
 # Imported for what they register with Keras: a saved model may hold any of it.
 from crosscheck import calibration, losses, metrics, models, optimizers, regularizers  # noqa: F401
 from crosscheck.doctor._examination import examine
+from crosscheck.doctor._graph import first_line
 from crosscheck.errors import UsageError
 
 
-def diagnose_file(file: Path, loss: str | None, modules: Iterable[str], as_json: bool) -> tuple[str, bool]:
-    """The text to print, and whether all outputs of the model are sound.
+def diagnose_file(file: Path, loss: str | None, modules: Iterable[str], as_json: bool) -> tuple[str, int]:
+    """The text to print, and the exit code: 0 if all outputs are sound, 1 if one is broken, else 2.
 
     Raises:
         UsageError: where the model or its loss cannot be loaded, or the doctor cannot examine it.
@@ -29,9 +30,13 @@ def diagnose_file(file: Path, loss: str | None, modules: Iterable[str], as_json:
         diagnoses = examine(model, loss_named(loss) if loss else None)
     except UsageError as error:
         raise UsageError(f"{file}: {error}") from error
+    except Exception as error:
+        text = f"the doctor could not look: {type(error).__name__}: {first_line(error)}"
+        raise UsageError(f"{file}: {text}") from error
     records = [{"model": str(file), **diagnosis.to_dict()} for diagnosis in diagnoses]
     text = json.dumps(records, indent=2, ensure_ascii=False) if as_json else "\n".join(map(str, diagnoses))
-    return text, all(diagnosis.sound for diagnosis in diagnoses)
+    codes = {diagnosis.exit_code for diagnosis in diagnoses}
+    return text, next((code for code in (1, 2) if code in codes), 0)
 
 
 def load_model(file: Path, modules: Iterable[str]) -> Any:
@@ -55,10 +60,9 @@ def load_model(file: Path, modules: Iterable[str]) -> Any:
             warnings.simplefilter("ignore")  # an optimiser that never ran has no state to load: no matter
             return keras.saving.load_model(file)
     except Exception as error:
-        first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UsageError(
-            f"{file} cannot be loaded: {first_line} If it uses classes of your own, register them with "
-            "`keras.saving.register_keras_serializable` and name their module with --import."
+            f"{file} cannot be loaded: {first_line(error)} If it uses classes of your own, register them "
+            "with `keras.saving.register_keras_serializable` and name their module with --import."
         ) from error
 
 

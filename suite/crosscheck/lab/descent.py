@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from crosscheck import losses, metrics
+from crosscheck import losses
 from crosscheck.models import perceptron
 from crosscheck.replicates import Replicates
 
@@ -45,57 +45,59 @@ def first_crossing(logits: np.ndarray) -> np.ndarray:
     return np.where(after > 0, after - high / np.where(after > 0, high - low, 1), np.nan)
 
 
+def crossing_by_hand(x: np.ndarray, bias: np.ndarray, power: int, rate: float, stride: int) -> np.ndarray:
+    """The same descent in the logit alone, in float64: z ← z − η (1 + ‖x‖²) dL/dz, from −b: [R].
+
+    `power` is 0 for cross-entropy, 1 for squared error through a sigmoid; x, bias, rate and stride as in
+    `crossing_time`.
+    """
+    z, step = -bias.astype("float64"), rate * (1 + (x.astype("float64") ** 2).sum(1))
+    seen = [z]
+    while z.min() < 0:
+        for _ in range(stride):
+            p = 1 / (1 + np.exp(-z))
+            z = z + step * (1 - p) * (2 * p * (1 - p)) ** power
+        seen.append(z)
+    return first_crossing(np.array(seen)) * stride
+
+
 def descend(
     x: np.ndarray,
     y: np.ndarray,
     phases: Sequence[tuple[int, float]],
-    weight_decay: float | None = None,
+    weight_decay: np.ndarray,
     stride: int = 100,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Time [T], mean cross-entropy [T, R] and weight norm [T, R] along full-batch gradient descent.
-
-    Linear, without a bias. The rate grows as the loss flattens; where a finite minimum keeps it curved, the
-    steps come to overshoot.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Time [T] and weights [T, R, D] along full-batch gradient descent. Linear, without a bias.
 
     Args:
         x, y: [R, N, D], and labels in {0, 1}, [R, N].
         phases: (steps, rate) one after the other; time is steps × rate.
-        weight_decay: as Keras' SGD takes it.
+        weight_decay: as Keras' SGD takes it, [R].
         stride: how many steps lie between two looks.
     """
     replicas = Replicates(perceptron(x.shape[2], [], 1, use_bias=False), range(len(x)))
-    optimizer = keras.optimizers.SGD(1.0, weight_decay=weight_decay)
-    replicas.compile(optimizer, losses.binary_crossentropy)
+    optimizer = keras.optimizers.SGD(1.0, weight_decay=0.0)
+    numbers = {"weight_decay": weight_decay}
+    replicas.compile(optimizer, losses.binary_crossentropy, optimizer_arguments=numbers)
     many, labels = np.tile(x, (1, stride, 1)), np.tile(y, (1, stride))[..., None].astype("float32")
-    time, loss, norm = [0.0], [], []
+    time, weights = [0.0], []
     for steps, rate in phases:
         optimizer.learning_rate = rate
         for _ in range(steps // stride):
             replicas.fit(many, labels, batch_size=x.shape[1], shuffle=False)
-            (w,) = replicas.get_weights()  # [R, D, 1]
-            margins = np.where(y == 1, 1, -1) * (x @ w.astype("float64"))[..., 0]
             time.append(time[-1] + stride * rate)
-            loss.append(np.logaddexp(0, -margins).mean(1))
-            norm.append(np.linalg.norm(w[..., 0], axis=1))
-    return np.array(time[1:]), np.array(loss), np.array(norm)
+            weights.append(replicas.get_weights()[0][..., 0].astype("float64"))
+    return np.array(time[1:]), np.array(weights)
+
+
+def mean_loss(weights: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Mean cross-entropy, [T, R], of linear logits: weights [T, R, D], inputs [R, N, D], labels [R, N]."""
+    margins = np.where(y == 1, 1, -1) * np.einsum("rnd,trd->trn", x.astype("float64"), weights)
+    return np.logaddexp(0, -margins).mean(2)
 
 
 def log_slope(time: np.ndarray, values: np.ndarray, span: tuple[float, float]) -> np.ndarray:
     """Least-squares slope of each column of [T, R] against ln t over a span of time: [R]."""
     within = (time >= span[0]) & (time <= span[1])
     return np.polyfit(np.log(time[within]), values[within], 1)[0]
-
-
-def hardest_share(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """How the gradient of binary cross-entropy, |p − y|, is spread over examples.
-
-    Args:
-        logits: [R, N], N ≥ 10.
-        labels: in {0, 1}, [N] or [R, N].
-
-    Returns:
-        Share of Σ|p − y| that its largest tenth carries, and fraction of examples below 1e−3: [2, R].
-    """
-    z = logits.astype("float64")
-    size = 1 / (1 + np.exp(np.where(labels == 1, z, -z)))  # |p − y|
-    return np.stack([metrics.hardest_share(size), metrics.quiet_share(size)])

@@ -60,6 +60,55 @@ def trained_on_counts(seeds: Sequence[int], counts: np.ndarray, rate: float, ste
     return replicas.predict(one_hot).astype("float64")
 
 
+def fitted_to_counts(counts: np.ndarray) -> np.ndarray:
+    """About the same optimum in closed form: logits of the labels', logarithms of the outcomes' frequencies.
+
+    Half an example is added to every outcome, so that none has a chance of 0 (Krichevsky & Trofimov 1981).
+
+    Args:
+        counts: how often each outcome occurs, [..., 2^L].
+
+    Returns:
+        [..., L + 2^L].
+    """
+    outcomes = information.outcomes(counts.shape[-1].bit_length() - 1)
+    share = (counts + 0.5) / (counts + 0.5).sum(-1, keepdims=True)
+    on, off = share @ outcomes, share @ (1 - outcomes)
+    return np.concatenate([np.log(on) - np.log(off), np.log(share)], -1)
+
+
+def gaps_of_counts(
+    seeds: Sequence[int],
+    counts: Sequence[np.ndarray],
+    laws: Sequence[np.ndarray],
+    seen: Sequence[np.ndarray],
+    rate: float,
+    steps: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Gaps over the population after training on tables of counts, and by their fit in closed form: [R] each.
+
+    Args:
+        seeds, rate, steps: as in `trained_on_counts`.
+        counts: R tables, [F, 2^L].
+        laws: P(y | feature) of each table's population, [F, 2^L].
+        seen: P(feature), [F].
+    """
+    tables, law, share = (np.stack(part) for part in (counts, laws, seen))
+    models = trained_on_counts(seeds, tables, rate, steps), fitted_to_counts(tables)
+    trained, fitted = (gap(logits, law) * share for logits in models)  # [R, F]
+    return trained.sum(-1), fitted.sum(-1)
+
+
+def marginal_error(logits: np.ndarray, chances: np.ndarray) -> np.ndarray:
+    """Root mean square distance of the independent outputs' probabilities from each label's own chance.
+
+    Of logits [..., F, L + 2^L] and the chance of a label at each feature, [F]: [...].
+    """
+    labels = (logits.shape[-1] - 1).bit_length() - 1
+    off = special.expit(logits[..., :labels]) - chances[:, None]
+    return np.sqrt((off**2).mean((-1, -2)))
+
+
 def log_likelihoods(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """ln P of every outcome by the independent and by the joint outputs: [..., 2^L] each."""
     labels = (logits.shape[-1] - 1).bit_length() - 1
@@ -119,14 +168,26 @@ def arranged(x: np.ndarray, y: np.ndarray, seed: int, arm: str) -> tuple[np.ndar
     """The examples in the seed's random order, the same for every arm; what the arm names is hidden.
 
     "mean": every example has the mean features; "features", and whatever begins so: they are shuffled among
-    the examples, each time otherwise; "labels": each label is shuffled on its own; "": nothing.
+    the examples, each time otherwise; "labels": each label is shuffled on its own; "told": the labels stand
+    in place of the first features; "": nothing. With "caused" in it the labels are those of a cause in the
+    features: whether their mean is over the median, each label mistaken in a tenth of the examples.
     """
     order = np.random.default_rng(seed).permutation(len(x))
     x, y, rng = x[order], y[order], np.random.default_rng([seed, len(arm)])
+    if "caused" in arm:
+        y = caused(x, y, rng)
     if arm == "mean":
         x = np.broadcast_to(x.mean(0), x.shape)
     if arm.startswith("features"):
         x = rng.permutation(x)
     if arm == "labels":
         y = rng.permuted(y, axis=0)
+    if arm == "told":
+        x = np.concatenate([y.astype(x.dtype), x[:, y.shape[1] :]], axis=1)
     return x, y
+
+
+def caused(x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Labels like y that depend on each other through the features alone."""
+    cause = x.mean(1) > np.median(x.mean(1))
+    return (cause[:, None] ^ (rng.random(y.shape) < 0.1)).astype(y.dtype)

@@ -11,8 +11,9 @@ from typing import Any
 
 import keras
 import numpy as np
+from sklearn import linear_model
 
-from crosscheck import losses
+from crosscheck import data, losses
 from crosscheck.models import perceptron
 from crosscheck.replicates import Replicates
 
@@ -33,6 +34,16 @@ def by_hinge(seeds: Sequence[int], x: np.ndarray, y: np.ndarray) -> tuple[np.nda
     return trained(seeds, x, one_hot, keras.losses.categorical_hinge, optimizer, HINGE_STEPS)
 
 
+def by_scikit(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Slopes and offset of scikit-learn's logistic regression without penalty, one set after the other."""
+    model = linear_model.LogisticRegression(C=np.inf, solver="newton-cholesky")
+    fits = [
+        (fit.coef_[0], fit.intercept_[0]) for fit in (model.fit(*pair) for pair in zip(x, y, strict=True))
+    ]
+    slopes, offset = zip(*fits, strict=True)
+    return np.stack(slopes).astype("float64"), np.array(offset, "float64")
+
+
 def trained(
     seeds: Sequence[int], x: np.ndarray, y: np.ndarray, loss: Any, optimizer: Any, steps: int
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -42,3 +53,11 @@ def trained(
     replicas.fit(x, y, batch_size=x.shape[1], epochs=steps, shuffle=False)
     kernel, bias = (weights.astype("float64") for weights in replicas.get_weights())  # [R, D, 2], [R, 2]
     return kernel[..., 1] - kernel[..., 0], bias[:, 1] - bias[:, 0]
+
+
+def off_chance(
+    mixture: data.GaussianMixture, slopes: np.ndarray, offset: np.ndarray, chances: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The mean distance of predictions from the chances [C] that they stand for, [R], and they, [R, C]."""
+    predicted, often = data.reliability(mixture, slopes, offset, chances)
+    return (np.abs(predicted - chances) * often).sum(1) / often.sum(1), predicted

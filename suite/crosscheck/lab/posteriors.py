@@ -14,9 +14,10 @@ from typing import Any
 import keras
 import mpmath
 import numpy as np
+from scipy import optimize, special
 from sklearn import linear_model
 
-from crosscheck import autodiff, replicates
+from crosscheck import autodiff, data, regularizers, replicates
 
 STEPS = 500  # of full-batch Adam, at a rate that falls to zero
 DIGITS = 50
@@ -29,6 +30,7 @@ def trained(
     l2: Sequence[float] | np.ndarray,
     outputs: int = 1,
     sample_weight: np.ndarray | None = None,
+    bias: bool = True,
 ) -> list[np.ndarray]:
     """Train linear models to the least mean loss + λ‖W‖², each with examples and a λ of its own.
 
@@ -39,13 +41,14 @@ def trained(
         l2: λ in Keras' sense, [R].
         outputs: K.
         sample_weight: [R, N].
+        bias: whether there are biases.
 
     Returns:
-        Kernels [R, D, K] and biases [R, K], float64.
+        Kernels [R, D, K] and biases [R, K] if there are any, float64.
     """
 
     def build() -> keras.Model:
-        head = keras.layers.Dense(outputs, kernel_regularizer=keras.regularizers.L2(1.0))
+        head = keras.layers.Dense(outputs, use_bias=bias, kernel_regularizer=keras.regularizers.L2(1.0))
         return keras.Sequential([keras.Input((x.shape[-1],)), head])
 
     replicas = replicates.Replicates(build, range(len(x)))
@@ -61,6 +64,20 @@ def mode(x: np.ndarray, y: np.ndarray, tau: float, bias: bool = True) -> np.ndar
     return model.fit(x, y.ravel()).coef_.squeeze().T
 
 
+def mode_by_newton(x: np.ndarray, y: np.ndarray, tau: float) -> np.ndarray:
+    """The same W of a binary model by Newton's method in NumPy, [D]: 30 steps, damped to unit length."""
+    full = np.hstack([x, np.ones((len(x), 1))]).astype("float64")
+    precision = np.diag([*[1 / tau**2] * x.shape[1], 0.0])
+    w = np.zeros(full.shape[1])
+    for _ in range(30):
+        p = special.expit(full @ w)
+        step = np.linalg.solve(
+            (full.T * p * (1 - p)) @ full + precision, full.T @ (p - y.ravel()) + precision @ w
+        )
+        w = w - step / max(1.0, float(np.linalg.norm(step)))
+    return w[:-1]
+
+
 def mode_of_logits(x: np.ndarray, y: np.ndarray, tau: float) -> np.ndarray:
     """The logits z = Xw, [N], for the prior N(0, τ²) on each of them; no bias but what is in x [N, D].
 
@@ -69,6 +86,36 @@ def mode_of_logits(x: np.ndarray, y: np.ndarray, tau: float) -> np.ndarray:
     values, vectors = np.linalg.eigh(x.T @ x.astype("float64"))
     white = x @ vectors / np.sqrt(values)
     return white @ mode(white, y, tau, bias=False)
+
+
+def mode_of_logits_by_search(x: np.ndarray, y: np.ndarray, tau: float) -> np.ndarray:
+    """The same by SciPy's search for the w at which Σ_n ℓ_n + ‖Xw‖²/(2τ²) is least."""
+    signed = np.where(y.reshape(-1, 1) == 1, x, -x).astype("float64")
+
+    def objective(w: np.ndarray) -> tuple[float, np.ndarray]:
+        z = signed @ w
+        value = np.logaddexp(0, -z).sum() + z @ z / (2 * tau**2)
+        return value, signed.T @ (z / tau**2 - special.expit(-z))
+
+    found = optimize.minimize(objective, np.zeros(x.shape[1]), jac=True, method="BFGS", tol=1e-9)
+    return x @ found.x
+
+
+def linear_sets(seeds: tuple[int, ...], n: int, dim: int) -> list[np.ndarray]:
+    """Features [R, N, D] and labels [R, N, 1], a set a seed."""
+    sets = [data.logistic(np.random.default_rng(seed), n, dim)[:2] for seed in seeds]
+    return [np.stack(arrays) for arrays in zip(*sets, strict=True)]
+
+
+def with_n_and_without(
+    x, y, loss, taus: Sequence[float], sizes: Sequence[int], outputs: int = 1, weight=None
+):
+    """Kernels and biases, [2, R, …], under the λ of priors τ [R] and N [R] examples, then without the N."""
+    cases = [*zip(taus, sizes, strict=True), *((tau, 1) for tau in taus)]
+    strengths = [regularizers.GaussianPrior(tau, n).l2 for tau, n in cases]
+    twice: list[Any] = [None if array is None else np.concatenate([array] * 2) for array in (x, y, weight)]
+    weights = trained(twice[0], twice[1], loss, strengths, outputs, twice[2])
+    return [array.reshape(2, len(taus), *array.shape[1:]) for array in weights]
 
 
 def distance(estimate: np.ndarray, truth: np.ndarray) -> float:

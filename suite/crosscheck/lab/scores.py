@@ -6,9 +6,12 @@ examples: logits are [R, N, K], or [N, K], and the score is one number a replica
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
 from scipy import special
 
+from crosscheck.calibration import fit_temperature
 from crosscheck.metrics import expected_calibration_error
 
 
@@ -59,14 +62,69 @@ def squared_distance(logits: np.ndarray, q: np.ndarray) -> np.ndarray:
 
 
 def held_out(logits: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
-    """Accuracy, NLL, Brier score and expected calibration error (15 bins) of the labels, [R, N]: [R] each."""
+    """Accuracy, NLL, Brier score and expected calibration error (15 bins) of the labels, [R, N]: [R] each.
+
+    Beside the error its floor, what a model without any would show.
+    """
     pairs = zip(probabilities(logits), labels, strict=True)
     return {
         "accuracy": accuracy(logits, labels),
         "NLL": nll(logits, labels),
         "Brier score": brier(logits, labels),
         "ECE": np.array([expected_calibration_error(p, y) for p, y in pairs]),
+        "ECE's floor": calibration_floor(probabilities(logits).max(-1)),
     }
+
+
+def calibration_floor(confidence: np.ndarray, bins: int = 15) -> np.ndarray:
+    """What the binned error of confidences [R, N] shows where there is none, for it is biased upwards: [R].
+
+    Σ_b (n_b / N) √(2 p_b (1 − p_b) / (π n_b)), with p_b the mean confidence of the n_b examples in a bin.
+    """
+    member = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    count = np.stack([(member == b).sum(-1) for b in range(bins)], axis=-1)  # [R, bins]
+    total = np.stack([np.where(member == b, confidence, 0).sum(-1) for b in range(bins)], axis=-1)
+    mean = total / np.maximum(count, 1)
+    return (np.sqrt(2 * mean * (1 - mean) * count / np.pi)).sum(-1) / confidence.shape[-1]
+
+
+def overconfidence(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """ln T of the temperature that fits labels [R, N] best: 0 of a model as confident as it should be, [R].
+
+    Unlike a binned error it needs no bins, and has no bias that grows as examples become few.
+    """
+    return np.log([fit_temperature(z, y) for z, y in zip(logits, labels, strict=True)])
+
+
+def with_overconfidence(logits: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
+    """`held_out` and ln T, [R] each."""
+    return {**held_out(logits, labels), "ln T": overconfidence(logits, labels)}
+
+
+def of_changed(
+    logits: Mapping[str, np.ndarray],
+    labels: np.ndarray,
+    score: Callable[[np.ndarray, np.ndarray], dict[str, np.ndarray]],
+) -> dict[str, dict[str, np.ndarray]]:
+    """Scores by subject: of its logits [R, N, K], and of what `comparisons.CHANGES` makes of them.
+
+    Labels are classes, [R, N], or distributions [R, N, K], which are left as they are.
+    """
+    replaced = some_replaced(labels, 10) if labels.dtype.kind in "iu" else labels
+    made = lambda z: {
+        "": (z, labels),
+        ", flat": (z / 4, labels),
+        ", wrong": (z, replaced),
+        ", rounded": (z.astype("float16"), labels),
+    }
+    return {name + change: score(*pair) for name, z in logits.items() for change, pair in made(z).items()}
+
+
+def some_replaced(labels: np.ndarray, classes: int, share: float = 0.1) -> np.ndarray:
+    """Labels [R, N] of which so large a share is another class."""
+    rng = np.random.default_rng(0)
+    other = (labels + rng.integers(1, classes, labels.shape)) % classes
+    return np.where(rng.random(labels.shape) < share, other, labels)
 
 
 def from_people(logits: np.ndarray, q: np.ndarray) -> dict[str, np.ndarray]:

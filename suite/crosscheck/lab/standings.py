@@ -6,13 +6,14 @@ trains, so that tables and figures may read scores back without Keras.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from crosscheck.claims import Check, rows
+from crosscheck.lab.comparisons import Comparison
 
 Scored = Mapping[str, Mapping[str, np.ndarray]]
 
@@ -32,13 +33,20 @@ def scores_shown(shown: pd.DataFrame) -> pd.DataFrame:
     return scored.assign(**scored["quantity"].str.extract("(?P<what>.*), (?P<loss>.*): (?P<score>.*)"))
 
 
-def compared_rows(check: Check, compared: Sequence[str], scored: Scored, **shared: Any) -> pd.DataFrame:
-    """A check's rows that hold a subject's score against another's, and in the control against a third's.
+def compared_rows(check: Check, compared: Comparison, scored: Scored, **shared: Any) -> pd.DataFrame:
+    """A check's rows: in each arm, a subject's score is held against another's."""
+    arms = {
+        arm: [scored[subject][compared.score] for subject in pair] for arm, pair in compared.pairs.items()
+    }
+    return pd.concat(
+        check.rows(**{arm: value}, reference=other, **shared) for arm, (value, other) in arms.items()
+    )
 
-    `compared` names the score, and then the subjects: whose it is, whose it is held against, and whose it is
-    held against in the control.
-    """
-    score, *subjects = compared
-    value, other, control = (scored[subject][score] for subject in subjects)
-    claim_rows = check.rows(claim=value, reference=other, **shared)
-    return pd.concat([claim_rows, check.rows(control=value, reference=control, **shared)])
+
+def table(shown: pd.DataFrame, what: str) -> pd.DataFrame:
+    """Held-out scores among a study's rows, mean and SD over seeds, by images and `what` was compared."""
+    scored, index = scores_shown(shown), ["setting", "what", "score"]
+    wide = scored.pivot_table("value", index, "loss", ["mean", "std"], sort=False)
+    columns = [(kind, loss) for loss in ("cross-entropy", "brier") for kind in ("mean", "std")]
+    wide = wide[columns].set_axis([f"{loss}, {kind}" for kind, loss in columns], axis=1)
+    return wide.rename_axis(["Images", what, "Held-out score"]).reset_index()

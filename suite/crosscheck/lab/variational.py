@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cache
 
+import mpmath
 import numpy as np
 from scipy import optimize
 
@@ -36,6 +37,16 @@ def expectation(loss: Loss, m: np.ndarray, s: float, nodes: int = NODES) -> floa
     return float(weights @ loss(m + s * points))
 
 
+def log_loss(z: np.ndarray) -> np.ndarray:
+    """Cross-entropy at logits [N, K], the first class being true, without Keras: searches call it often."""
+    return np.logaddexp.reduce(z, axis=1) - z[:, 0]
+
+
+def squared_error(z: np.ndarray) -> np.ndarray:
+    """½ ‖z − y‖² at logits [N, K], the first class being true, whose Hessian is the identity."""
+    return ((z - np.eye(z.shape[1])[0]) ** 2).sum(1) / 2
+
+
 def excess(loss: Loss, m: np.ndarray, s: float, nodes: int = NODES) -> float:
     """E_q L(z) − L(m): what is left out where L is taken at the mean. For small s it is ½ s² tr ∇²L(m)."""
     return expectation(loss, m, s, nodes) - float(loss(m[None])[0])
@@ -50,6 +61,13 @@ def divergence(m: Sequence[float] | np.ndarray, s: float, tau: float) -> float:
     if not (s > 0 and tau > 0):
         raise ValueError(f"Standard deviations must be above 0, not s = {s} and τ = {tau}.")
     return float(((s**2 + np.asarray(m) ** 2) / (2 * tau**2) - 0.5 + np.log(tau / s)).sum())
+
+
+def divergence_by_integration(m: float, s: float, tau: float) -> float:
+    """The same of one logit, ∫ q ln (q / prior)."""
+    q = lambda z: mpmath.npdf(z, m, s)
+    integrand = lambda z: q(z) * (mpmath.log(q(z)) - mpmath.log(mpmath.npdf(z, 0, tau)))
+    return float(mpmath.quad(integrand, mpmath.linspace(m - 12 * s, m + 12 * s, 9)))
 
 
 def negative_elbo(loss: Loss, m: np.ndarray, s: float, tau: float, nodes: int = NODES) -> float:
@@ -69,6 +87,11 @@ def drawn(m: np.ndarray, s: float, tau: float, noise: np.ndarray) -> tuple[np.nd
     z = m + s * noise
     log_ratio = (z**2 / (2 * tau**2) - noise**2 / 2).sum(-1) + len(m) * np.log(tau / s)
     return z, log_ratio
+
+
+def best_mean(loss: Loss, s: float, tau: float, logits: int) -> np.ndarray:
+    """The m, [K], at which −ELBO is least while s is held; searched from m = 0."""
+    return optimize.minimize(lambda m: negative_elbo(loss, m, s, tau), np.zeros(logits), tol=1e-9).x
 
 
 def best(loss: Loss, tau: float, logits: int) -> tuple[np.ndarray, float]:

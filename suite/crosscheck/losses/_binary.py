@@ -9,12 +9,20 @@ from keras import ops
 
 from crosscheck.losses._shared import LogitLoss, both_sigmoids, in_shape, mean_over_labels, sides, tensors
 
+ROUNDING = 1e-3  # by which a soft label may lie outside of [0, 1]
+
 
 def binary_tensors(y_true: Any, label_smoothing: Any, logits: Any) -> tuple[Any, Any]:
-    """Returns smoothed labels and logits, [..., L] both; α of an example holds for all its labels."""
+    """Returns smoothed labels and logits, [..., L] both; α of an example holds for all its labels.
+
+    Labels outside of [0, 1], such as −1 or 255, become NaN: with them the loss has no minimum.
+    """
     y, alpha, z = tensors(y_true, label_smoothing, logits)
+    y = in_shape(y, z)
+    is_label = ops.logical_and(y >= -ROUNDING, y <= 1 + ROUNDING)
+    y = ops.where(is_label, y, ops.full_like(y, float("nan")))
     alpha = ops.expand_dims(alpha, -1)
-    return in_shape(y, z) * (1 - alpha) + alpha / 2, z
+    return y * (1 - alpha) + alpha / 2, z
 
 
 @keras.saving.register_keras_serializable(package="crosscheck")
@@ -25,7 +33,8 @@ def binary_crossentropy(y_true: Any, logits: Any, label_smoothing: Any = 0.0) ->
     tail, neither in the value nor in the gradient σ(z) − y.
 
     Args:
-        y_true: labels in [0, 1], [..., L]; [...] will do where L = 1.
+        y_true: labels in [0, 1], [..., L]; [...] will do where L = 1. Any other number, such as −1 or 255,
+            makes loss and gradient of its example NaN.
         logits: [..., L], finite.
         label_smoothing: α in [0, 1], one number or a tensor that broadcasts against the examples.
 

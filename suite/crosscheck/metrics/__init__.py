@@ -16,12 +16,18 @@ from crosscheck.metrics._base import beside as beside
 from crosscheck.metrics._base import columns as columns
 from crosscheck.metrics._base import frequencies as frequencies
 from crosscheck.metrics._base import probabilities as probabilities
+from crosscheck.metrics._base import reason_for_nan as reason_for_nan
 from crosscheck.metrics._brier import BrierScore
 from crosscheck.metrics._calibration import (
     ExpectedCalibrationError,
     Reliability,
     calibration_gap,
     expected_calibration_error,
+)
+from crosscheck.metrics._debiased import (
+    SquaredCalibrationError,
+    calibration_floor,
+    squared_calibration_error,
 )
 from crosscheck.metrics._information import MutualInformationGap, mutual_information_gap
 from crosscheck.metrics._likelihood import NegativeLogLikelihood, negative_log_likelihood
@@ -34,6 +40,8 @@ __all__ = [
     "MutualInformationGap",
     "NegativeLogLikelihood",
     "Reliability",
+    "SquaredCalibrationError",
+    "calibration_floor",
     "calibration_gap",
     "expected_calibration_error",
     "gradient_size",
@@ -41,4 +49,5 @@ __all__ = [
     "mutual_information_gap",
     "negative_log_likelihood",
     "quiet_share",
+    "squared_calibration_error",
 ]

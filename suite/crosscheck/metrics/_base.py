@@ -5,6 +5,7 @@ A single output is taken as two classes, so that everything below these function
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +76,33 @@ def frequencies(y_true: Any, prediction: Any) -> Any:
         return distribution(ops.concatenate([1 - positive, positive], -1))
     places = ops.arange(outputs, dtype="int32")
     return distribution(ops.cast(ops.expand_dims(ops.cast(y, "int32"), -1) == places, prediction.dtype))
+
+
+def reason_for_nan(labels: Any, probabilities: Any) -> str:
+    """Returns why labels or predictions [..., K] became NaN, in words; "" where none of them did."""
+    y, p = (np.isnan(np.asarray(values)).any(-1) for values in (labels, probabilities))
+    k = np.shape(labels)[-1]
+    if y.any():
+        return (
+            f"{int(y.sum())} of {y.size} labels are no classes 0…{k - 1}, nor frequencies of them, and give "
+            "NaN. Labels that begin at 1, or are −1 and 1, must be brought to 0…K−1 first."
+        )
+    if p.any():
+        return (
+            f"{int(p.sum())} of {p.size} predictions are no probabilities, and give NaN. If they are logits, "
+            "say `from_logits=True`."
+        )
+    return ""
+
+
+def warn_of_nan(labels: Any, probabilities: Any) -> None:
+    """Warns of labels or predictions that became NaN, where they are numbers; not within a program."""
+    try:
+        reason = reason_for_nan(ops.convert_to_numpy(labels), ops.convert_to_numpy(probabilities))
+    except Exception:  # the tensors of a program that is being compiled have no numbers yet
+        return
+    if reason:
+        warnings.warn(reason, stacklevel=4)
 
 
 def beside(y: np.ndarray, replicates: int, n: int) -> np.ndarray:
@@ -166,6 +194,9 @@ class StreamingMetric(keras.metrics.Metric):
 class ProbabilityMetric(StreamingMetric):
     """A metric of predicted distributions. A subclass defines `accumulate`, which adds a batch to its sums.
 
+    Labels that are no classes 0…K−1, and predictions that are no distributions, give NaN; outside of compiled
+    programs a warning says which it is.
+
     Args:
         from_logits: whether predictions are logits.
         name, dtype: as in `StreamingMetric`.
@@ -176,7 +207,9 @@ class ProbabilityMetric(StreamingMetric):
         self.from_logits = from_logits
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        self.accumulate(examples(y_true, y_pred, sample_weight, self.dtype, self.from_logits))
+        batch = examples(y_true, y_pred, sample_weight, self.dtype, self.from_logits)
+        warn_of_nan(batch.labels, batch.probabilities)
+        self.accumulate(batch)
 
     def accumulate(self, batch: Examples) -> None:
         """Adds a batch to the sums."""

@@ -41,5 +41,8 @@ def hardest_share(size: np.ndarray, parts: int = 10) -> np.ndarray:
 
 
 def quiet_share(size: np.ndarray, threshold: float = 1e-3) -> np.ndarray:
-    """Returns the fraction of examples whose gradient's norm lies below the threshold: [..., N] to [...]."""
-    return (size < threshold).mean(-1)
+    """Returns the fraction of examples whose gradient's norm lies below the threshold: [..., N] to [...].
+
+    NaN where a norm is: a comparison with NaN would count as not quiet.
+    """
+    return np.where(np.isnan(size), np.nan, size < threshold).mean(-1)

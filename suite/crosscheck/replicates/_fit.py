@@ -11,6 +11,7 @@ import numpy as np
 from crosscheck.replicates._callbacks import Callbacks
 from crosscheck.replicates._data import Data
 from crosscheck.replicates._history import History, orders
+from crosscheck.replicates._program import Unstackable
 
 
 class Validation(NamedTuple):
@@ -113,6 +114,18 @@ class Fit:
 
     def trained(self, epochs: range, listeners: Callbacks) -> list[dict[str, np.ndarray]]:
         """Trains, and returns loss and metrics of every replicate, [R], after each of these epochs."""
+        try:
+            return self.tried(epochs, listeners)
+        except Unstackable as refusal:  # by the first step, before anything was trained
+            self.replicates.engine.fall_back(refusal)
+            return self.tried(epochs, listeners)
+
+    def tried(self, epochs: range, listeners: Callbacks) -> list[dict[str, np.ndarray]]:
+        """The same as planned.
+
+        Raises:
+            Unstackable: the replicates turn out not to be stackable.
+        """
         replicates, engine = self.replicates, self.replicates.engine
         blocks = engine.prepared(self.batch_size, self.data)
         engine.set_rates()

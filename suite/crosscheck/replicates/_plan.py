@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
@@ -29,12 +29,18 @@ class Plan:
         why: what decided.
         size: the number of replicates in a block.
         parked: whether blocks leave the device between their passes, because not all of them would fit.
+        free: whether the mode was left to the plan.
     """
 
     mode: str
     why: str
     size: int
     parked: bool = False
+    free: bool = False
+
+    def one_by_one(self, why: str) -> Plan:
+        """Returns the plan that is left where stacking turns out to be impossible."""
+        return replace(self, mode="loop", why=why, size=1)
 
 
 def make_plan(
@@ -79,7 +85,7 @@ def make_plan(
     fit = max(1, limit // workers // (kept + moved))
     if fit < most:
         why = f"{why}; {limit / 2**20:.3g} MiB take {workers} × {fit} at once"
-    return Plan("stacked", why, min(most, fit), parked)
+    return Plan("stacked", why, min(most, fit), parked, free=mode == "auto")
 
 
 def block_size(count: int, workers: int, size: int) -> int:

@@ -124,9 +124,13 @@ class Program:
         return {**values, **moved}
 
 
+class Unstackable(NotImplementedError):
+    """A program of stacked replicates that the backend cannot make; nothing has been trained."""
+
+
 @contextmanager
 def refusing_programs(program: Program, by_keras: Callable[[], Any]) -> Iterator[None]:
-    """Raises a NotImplementedError for what fails within, unless Keras fails at it as well.
+    """Raises a NotImplementedError (`Unstackable`) for what fails within, unless Keras fails at it as well.
 
     Args:
         program: what runs within.
@@ -147,7 +151,8 @@ def refusing_programs(program: Program, by_keras: Callable[[], Any]) -> Iterator
             else 'Replicates(…, mode="fit") trains the replicates by Keras\' own `fit`'
         )
         message = " ".join(str(error).split())
-        raise NotImplementedError(
+        refusal = Unstackable if program.stacked else NotImplementedError
+        raise refusal(
             f"The replicates cannot be {'stacked' if program.stacked else 'run as a program'}: "
             f"{keras.backend.backend()} refuses with {type(error).__name__}: {message[:300]}. {way}."
         ) from error

@@ -105,16 +105,39 @@ class Task:
     def objective(self, values: Values, batch: Mapping[str, Any], training: bool = True) -> tuple[Any, Any]:
         """Returns what to differentiate, and aside the loss, the output and the values after them."""
         with self.scope(values) as scope:
+            before = self.weights_in(scope)
             output = self.called(batch["x"], training)
             weight = batch.get("sample_weight")
             if "real" in batch:  # Σ over the examples that count / their number, by a mean over all
                 weight = counts(batch) if weight is None else weight * counts(batch)
                 weight = weight * (length(batch) / ops.cast(batch["real"], weight.dtype))
             loss = compute_loss(self.model, batch["x"], batch["y"], output, weight, training)
+            if training:
+                self.refuse_assigned(before, self.weights_in(scope))
             scaled = self.optimizer.scale_loss(loss) if training else loss
             masks = {str(i): mask_of(part) for i, part in enumerate(keras.tree.flatten(output))}
             masks = {i: mask for i, mask in masks.items() if mask is not None}
             return scaled, {"loss": loss, "output": output, "masks": masks, "values": self.values(scope)}
+
+    def weights_in(self, scope: keras.StatelessScope) -> list[Any]:
+        return [scope.get_current_value(variable) for variable in self.variables["trainable"]]
+
+    def refuse_assigned(self, before: list[Any], after: list[Any]) -> None:
+        """Layers that assign to trained weights as they are called: `fit` differentiates from there on.
+
+        Here the gradient would go on through the assignment. On JAX `fit` drops it, and so does this.
+
+        Raises:
+            NotImplementedError: where a weight was assigned to, naming it.
+        """
+        if keras.backend.backend() == "jax":
+            return
+        for variable, old, new in zip(self.variables["trainable"], before, after, strict=True):
+            if old is not new:
+                raise NotImplementedError(
+                    f'The forward pass assigns to "{variable.path}", a weight that is trained. '
+                    'Replicates(…, mode="fit") trains the replicates by Keras\' own `fit`.'
+                )
 
     def called(self, x: Any, training: bool) -> Any:
         """Returns the model's output; `training` only for a `call` that takes it."""

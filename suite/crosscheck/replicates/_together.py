@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from crosscheck.replicates._compiled import Compiled, Rates, averages, refuse_op
 from crosscheck.replicates._data import Data
 from crosscheck.replicates._initial import build_under
 from crosscheck.replicates._plan import Plan
-from crosscheck.replicates._program import Program
+from crosscheck.replicates._program import Program, Unstackable
 from crosscheck.replicates._task import Task, Values
 from crosscheck.replicates.backends import current
 
@@ -48,6 +49,8 @@ class Together:
         self.stored: Values = self.by_kind(weights)
         self.blocks: Blocks | None = None
         self.rates: Rates | None = None
+        self.task: Task | None = None  # of the training
+        self.refusal = ""  # why they could not be stacked, where that turned out on trying
 
     # --- weights -----------------------------------------------------------------------------------------
 
@@ -94,6 +97,8 @@ class Together:
         if self.blocks and (data is None or self.rates):
             return self.blocks
         self.plan, compiled = self.planned(batch_size), self.compiled
+        if self.refusal:
+            self.plan = self.plan.one_by_one(self.refusal)
         values = self.by_kind(self.weights())
         numbers: Callable[[np.ndarray], dict[str, Any]] = lambda members: {}
         jit_compile: bool | str = "auto"
@@ -103,7 +108,7 @@ class Together:
             refuse_own_steps(self.model)
             refuse_optimizer(compiled.optimizer)
             example = data.examples(np.arange(min(batch_size, data.n)), 0)
-            task = compiled.task(build_under(self.build, self.seeds[0]), example)
+            task = self.task = self.task or compiled.task(build_under(self.build, self.seeds[0]), example)
             values["optimizer"] = compiled.start(task, self.stored.get("optimizer"), len(self.seeds))
             numbers, jit_compile, check = compiled.own_numbers, compiled.jit_compile, compiled.check
             self.rates = Rates(task, values["optimizer"])
@@ -113,6 +118,18 @@ class Together:
         program = Program(task, self.plan.size, self.plan.mode == "stacked", bool(jit_compile), loops)
         self.blocks = Blocks(program, len(self.seeds), values, numbers, self.plan.parked, check)
         return self.blocks
+
+    def fall_back(self, refusal: Unstackable) -> None:
+        """Goes on one after the other where stacking was the plan's choice and turned out to be impossible.
+
+        Raises:
+            Unstackable: stacking was asked for.
+        """
+        if not self.plan.free:
+            raise refusal
+        self.refusal = str(refusal).split(" Replicates(…")[0]
+        warnings.warn(f"{self.refusal} They are trained one after the other.", stacklevel=4)
+        self.blocks = None
 
     def set_rates(self) -> None:
         """Has the replicates train at the learning rates that callbacks have set meanwhile."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 FILE = "verdict.json"
 T = TypeVar("T")
+EXACT_LEVEL = 1.0  # of intervals in which nothing is random
 
 
 class Provenance(Struct, kw_only=True, frozen=True):
@@ -160,10 +161,33 @@ def to_json(value: Any) -> str:
     return text + "\n"
 
 
+def shortened(record: Any) -> Any:
+    """A record without interval and level of the parts in which nothing is random: there are thousands.
+
+    `expanded` puts them back.
+    """
+    for check in record.get("checks", []) if isinstance(record, dict) else []:
+        for part in check.get("parts", []):
+            if part["level"] == EXACT_LEVEL and list(part["interval"]) == 2 * [part["estimate"]]:
+                del part["interval"], part["level"]
+    return record
+
+
+def expanded(record: Any) -> Any:
+    """What `shortened` has shortened; anything else as it is."""
+    checks = record.get("checks") if isinstance(record, dict) else None
+    for check in checks if isinstance(checks, list) else []:
+        parts = check.get("parts") if isinstance(check, dict) else None
+        for part in parts if isinstance(parts, list) else []:
+            if isinstance(part, dict) and "interval" not in part and "level" not in part:
+                part.update(interval=2 * [part.get("estimate")], level=EXACT_LEVEL)
+    return record
+
+
 def plain(value: Any) -> Any:
     """The same in JSON's own types; numbers that JSON cannot write become null."""
     if isinstance(value, Struct):
-        return plain(msgspec.to_builtins(value, enc_hook=plain))
+        return plain(shortened(msgspec.to_builtins(value, enc_hook=plain)))
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, set | frozenset):
@@ -212,7 +236,7 @@ def decode(path: Path, shape: type[T], what: str, command: str) -> T:
         UsageError: naming the file, what is wrong where in it, and the command.
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=shape)
+        return msgspec.convert(expanded(msgspec.json.decode(path.read_bytes())), type=shape)
     except (OSError, ValueError, RecursionError) as error:
         raise foreign(path, what, str(error), command) from error
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,17 +23,24 @@ def normalised(logits: np.ndarray) -> np.ndarray:
     return detection.scored("energy", special.log_softmax(logits, axis=-1)).round(9)
 
 
-def detached(logits: Mapping[str, np.ndarray], spread: float) -> dict[str, dict[str, np.ndarray]]:
-    """Separation by the energy after a random c(x) is added to all logits of every input.
+def halves(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Scores of inliers as if every other one were an outlier: [..., N] to two of [..., N / 2]."""
+    return scores[..., ::2], scores[..., 1::2]
 
-    Args:
-        logits: by kind, [S, N, K].
-        spread: standard deviation of c, nats.
-    """
-    rng = np.random.default_rng(0)
-    return detection.separations(
-        "energy", {kind: z + spread * rng.normal(size=(*z.shape[:2], 1)) for kind, z in logits.items()}
-    )
+
+def of_none(
+    measure: Callable[..., np.ndarray], logits: Mapping[str, np.ndarray], *options: Any, times: int = 16
+) -> np.ndarray:
+    """A measure of the energy, half of the inliers standing in for outliers, mean over random halves: [S]."""
+    scores, rng = detection.scored("energy", logits["in"]), np.random.default_rng(0)
+    orders = (rng.permutation(scores.shape[1]) for _ in range(times))
+    return np.mean([measure(*halves(scores[:, order]), *options) for order in orders], axis=0)
+
+
+def auroc_by_half(logits: Mapping[str, np.ndarray], kind: str) -> np.ndarray:
+    """AUROC of the largest probability as half precision hands it on, with its ties, [S]."""
+    unsure = [-special.softmax(logits[of], axis=-1).max(-1).astype("float16") for of in ("in", kind)]
+    return detection.auroc(*unsure)
 
 
 def separation_rows(
@@ -93,9 +101,16 @@ def density_rows(logits: np.ndarray, kind: str, arm: str) -> Iterator[pd.DataFra
         yield tidy(quantity=f"{quantity} density", setting=kind, path=arm, x=middle, value=height)
 
 
-def extremes(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """At each seed the kinds best and worst on the mean over the other seeds: [S] each, of [A, S]."""
-    others = values.sum(1, keepdims=True) - values
-    best, worst = others.argmax(0), others.argmin(0)
-    seeds = np.arange(values.shape[1])
-    return values[best, seeds], values[worst, seeds]
+def fallen(energies: np.ndarray) -> np.ndarray:
+    """By how much the energy fell from first to last, [stages, R, N] to [R, N]; 0 and never −0."""
+    return energies[0] - energies[-1] + 0.0
+
+
+def extremes(*values: np.ndarray) -> list[np.ndarray]:
+    """Of each array [A, S], at each seed the values of the arms that are best and worst in the first, [S].
+
+    Best and worst on the mean over the other seeds; a pair for each array.
+    """
+    others = values[0].sum(1, keepdims=True) - values[0]
+    chosen, seeds = (others.argmax(0), others.argmin(0)), np.arange(values[0].shape[1])
+    return [array[arm, seeds] for array in values for arm in chosen]

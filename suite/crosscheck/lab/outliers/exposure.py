@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from crosscheck.lab.outliers.arms import INSIDE, Arm
 from crosscheck.losses import (
     energy,
     energy_margin,
@@ -19,8 +20,6 @@ from crosscheck.losses import (
     uniform_crossentropy,
 )
 from crosscheck.replicates import Replicates
-
-INSIDE = "in distribution"  # the auxiliary kind that is none: training examples without their labels
 
 
 class Examples(Protocol):
@@ -34,25 +33,6 @@ class Examples(Protocol):
     def x_validation(self) -> np.ndarray: ...
     @property
     def auxiliary(self) -> dict[str, np.ndarray]: ...
-
-
-@dataclass(frozen=True)
-class Arm:
-    """One way to fine-tune.
-
-    Attributes:
-        auxiliary: kinds of outliers, in equal parts.
-        weight: λ of the energy's margins; `exposure`: that of the cross-entropy to the uniform.
-        swapped: the two margins exchanged; `reversed`: inliers pushed up and outliers down.
-        shuffled: labels of inliers dealt out at random.
-    """
-
-    auxiliary: tuple[str, ...]
-    weight: float = 0.1
-    exposure: float = 0.0
-    swapped: bool = False
-    reversed: bool = False
-    shuffled: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,6 +66,29 @@ def classifiers(build: Callable[[], keras.Model], seeds: Sequence[int], rate: fl
     replicas = Replicates(build, seeds)
     replicas.compile(keras.optimizers.Adam(rate), inlier_crossentropy)
     return replicas
+
+
+def self_normalised(
+    build: Callable[[], keras.Model],
+    seeds: Sequence[int],
+    rate: float,
+    examples: Examples,
+    batch: int,
+    epochs: int,
+    weight: float = 0.1,
+) -> list[np.ndarray]:
+    """The weights of such classifiers, trained under cross-entropy + `weight` · E², which holds E near 0.
+
+    Source: Devlin et al. 2014, who call it self-normalisation.
+    """
+    replicas = Replicates(build, seeds)
+    replicas.compile(
+        keras.optimizers.Adam(rate),
+        lambda y_true, logits: inlier_crossentropy(y_true, logits) + weight * ops.square(energy(logits)),
+    )
+    y = one_hot(examples.y_train, examples)
+    replicas.fit(examples.x_train, y, batch_size=batch, epochs=epochs)
+    return replicas.get_weights()
 
 
 def stages(

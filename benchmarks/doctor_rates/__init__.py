@@ -1,0 +1,1 @@
+"""How often is the doctor wrong? Random models, sound and broken, and what it says of them."""

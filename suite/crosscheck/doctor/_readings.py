@@ -1,0 +1,128 @@
+"""The readings of an output: wrong or undecided examples, and what a training step makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from crosscheck.doctor._cut import Cut
+from crosscheck.doctor._diagnosis import Reading
+from crosscheck.doctor._patient import Patient, take_steps
+from crosscheck.doctor._theory import Theory, slope
+
+SIZES = (0, 1, 2, 5, 10, 15, 17, 20, 30, 40, 60, 88, 100, 1000, 9984.0)  # exact in bfloat16
+FEW = (0, 1, 2, 20, 88, 9984.0)  # where a remedy is tried
+LARGEST = 60000.0  # what float16 holds
+
+
+@dataclass(frozen=True)
+class Example:
+    """An example of which a reading is taken.
+
+    Attributes:
+        z: how far the logit of the class in question is moved; `label`, its label.
+        t: the value of the varied logit that moves it so far.
+        y: labels in the loss' form; `row`, of all classes at one place.
+    """
+
+    z: float
+    label: int
+    t: float
+    y: Any
+    row: np.ndarray
+
+
+def examples(cut: Cut, theory: Theory | None, sizes: Sequence[float] = SIZES) -> list[Example]:
+    """Wrong or undecided examples of both labels, as far as the loss counts them."""
+    gain = cut.slope[cut.main] if cut.kind not in ("constant", "unknown") else 1.0
+    per_unit = np.sign(gain) * 2.0 ** -np.round(np.log2(abs(gain)))  # a power of two keeps sizes exact
+    found = []
+    for label in (0, 1):
+        row = row_of(cut, theory, label)
+        if row is None:
+            continue
+        for size in sizes:
+            if size > cut.reach:
+                continue
+            t = float(np.clip((size if label == 0 else -size) * per_unit, -LARGEST, LARGEST))
+            found.append(Example(float(gain * t), label, t, in_form(cut, theory, row), row))
+    return found
+
+
+def row_of(cut: Cut, theory: Theory | None, label: int) -> np.ndarray | None:
+    """Labels of all classes: the one in question is 1, or another is; None where no other one counts."""
+    k = cut.shape[cut.class_axis]
+    main = cut.main if cut.kind not in ("constant", "unknown") else min(cut.varied, k - 1)
+    if form_of(cut, theory) == "labels":
+        follows = (
+            np.abs(cut.slope) > 0.5 * np.abs(cut.slope).max() if len(cut.slope) == k else np.arange(k) == main
+        )
+        return follows * float(label)
+    ignored = theory.ignored if theory else None
+    others = [j for j in range(k) if j not in (main, ignored)]
+    if label == 1:
+        return np.eye(k)[main]
+    return np.eye(k)[others[0]] if others else None
+
+
+def form_of(cut: Cut, theory: Theory | None) -> str:
+    """The form of labels; of a loss without theory the one it most likely takes."""
+    if theory:
+        return theory.labels
+    return "labels" if cut.kind == "sigmoid" or cut.shape[-1] == 1 else "one-hot"
+
+
+def in_form(cut: Cut, theory: Theory | None, row: np.ndarray) -> Any:
+    """These labels at every place, as the loss takes them."""
+    shape, form = cut.shape, form_of(cut, theory)
+    axis = cut.class_axis % len(shape)
+    if form == "classes":
+        return np.full(tuple(n for i, n in enumerate(shape) if i != axis), int(row.argmax()), "int32")
+    if form == "outcomes":  # the outcome's number in binary
+        bits = int(np.log2(shape[-1]))
+        outcome = [(int(row.argmax()) >> (bits - 1 - i)) & 1 for i in range(bits)]
+        return np.broadcast_to(np.array(outcome, "float32"), (*shape[:-1], bits)).copy()
+    placed = row.reshape([-1 if i == axis else 1 for i in range(len(shape))])
+    return np.broadcast_to(placed, shape).astype("float32")
+
+
+def readings(
+    patient: Patient, cut: Cut, theory: Theory | None, sizes: Sequence[float] = SIZES
+) -> tuple[Reading, ...]:
+    """A reading for every example, with what the theory says of it; NaN where there is none."""
+    wrong = examples(cut, theory, sizes)
+    measured = take_steps(patient, [e.y for e in wrong], [e.t for e in wrong])
+    expected = [expected_of(cut, theory, example) for example in wrong]
+    largest = {label: largest_of(cut, theory, [e for e in wrong if e.label == label]) for label in (0, 1)}
+    top = max(largest.values())
+    return tuple(
+        Reading(e.z, e.label, value, gradient * top / largest[e.label], exact / largest[e.label])
+        for e, (value, gradient), exact in zip(wrong, measured, expected, strict=True)
+    )
+
+
+def largest_of(cut: Cut, theory: Theory | None, alike: Sequence[Example]) -> float:
+    """The largest gradient in theory, without smoothing, by which those of a label are told; else 1."""
+    plain = (
+        replace(theory, parameters={**theory.parameters, "label_smoothing": 0.0})
+        if theory and smooths(theory)
+        else theory
+    )
+    sizes = [abs(expected_of(cut, plain, example)) for example in alike]
+    largest = max(sizes, default=0.0)
+    return largest if largest > 0 else 1.0
+
+
+def smooths(theory: Theory) -> bool:
+    return bool(theory.parameters.get("label_smoothing"))
+
+
+def expected_of(cut: Cut, theory: Theory | None, example: Example) -> float:
+    """dL/dt in theory, of what the model predicts: by its own activation, or by the loss'."""
+    if theory is None or cut.kind in ("constant", "unknown"):
+        return np.nan
+    kind = {"identity": theory.activation, "log-softmax": "softmax"}.get(cut.kind, cut.kind)
+    return slope(theory, example.row, cut.logits, kind, example.t)
