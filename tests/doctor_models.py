@@ -157,6 +157,9 @@ SOUND: dict[str, Make] = {
         "mixed_float16",
         lambda: (seq(L.Dense(1), L.Lambda(lambda z: 1 / (1 + ops.exp(-z)))), "mse"),
     ),
+    "leaky relu, sigmoid, brain": lambda: with_policy(
+        "mixed_bfloat16", lambda: (seq(L.Dense(1), L.LeakyReLU(0.5), L.Activation("sigmoid")), "mse")
+    ),
     "regression": lambda: (seq(L.Dense(1)), "mse"),
     "mse of a sigmoid": lambda: (seq(L.Dense(1, activation="sigmoid")), "mse"),
 }
@@ -251,6 +254,7 @@ BROKEN: dict[str, Make] = {
         S.CategoricalFocalCrossentropy(from_logits=True),
     ),
     "divergence": lambda: (seq(L.Dense(3), L.Softmax()), S.KLDivergence()),
+    "own step, no activation": lambda: (functional_of(Counting), "sparse_categorical_crossentropy"),
     "own step": lambda: (functional_of(Halving), sparse()),
     "ours on probabilities": lambda: (
         seq(L.Dense(3, activation="softmax")),

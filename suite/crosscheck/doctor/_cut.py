@@ -31,6 +31,7 @@ FAR = (10.0, 13.0)  # between these a logit must still count
 WIDE = 5.0  # the bound from which on a soft cap of logits is taken for design: e^−5 is a confident error
 DEAD = 0.05  # share of the slope in the middle below which it does not
 ROUNDING = {"float64": 1e-4, "float32": 1e-3, "bfloat16": 0.1, "float16": 0.02}
+STRAIGHT = 0.15  # outputs are rounded by so much less than logits that are computed back from them
 EXACT = 1e-5
 
 
@@ -245,7 +246,7 @@ def understood(cut: Cut, wanted: int) -> Cut | None:
         placed = replace(placed, varied=varied)
         rows = np.array([placed.row(placed.at(t)) for t in LINE])
         for kind, logits in kinds_of(rows, varied):
-            line = fitted(logits, rows, placed)
+            line = fitted(logits, placed, STRAIGHT if kind == "identity" else 1.0)
             if line is not None:
                 if kind == "identity" and is_flat_activation(placed):
                     kind = "unknown"
@@ -277,7 +278,7 @@ def kinds_of(rows: np.ndarray, varied: int) -> list[tuple[str, np.ndarray]]:
     return [*kinds, ("identity", rows)]
 
 
-def fitted(logits: np.ndarray, rows: np.ndarray, cut: Cut) -> tuple[np.ndarray, np.ndarray] | None:
+def fitted(logits: np.ndarray, cut: Cut, strictness: float) -> tuple[np.ndarray, np.ndarray] | None:
     """Offset and slope of logits [5, K] that are linear along `LINE`, in whatever precision they came."""
     t = np.array(LINE)
     offset, slope = logits.mean(0), t @ logits / (t @ t)
@@ -286,7 +287,9 @@ def fitted(logits: np.ndarray, rows: np.ndarray, cut: Cut) -> tuple[np.ndarray, 
     if not np.isfinite(largest) or largest < 1e-3:
         return None
     off = np.abs(logits - offset - t[:, None] * slope).max()
-    if off > ROUNDING[precision] * max(2 * largest, np.abs(logits).max() * (precision != "float32")):
+    if off > strictness * ROUNDING[precision] * max(
+        2 * largest, np.abs(logits).max() * (precision != "float32")
+    ):
         return None
     if np.abs(offset).max() < 10 * ROUNDING[precision]:
         offset = np.zeros_like(offset)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from crosscheck._keras import attributes_of, calls_forgotten
 from crosscheck.doctor._cut import Cut, cut_before
-from crosscheck.doctor._diagnosis import Diagnosis, judge_fading, judge_readings
+from crosscheck.doctor._diagnosis import Diagnosis, Reading, judge_fading, judge_readings
 from crosscheck.doctor._graph import batch_of, first_line, outputs_of
 from crosscheck.doctor._metrics import metrics_of, misreadings
 from crosscheck.doctor._patient import Patient, is_of_own_training
@@ -207,7 +207,7 @@ def examine_output(subject: Subject, output: Output) -> Diagnosis:
 def diagnosis(subject: Subject, output: Output, case: Case) -> Diagnosis:
     """Takes the readings, judges them, and looks for cause and remedy where a gradient is lost."""
     cut, theory = case.cut, case.theory
-    known = theory is not None or cut.kind == "constant"
+    known = cut.kind == "constant" or (theory is not None and not (theory.fades and cut.kind == "unknown"))
     taken, judgement = judged(subject, case)
     found = Diagnosis(
         output=output.name,
@@ -251,7 +251,7 @@ def judged(subject: Subject, case: Case) -> tuple[tuple[Any, ...], dict[str, Any
             "symptom": "the model's output is the same whatever the logit",
         }
     taken = readings(subject.patient(cut), cut, case.theory, SIZES)
-    if is_of_own_training(subject.model) and all(reading.gradient == 0 for reading in taken):
+    if goes_past_the_model(subject, case, taken):
         raise UsageError(
             f"The logits have no part in what {type(subject.model).__name__} trains: its train step calls "
             "layers by themselves, and not the model (`self(x)`), which alone the doctor can cut."
@@ -263,6 +263,14 @@ def judged(subject: Subject, case: Case) -> tuple[tuple[Any, ...], dict[str, Any
     if mismatch := mismatch_of(case):
         judgement |= {"limit": 0.0, "symptom": mismatch}
     return taken, judgement
+
+
+def goes_past_the_model(subject: Subject, case: Case, taken: Sequence[Reading]) -> bool:
+    """Whether a train step of the class' own finds no gradient at all, where Keras' own finds one."""
+    if not is_of_own_training(subject.model) or any(reading.gradient != 0 for reading in taken):
+        return False
+    plainly = readings(subject.patient(case.cut, own=False), case.cut, case.theory, FEW)
+    return any(reading.gradient != 0 for reading in plainly)
 
 
 def bounded_maker(cut: Cut) -> str:
