@@ -128,7 +128,7 @@ TRAINING = """import keras
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dropout(0.5), keras.layers.Dense(1)])
     model.compile("adam", "mse")
-    x = np.random.default_rng(len(setting)).normal(size=(8, 2))
+    x = np.random.default_rng(len(setting)).normal(size=(16, 2))
     model.fit(x, x.sum(axis=1), epochs=2, verbose=0)
     noise = claim = 0.001 * model.predict(x, verbose=0)[:, 0].astype(float)"""
 
@@ -139,7 +139,7 @@ def test_training_that_is_killed_ends_with_the_same_numbers(tmp_path: Path) -> N
     for project in projects:
         (project.folder / "keras.py").unlink()
         study = project.folder / "studies" / "steady.py"
-        measuring = "noise = claim = 0.001 * np.array(seeds)"
+        measuring = "noise = claim = 0.001 * np.arange(len(seeds))"
         assert measuring in study.read_text()
         study.write_text(study.read_text().replace(measuring, TRAINING))
     struck, sound = projects

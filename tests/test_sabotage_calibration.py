@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_sabotage import LEVEL
+from sabotaged import QUICK
 
 from crosscheck import calibration as temperatures
 from crosscheck import metrics
@@ -21,7 +21,7 @@ def judged(check, frames, setting: str):
     rows = gathered(frames)
     rows = rows[(rows["check"] == check.id) & (rows["setting"] == setting)]
     absent = [other for other in check.settings if other != setting]
-    return verdicts.judge_check(check, rows, LEVEL, absent)
+    return verdicts.judge_check(check, rows, QUICK, absent)
 
 
 def test_both_measures_hold_and_their_controls_do_what_they_must() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_sabotage import LEVEL, verdict
+from sabotaged import QUICK, judged
 
 from crosscheck import losses
 from crosscheck.claims import register, verdicts
@@ -19,7 +19,7 @@ def test_a_smoothing_off_by_one_per_cent_is_seen(monkeypatch, factor: float, exp
     sound = losses.binary_crossentropy
     off = lambda y, z, label_smoothing=0.0: sound(y, z, factor * label_smoothing)
     monkeypatch.setattr(losses, "binary_crossentropy", off)
-    assert verdict(study.SATURATED_GRADIENT, study.gradient_rows()) == expected
+    assert judged(study.SATURATED_GRADIENT, study.gradient_rows(), QUICK).verdict == expected
 
 
 @pytest.mark.parametrize(("target", "expected"), [("smoothed", "fails"), ("out of reach", "holds")])
@@ -29,7 +29,7 @@ def test_a_gradient_that_has_no_zero_is_seen(monkeypatch, target: str, expected:
         sound = losses.binary_crossentropy
         beyond = lambda y, z, label_smoothing=0.0: sound(y, z) - 0.1 * (label_smoothing > 0) * z[..., 0]
         monkeypatch.setattr(losses, "binary_crossentropy", beyond)
-    assert verdict(study.BOUNDED_EVERYWHERE, study.gradient_rows()) == expected
+    assert judged(study.BOUNDED_EVERYWHERE, study.gradient_rows(), QUICK).verdict == expected
 
 
 def curves(times: float) -> tuple[np.ndarray, np.ndarray]:
@@ -48,5 +48,5 @@ def test_a_training_that_is_faster_would_be_seen(monkeypatch, times: float, expe
     course = speed.Course(accuracy, loss, np.zeros((4, len(seeds))))
     monkeypatch.setattr(speed, "followed", lambda *arguments: course)
     rows = gathered(study.train_speed(seeds))
-    record = verdicts.judge_check(study.SPEED, rows[rows["check"] == "speed"], LEVEL)
+    record = verdicts.judge_check(study.SPEED, rows[rows["check"] == "speed"], QUICK)
     assert (record.verdict, record.control.verdict, record.positive.verdict) == (expected, "fails", "holds")

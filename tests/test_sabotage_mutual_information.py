@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from test_sabotage import LEVEL
+from sabotaged import QUICK
 
 from crosscheck.claims import register, verdicts
 from crosscheck.claims.rows import gathered
@@ -16,7 +16,7 @@ SEEDS = tuple(range(50_000, 50_016))
 def judged(check, frames, settings=None):
     rows = gathered(frames)
     absent = [setting for setting in check.settings if settings and setting not in settings]
-    return verdicts.judge_check(check, rows[rows["check"] == check.id], LEVEL, absent)
+    return verdicts.judge_check(check, rows[rows["check"] == check.id], QUICK, absent)
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_sabotage import LEVEL
+from sabotaged import QUICK
 
 from crosscheck.claims import register, verdicts
 from crosscheck.claims.rows import gathered
@@ -17,7 +17,7 @@ OFFSET = np.arange(5)
 
 def judged(check, frames):
     rows = gathered(frames)
-    return verdicts.judge_check(check, rows[rows["check"] == check.id], LEVEL)
+    return verdicts.judge_check(check, rows[rows["check"] == check.id], QUICK)
 
 
 def trained(fall_of_kernels: float, fall_of_biases: float):

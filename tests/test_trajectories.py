@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from crosscheck.claims import Check, Equal
 from crosscheck.claims.rows import gathered
-from crosscheck.lab import concentration, distances, trajectories
+from crosscheck.lab import distances, trajectories
 
 SEEDS = (0, 1)
 CHECK = Check("apart", "They end at the same weights.", Equal(margin=0.001), "0", control="another rate")
@@ -48,13 +48,3 @@ def test_the_panel_sets_the_claim_left_of_the_control_and_draws_the_margin() -> 
     assert (claim.get_label(), control.get_label()) == ("same", "other")
     assert max(claim.get_xdata()) < 0 < min(control.get_xdata())
     assert list(control.get_ydata()) == [0.1, 0.2] and set(margin.get_ydata()) == {0.001}
-
-
-def test_concentration_looks_before_training_and_after_each_epoch() -> None:
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(40, 4)).astype("float32")
-    looks = concentration.epoch_by_epoch(SEEDS, x, (x[:, 0] > 0).astype("int32"), epochs=2)
-    assert looks.shape == (2, 3, len(SEEDS))
-    shares, quiet = looks
-    assert (shares >= 0.1).all() and (shares <= 1).all() and (quiet == 0).all()
-    assert (shares[0] != shares[1]).all()
