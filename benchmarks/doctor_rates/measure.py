@@ -120,7 +120,7 @@ def to_markdown(trials: list[Trial]) -> str:
         "",
         f"{len(trials)} random models (seed {record['seed']}), {len({t.about for t in trials})} different: "
         "twelve kinds of heads, with temperatures, caps and dropouts behind them, activations in six forms, "
-        "losses of fourteen kinds, four dtype policies, and five ways of putting a model together; some "
+        "losses of thirteen kinds, four dtype policies, and five ways of putting a model together; some "
         "with a fault on purpose. The truth is found without the doctor: the model itself is trained for a "
         "step at logits up to 1000, and the change of its bias is compared with the derivative of its "
         f"mathematics in float64. Intervals at {LEVEL:.0%}, after Clopper and Pearson.",
