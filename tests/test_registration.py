@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -124,3 +125,12 @@ def test_a_broken_register_is_told(file):
 def test_the_report_says_how_a_design_stands(state, says):
     record = check(**({"registered": Registered(**state)} if state else {}))
     assert summary.registration(record) == says
+
+
+def test_every_block_of_seeds_is_a_chance_to_be_wrong_and_the_report_counts_them():
+    first = check(region=(None, 1.0), registered=Registered(design="a", block=1))
+    third = check(region=(-1.0, 1.0), registered=Registered(design="a", block=3))
+    exact = check(region=(-1.0, 1.0), level=1, registered=Registered(design="a", block=9))
+    study = SimpleNamespace(checks=[first, third, exact])
+    assert summary.chances([study]) == pytest.approx((1 * 1 + 2 * 3) / 3)
+    assert summary.chances([SimpleNamespace(checks=[exact])]) == 1.0

@@ -111,11 +111,30 @@ def counted(records: Sequence[VerdictRecord]) -> list[tuple[Verdict, int]]:
 def sureness(records: Sequence[VerdictRecord]) -> dict[str, Any]:
     """Error rate, ends of intervals and level; where runs differ, the weaker promise."""
     runs = [record.provenance for record in records]
+    rate = max((run.error_rate for run in runs if run.error_rate), default=None)
     return {
-        "error_rate": max((run.error_rate for run in runs if run.error_rate), default=None),
+        "error_rate": rate and rate * chances(records),
         "level": min((run.level for run in runs if run.level), default=None),
         "tails": max((run.tails for run in runs if run.tails), default=None),
     }
+
+
+def chances(records: Sequence[VerdictRecord]) -> float:
+    """How many chances to be wrong an end of an interval has had, on the mean: one a block of seeds."""
+    ends = [(tails(check), blocks(check)) for record in records for check in record.checks]
+    total = sum(count for count, _ in ends)
+    return sum(count * tries for count, tries in ends) / total if total else 1.0
+
+
+def tails(check: CheckRecord) -> int:
+    """The ends of a check's intervals that could have made it come out wrong, as it was judged."""
+    if check.level in (None, 1) or check.region is UNSET:
+        return 0
+    return len(check.parts) * sum(end is not None for end in check.region)
+
+
+def blocks(check: CheckRecord) -> int:
+    return 1 if check.registered is UNSET else check.registered.block
 
 
 @dataclass(frozen=True)
