@@ -140,6 +140,15 @@ def test_betting_against_the_true_mean_makes_nobody_rich(noise):
         assert passed <= (1 - level) + 3 * np.sqrt((1 - level) / 3000)
 
 
+@pytest.mark.parametrize("chance", [0.05, 0.5, 0.9])
+def test_a_fair_bet_keeps_its_stake_exactly(chance):
+    """Over all 1,024 outcomes of ten draws: with the true mean, either side's expected fortune is 1."""
+    outcomes = np.array(list(itertools.product([0.0, 1.0], repeat=10)))
+    weight = np.prod(np.where(outcomes == 1, chance, 1 - chance), axis=1)
+    either = np.exp([estimates.fortunes(x, np.array([chance]), LEVEL)[:, 0] for x in outcomes])
+    np.testing.assert_allclose(weight @ either, [1.0, 1.0], rtol=1e-10)
+
+
 def test_a_bounded_mean_is_found_and_an_unbounded_one_never():
     sample = np.random.default_rng(24).uniform(0, 1, 400)
     bounded = estimates.mean(sample, LEVEL, (0, 1))

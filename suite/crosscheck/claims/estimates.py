@@ -104,6 +104,11 @@ def mean(values: np.ndarray, level: float, bounds: tuple[float, float] | None = 
 
 def capital(x: np.ndarray, m: np.ndarray, level: float) -> np.ndarray:
     """The gambler's fortune over what rules m out, [M], after values x in [0, 1], [S]."""
+    return np.exp(np.minimum(fortunes(x, m, level).max(0) + np.log((1 - level) / 2), 50))
+
+
+def fortunes(x: np.ndarray, m: np.ndarray, level: float) -> np.ndarray:
+    """The logarithms of what bets on a mean above m, and on one below, have made of a stake of 1, [2, M]."""
     n, error = len(x), 1 - level
     seen = np.arange(1, n + 1)
     centre = (0.5 + np.cumsum(x)) / (seen + 1)
@@ -115,7 +120,7 @@ def capital(x: np.ndarray, m: np.ndarray, level: float) -> np.ndarray:
         down = np.minimum(stake, 0.5 / (1 - m))
     gain = x[:, None] - m
     rising, falling = (np.log1p(bet).sum(0) for bet in (up * gain, -down * gain))
-    return np.exp(np.minimum(np.maximum(rising, falling) + np.log(error / 2), 50))
+    return np.stack([rising, falling])
 
 
 def share(value: np.ndarray, trials: np.ndarray, tail: float) -> tuple[np.ndarray, np.ndarray]:
