@@ -1,6 +1,7 @@
 """The statistics under simulation: with the truth known, wrong verdicts stay under the stated rate."""
 
 import dataclasses
+import itertools
 from types import SimpleNamespace
 
 import numpy as np
