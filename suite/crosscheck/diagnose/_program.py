@@ -1,0 +1,57 @@
+"""The program under examination: a compiled model and what one call of `fit` gave it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+
+@dataclass(frozen=True)
+class Data:
+    """What is trained or validated on, as NumPy arrays in the structure in which `fit` got them.
+
+    Attributes:
+        x, y, sample_weight: arrays, or lists or dictionaries of arrays; None where there are none.
+        is_complete: False where these are the first rows of a longer, or endless, source.
+        source: the type it came from: "arrays", "tf.data", "PyDataset", "generator", "DataFrame".
+        is_reshuffled: whether the source, read again, gave another order; None where that was not tried.
+    """
+
+    x: Any
+    y: Any
+    sample_weight: Any = None
+    is_complete: bool = True
+    source: str = "arrays"
+    is_reshuffled: bool | None = None
+
+    @property
+    def rows(self) -> int:
+        return len(keras.tree.flatten(self.x)[0])
+
+
+@dataclass(frozen=True)
+class Program:
+    """A call of `fit`: the model as it was compiled, the data, and the arguments as Keras names them.
+
+    Attributes:
+        model: as it stands before the first step; nothing here changes it.
+        training, validation: the data; `validation` is None where no `validation_data` were given.
+        history: metrics by epoch as `History.history` has them, where the program has run already.
+        place: file and line of the call, "train.py:41"; "" where it is not known.
+        arguments: whatever else `fit` was given, by name.
+    """
+
+    model: keras.Model
+    training: Data
+    validation: Data | None = None
+    batch_size: int = 32
+    epochs: int = 1
+    validation_split: float = 0.0
+    shuffle: bool = True
+    class_weight: Mapping[int, float] | None = None
+    history: Mapping[str, list[float]] | None = None
+    place: str = ""
+    arguments: Mapping[str, Any] | None = None
