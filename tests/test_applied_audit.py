@@ -27,7 +27,7 @@ USE = {check.id: check.use for check in CHECKS}
 def test_no_check_of_valid_use_fails(name: str) -> None:
     kinds = ("categorical", "sparse") if APPLIED[name].kind == "categorical" else ("binary", "multilabel")
     for kind in kinds:
-        card = audit(APPLIED[name].loss(), kind, THEORIES[name], other_backends=False)
+        card = audit(APPLIED[name].loss(), kind, THEORIES[name], beside=False)
         bad = [found for found in card.findings if found.verdict in ("failed", "could not look")]
         assert not [found for found in bad if USE[found.check] == "valid"], f"\n{card}"
         assert not bad, f"\n{card}"
