@@ -150,7 +150,8 @@ def as_pair(class_weights: Any) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         ValueError: unless they are two, and positive.
     """
-    pair = [np.asarray(weight, "float64") for weight in class_weights] if np.ndim(class_weights) else []
+    listed = isinstance(class_weights, (list, tuple, np.ndarray))
+    pair = [np.asarray(weight, "float64") for weight in class_weights] if listed else []
     if len(pair) != 2 or not all(((weight > 0) & np.isfinite(weight)).all() for weight in pair):
         raise ValueError(f"`class_weights` must be (w₀, w₁), both positive, not {class_weights!r}.")
     return pair[0], pair[1]
