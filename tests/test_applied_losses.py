@@ -54,7 +54,7 @@ def test_labels_are_exact_relative_to_their_own_size_in_both_tails(name: str, dt
 
 
 def every_lead(dtype: str, offset: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Each class of three true in turn, and each ahead: labels, logits [N, 3], which is ahead, and by what."""
+    """Each of three classes true in turn, and each ahead: labels, logits [N, 3], which is ahead, by what."""
     cases = [(true, ahead, lead) for true in range(3) for ahead in range(3) for lead in LEADS]
     true, ahead, lead = (np.array(column) for column in zip(*cases, strict=True))
     z = lead[:, None] * np.eye(3)[ahead] - 0.5 * np.eye(3)[(ahead + 1) % 3] + offset
