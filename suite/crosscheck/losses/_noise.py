@@ -19,8 +19,10 @@ from crosscheck.losses._shared import (
     computed,
     constant,
     label_losses,
+    log_sum,
     mean_over_labels,
     plain,
+    share_lost,
 )
 
 
@@ -49,11 +51,10 @@ def forward_corrected_crossentropy(y_true: Any, logits: Any, transition: Any) ->
     z = computed(logits)
     y, noise = class_rows(y_true, z), as_transition(transition, z.shape[-1])
     with np.errstate(divide="ignore"):
-        log_noise = constant(np.log(noise), z)  # [K, K]; −∞ where a class never gets a label
+        log_noise = constant(np.log(noise.T), z)  # [label, class]; −∞ where a class never gets a label
     shifted = z - ops.stop_gradient(ops.max(z, axis=-1, keepdims=True))
-    by_label = ops.logsumexp(ops.expand_dims(shifted, -1) + log_noise, axis=-2)  # [..., K]
-    clean = ops.logsumexp(shifted, axis=-1, keepdims=True)
-    return ops.sum(y * (clean - by_label), axis=-1)
+    by_label = log_sum(ops.expand_dims(shifted, -2) + log_noise)  # [..., K]
+    return ops.sum(y * (ops.expand_dims(log_sum(shifted), -1) - by_label), axis=-1)
 
 
 @keras.saving.register_keras_serializable(package="crosscheck")
@@ -91,7 +92,7 @@ def log_mixture(share_of_one: Any, share_of_zero: Any, of_one: Any, of_zero: Any
     """Returns ln(a σ(z) + b σ(−z)), with −ln σ(z) and −ln σ(−z) given."""
     with np.errstate(divide="ignore"):
         logs = [constant(np.log(share), of_one) for share in (share_of_one, share_of_zero)]
-    return ops.logsumexp(ops.stack([logs[0] - of_one, logs[1] - of_zero]), axis=0)
+    return log_sum(ops.stack([logs[0] - of_one, logs[1] - of_zero], axis=-1))
 
 
 @keras.saving.register_keras_serializable(package="crosscheck")
@@ -118,7 +119,7 @@ def generalised_crossentropy(y_true: Any, logits: Any, q: Any = 0.7) -> Any:
     require_power(q)
     z = computed(logits)
     power = ops.expand_dims(constant(q, z), -1)
-    share_less = -ops.expm1(power * ops.log_softmax(z, axis=-1)) / power  # [..., K]
+    share_less = share_lost(power * ops.log_softmax(z, axis=-1)) / power  # [..., K]
     return ops.sum(class_rows(y_true, z) * share_less, axis=-1)
 
 
@@ -144,7 +145,7 @@ def generalised_binary_crossentropy(y_true: Any, logits: Any, q: Any = 0.7) -> A
     require_power(q)
     y, z = binary_tensors(y_true, 0.0, logits)
     power = ops.expand_dims(constant(q, z), -1)
-    one, zero = (-ops.expm1(-power * surprise) / power for surprise in label_losses(z))
+    one, zero = (share_lost(-power * surprise) / power for surprise in label_losses(z))
     return mean_over_labels(y * one + (1 - y) * zero)
 
 

@@ -83,6 +83,25 @@ def label_losses(z: Any) -> tuple[Any, Any]:
     return ops.where(negative, -z, nothing) + small, ops.where(negative, nothing, z) + small
 
 
+def log_sum(z: Any) -> Any:
+    """Returns ln Σ e^z over the last axis, [..., K] to [...]; −∞ among finite numbers adds nothing.
+
+    Its gradient is e^(z − max z) divided by their sum. PyTorch takes e^(z − ln Σ e^z) instead, which rounds
+    in proportion to the size of the logarithm.
+    """
+    top = ops.stop_gradient(ops.max(z, axis=-1, keepdims=True))
+    return ops.squeeze(top, -1) + ops.log(ops.sum(ops.exp(z - top), axis=-1))
+
+
+def share_lost(log_p: Any) -> Any:
+    """Returns 1 − p of ln p ≤ 0, without cancellation; its slope is p.
+
+    PyTorch takes the slope of `expm1` to be its value plus 1, which is 0 or rounding where p is small.
+    """
+    near = log_p > -0.5
+    return ops.where(near, -ops.expm1(ops.where(near, log_p, ops.zeros_like(log_p))), 1 - ops.exp(log_p))
+
+
 def constant(values: Any, z: Any) -> Any:
     """Returns numbers, or a tensor, in the dtype of the logits, without a detour by float32."""
     return ops.convert_to_tensor(values, dtype=z.dtype)

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from crosscheck.losses._categorical import categorical_crossentropy
-from crosscheck.losses._shared import LossOfLogits, class_rows, computed, constant, plain
+from crosscheck.losses._shared import LossOfLogits, class_rows, computed, constant, log_sum, plain
 from crosscheck.trees import as_levels
 
 
@@ -67,7 +67,7 @@ def node_logits(logits: Any, level: Any) -> Any:
     if len(level) != z.shape[-1]:
         raise ValueError(f"The level is of {len(level)} classes, and the logits of {z.shape[-1]}.")
     shifted = z - ops.stop_gradient(ops.max(z, axis=-1, keepdims=True))
-    parts = [ops.logsumexp(ops.take(shifted, nodes, axis=-1), axis=-1) for nodes in members_of(level)]
+    parts = [log_sum(ops.take(shifted, nodes, axis=-1)) for nodes in members_of(level)]
     return ops.stack(parts, axis=-1)
 
 
