@@ -17,6 +17,8 @@ from keras.src import backend
 from keras.src.backend import get_keras_mask, set_keras_mask
 from keras.src.backend import random as backend_random
 from keras.src.optimizers.base_optimizer import BaseOptimizer
+from keras.src.trainers import compile_utils
+from keras.src.trainers.data_adapters import data_adapter_utils
 
 # --- layers of a model ----------------------------------------------------------------------------------
 
@@ -296,6 +298,16 @@ def compiled_with(model: keras.Model) -> dict[str, Any]:
     `get_compile_config` has it serialised, which fails for a lambda.
     """
     return dict(getattr(getattr(model, "_compile_config", None), "config", None) or {})
+
+
+def weights_of_classes(y: np.ndarray, class_weight: Any) -> np.ndarray:
+    """The sample weights [N] that `fit` makes of labels and `class_weight`; raises whatever Keras raises."""
+    return data_adapter_utils.class_weight_to_sample_weights(y, class_weight)
+
+
+def metric_for(metric: Any, y: Any, predicted: Any) -> keras.metrics.Metric:
+    """The metric that `compile` makes of a name, a function or a metric, for labels and output of these shapes."""
+    return compile_utils.get_metric(metric, y, predicted)
 
 
 def build_metrics(model: keras.Model, batch: tuple[Any, Any, Any]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from crosscheck._keras import compiled_with
 from crosscheck.diagnose._program import Data, Program, remembered
-from crosscheck.doctor import Anatomy, anatomies, loss_anatomy
+from crosscheck.doctor import Anatomy, Diagnosis, anatomies, examine, loss_anatomy
 
 FEW = 4  # rows that the model itself is run on, to see what it gives
 
@@ -85,11 +85,9 @@ def outputs_of(program: Program) -> tuple[Output, ...]:
 
 def looked_at(program: Program, flat: Sequence[np.ndarray]) -> list[Anatomy]:
     """The anatomies; where the doctor cannot look into the model, what the losses alone tell."""
-    losses = compiled_with(program.model).get("loss")
-    if str(losses).lower() in ("crossentropy", "ce") and len(flat) == 1:
-        losses = resolved_crossentropy(program.training.y, flat[0])
+    losses = resolved_losses(program) or compiled_with(program.model).get("loss")
     try:
-        return anatomies(program.model, losses)
+        return anatomies(program.model, resolved_losses(program))
     except Exception as error:
         program.memory["unseen"] = f"The head: {error}"
     if losses is None:
@@ -131,7 +129,9 @@ def plain(name: str, index: int, loss: Any, predicted: np.ndarray) -> Anatomy:
 @remembered
 def predictions_of(program: Program) -> Any:
     """What the model gives for the first rows, as arrays in its structure; None where it cannot be run."""
-    first = keras.tree.map_structure(lambda a: a[:FEW], program.training.x)
+    sizes = [spec.shape[0] for spec in getattr(program.model, "inputs", None) or [] if spec.shape]
+    rows = next((size for size in sizes if size), FEW)  # a model may take a fixed number of rows alone
+    first = keras.tree.map_structure(lambda a: a[:rows], program.training.x)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -176,3 +176,24 @@ def replaced_labels(data: Data, output: Output, labels: np.ndarray) -> Data:
     if isinstance(y, list | tuple):
         return replace(data, y=[labels if i == anatomy.index else part for i, part in enumerate(y)])
     return replace(data, y=labels)
+
+
+@remembered
+def examined(program: Program) -> tuple[list[Diagnosis], str]:
+    """The doctor's diagnoses, and why there are none; "" where there are."""
+    losses = compiled_with(program.model).get("loss")
+    if losses is None:
+        return [], ""
+    try:
+        return examine(program.model, resolved_losses(program)), ""
+    except Exception as error:
+        return [], first_line(error)
+
+
+def resolved_losses(program: Program) -> Any:
+    """The losses as compiled, None for these; "crossentropy" by the labels' shape, which the doctor lacks."""
+    losses, predicted = compiled_with(program.model).get("loss"), predictions_of(program)
+    is_alias = isinstance(losses, str) and losses.lower() in ("crossentropy", "ce")
+    if not is_alias or predicted is None or keras.tree.is_nested(predicted):
+        return None
+    return resolved_crossentropy(program.training.y, predicted)
