@@ -126,8 +126,7 @@ def softmax(z: np.ndarray) -> np.ndarray:
 def judged(given: Any, trial: Trial) -> Finding | None:
     """✗ or ✓ for a metric whose right answer is known; None for any other."""
     metric = metric_for(fresh(given), trial.y, trial.given)
-    name = getattr(getattr(metric, "_fn", None), "__name__", "")
-    if isinstance(metric, ACCURACIES) or name in ACCURACY_FUNCTIONS:
+    if isinstance(metric, ACCURACIES) or getattr(given, "__name__", "") in ACCURACY_FUNCTIONS:
         return judged_accuracy(given, metric, trial)
     if isinstance(metric, OF_PROBABILITIES):
         return judged_reading(given, metric, trial)
