@@ -8,11 +8,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from crosscheck.diagnose._copies import head_layer, mapped_labels, with_loss
 from crosscheck.diagnose._findings import Finding
+from crosscheck.diagnose._mending import head_layer, mapped_labels, with_loss
 from crosscheck.diagnose._outputs import Output
 from crosscheck.diagnose._program import Program
-from crosscheck.diagnose._words import fault, note, number, shape_of
+from crosscheck.diagnose._saying import fault, note, number, shape_of
 from crosscheck.diagnose.checks._label_facts import LabelFacts
 
 FORM, UNITS = "labels-form", "labels-units"

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 import keras
 import numpy as np
 
-from crosscheck.diagnose._copies import mapped_labels, with_loss
 from crosscheck.diagnose._findings import Finding
+from crosscheck.diagnose._mending import mapped_labels, with_loss
 from crosscheck.diagnose._outputs import Output
 from crosscheck.diagnose._program import Program
-from crosscheck.diagnose._words import Repair, fault, listed, note, number
+from crosscheck.diagnose._saying import Repair, fault, listed, note, number
 from crosscheck.diagnose.checks._label_facts import LabelFacts
 from crosscheck.diagnose.checks._label_form import loss_code
 

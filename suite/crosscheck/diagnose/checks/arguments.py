@@ -12,7 +12,7 @@ import numpy as np
 from crosscheck._keras import compiled_with
 from crosscheck.diagnose._findings import Finding
 from crosscheck.diagnose._program import Program
-from crosscheck.diagnose._words import fault, fine, note, number
+from crosscheck.diagnose._saying import fault, fine, note, number
 
 LOSS, RATE, EPOCHS, STEPS, NAMES = "loss-is-given", "learning-rate", "epochs", "steps", "names-of-outputs"
 

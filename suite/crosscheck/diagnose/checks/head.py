@@ -8,11 +8,11 @@ from typing import Any
 
 import keras
 
-from crosscheck.diagnose._copies import head_layer, with_loss
 from crosscheck.diagnose._findings import Finding
+from crosscheck.diagnose._mending import head_layer, with_loss
 from crosscheck.diagnose._outputs import Output, examined, outputs_of
 from crosscheck.diagnose._program import Program
-from crosscheck.diagnose._words import Repair, fault, fine, note, undecided
+from crosscheck.diagnose._saying import Repair, fault, fine, note, undecided
 from crosscheck.diagnose.checks._label_facts import LabelFacts
 from crosscheck.doctor import Diagnosis
 

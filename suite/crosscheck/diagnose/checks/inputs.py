@@ -11,7 +11,7 @@ import numpy as np
 from crosscheck.diagnose._findings import Finding
 from crosscheck.diagnose._outputs import predictions_of
 from crosscheck.diagnose._program import Program
-from crosscheck.diagnose._words import fault, fine, note, number, shape_of
+from crosscheck.diagnose._saying import fault, fine, note, number, shape_of
 
 ACCEPTED, FINITE, VARIED = "inputs-accepted", "inputs-are-finite", "inputs-vary"
 EMBEDDED, ROWS = "inputs-in-vocabulary", "as-many-labels"

@@ -9,7 +9,7 @@ import numpy as np
 from crosscheck.diagnose._findings import Finding
 from crosscheck.diagnose._outputs import Output, outputs_of
 from crosscheck.diagnose._program import Program
-from crosscheck.diagnose._words import fault, fine, listed, note, shape_of
+from crosscheck.diagnose._saying import fault, fine, listed, note, shape_of
 from crosscheck.diagnose.checks import _label_form, _label_range
 from crosscheck.diagnose.checks._label_facts import LabelFacts
 
@@ -69,7 +69,7 @@ def unreadable(output: Output, y: np.ndarray) -> Finding | None:
 
 def numbered(output: Output) -> Callable[[Program], Program]:
     """A repair: texts become numbers, in the order of their alphabet."""
-    from crosscheck.diagnose._copies import mapped_labels
+    from crosscheck.diagnose._mending import mapped_labels
 
     assert output.labels is not None
     classes = np.unique(output.labels.astype(str))

@@ -11,7 +11,7 @@ import numpy as np
 from crosscheck.diagnose._findings import Finding
 from crosscheck.diagnose._outputs import Output, outputs_of
 from crosscheck.diagnose._program import Program
-from crosscheck.diagnose._words import fault, fine, note
+from crosscheck.diagnose._saying import fault, fine, note
 
 TRAINABLE, SYMMETRY, LINEAR, AXIS = (
     "weights-are-trained",

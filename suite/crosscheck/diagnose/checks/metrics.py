@@ -19,7 +19,7 @@ from crosscheck._keras import is_of_keras, metric_for
 from crosscheck.diagnose._findings import Finding
 from crosscheck.diagnose._outputs import Output, outputs_of
 from crosscheck.diagnose._program import Program
-from crosscheck.diagnose._words import fault, fine, note
+from crosscheck.diagnose._saying import fault, fine, note
 from crosscheck.diagnose.checks._label_facts import LabelFacts
 
 METRIC = "metric-fits-problem"

@@ -12,7 +12,7 @@ from scipy import stats
 from crosscheck.diagnose._findings import Finding
 from crosscheck.diagnose._outputs import Output, outputs_of
 from crosscheck.diagnose._program import Data, Program
-from crosscheck.diagnose._words import fault, fine, note
+from crosscheck.diagnose._saying import fault, fine, note
 
 TAIL, SHARED, ORDER = "validation-split", "validation-is-apart", "order"
 LEVEL = 0.0005  # of a permutation test here; there are two, beside those that Holm shares out

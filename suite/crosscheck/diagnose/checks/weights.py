@@ -12,7 +12,7 @@ from crosscheck._keras import layers_of, weights_of_classes
 from crosscheck.diagnose._findings import Finding
 from crosscheck.diagnose._outputs import Output, outputs_of
 from crosscheck.diagnose._program import Program
-from crosscheck.diagnose._words import fault, fine, listed, note, number, shape_of
+from crosscheck.diagnose._saying import fault, fine, listed, note, number, shape_of
 from crosscheck.diagnose.checks._label_facts import LabelFacts
 
 CLASS_WEIGHT, SAMPLE_WEIGHT, MASK = "class-weight", "sample-weight", "mask"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -10,7 +11,7 @@ import keras
 import numpy as np
 
 from crosscheck._keras import compiled_with, layer_behind
-from crosscheck.diagnose._outputs import Output, as_array, part_of, replaced_labels
+from crosscheck.diagnose._outputs import Output, as_array, as_tensor, part_of, replaced_labels
 from crosscheck.diagnose._program import Program
 
 LayerFor = Callable[[keras.Layer], keras.Layer]
@@ -127,3 +128,17 @@ def mapped_labels(program: Program, output: Output, mapping: Callable[[np.ndarra
 def mapped(data: Any, output: Output, mapping: Callable[[np.ndarray], np.ndarray]) -> Any:
     labels = as_array(part_of(data.y, output.anatomy))
     return data if labels is None else replaced_labels(data, output, mapping(labels))
+
+
+def built_copy(program: Program) -> keras.Model | None:
+    """A copy of a `Sequential` that has no shapes yet, built on the first rows; None of any other model."""
+    model = program.model
+    first = keras.tree.map_structure(lambda a: a[:1], program.training.x)
+    if type(model) is not keras.Sequential:
+        model(keras.tree.map_structure(as_tensor, first), training=False)
+        return None
+    copy = keras.Sequential.from_config(model.get_config())
+    compile_as(copy, model)
+    with contextlib.suppress(Exception):  # what the model does not take is found by a check
+        copy(keras.tree.map_structure(as_tensor, first), training=False)
+    return copy
