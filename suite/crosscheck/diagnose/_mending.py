@@ -1,4 +1,4 @@
-"""Mended copies of a program: the model is cloned, and its loss, head or labels are changed in the copy alone."""
+"""Mended copies of a program: a clone of the model with another loss or head, or other labels."""
 
 from __future__ import annotations
 
