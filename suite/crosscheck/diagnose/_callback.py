@@ -23,8 +23,8 @@ OF_CALL = ("steps_per_epoch", "initial_epoch", "callbacks")
 class Diagnose(keras.callbacks.Callback):
     """Diagnoses a program when its training begins, and prints what is wrong. Nothing of it is changed.
 
-    Keras shows a callback the model, and not the data: they are read from the call of `fit` that is under way,
-    in which they stand under their own names, unless they are given here. A generator is not read, for what is
+    Keras shows a callback the model, and not the data: unless they are given here, they are read from the
+    call of `fit` that is under way, where they stand under their own names. A generator is not read, for what is
     read of it could not be trained on; then, and where there is no such call, it says so.
 
     Args:
@@ -48,7 +48,7 @@ class Diagnose(keras.callbacks.Callback):
         printed: Any = print,
     ):
         super().__init__()
-        self.data = None if x is None else data_of(x, y, sample_weight)
+        self.data = None if x is None else data_of(x, y, sample_weight)[0]
         self.expected, self.stop, self.printed = expected, stop, printed
         self.findings: Findings | None = None
 
@@ -109,8 +109,10 @@ def data_of_call(call: Mapping[str, Any]) -> Data:
     """The data that `fit` was given; after `validation_split`, those that are trained on."""
     stream = stream_of(call["x"])
     if stream is not None and stream.name == "generator":
-        raise UsageError("the data come from a generator, whose batches would be lost. Give some: Diagnose(x, y).")
-    return data_of(call["x"], call.get("y"), call.get("sample_weight"))
+        raise UsageError(
+            "the data are a generator's, whose batches would be lost. Give some: Diagnose(x, y)."
+        )
+    return data_of(call["x"], call.get("y"), call.get("sample_weight"))[0]
 
 
 def held_out(validation_data: Any) -> Data | None:
@@ -118,7 +120,9 @@ def held_out(validation_data: Any) -> Data | None:
     if validation_data is None:
         return None
     stream = stream_of(validation_data)
-    return None if stream is not None and stream.name == "generator" else data_of(*as_parts(validation_data))
+    return (
+        None if stream is not None and stream.name == "generator" else data_of(*as_parts(validation_data))[0]
+    )
 
 
 def place_of(frame: types.FrameType) -> str:

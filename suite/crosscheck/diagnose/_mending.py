@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from crosscheck._keras import compiled_with, layer_behind
+from crosscheck._keras import compiled_with, functional_models, layer_behind
 from crosscheck.diagnose._outputs import Output, as_array, as_tensor, part_of, replaced_labels
 from crosscheck.diagnose._program import Program
 
@@ -19,8 +19,7 @@ LayerFor = Callable[[keras.Layer], keras.Layer]
 
 def can_be_cloned(model: keras.Model) -> bool:
     """Whether Keras clones the model layer by layer, so that one of them can be changed."""
-    functional = keras.Model(i := keras.Input((1,)), i).__class__
-    return type(model) in (keras.Sequential, functional) and bool(getattr(model, "outputs", None))
+    return type(model) in (keras.Sequential, functional_models()) and bool(getattr(model, "outputs", None))
 
 
 def cloned(model: keras.Model, layer_for: LayerFor | None = None, **compiling: Any) -> keras.Model:

@@ -1,134 +1,57 @@
-"""`crosscheck diagnose MODEL.keras DATA.npz`: a saved model, arrays, and perhaps the history of a training."""
+"""What `crosscheck diagnose` does behind its options: a program from a script or files, and the text on it."""
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from crosscheck.diagnose._diagnose import examine
 from crosscheck.diagnose._findings import Findings
-from crosscheck.diagnose._program import Data, Program
-from crosscheck.doctor.command import load_model
+from crosscheck.diagnose._harvest import harvest
+from crosscheck.diagnose._saved import program_of_files
 from crosscheck.errors import UsageError
+from crosscheck.scripts import Call
 
-NAMES = {"x": ("x", "x_train", "X", "X_train"), "y": ("y", "y_train", "Y", "Y_train")}
-HELD_OUT = {"x": ("x_val", "x_valid", "x_test", "X_val", "X_test"), "y": ("y_val", "y_valid", "y_test")}
+
+def parse_expected(expected: Sequence[str]) -> dict[str, str]:
+    """Reasons by check, from CHECK=REASON.
+
+    Raises:
+        UsageError: there is no reason.
+    """
+    pairs = [text.partition("=") for text in expected]
+    for check, _, reason in pairs:
+        if not (check and reason):
+            raise UsageError(f"--expect {check}: say why it is expected: --expect {check or 'CHECK'}=REASON.")
+    return {check: reason for check, _, reason in pairs}
+
+
+def diagnose_call(call: Call, expected: dict[str, str], style: str) -> tuple[str, int]:
+    """The text on a script that was stopped at its `fit`, and the exit code."""
+    program = harvest(call)
+    findings = examine(program, expected)
+    return written(findings, style, program.place, call.translated), findings.exit_code
 
 
 def diagnose_files(
     model: Path,
     data: Path,
-    history: Path | None = None,
-    modules: Iterable[str] = (),
-    class_weight: str | None = None,
-    expected: Mapping[str, str] | None = None,
-    **arguments: Any,
-) -> Findings:
-    """The findings for a saved model and arrays.
-
-    Args:
-        model: a .keras file, compiled.
-        data: an .npz file of x and y, perhaps sample_weight, x_val and y_val; of several inputs or outputs,
-            x.NAME and y.NAME.
-        history: a JSON file of `History.history`.
-        modules: to import first, for what the model needs.
-        class_weight: a JSON object.
-        expected: reasons for faults that are meant, by the name of the check.
-        arguments: more of `Program`: batch_size, epochs, validation_split.
-
-    Raises:
-        UsageError: a file is missing, or is not what it should be.
-    """
-    arrays = read_arrays(data)
-    training = data_named(arrays, NAMES, "sample_weight")
-    if training is None:
-        raise UsageError(f"{data} has no array x, or x_train: it has {', '.join(arrays) or 'none'}.")
-    program = Program(
-        load_model(model, modules),
-        training,
-        validation=data_named(arrays, HELD_OUT, "sample_weight_val"),
-        history=None if history is None else read_history(history),
-        class_weight=None if class_weight is None else parse_class_weight(class_weight),
-        **arguments,
-    )
-    return examine(program, expected)
+    history: Path | None,
+    modules: Sequence[str],
+    expected: dict[str, str],
+    style: str,
+) -> tuple[str, int]:
+    """The text on a saved model and its data, and the exit code."""
+    program = program_of_files(model, data, history, modules)
+    findings = examine(program, expected)
+    return written(findings, style, program.place), findings.exit_code
 
 
-def read_arrays(file: Path) -> dict[str, np.ndarray]:
-    """The arrays of an .npz file, none of which is pickled."""
-    if not file.is_file():
-        raise UsageError(f"There is no file {file}.")
-    try:
-        with np.load(file, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, AttributeError) as error:
-        raise UsageError(
-            f"{file} cannot be read: {error}. Save arrays of numbers or texts with `np.savez('data.npz', x=x, y=y)`."
-        ) from error
-
-
-def data_named(
-    arrays: Mapping[str, np.ndarray], names: Mapping[str, Iterable[str]], weight: str
-) -> Data | None:
-    """x, y and weights by their names; None where there is no x."""
-    x, y = (part_named(arrays, names[part]) for part in ("x", "y"))
-    return None if x is None else Data(x, y, arrays.get(weight))
-
-
-def part_named(arrays: Mapping[str, np.ndarray], names: Iterable[str]) -> Any:
-    """The array of one of these names, or a dictionary of those that begin with it and a point."""
-    for name in names:
-        if name in arrays:
-            return arrays[name]
-        parts = {match[1]: arrays[key] for key in arrays if (match := re.fullmatch(rf"{name}\.(.+)", key))}
-        if parts:
-            return parts
-    return None
-
-
-def read_history(file: Path) -> dict[str, list[float]]:
-    """Metrics by epoch."""
-    if not file.is_file():
-        raise UsageError(f"There is no file {file}.")
-    try:
-        history = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UsageError(f"{file} is not JSON: {error}") from error
-    if not isinstance(history, dict) or not all(isinstance(v, list) for v in history.values()):
-        raise UsageError(f"{file} is no history: save `json.dumps(model.fit(…).history)`.")
-    return history
-
-
-def parse_class_weight(text: str) -> dict[int, float]:
-    """Class weights by class number."""
-    try:
-        return {int(key): float(value) for key, value in json.loads(text).items()}
-    except (ValueError, AttributeError, TypeError) as error:
-        raise UsageError(
-            f"--class-weight is a JSON object of numbers, as in '{{\"0\": 1, \"1\": 10}}': {error}"
-        ) from error
-
-
-def parse_expected(items: Iterable[str]) -> dict[str, str]:
-    """{check: reason} of items `check=reason`.
-
-    Raises:
-        UsageError: where an item has no reason.
-    """
-    pairs = [item.partition("=") for item in items]
-    for name, _, reason in pairs:
-        if not reason.strip():
-            raise UsageError(f"Expect a fault with its reason, as in '{name or 'class-weight'}=it is meant'.")
-    return {name.strip(): reason.strip() for name, _, reason in pairs}
-
-
-def text_of(findings: Findings, as_json: bool, as_markdown: bool) -> str:
-    """The findings as they are asked for."""
-    if as_json:
-        return findings.to_json()
-    return findings.to_markdown() if as_markdown else str(findings)
+def written(findings: Findings, style: str, place: str, translated: Sequence[str] = ()) -> str:
+    """The findings as "text", "json" or "markdown", with the old names of Keras that were translated."""
+    if style == "json":
+        record = {"place": place, "translated": list(translated)} | json.loads(findings.to_json())
+        return json.dumps(record, indent=2, ensure_ascii=False)
+    body = findings.to_markdown() if style == "markdown" else str(findings)
+    return "\n".join(filter(None, [body, *(f"translated: {line}" for line in translated)]))
