@@ -1,4 +1,4 @@
-"""Small programs for the diagnosis: one with each fault that is decided exactly, and healthy ones that are odd."""
+"""Small programs for the diagnosis: one with each fault that is decided exactly."""
 
 from __future__ import annotations
 
