@@ -1,4 +1,4 @@
-"""What a diagnosis says and how: its order, text, Markdown and JSON, what is expected, and every way to ask."""
+"""What a diagnosis says and how: its order, text, Markdown and JSON, what is expected, ways to ask."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_a_model_that_is_not_compiled_is_refused() -> None:
         diagnose(model, numbers(), classes())
 
 
-# --- data in other forms -------------------------------------------------------------------------------------
+# --- data in other forms ----------------------------------------------------------------------------------
 
 
 class Batches(keras.utils.PyDataset):
@@ -137,7 +137,7 @@ def test_frames_are_read_as_fit_reads_them() -> None:
     assert [f.check for f in findings.faults] == ["labels-in-range"]
 
 
-# --- the callback --------------------------------------------------------------------------------------------
+# --- the callback -----------------------------------------------------------------------------------------
 
 
 def fitted(callback: Diagnose, *data: Any, **more: Any) -> Diagnose:
@@ -177,7 +177,7 @@ def test_the_callback_stops_where_it_is_told_to() -> None:
         fitted(Diagnose(printed=None, stop=True), numbers(), classes(), class_weight={0: 1.0, 1: 2.0})
 
 
-# --- a saved model -------------------------------------------------------------------------------------------
+# --- a saved model ----------------------------------------------------------------------------------------
 
 
 @pytest.fixture

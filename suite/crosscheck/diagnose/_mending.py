@@ -130,14 +130,15 @@ def mapped(data: Any, output: Output, mapping: Callable[[np.ndarray], np.ndarray
 
 
 def built_copy(program: Program) -> keras.Model | None:
-    """A copy of a `Sequential` that has no shapes yet, built on the first rows; None of any other model."""
-    model = program.model
-    first = keras.tree.map_structure(lambda a: a[:1], program.training.x)
-    if type(model) is not keras.Sequential:
-        model(keras.tree.map_structure(as_tensor, first), training=False)
-        return None
-    copy = keras.Sequential.from_config(model.get_config())
-    compile_as(copy, model)
-    with contextlib.suppress(Exception):  # what the model does not take is found by a check
-        copy(keras.tree.map_structure(as_tensor, first), training=False)
+    """A copy of a `Sequential` that has no shapes yet, built on a row; None of another model, built in place.
+
+    What the model does not take is left to the check of the inputs.
+    """
+    model, copy = program.model, None
+    if type(model) is keras.Sequential:
+        copy = keras.Sequential.from_config(model.get_config())
+        compile_as(copy, model)
+    first = keras.tree.map_structure(lambda a: as_tensor(a[:1]), program.training.x)
+    with contextlib.suppress(Exception):
+        (copy or model)(first, training=False)
     return copy
