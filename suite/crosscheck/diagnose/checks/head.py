@@ -87,7 +87,7 @@ def logit_loss(output: Output) -> Any:
     """Cross-entropy from logits for the labels that the output's loss takes; None where that is not known."""
     anatomy, losses = output.anatomy, keras.losses
     config = anatomy.loss.get_config() if hasattr(anatomy.loss, "get_config") else {}
-    if output.units == 1:
+    if output.units == 1 and anatomy.labels:
         return losses.BinaryCrossentropy(from_logits=True)
     if anatomy.labels == "classes":
         return losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=anatomy.ignored)
