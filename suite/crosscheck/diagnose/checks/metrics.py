@@ -78,9 +78,9 @@ def metrics(program: Program) -> Iterator[Finding]:
 
 def has_classes(output: Output) -> bool:
     """Whether the labels are classes: under squared errors, where they are 0 and 1."""
-    return output.is_classifier or (
-        bool(output.anatomy.labels) and LabelFacts(output.labels, output).is_binary
-    )
+    assert output.labels is not None
+    is_known = bool(output.anatomy.labels)
+    return output.is_classifier or (is_known and LabelFacts(output.labels, output).is_binary)
 
 
 # --- a classifier's ---------------------------------------------------------------------------------------
@@ -104,6 +104,7 @@ def of_classifier(output: Output) -> Iterator[Finding]:
 
 def trial_of(output: Output) -> Trial | None:
     """Made-up logits for the labels; None where nothing is known of the head, or the labels do not fit it."""
+    assert output.labels is not None
     anatomy, facts = output.anatomy, LabelFacts(output.labels, output)
     if anatomy.head not in MADE or output.predictions is None:
         return None
