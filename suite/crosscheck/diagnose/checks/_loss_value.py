@@ -48,7 +48,7 @@ def refused_by_loss(output: Output, y: np.ndarray) -> Finding | None:
 
 
 def is_of_keras_or_function(loss: Any) -> bool:
-    """Whether Keras brings labels and predictions to one rank before the loss: not for a class of one's own."""
+    """Whether Keras brings labels and predictions to one rank first: not for a class of one's own."""
     return not isinstance(loss, keras.losses.Loss) or is_of_keras(type(loss))
 
 
