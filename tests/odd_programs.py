@@ -157,8 +157,21 @@ HEALTHY: dict[str, Callable[[], Given]] = {
     "autoencoder of grey": lambda: given(
         autoencoder("binary_crossentropy", "sigmoid"), np.abs(np.tanh(numbers()))
     ),
+    "a penalty alone": lambda: given(penalised(), None),
     "a hinge": lambda: given(network(L.Dense(1, activation="tanh"), loss="hinge"), yes_or_no() * 2 - 1),
 }
+
+
+class Penalty(L.Layer):
+    def call(self, x: Any) -> Any:
+        self.add_loss(keras.ops.mean(keras.ops.square(x)))
+        return x
+
+
+def penalised() -> keras.Model:
+    model = keras.Sequential([keras.Input((6,)), L.Dense(3), Penalty()])
+    model.compile("adam")
+    return model
 
 
 def linear_model() -> keras.Model:
