@@ -221,6 +221,22 @@ HEAD: dict[str, tuple[str, Callable[[], Given], bool]] = {
         lambda: given(network(L.Dense(1, activation="relu"), loss="binary_crossentropy"), yes_or_no()),
         False,
     ),
+    "dropout on the logits": (
+        "head-fits-loss",
+        lambda: given(
+            network(L.Dense(K), L.Dropout(0.5), L.Softmax(), loss="sparse_categorical_crossentropy"),
+            classes(),
+        ),
+        False,
+    ),
+    "dropout on the probabilities": (
+        "head-fits-loss",
+        lambda: given(
+            network(L.Dense(1, activation="sigmoid"), L.Dropout(0.5), loss="binary_crossentropy"),
+            yes_or_no(),
+        ),
+        False,
+    ),
     "logits of a convolution": ("head-fits-loss", lambda: on_pixels(conv_head(L.Conv2D(3, 1)), 3), True),
     "softmax over one channel": (
         "head-fits-loss",

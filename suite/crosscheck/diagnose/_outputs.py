@@ -209,5 +209,8 @@ def keep_what_is_known(program: Program, mended: Program) -> None:
         return
     names = {key for key in program.memory if key.endswith((".examined", ".predictions_of"))}
     mended.memory.update(
-        {key: program.memory[key] for key in names | ({"unseen", "refused", "penalties"} & set(program.memory))}
+        {
+            key: program.memory[key]
+            for key in names | ({"unseen", "refused", "penalties"} & set(program.memory))
+        }
     )
