@@ -55,7 +55,7 @@ def finding_of(diagnosis: Diagnosis, output: Output) -> Finding:
 
 
 def drawn(diagnosis: Diagnosis, output: Output) -> Finding:
-    """Dropout behind the logits: what is trained is then not what is predicted, and a right class may be 0."""
+    """Dropout behind the logits: what is trained is not what is predicted, and a right class may be 0."""
     names = ", ".join(output.anatomy.random)
     return fault(
         HEAD,
