@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from diagnosed_faults import embedding, on_positions, sorted_rows, two_outputs
 from diagnosed_programs import (
     BINARY_FROM_LOGITS,
     Given,
@@ -15,17 +16,13 @@ from diagnosed_programs import (
     N,
     classes,
     conv_head,
-    embedding,
     given,
     network,
     numbers,
     on_pixels,
-    on_positions,
     one_hot,
     rng,
     several,
-    sorted_rows,
-    two_outputs,
     with_logits,
     with_sigmoids,
     with_softmax,

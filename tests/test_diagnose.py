@@ -6,7 +6,8 @@ import warnings
 
 import numpy as np
 import pytest
-from diagnosed_programs import FAULTS, Given
+from diagnosed_faults import FAULTS
+from diagnosed_programs import Given
 from odd_programs import HEALTHY
 
 from crosscheck.diagnose import Findings, diagnose

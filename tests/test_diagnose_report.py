@@ -10,7 +10,8 @@ import keras
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from diagnosed_programs import FAULTS, classes, given, numbers, with_nan, with_softmax
+from diagnosed_faults import FAULTS, with_nan
+from diagnosed_programs import classes, given, numbers, with_softmax
 
 from crosscheck.cli.main import cli
 from crosscheck.diagnose import Data, Diagnose, Finding, Findings, Program, diagnose, examine
