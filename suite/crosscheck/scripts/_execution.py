@@ -7,6 +7,7 @@ import contextlib
 import os
 import sys
 import types
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from unittest import mock
@@ -53,6 +54,8 @@ def standing_for_main(script: Path, arguments: Sequence[str]) -> Iterator[types.
         stack.enter_context(mock.patch.object(sys, "argv", [str(script), *arguments]))
         stack.enter_context(mock.patch.object(sys, "path", [str(script.parent), *sys.path]))
         stack.enter_context(mock.patch.object(sys, "dont_write_bytecode", True))
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("default")
         stack.enter_context(own_modules(script, main))
         stack.enter_context(mock.patch.dict(os.environ, {"MPLBACKEND": "Agg"}))
         yield main

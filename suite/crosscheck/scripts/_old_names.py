@@ -28,13 +28,13 @@ ROOTS = (  # under which Keras has been imported, the longest first
 LIVING = ("tensorflow.keras", "keras")  # the roots that are there today
 
 LAYER_FILES = words(
-    "core convolutional recurrent embeddings normalization advanced_activations pooling local noise wrappers "
-    "merge cudnn_recurrent convolutional_recurrent containers experimental experimental.preprocessing core.dense "
-    "normalization.batch_normalization"
+    "core convolutional recurrent embeddings normalization advanced_activations pooling local noise "
+    "wrappers merge cudnn_recurrent convolutional_recurrent containers experimental "
+    "experimental.preprocessing core.dense normalization.batch_normalization"
 )
 UTILITY_FILES = words(
-    "np_utils vis_utils visualize_util generic_utils data_utils io_utils layer_utils training_utils all_utils "
-    "test_utils multi_gpu_utils"
+    "np_utils vis_utils visualize_util generic_utils data_utils io_utils layer_utils training_utils "
+    "all_utils test_utils multi_gpu_utils"
 )
 STANDING = ("tensorflow.keras.preprocessing.text",)  # gone from `keras` alone
 MODULES: dict[str, tuple[str, ...]] = {
@@ -61,11 +61,11 @@ TF_TEXT = "tensorflow.keras.preprocessing.text:"
 TF_SEQUENCE = "tensorflow.keras.preprocessing.sequence:"
 
 OPS = words(  # of `keras.backend`, by a name that `keras.ops` has too
-    "abs all any arange argmax argmin cast clip concatenate cos cumprod cumsum dot elu equal exp expand_dims "
-    "eye greater greater_equal hard_sigmoid less less_equal log logsumexp max maximum mean min minimum one_hot "
-    "not_equal ones ones_like prod relu repeat reshape round shape sigmoid sign sin softmax softplus softsign "
-    "sqrt square squeeze stack std stop_gradient sum tanh tile transpose var zeros zeros_like "
-    "binary_crossentropy categorical_crossentropy sparse_categorical_crossentropy"
+    "abs all any arange argmax argmin cast clip concatenate cos cumprod cumsum dot elu equal exp eye "
+    "expand_dims greater greater_equal hard_sigmoid less less_equal log logsumexp max maximum mean min "
+    "minimum not_equal one_hot ones ones_like prod relu repeat reshape round shape sigmoid sign sin softmax "
+    "softplus softsign sqrt square squeeze stack std stop_gradient sum tanh tile transpose var zeros "
+    "zeros_like binary_crossentropy categorical_crossentropy sparse_categorical_crossentropy"
 )
 RENAMED_OPS = {
     "pow": "power",

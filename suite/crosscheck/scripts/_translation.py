@@ -136,6 +136,7 @@ def translate_classes(keras: ModuleType, translation: Translation) -> None:
         enter(mock.patch.object(kind, "__init__", with_decay(kind.__init__, keras, translation)))
         enter(renaming(kind, "__init__", old.OPTIMIZERS, translation))
     enter(mock.patch.object(keras.optimizers.Optimizer, "lr", rate_of_optimizer(), create=True))
+    enter(mock.patch.object(keras.Model, "compile", with_losses(keras.Model.compile, translation)))
     enter(renaming(keras.Model, "compile", old.COMPILE, translation))
     enter(renaming(keras.Model, "fit", old.FIT, translation))
     translate_models(keras, translation)
@@ -230,6 +231,19 @@ def bound_arguments(
     _, *named = bound.arguments.items()
     arguments = dict(named)
     return {**arguments, **arguments.pop("kwargs", {})}
+
+
+def with_losses(original: Callable[..., Any], translation: Translation) -> Callable[..., Any]:
+    """`compile` understands losses by their old names."""
+
+    @functools.wraps(original)
+    def stand_in(self: Any, optimizer: Any = "rmsprop", loss: Any = None, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(loss, str) and loss in old.LOSSES:
+            translation.note(f"compile(loss={loss!r})", repr(old.LOSSES[loss]))
+            loss = old.LOSSES[loss]
+        return original(self, optimizer, loss, *args, **kwargs)
+
+    return stand_in
 
 
 def rate_of_optimizer() -> property:

@@ -1,0 +1,1 @@
+"""How often `crosscheck diagnose` is wrong: false alarms, misses, and programs of other people."""

@@ -1,0 +1,175 @@
+"""`python -m benchmarks.diagnose_rates.collections FOLDER OUT.jsonl`: programs of other people, diagnosed in place.
+
+Of each script in a published collection of buggy training programs and their repaired versions, one JSON line:
+its id, its version, whether it came as far as its `fit` or why not, the seconds, and the names of what was
+found. Nothing of the collection is kept: no code, no data.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import click
+
+from crosscheck._files import write_atomically
+
+VERSIONS = {  # by a folder, a file's name or the end of it
+    "buggy": re.compile(r"buggy( ?code| ?model)?|origin|(?P<id>.*)_context", re.IGNORECASE),
+    "fixed": re.compile(r"(correct|fixed)( ?code| ?model)?|repair|(?P<id>.*)_ground_truth", re.IGNORECASE),
+}
+REASONS = {  # what a refusal begins to say after its place, and what it is counted as
+    "never calls fit": "never calls fit",
+    "is written for Python 2": "is written for Python 2",
+    "is not Python 3": "is no Python 3",
+    "which is not installed": "imports a library that is not installed",
+    "which is not there": "reads a file that is not there",
+    "needs the network": "needs the network",
+    "ends the script": "ends itself",
+    "asks for input": "asks for input",
+    "has not called fit after": "has not called fit in time",
+    "is of Keras 1": "has no equal in Keras 3",
+    "is of TensorFlow 1": "is written for TensorFlow 1",
+    "(?:AttributeError|ImportError).*tensorflow": "is written for TensorFlow 1",
+    r"fails before it calls fit: (\w+)": "fails before its fit",
+    r"Keras takes arrays|does not take the data|not compiled|has no batch": "Keras refuses its call of fit",
+}
+
+
+@dataclass(frozen=True)
+class Script:
+    """A script of a collection.
+
+    Attributes:
+        id: its path in the collection without what tells the version: the same for a pair.
+        version: "buggy" or "fixed".
+    """
+
+    path: Path
+    id: str
+    version: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """What came of a script.
+
+    Attributes:
+        ran: whether it came as far as its `fit`; `why_not` says why it did not, in the words of `REASONS`.
+        found: the names of the checks that found a fault; `undecided` and `notes` likewise.
+    """
+
+    id: str
+    version: str
+    ran: bool
+    why_not: str
+    seconds: float
+    found: tuple[str, ...] = ()
+    undecided: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    translated: int = 0
+
+
+def scripts_in(collection: Path) -> Iterator[Script]:
+    """All scripts that are of one version or the other, by their paths."""
+    for path in sorted(collection.rglob("*.py")):
+        script = script_at(path, collection)
+        if script:
+            yield script
+
+
+def script_at(path: Path, collection: Path) -> Script | None:
+    parts = path.relative_to(collection).with_suffix("").parts
+    for version, pattern in VERSIONS.items():
+        matches = [pattern.fullmatch(part) for part in parts]
+        if any(matches):
+            kept = [m["id"] if m else part for part, m in zip(parts, matches, strict=True)]
+            return Script(path, "/".join(filter(None, kept)), version)
+    return None
+
+
+def diagnosed(script: Script, timeout: float) -> tuple[Row, str]:
+    """The row of a script, run from its own folder in a process of its own, and what the process complained of."""
+    command = [
+        sys.executable,
+        "-m",
+        "crosscheck",
+        "diagnose",
+        script.path.name,
+        "--json",
+        "--timeout",
+        str(timeout),
+    ]
+    start = time.perf_counter()
+    environment = os.environ | {"PYTHONPATH": absolute_path()}
+    try:
+        ran = subprocess.run(
+            command,
+            cwd=script.path.parent,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=4 * timeout,
+        )
+    except subprocess.TimeoutExpired:
+        return Row(script.id, script.version, True, "is not diagnosed in time", 4 * timeout), ""
+    seconds = round(time.perf_counter() - start, 1)
+    if ran.returncode == 2 or not ran.stdout.strip():
+        return Row(script.id, script.version, False, reason(ran.stderr), seconds), ran.stderr.strip()
+    return row_of(script, json.loads(ran.stdout), seconds), ""
+
+
+def absolute_path() -> str:
+    """`PYTHONPATH` for a process that starts in another folder."""
+    return os.pathsep.join(
+        str(Path(p).absolute()) for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p
+    )
+
+
+def row_of(script: Script, record: dict, seconds: float) -> Row:
+    by_verdict = {
+        verdict: tuple(sorted({f["check"] for f in record["findings"] if f["verdict"] == verdict}))
+        for verdict in ("✗", "?", "note")
+    }
+    return Row(script.id, script.version, True, "", seconds, *by_verdict.values(), len(record["translated"]))
+
+
+def reason(complaint: str) -> str:
+    """Why a script did not run, as it is counted: nothing of its own but the name of an error."""
+    for pattern, words in REASONS.items():
+        match = re.search(pattern, complaint)
+        if match:
+            return f"{words}: {match[1]}" if match.groups() else words
+    return "crosscheck failed"
+
+
+@click.command()
+@click.argument("collection", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--timeout", default=120.0, show_default=True, help="Seconds for a script to come to its fit.")
+@click.option("--only", default="", help="Only ids that contain this.")
+def main(collection: Path, out: Path, timeout: float, only: str) -> None:
+    """Diagnose every script below COLLECTION, one at a time, and write a row each to OUT."""
+    rows = []
+    for script in scripts_in(collection):
+        if only in script.id:
+            row, complaint = diagnosed(script, timeout)
+            rows.append(row)
+            click.echo(
+                f"{row.version:6} {row.id}: {complaint or ', '.join(row.found) or 'nothing found'}", err=True
+            )
+            write_atomically(out, "".join(json.dumps(asdict(r), ensure_ascii=False) + "\n" for r in rows))
+    for words, count in Counter(row.why_not or "ran" for row in rows).most_common():
+        click.echo(f"{count:4} {words}")
+
+
+if __name__ == "__main__":
+    main()
