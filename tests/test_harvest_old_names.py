@@ -38,7 +38,8 @@ model.add(Flatten())
 model.add(Dropout(p=0.25))
 model.add(Dense(output_dim=3, init="uniform", W_regularizer="l2"))
 model.add(Activation("softmax"))
-model.compile(loss="categorical_crossentropy", optimizer=SGD(lr=0.1, decay=0.5, momentum=0.9), class_mode="categorical")
+model.compile(loss="categorical_crossentropy", optimizer=SGD(lr=0.1, decay=0.5, momentum=0.9),
+              class_mode="categorical")
 model.fit(x, y, nb_epoch=5, batch_size=4, show_accuracy=True, verbose=2)
 """
 
@@ -96,7 +97,8 @@ model = keras.Sequential([keras.layers.LSTM(2, batch_input_shape=(8, 5, 3), stat
 assert model.inputs[0].shape == (8, 5, 3), model.inputs
 """,
     "input_length": """
-model = keras.Sequential([keras.layers.LSTM(output_dim=2, input_length=5, input_dim=3, inner_init="orthogonal")])
+recurrent = keras.layers.LSTM(output_dim=2, input_length=5, input_dim=3, inner_init="orthogonal")
+model = keras.Sequential([recurrent])
 assert model.inputs[0].shape == (None, 5, 3)
 """,
     "input and output": """
@@ -160,7 +162,8 @@ ModelCheckpoint("weights.hdf5", save_weights_only=True)
 TensorBoard(log_dir="logs", write_grads=True)
 """,
     "methods": """
-assert model.predict_classes(x, verbose=0).shape == (40, 1) and model.predict_proba(x, verbose=0).shape == (40, 1)
+assert model.predict_classes(x, verbose=0).shape == (40, 1)
+assert model.predict_proba(x, verbose=0).shape == (40, 1)
 """,
     "compile": "model.compile('sgd', 'cosine_proximity', metrics=['acc'], sample_weight_mode=None)",
 }  # fmt: skip
@@ -243,7 +246,8 @@ def test_our_own_names_work_on_the_model_afterwards(tmp_path: Path) -> None:
     """A loss that calls `K.mean` is called long after the script was stopped."""
     text = (
         HEAD
-        + "from keras import backend as K\nmodel.compile('sgd', lambda t, p: K.mean(K.square(t - p)))\nmodel.fit(x, y)\n"
+        + "from keras import backend as K\n"
+        + "model.compile('sgd', lambda t, p: K.mean(K.square(t - p)))\nmodel.fit(x, y)\n"
     )
     with call_of(tmp_path, text) as call:
         assert np.isfinite(call.model.evaluate(call.arguments["x"], call.arguments["y"], verbose=0))

@@ -1,1 +1,1 @@
-"""How often `crosscheck diagnose` is wrong: false alarms, misses, and programs of other people."""
+"""How often is `crosscheck diagnose` wrong? Random training programs, healthy and with a fault."""

@@ -1,8 +1,8 @@
-"""`python -m benchmarks.diagnose_rates.collections FOLDER OUT.jsonl`: programs of other people, diagnosed in place.
+"""`python -m benchmarks.diagnose_rates.collections FOLDER OUT.jsonl`: programs of others, diagnosed.
 
-Of each script in a published collection of buggy training programs and their repaired versions, one JSON line:
-its id, its version, whether it came as far as its `fit` or why not, the seconds, and the names of what was
-found. Nothing of the collection is kept: no code, no data.
+Of each script in a published collection of buggy training programs and their repaired versions, in place, one
+JSON line: its id, its version, whether it came as far as its `fit` or why not, the seconds, and the names of
+what was found. Nothing of the collection is kept: no code, no data.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def script_at(path: Path, collection: Path) -> Script | None:
 
 
 def diagnosed(script: Script, timeout: float) -> tuple[Row, str]:
-    """The row of a script, run from its own folder in a process of its own, and what the process complained of."""
+    """The row of a script, run from its folder in a process of its own, and what that complained of."""
     command = [
         sys.executable,
         "-m",
