@@ -39,7 +39,7 @@ def syntax_complaint(error: SyntaxError, script: Path) -> str:
     line = (error.text or "").strip()[:LONGEST]
     if "Missing parentheses in call to 'print'" in str(error.msg) or isinstance(error, TabError):
         return f"{place} is written for Python 2: {error.msg}: {line}"
-    return f"{place} is not Python 3 ({error.msg}): {line}"
+    return f"{place} is not Python 3 ({error.msg}){f': {line}' if line else ''}."
 
 
 @contextlib.contextmanager
