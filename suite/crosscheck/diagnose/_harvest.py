@@ -68,8 +68,11 @@ def validation_data(given: Any) -> Data | None:
 
 
 def build(model: keras.Model, data: Data) -> None:
-    """Builds a model that waits for its first batch, by showing it a row; one that takes none stays so."""
-    if not model.built:
-        row = keras.tree.map_structure(lambda array: array[:1], data.x)
-        with contextlib.suppress(Exception):  # `inputs-accepted` says why
-            model(row, training=False)
+    """Builds a model that waits for its first batch; one that does not take the data stays as it is."""
+    if model.built:
+        return
+    with contextlib.suppress(Exception):  # `inputs-accepted` says why
+        if isinstance(model, keras.Sequential):
+            model.build((None, *data.x.shape[1:]))
+        else:
+            model(keras.tree.map_structure(lambda array: array[:1], data.x), training=False)

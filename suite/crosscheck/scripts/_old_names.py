@@ -20,7 +20,6 @@ ROOTS = (  # under which Keras has been imported, the longest first
     "tensorflow.contrib.keras.python.keras",
     "tensorflow.contrib.keras.api.keras",
     "tensorflow.contrib.keras",
-    "tensorflow.python.keras",
     "tensorflow.keras",
     "tf_keras",
     "keras",

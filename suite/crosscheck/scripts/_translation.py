@@ -123,6 +123,16 @@ def new_name(value: str) -> str:
     return "a function like it" if value.startswith(old.OURS) else value.replace(":", ".")
 
 
+def standing_for(original: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Has a function look like the one that it replaces, also to `inspect.getfullargspec`, which Keras asks."""
+
+    def decorate(stand_in: Callable[..., Any]) -> Callable[..., Any]:
+        functools.update_wrapper(stand_in, original).__signature__ = inspect.signature(original)
+        return stand_in
+
+    return decorate
+
+
 # --- arguments -------------------------------------------------------------------------------------------
 
 
@@ -136,10 +146,16 @@ def translate_classes(keras: ModuleType, translation: Translation) -> None:
         enter(mock.patch.object(kind, "__init__", with_decay(kind.__init__, keras, translation)))
         enter(renaming(kind, "__init__", old.OPTIMIZERS, translation))
     enter(mock.patch.object(keras.optimizers.Optimizer, "lr", rate_of_optimizer(), create=True))
-    enter(mock.patch.object(keras.Model, "compile", with_losses(keras.Model.compile, translation)))
-    enter(renaming(keras.Model, "compile", old.COMPILE, translation))
+    trainer = owner_of(keras.Model, "compile")  # there: Keras asks whether a model's `compile` is its own
+    enter(mock.patch.object(trainer, "compile", with_losses(trainer.compile, translation)))
+    enter(renaming(trainer, "compile", old.COMPILE, translation))
     enter(renaming(keras.Model, "fit", old.FIT, translation))
     translate_models(keras, translation)
+
+
+def owner_of(kind: type, method: str) -> Any:
+    """The class from which another has a method."""
+    return next(parent for parent in kind.__mro__ if method in vars(parent))
 
 
 def optimizers_of(keras: ModuleType) -> list[type]:
@@ -180,7 +196,7 @@ def renaming(kind: type, method: str, table: dict[str, Any], translation: Transl
     original = getattr(kind, method)
     owner = kind.__name__ if method in ("__init__", "__new__") else method
 
-    @functools.wraps(original)
+    @standing_for(original)
     def stand_in(self: Any, *args: Any, **kwargs: Any) -> Any:
         for name in [name for name in kwargs if name in table]:
             rename(kwargs, name, table[name], owner, translation)
@@ -209,7 +225,7 @@ def with_decay(
 ) -> Callable[..., Any]:
     """Keras 2's `decay=`: the rate divided by 1 + decay · steps, which is a schedule now."""
 
-    @functools.wraps(original)
+    @standing_for(original)
     def stand_in(self: Any, *args: Any, decay: float = 0.0, **kwargs: Any) -> Any:
         if decay:
             bound = bound_arguments(original, self, args, kwargs)
@@ -236,7 +252,7 @@ def bound_arguments(
 def with_losses(original: Callable[..., Any], translation: Translation) -> Callable[..., Any]:
     """`compile` understands losses by their old names."""
 
-    @functools.wraps(original)
+    @standing_for(original)
     def stand_in(self: Any, optimizer: Any = "rmsprop", loss: Any = None, *args: Any, **kwargs: Any) -> Any:
         if isinstance(loss, str) and loss in old.LOSSES:
             translation.note(f"compile(loss={loss!r})", repr(old.LOSSES[loss]))
@@ -256,7 +272,7 @@ def rate_of_optimizer() -> property:
 def with_ending(original: Callable[..., Any], translation: Translation) -> Callable[..., Any]:
     """A checkpoint's file gets an ending that Keras 3 takes; nothing is written before the first step."""
 
-    @functools.wraps(original)
+    @standing_for(original)
     def stand_in(self: Any, filepath: Any, *args: Any, **kwargs: Any) -> Any:
         weights_only = kwargs.get("save_weights_only")
         ending = ".weights.h5" if weights_only else ".keras"
@@ -271,7 +287,7 @@ def with_ending(original: Callable[..., Any], translation: Translation) -> Calla
 def with_batch_shape(original: Callable[..., Any], translation: Translation) -> Callable[..., Any]:
     """`batch_input_shape=` of a layer is kept until the layer is added to a model."""
 
-    @functools.wraps(original)
+    @standing_for(original)
     def stand_in(self: Any, *args: Any, batch_input_shape: Any = None, **kwargs: Any) -> Any:
         result = original(self, *args, **kwargs)
         if batch_input_shape is not None:
@@ -286,7 +302,7 @@ def with_input_of(
 ) -> Callable[..., Any]:
     """`Sequential.add` makes an input of the batch shape that its first layer was given."""
 
-    @functools.wraps(original)
+    @standing_for(original)
     def stand_in(self: Any, layer: Any, *args: Any, **kwargs: Any) -> Any:
         shape = translation.batch_shapes.get(layer) if isinstance(layer, keras.Layer) else None
         if shape is not None and not self.layers:
