@@ -165,6 +165,11 @@ TensorBoard(log_dir="logs", write_grads=True)
 assert model.predict_classes(x, verbose=0).shape == (40, 1)
 assert model.predict_proba(x, verbose=0).shape == (40, 1)
 """,
+    "other libraries": """
+import time
+from sklearn.cross_validation import train_test_split
+assert np.float is float and np.zeros(2, dtype=np.int).dtype.kind == "i" and time.clock() > 0
+""",
     "compile": "model.compile('sgd', 'cosine_proximity', metrics=['acc'], sample_weight_mode=None)",
 }  # fmt: skip
 
@@ -221,7 +226,7 @@ estimator.fit(x, np.array(["no", "yes"])[y])
             "from keras.layers import Merge\nMerge([model, model], mode='sum')",
             "Merge of models is of Keras 1",
         ),
-        ("keras.backend.gradients(model.output, model.input)", "no symbolic gradients"),
+        ("keras.backend.gradients(1, 2)", "no symbolic gradients"),
     ],
 )
 def test_what_has_no_equal_is_refused_in_words(tmp_path: Path, line: str, words: str) -> None:
@@ -250,4 +255,4 @@ def test_our_own_names_work_on_the_model_afterwards(tmp_path: Path) -> None:
         + "model.compile('sgd', lambda t, p: K.mean(K.square(t - p)))\nmodel.fit(x, y)\n"
     )
     with call_of(tmp_path, text) as call:
-        assert np.isfinite(call.model.evaluate(call.arguments["x"], call.arguments["y"], verbose=0))
+        assert np.isfinite(call.model.evaluate(call.arguments["x"], call.arguments["y"], verbose=0)).all()

@@ -85,7 +85,21 @@ OWN_OPS = words(
     "get_session gradients name_scope count_params"
 )
 
+SHORT = {
+    "mse": "mean_squared_error",
+    "mae": "mean_absolute_error",
+    "mape": "mean_absolute_percentage_error",
+    "msle": "mean_squared_logarithmic_error",
+    "kld": "kl_divergence",
+    "kullback_leibler_divergence": "kl_divergence",
+    "cosine": "cosine_similarity",
+    "cosine_proximity": "cosine_similarity",
+    "logcosh": "log_cosh",
+}
+
 NAMES: dict[str, dict[str, str]] = {
+    "losses": {name: f"keras.losses:{new}" for name, new in SHORT.items()},
+    "metrics": {name: f"keras.losses:{new}" for name, new in SHORT.items()},
     "": {
         "objectives": "keras:losses",
         "initializations": "keras:initializers",
@@ -143,13 +157,32 @@ NAMES: dict[str, dict[str, str]] = {
 NAMES["optimizers.legacy"] = {
     name: f"keras.optimizers:{name}" for name in ("SGD", "RMSprop", "Adagrad", "Adadelta", "Adam", "Nadam")
 }
-TENSORFLOW = {  # what stands at the head of scripts before their first line of Keras
-    "set_random_seed": "tensorflow.random:set_seed",
-    "ConfigProto": "tensorflow.compat.v1:ConfigProto",
-    "GPUOptions": "tensorflow.compat.v1:GPUOptions",
-    "Session": "tensorflow.compat.v1:Session",
-    "get_default_graph": "tensorflow.compat.v1:get_default_graph",
-    "logging": "tensorflow.compat.v1:logging",
+OTHERS: dict[
+    str, dict[str, str]
+] = {  # of other libraries, which stop a script before its first line of Keras
+    "time": {"clock": "time:perf_counter"},
+    "numpy": {
+        **{name: f"builtins:{name}" for name in ("float", "int", "bool", "object", "str", "complex")},
+        "product": "numpy:prod",
+        "asscalar": f"{OURS}asscalar",
+        "float_": "numpy:float64",
+    },
+    "tensorflow": {
+        "set_random_seed": "tensorflow.random:set_seed",
+        "ConfigProto": "tensorflow.compat.v1:ConfigProto",
+        "GPUOptions": "tensorflow.compat.v1:GPUOptions",
+        "Session": "tensorflow.compat.v1:Session",
+        "get_default_graph": "tensorflow.compat.v1:get_default_graph",
+        "logging": "tensorflow.compat.v1:logging",
+    },
+}
+OTHER_MODULES = {
+    "sklearn.cross_validation": "sklearn.model_selection",
+    "sklearn.grid_search": "sklearn.model_selection",
+    "sklearn.externals": "sklearn.utils",
+    "sklearn.externals.joblib": "joblib",
+    "sklearn.datasets.samples_generator": "sklearn.datasets",
+    "sklearn.datasets.base": "sklearn.datasets",
 }
 
 
@@ -275,9 +308,10 @@ FIT: dict[str, Any] = {
     ),
 }
 MODEL = {"input": "inputs", "output": "outputs"}
-LOSSES = {
-    "cosine_proximity": "cosine_similarity",
-    "kullback_leibler_divergence": "kl_divergence",
-    "logcosh": "log_cosh",
-}
+GONE_LOSSES = (
+    "cosine_proximity",
+    "cosine",
+    "kullback_leibler_divergence",
+    "logcosh",
+)  # of `SHORT`, as strings
 METHODS = words("fit_generator evaluate_generator predict_generator predict_classes predict_proba")

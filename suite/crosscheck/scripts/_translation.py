@@ -20,7 +20,7 @@ FOLLOWED = (
     "keras._tf_keras.keras",  # the module that `tf.keras` is
     "tensorflow.keras",  # and what `import tensorflow.keras` makes of the same file
     *(f"tensorflow.keras.{name}" for name in old.NAMES if name),
-    "tensorflow",
+    *old.OTHERS,
 )
 
 
@@ -47,9 +47,9 @@ class Translation:
             yield
 
     def meet(self, package: ModuleType) -> None:
-        """A package has come in: Keras under one of its names, or TensorFlow."""
-        if package.__name__ == "tensorflow":
-            self.offer(package, old.TENSORFLOW)
+        """A package has come in: Keras under one of its names, or another library."""
+        if package.__name__ in old.OTHERS:
+            self.offer(package, old.OTHERS[package.__name__])
             return
         _, _, within = package.__name__.partition("tensorflow.keras.")
         for name, names in old.NAMES.items():
@@ -61,7 +61,10 @@ class Translation:
             translate_classes(package, self)
 
     def offer(self, module: ModuleType, names: dict[str, str]) -> None:
-        """Names that a module does not have are looked for among the old ones."""
+        """Names that a module has not, or has in order to refuse them, are looked for among the old ones."""
+        if module.__name__.endswith("optimizers.legacy"):
+            for name in names.keys() & vars(module).keys():
+                self.undo.callback(vars(module).__setitem__, name, vars(module).pop(name))
         before = vars(module).get("__getattr__")
 
         def look_up(name: str) -> Any:
@@ -78,6 +81,8 @@ class Translation:
         """What makes a module that has moved; None where the name is nobody's, or is there today."""
         if fullname == "tensorflow.contrib":
             return lambda: ModuleType(fullname)
+        if fullname in old.OTHER_MODULES:
+            return functools.partial(self.renamed_module, fullname, old.OTHER_MODULES[fullname])
         root = next((r for r in old.ROOTS if fullname == r or fullname.startswith(r + ".")), None)
         if root is None or fullname in old.STANDING:
             return None
@@ -172,7 +177,8 @@ def translate_models(keras: ModuleType, translation: Translation) -> None:
         enter(renaming(kind, method, old.MODEL, translation))
     for name in old.METHODS:
         enter(mock.patch.object(keras.Model, name, told(getattr(ours, name), translation), create=True))
-    enter(mock.patch.object(keras.layers, "Convolution2D", ours.convolution_2d))
+    convolution = with_kernel(ours.convolution_2d, translation)
+    enter(mock.patch.object(keras.layers, "Convolution2D", convolution))
     checkpoint = keras.callbacks.ModelCheckpoint
     enter(mock.patch.object(checkpoint, "__init__", with_ending(checkpoint.__init__, translation)))
     enter(mock.patch.object(keras.Layer, "__init__", with_batch_shape(keras.Layer.__init__, translation)))
@@ -246,7 +252,19 @@ def bound_arguments(
     bound.apply_defaults()
     _, *named = bound.arguments.items()
     arguments = dict(named)
-    return {**arguments, **arguments.pop("kwargs", {})}
+    return arguments.pop("kwargs", {}) | arguments
+
+
+def with_kernel(function: Callable[..., Any], translation: Translation) -> Callable[..., Any]:
+    """`Convolution2D(32, 3, 3)` of Keras 1 is told, as it is not what `Conv2D` makes of the same numbers."""
+
+    @functools.wraps(function)
+    def stand_in(*args: Any, **kwargs: Any) -> Any:
+        if len(args) >= 3 and isinstance(args[1], int):
+            translation.note("Convolution2D(n, rows, columns)", "Conv2D(n, (rows, columns))")
+        return function(*args, **kwargs)
+
+    return stand_in
 
 
 def with_losses(original: Callable[..., Any], translation: Translation) -> Callable[..., Any]:
@@ -254,9 +272,9 @@ def with_losses(original: Callable[..., Any], translation: Translation) -> Calla
 
     @standing_for(original)
     def stand_in(self: Any, optimizer: Any = "rmsprop", loss: Any = None, *args: Any, **kwargs: Any) -> Any:
-        if isinstance(loss, str) and loss in old.LOSSES:
-            translation.note(f"compile(loss={loss!r})", repr(old.LOSSES[loss]))
-            loss = old.LOSSES[loss]
+        if isinstance(loss, str) and loss in old.GONE_LOSSES:
+            translation.note(f"compile(loss={loss!r})", repr(old.SHORT[loss]))
+            loss = old.SHORT[loss]
         return original(self, optimizer, loss, *args, **kwargs)
 
     return stand_in
