@@ -7,20 +7,27 @@ what was found. Nothing of the collection is kept: no code, no data.
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
-import subprocess
+import signal
 import sys
+import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import click
+import keras
+import numpy as np
 
 from crosscheck._files import write_atomically
+from crosscheck.cli import main
+from crosscheck.diagnose import command as _command  # noqa: F401 likewise
 
 VERSIONS = {  # by a folder, a file's name or the end of it
     "buggy": re.compile(r"buggy( ?code| ?model)?|origin|(?P<id>.*)_context", re.IGNORECASE),
@@ -78,6 +85,30 @@ class Row:
     translated: int = 0
 
 
+class DeepLocalize(keras.callbacks.Callback):
+    """In place of the instrument that the authors of a collection had put into their copy of Keras."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__()
+
+
+def idx(path: Path) -> np.ndarray:
+    """An array from a file of the MNIST family, whose head tells its shape."""
+    content = gzip.decompress(path.read_bytes())
+    rank = content[3]
+    shape = np.frombuffer(content, ">i4", rank, 4)
+    return np.frombuffer(content, np.uint8, offset=4 + 4 * rank).reshape(shape)
+
+
+def mnist_in(folder: Path) -> Callable[..., Any]:
+    """What `keras.datasets.mnist.load_data` gives, from the four files from which its archive was made."""
+    parts = [
+        [idx(folder / f"{part}-{what}-ubyte.gz") for what in ("images-idx3", "labels-idx1")]
+        for part in ("train", "t10k")
+    ]
+    return lambda *arguments, **named: tuple((x.copy(), y.copy()) for x, y in parts)
+
+
 def scripts_in(collection: Path) -> Iterator[Script]:
     """All scripts that are of one version or the other, by their paths."""
     for path in sorted(collection.rglob("*.py")):
@@ -98,40 +129,44 @@ def script_at(path: Path, collection: Path) -> Script | None:
 
 def diagnosed(script: Script, timeout: float) -> tuple[Row, str]:
     """The row of a script, run from its folder in a process of its own, and what that complained of."""
-    command = [
-        sys.executable,
-        "-m",
-        "crosscheck",
-        "diagnose",
-        script.path.name,
-        "--json",
-        "--timeout",
-        str(timeout),
-    ]
     start = time.perf_counter()
-    environment = os.environ | {"PYTHONPATH": absolute_path()}
-    try:
-        ran = subprocess.run(
-            command,
-            cwd=script.path.parent,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=4 * timeout,
-        )
-    except subprocess.TimeoutExpired:
-        return Row(script.id, script.version, True, "is not diagnosed in time", 4 * timeout), ""
-    seconds = round(time.perf_counter() - start, 1)
-    if ran.returncode == 2 or not ran.stdout.strip():
-        return Row(script.id, script.version, False, reason(ran.stderr), seconds), ran.stderr.strip()
-    return row_of(script, json.loads(ran.stdout), seconds), ""
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        code = in_a_fork(lambda: diagnose(script.path, timeout), out.fileno(), err.fileno(), 4 * timeout)
+        seconds = round(time.perf_counter() - start, 1)
+        text, complaint = (file.seek(0) or file.read().strip() for file in (out, err))
+    if code is None:
+        return Row(script.id, script.version, True, "is not diagnosed in time", seconds), complaint
+    if code == 2 or not text:
+        return Row(script.id, script.version, False, reason(complaint), seconds), complaint
+    return row_of(script, json.loads(text), seconds), ""
 
 
-def absolute_path() -> str:
-    """`PYTHONPATH` for a process that starts in another folder."""
-    return os.pathsep.join(
-        str(Path(p).absolute()) for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p
-    )
+def diagnose(script: Path, timeout: float) -> None:
+    os.chdir(script.parent)
+    sys.argv = ["crosscheck", "diagnose", script.name, "--json", "--timeout", str(timeout)]
+    main.main()
+
+
+def in_a_fork(work: Callable[[], None], out: int, err: int, timeout: float) -> int | None:
+    """The exit code of work in a process that begins with Keras imported; None where it was ended."""
+    child = os.fork()
+    if child == 0:
+        os.dup2(out, 1)
+        os.dup2(err, 2)
+        try:
+            work()
+        except SystemExit as end:
+            os._exit(int(end.code or 0))
+        os._exit(1)
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.05)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return None
 
 
 def row_of(script: Script, record: dict, seconds: float) -> Row:
@@ -156,8 +191,16 @@ def reason(complaint: str) -> str:
 @click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--timeout", default=120.0, show_default=True, help="Seconds for a script to come to its fit.")
 @click.option("--only", default="", help="Only ids that contain this.")
-def main(collection: Path, out: Path, timeout: float, only: str) -> None:
+@click.option(
+    "--mnist",
+    type=click.Path(exists=True, path_type=Path),
+    help="Folder of its four gz files, where there is no network.",
+)
+def measure(collection: Path, out: Path, timeout: float, only: str, mnist: Path | None) -> None:
     """Diagnose every script below COLLECTION, one at a time, and write a row each to OUT."""
+    keras.callbacks.DeepLocalize = DeepLocalize
+    if mnist:
+        keras.datasets.mnist.load_data = mnist_in(mnist)
     rows = []
     for script in scripts_in(collection):
         if only in script.id:
@@ -172,4 +215,4 @@ def main(collection: Path, out: Path, timeout: float, only: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    measure()
