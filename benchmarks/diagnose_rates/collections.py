@@ -198,7 +198,7 @@ def reason(complaint: str) -> str:
 )
 def measure(collection: Path, out: Path, timeout: float, only: str, mnist: Path | None) -> None:
     """Diagnose every script below COLLECTION, one at a time, and write a row each to OUT."""
-    keras.callbacks.DeepLocalize = DeepLocalize
+    keras.callbacks.DeepLocalize = keras.callbacks.backpropagation = DeepLocalize
     if mnist:
         keras.datasets.mnist.load_data = mnist_in(mnist)
     rows = []

@@ -8,6 +8,7 @@ import os
 import sys
 import types
 import warnings
+from bdb import BdbQuit
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from unittest import mock
@@ -106,7 +107,7 @@ def complaint(error: Exception, script: Path) -> str:
     place = _place.of_error(error, script)
     if isinstance(error, SyntaxError):
         return syntax_complaint(error, Path(error.filename or script))
-    if isinstance(error, EOFError) and "reading a line" in str(error):
+    if isinstance(error, BdbQuit) or (isinstance(error, EOFError) and "reading a line" in str(error)):
         return f"{place} asks for input before it calls fit: give it through a pipe, or as an argument."
     if isinstance(error, ModuleNotFoundError) and error.name:
         return f"{place} imports {error.name}, which is not installed."

@@ -129,7 +129,7 @@ def new_name(value: str) -> str:
 
 
 def standing_for(original: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Has a function look like the one that it replaces, also to `inspect.getfullargspec`, which Keras asks."""
+    """Has a function look like the one that it replaces, also to `inspect.getfullargspec`."""
 
     def decorate(stand_in: Callable[..., Any]) -> Callable[..., Any]:
         functools.update_wrapper(stand_in, original).__signature__ = inspect.signature(original)
