@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import click
 import keras
@@ -133,12 +133,17 @@ def diagnosed(script: Script, timeout: float) -> tuple[Row, str]:
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         code = in_a_fork(lambda: diagnose(script.path, timeout), out.fileno(), err.fileno(), 4 * timeout)
         seconds = round(time.perf_counter() - start, 1)
-        text, complaint = (file.seek(0) or file.read().strip() for file in (out, err))
+        text, complaint = read(out), read(err)
     if code is None:
         return Row(script.id, script.version, True, "is not diagnosed in time", seconds), complaint
     if code == 2 or not text:
         return Row(script.id, script.version, False, reason(complaint), seconds), complaint
     return row_of(script, json.loads(text), seconds), ""
+
+
+def read(file: IO[str]) -> str:
+    file.seek(0)
+    return file.read().strip()
 
 
 def diagnose(script: Path, timeout: float) -> None:
@@ -170,11 +175,12 @@ def in_a_fork(work: Callable[[], None], out: int, err: int, timeout: float) -> i
 
 
 def row_of(script: Script, record: dict, seconds: float) -> Row:
-    by_verdict = {
-        verdict: tuple(sorted({f["check"] for f in record["findings"] if f["verdict"] == verdict}))
+    found, undecided, notes = (
+        tuple(sorted({f["check"] for f in record["findings"] if f["verdict"] == verdict}))
         for verdict in ("✗", "?", "note")
-    }
-    return Row(script.id, script.version, True, "", seconds, *by_verdict.values(), len(record["translated"]))
+    )
+    translated = len(record["translated"])
+    return Row(script.id, script.version, True, "", seconds, found, undecided, notes, translated)
 
 
 def reason(complaint: str) -> str:

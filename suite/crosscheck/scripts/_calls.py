@@ -67,8 +67,10 @@ class Watch:
             return False
         if method == "fit":
             return True
-        known, _ = (place, id(model)) in self.seen, self.seen.add((place, id(model)))
-        return not known
+        if (place, id(model)) in self.seen:
+            return False
+        self.seen.add((place, id(model)))
+        return True
 
     def hand_over(self, call: Call) -> None:
         with self.within_training():

@@ -132,7 +132,8 @@ def standing_for(original: Callable[..., Any]) -> Callable[[Callable[..., Any]],
     """Has a function look like the one that it replaces, also to `inspect.getfullargspec`."""
 
     def decorate(stand_in: Callable[..., Any]) -> Callable[..., Any]:
-        functools.update_wrapper(stand_in, original).__signature__ = inspect.signature(original)
+        stand_in = functools.wraps(original)(stand_in)
+        vars(stand_in)["__signature__"] = inspect.signature(original)
         return stand_in
 
     return decorate
@@ -148,7 +149,7 @@ def translate_classes(keras: ModuleType, translation: Translation) -> None:
         for name, table in tables.items():
             enter(renaming(getattr(owner, name), "__init__", table, translation))
     for kind in optimizers_of(keras):
-        enter(mock.patch.object(kind, "__init__", with_decay(kind.__init__, keras, translation)))
+        enter(mock.patch.object(kind, "__init__", with_decay(vars(kind)["__init__"], keras, translation)))
         enter(renaming(kind, "__init__", old.OPTIMIZERS, translation))
     enter(mock.patch.object(keras.optimizers.Optimizer, "lr", rate_of_optimizer(), create=True))
     trainer = owner_of(keras.Model, "compile")  # there: Keras asks whether a model's `compile` is its own
