@@ -161,6 +161,9 @@ ModelCheckpoint("weights.hdf5", save_best_only=True, period=2)
 ModelCheckpoint("weights.hdf5", save_weights_only=True)
 TensorBoard(log_dir="logs", write_grads=True)
 """,
+    "shapes": """
+assert model.layers[0].input_shape == (None, 3) and model.layers[0].output_shape == (None, 1)
+""",
     "methods": """
 assert model.predict_classes(x, verbose=0).shape == (40, 1)
 assert model.predict_proba(x, verbose=0).shape == (40, 1)
@@ -168,6 +171,7 @@ assert model.predict_proba(x, verbose=0).shape == (40, 1)
     "other libraries": """
 import time
 from sklearn.cross_validation import train_test_split
+from sklearn.externals import joblib
 assert np.float is float and np.zeros(2, dtype=np.int).dtype.kind == "i" and time.clock() > 0
 """,
     "compile": "model.compile('sgd', 'cosine_proximity', metrics=['acc'], sample_weight_mode=None)",

@@ -73,7 +73,7 @@ def watched(script: Path, number: int, then: Callable[[Call], None]) -> Iterator
     """Within, old names are understood, and a call of this number is handed over."""
     watch = Watch(number, script, lambda call: then(with_translations(call, translation)))
     with contextlib.ExitStack() as undo:
-        translation = Translation(lambda keras: watch_models(keras.Model, watch, undo))
+        translation = Translation(script, lambda keras: watch_models(keras.Model, watch, undo))
         with translation.active():
             yield watch
 

@@ -169,6 +169,8 @@ OTHERS: dict[
     },
     "tensorflow": {
         "set_random_seed": "tensorflow.random:set_seed",
+        "random_uniform": "tensorflow.random:uniform",
+        "random_normal": "tensorflow.random:normal",
         "ConfigProto": "tensorflow.compat.v1:ConfigProto",
         "GPUOptions": "tensorflow.compat.v1:GPUOptions",
         "Session": "tensorflow.compat.v1:Session",
@@ -179,7 +181,6 @@ OTHERS: dict[
 OTHER_MODULES = {
     "sklearn.cross_validation": "sklearn.model_selection",
     "sklearn.grid_search": "sklearn.model_selection",
-    "sklearn.externals": "sklearn.utils",
     "sklearn.externals.joblib": "joblib",
     "sklearn.datasets.samples_generator": "sklearn.datasets",
     "sklearn.datasets.base": "sklearn.datasets",

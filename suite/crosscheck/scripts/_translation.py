@@ -6,13 +6,15 @@ import contextlib
 import functools
 import importlib
 import inspect
+import traceback
 import weakref
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 from unittest import mock
 
-from crosscheck.scripts import _imports
+from crosscheck.scripts import _imports, _place
 from crosscheck.scripts import _old_names as old
 
 FOLLOWED = (
@@ -28,11 +30,13 @@ class Translation:
     """Old names in the modules and classes of Keras, and a list of those that were met.
 
     Attributes:
+        script: the file that is run.
+        on_keras: called with Keras when it comes in, before its names are translated.
         met: each translation in one line, in the order of their first meeting.
     """
 
-    def __init__(self, on_keras: Callable[[ModuleType], None]) -> None:
-        self.on_keras = on_keras
+    def __init__(self, script: Path, on_keras: Callable[[ModuleType], None]) -> None:
+        self.script, self.on_keras = script, on_keras
         self.met: dict[str, None] = {}
         self.undo = contextlib.ExitStack()
         self.batch_shapes: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
@@ -164,6 +168,19 @@ def owner_of(kind: type, method: str) -> Any:
     return next(parent for parent in kind.__mro__ if method in vars(parent))
 
 
+def shape_of(side: str, translation: Translation) -> property:
+    """`layer.input_shape`, for the script alone: `Sequential` asks whether a layer has it."""
+
+    def shape(layer: Any) -> Any:
+        _, (asking, _), *_ = traceback.walk_stack(inspect.currentframe())
+        if not _place.is_users(asking.f_code.co_filename, translation.script):
+            raise AttributeError(f"{type(layer).__name__!r} object has no attribute '{side}_shape'")
+        translation.note(f"layer.{side}_shape", f"layer.{side}.shape")
+        return getattr(layer, side).shape
+
+    return property(shape)
+
+
 def optimizers_of(keras: ModuleType) -> list[type]:
     found = [value for value in vars(keras.optimizers).values() if isinstance(value, type)]
     base = keras.optimizers.Optimizer
@@ -183,6 +200,8 @@ def translate_models(keras: ModuleType, translation: Translation) -> None:
     checkpoint = keras.callbacks.ModelCheckpoint
     enter(mock.patch.object(checkpoint, "__init__", with_ending(checkpoint.__init__, translation)))
     enter(mock.patch.object(keras.Layer, "__init__", with_batch_shape(keras.Layer.__init__, translation)))
+    for side in ("input", "output"):
+        enter(mock.patch.object(keras.Layer, f"{side}_shape", shape_of(side, translation), create=True))
     add = with_input_of(keras.Sequential.add, keras, translation)
     enter(mock.patch.object(keras.Sequential, "add", add))
 
