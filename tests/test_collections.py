@@ -11,6 +11,8 @@ from people_scripts import HEAD, write
 
 from benchmarks.diagnose_rates import collections
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # from Python 3.12 on
+
 
 @pytest.mark.parametrize(
     ("path", "id", "version"),

@@ -158,6 +158,7 @@ def in_a_fork(work: Callable[[], None], out: int, err: int, timeout: float) -> i
     if child == 0:
         os.dup2(out, 1)
         os.dup2(err, 2)
+        sys.stdout, sys.stderr = (open(number, "w", closefd=False) for number in (1, 2))  # noqa: SIM115
         try:
             work()
         except SystemExit as end:
