@@ -88,6 +88,6 @@ def too_few(watch: Watch) -> str:
         times = "once" if watch.calls == 1 else f"{watch.calls} times"
         return f"{watch.script.name} trains {times}: there is no call {watch.number}."
     return (
-        f"{watch.script.name} never calls fit, nor train_on_batch, of a Keras model. "
+        f"{watch.script.name} never calls fit, nor train_on_batch, of a Keras model in its own process. "
         "From a training loop of its own: crosscheck.diagnose.diagnose(model, x, y)."
     )
