@@ -15,12 +15,13 @@ MOST = 6  # repairs that are tried; a program with more faults is mended step by
 
 # What the loss or the labels of an output decide is judged when these are mended, not twice.
 LABELS = ("labels-are-numbers", "labels-are-finite", "labels-form", "labels-units", "labels-in-range")
+WHOLE = ("labels-form", "labels-units", "labels-one-of-many")  # whose fix changes loss or head
 BEFORE = {
-    "head-fits-loss": ("labels-form", "labels-units", "labels-one-of-many"),
-    "softmax-axis": ("labels-form", "labels-units", "labels-one-of-many", "head-fits-loss"),
-    "metric-fits-problem": (*LABELS, "labels-one-of-many", "head-fits-loss"),
+    "inputs-accepted": ("inputs-in-vocabulary",),
+    "head-fits-loss": (*WHOLE, "softmax-axis", "loss-computes"),
+    "softmax-axis": WHOLE,
+    "metric-fits-problem": (*LABELS, "labels-one-of-many", "loss-computes", "head-fits-loss"),
     "class-weight": LABELS,
-    "hidden-layers-count": (),
 }
 
 
@@ -31,17 +32,20 @@ class Mending:
     Attributes:
         program: with every repair that helped.
         findings: of the program as it was, and what showed when a fault before it was mended.
+        fine: the checks in which nothing was wrong before any repair.
         repaired: the checks whose fault is gone.
     """
 
     program: Program
     findings: list[Finding]
+    fine: set[Key] = field(default_factory=set)
     repaired: list[str] = field(default_factory=list)
 
 
 def mended(program: Program, found: Sequence[Finding], examine: Examination) -> Mending:
     """The program with the repairs of its faults, each tried on a copy and examined again."""
-    result = Mending(program, first_causes(found))
+    fine = {key_of(f) for f in found if f.verdict == "✓"}
+    result = Mending(program, first_causes(found), fine)
     latest = {key_of(f): f for f in result.findings}
     for _ in range(MOST):
         pending = next((f for f in result.findings if is_to_try(f, latest)), None)
@@ -84,7 +88,7 @@ def tried(
         told(result, fault, "on a copy: it remains")
         return None
     known = {key_of(f) for f in result.findings if f.verdict == "✗"}
-    fresh = [shown_by(fault, f) for f in faults if key_of(f) not in known]
+    fresh = [shown_by(fault, f, key_of(f) in result.fine) for f in faults if key_of(f) not in known]
     told(result, fault, f"on a copy: {words(faults)}")
     result.program = candidate
     result.repaired.append(fault.check)
@@ -108,8 +112,10 @@ def told(result: Mending, fault: Finding, text: str) -> None:
     result.findings = [replace(f, tried=whole) if f is fault else f for f in result.findings]
 
 
-def shown_by(cause: Finding, finding: Finding) -> Finding:
-    """A fault that shows when another is mended."""
+def shown_by(cause: Finding, finding: Finding, was_fine: bool) -> Finding:
+    """A fault that shows when another is mended; a note where the fix itself asks for it."""
+    if was_fine:
+        return replace(finding, verdict="note", measured=f"With the fix of {cause.check}: {finding.measured}")
     return replace(finding, measured=f"{finding.measured} (seen once {cause.check} is mended)")
 
 
