@@ -267,6 +267,8 @@ for _ in range(5):
     )
     with call_of(tmp_path, text, number=2) as call:
         assert len(call.arguments["x"]) == 3
+    with pytest.raises(UsageError, match="there is no call 3"), call_of(tmp_path, text, number=3):
+        pass
 
 
 @pytest.mark.parametrize(
