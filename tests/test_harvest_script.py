@@ -19,7 +19,7 @@ from crosscheck.scripts import stopped_at_fit
 FIT = "model.fit(x, y)\n"
 FAILS = {  # what is wrong with a script, and what is said of it
     "model = 1\n": r"train\.py never calls fit",
-    "def f():\n    raise ValueError('no\\nsuch')\nf()\n": r"train\.py:2 fails .* ValueError: no such",
+    "def f():\n    raise ValueError('\\x1b[1mno\\nsuch')\nf()\n": r"train\.py:2 fails .* ValueError: no such",
     "import numpy as np\n\nnp.load('gone.npy')\n": r"train\.py:3 reads gone\.npy, which is not there\.",
     "import pandas as pd\npd.read_csv('gone.csv')\n": r"train\.py:2 reads gone\.csv, which is not there\.",
     "import keras\nkeras.models.load_model('gone.keras')\n": r"train\.py:2 reads .*, which is not there",
@@ -218,3 +218,15 @@ def test_a_complaint_at_the_call_ends_the_process_too(
     with pytest.raises(Left):
         crosscheck("diagnose", write(tmp_path, HEAD + "model.fit(iter([]))\n"))
     assert codes == [2]
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # from Python 3.12 on
+def test_a_call_in_a_forked_process_is_not_taken(tmp_path: Path) -> None:
+    """Nobody would hear of it: the process that was asked never comes to a call."""
+    text = (
+        HEAD + "import os\nchild = os.fork()\nif child == 0:\n    try:\n        model.fit(x, y)\n"
+        "    finally:\n        os._exit(7 if int(model.optimizer.iterations) else 0)\n"
+        "assert os.waitpid(child, 0)[1] == 0, 'trained'\n"
+    )
+    with pytest.raises(UsageError, match="never calls fit"), call_of(tmp_path, text):
+        pass

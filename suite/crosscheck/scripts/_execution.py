@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import contextlib
 import os
+import re
 import sys
 import types
 import warnings
@@ -17,6 +18,7 @@ from crosscheck.errors import UsageError
 from crosscheck.scripts import _place
 
 LONGEST = 300  # characters of a message that is not ours
+BOLD = re.compile(r"\x1b\[\d*m")  # Keras writes so to a terminal
 
 
 def compiled(script: Path) -> types.CodeType:
@@ -144,5 +146,5 @@ def is_of_network(error: BaseException) -> bool:
 
 
 def in_one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
+    text = " ".join(BOLD.sub("", str(error)).split())
     return text if len(text) <= LONGEST else text[:LONGEST] + " …"
