@@ -189,12 +189,12 @@ LOSS = Explorable(
     (
         ("p", "p = σ(z/T)"),
         ("target", "label, smoothed"),
-        ("loss", "loss, theory"),
-        ("path_loss", "on the path"),
-        ("gradient", "gradient, theory"),
-        ("path_gradient", "on the path"),
-        ("curvature", "curvature, theory"),
+        ("curvature", "curvature"),
+        ("loss", "loss"),
+        ("gradient", "gradient"),
         ("path_p", "p on the path"),
+        ("path_loss", "loss on the path"),
+        ("path_gradient", "gradient on the path"),
     ),
     {
         "S03": {"z": -24, "y": 1, "path": "clip"},

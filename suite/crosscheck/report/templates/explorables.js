@@ -86,7 +86,7 @@
     p.forEach((_, k) => Object.assign(values, { [`p${k + 1}`]: p[k], [`gradient${k + 1}`]: gradient[k],
       [`moved${k + 1}`]: moved[k], [`after${k + 1}`]: after[k], [`gain${k + 1}`]: gain[k] }));
     const winners = p.map((_, k) => k + 1).filter((k) => k !== state.y && after[k - 1] > p[k - 1]);
-    const says = winners.length ? `Every wrong logit falls, and yet probability is gained by class ${winners.join(" and ")}.`
+    const says = winners.length ? `Every wrong logit falls, and yet probability is gained by wrong ones: ${winners.join(", ")}.`
       : "The step raises the true class; every wrong class loses probability.";
     return { values, says, curves: {
       logits: { before: bars(logits, -0.12), after: bars(moved, 0.2) },

@@ -1,0 +1,409 @@
+"""The report's figures that answer: what a browser reads off them is what the studies compute; who can use them."""
+
+from __future__ import annotations
+
+import html.parser
+import json
+import math
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import browser
+import draw_explorables
+import mpmath
+import msgspec
+import numpy as np
+import pytest
+from scipy import optimize, special
+
+from crosscheck.report import explorables
+from crosscheck.report.page import write_report
+from crosscheck.report.pdf import find
+
+ROOT = Path(__file__).parents[1]
+STYLE = (explorables.TEMPLATES / "report.css").read_text(encoding="utf-8")
+in_browser = pytest.mark.skipif(not find(), reason="Chromium is not installed (Debian: chromium)")
+SETTINGS = 20
+SIX_DIGITS = 5e-7
+State = dict[str, Any]
+
+# --- settings, and what the page reads at each -------------------------------------------------------------
+
+
+def states(figure: explorables.Explorable) -> list[State]:
+    """Settings on the steps of the controls: the opening one, those of the sentences, and some at random."""
+    rng, opening = np.random.default_rng(0), state_of(figure, {})
+    told = [state_of(figure, changed) for changed in figure.sentences.values()]
+    return [opening, *told, *(at_random(figure, rng) for _ in range(SETTINGS))]
+
+
+def state_of(figure: explorables.Explorable, changed: State) -> State:
+    first = lambda one: one.value if isinstance(one, explorables.Slider) else one.options[0][0]
+    return {one.name: first(one) for one in figure.controls} | changed
+
+
+def at_random(figure: explorables.Explorable, rng: np.random.Generator) -> State:
+    return {one.name: drawn(one, rng) for one in figure.controls}
+
+
+def drawn(one: explorables.Slider | explorables.Choice, rng: np.random.Generator) -> Any:
+    if isinstance(one, explorables.Choice):
+        return one.options[rng.integers(len(one.options))][0]
+    steps = round((one.high - one.low) / one.step)
+    return round(one.low + one.step * int(rng.integers(steps + 1)), 6)
+
+
+STATES = {figure.id: states(figure) for figure in explorables.FIGURES}
+PATHS = [
+    {"z": float(z), "y": y, "path": path}
+    for path in ("clip", "half")
+    for y in (0, 1)
+    for z in (*range(-24, 25), -16.1, -16.2)
+]
+READ = """
+const address = (id, state) => `${id}?${new URLSearchParams(state)}`;
+const read = (id, state) => {
+  frame.history.replaceState(null, "", `#${address(id, state)}`);
+  frame.dispatchEvent(new frame.HashChangeEvent("hashchange"));
+  const readings = [...doc.querySelectorAll(`#${id} data`)].map((one) => [one.dataset.name, one.getAttribute("value")]);
+  return Object.fromEntries(readings);
+};
+"""
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report anew from the committed results, with whatever the templates say now."""
+    folder = tmp_path_factory.mktemp("explorables") / "results"
+    shutil.copytree(ROOT / "results", folder)
+    return next(path for path in write_report(folder) if path.suffix == ".html")
+
+
+@pytest.fixture(scope="module")
+def seen(page: Path) -> dict[str, Any]:
+    """What the page reads at every setting, and what becomes of it under a hand."""
+    values = f"""{READ} const states = {json.dumps(STATES)};
+      return Object.fromEntries(Object.entries(states).map(([id, all]) => [id, all.map((state) => read(id, state))]));"""
+    paths = f"{READ} return {json.dumps(PATHS)}.map((state) => read('try-loss', state));"
+    probes = {"values": (1280, values), "paths": (1280, paths), "hand": (1280, HAND), "narrow": (360, NARROW)}
+    answers = browser.look(page, probes)
+    assert not answers["console"]
+    for name in probes:
+        assert "error" not in answers[name], answers[name]
+    return answers
+
+
+# --- the values are the studies' ---------------------------------------------------------------------------
+
+
+def loss_in_theory(state: State) -> dict[str, float]:
+    """At 50 digits: the audit's formula of the focal loss, and its derivatives by differences."""
+    from crosscheck.audit.theories import label_focal
+
+    alpha, gamma, t = 2 * float(state["epsilon"]), float(state["gamma"]), mpmath.mpf(state["temperature"])
+    unit = mpmath.log(int(state["base"])) if int(state["base"]) else 1
+    with mpmath.workdps(50):
+        loss = lambda z: label_focal(z / t, mpmath.mpf(int(state["y"])), gamma, 0, 0, alpha) / unit
+        z = mpmath.mpf(state["z"])
+        values = loss(z), mpmath.diff(loss, z), mpmath.diff(loss, z, 2), 1 / (1 + mpmath.exp(-z / t))
+    target = int(state["y"]) * (1 - alpha) + alpha / 2
+    return dict(zip(("loss", "gradient", "curvature", "p"), map(float, values), strict=True)) | {
+        "target": target
+    }
+
+
+def competition(state: State) -> dict[str, float]:
+    from crosscheck import paths
+    from crosscheck.lab import steps
+
+    z = np.array([[float(state[f"z{k}"]) for k in range(1, 5)]])
+    y, rate = np.eye(4)[[int(state["y"]) - 1]], float(state["rate"])
+    p, gradient = special.softmax(z, axis=1), paths.softmax_gradient(z, y)
+    after = p + steps.changes(z, gradient, [rate])[0]
+    rows = dict(p=p, gradient=gradient, moved=z - rate * gradient, after=after, gain=steps.gain(p, y))
+    return {f"{name}{k + 1}": values[0, k] for name, values in rows.items() for k in range(4)}
+
+
+def scores(state: State) -> dict[str, float]:
+    from crosscheck.lab import risk
+
+    q, p, gamma = (float(state[name]) for name in ("q", "p", "gamma"))
+    kl, square = float(risk.kl(q, p)), (p - q) ** 2
+    ratio = kl / square if p != q else 1 / (2 * q * (1 - q))
+    return {
+        "kl": kl,
+        "square": square,
+        "severity": ratio,
+        "minimiser": focal_minimiser(q, gamma),
+        "restored": float(risk.restored(np.array([p]), gamma)[0]),
+    }
+
+
+def focal_minimiser(q: float, gamma: float) -> float:
+    """Where the slope of the expected focal loss is 0."""
+    from crosscheck.audit.theories import label_focal
+
+    expected = lambda z: q * label_focal(z, 1, gamma, 0, 0, 0) + (1 - q) * label_focal(z, 0, gamma, 0, 0, 0)
+    with mpmath.workdps(50):
+        slope = lambda z: float(mpmath.diff(expected, mpmath.mpf(z)))
+        return float(special.expit(optimize.brentq(slope, -30, 30, xtol=1e-13)))
+
+
+def two_labels(state: State) -> dict[str, float]:
+    from crosscheck import data, information
+    from crosscheck.lab import label_counts
+
+    if state["law"] == "xor":
+        law = label_counts.exclusive_or(float(state["wrong"]))
+        gap = label_counts.exclusive_or_information(float(state["wrong"]))
+    else:
+        cause = data.CommonCause(2, float(state["strength"]), float(state["revealed"]))
+        law = cause.feature_probabilities()[:, None] * cause.joint_given_feature()
+        gap = cause.conditional_total_correlation()
+    joint = information.entropy(law) - information.entropy(law.sum(1))
+    whole = information.total_correlation(law.sum(0).reshape(2, 2))
+    return {"joint": joint, "gap": gap, "independent": joint + gap, "information": whole}
+
+
+def weighted(state: State) -> dict[str, float]:
+    """By search: the logit at which the expected weighted loss of ours has no slope."""
+    q, w0, w1, flip0, flip1 = (float(state[name]) for name in ("q", "w0", "w1", "flip0", "flip1"))
+    seen = lambda q: q * (1 - flip1) + (1 - q) * flip0
+    p = weighted_minimiser(seen(q), w0, w1)
+    half = (w0 / (w0 + w1) - flip0) / (1 - flip0 - flip1)
+    assert seen(half) * w1 == pytest.approx((1 - seen(half)) * w0)  # so that the odds that are learnt are 1
+    return {
+        "seen": seen(q),
+        "p": p,
+        "shift": special.logit(p) - special.logit(seen(q)),
+        "border": half,
+        "unweighted": seen(q),
+        "undone": q,
+    }
+
+
+def weighted_minimiser(q: float, w0: float, w1: float) -> float:
+    from crosscheck import autodiff, losses
+
+    def slope(z: float) -> float:
+        one, zero = (
+            float(autodiff.logit_gradient(losses.binary_crossentropy, np.array([[y]]), np.array([[z]]))[0, 0])
+            for y in (1.0, 0.0)
+        )
+        return q * w1 * one + (1 - q) * w0 * zero
+
+    return float(special.expit(optimize.brentq(slope, -30, 30, xtol=1e-12)))
+
+
+IN_PYTHON: dict[str, Callable[[State], dict[str, float]]] = {
+    "try-loss": loss_in_theory,
+    "try-softmax": competition,
+    "try-score": scores,
+    "try-labels": two_labels,
+    "try-weights": weighted,
+}
+
+
+@in_browser
+@pytest.mark.parametrize("id", IN_PYTHON)
+def test_the_figures_compute_what_the_studies_do_to_six_digits(seen: dict[str, Any], id: str) -> None:
+    assert len(STATES[id]) == len(seen["values"][id]) > SETTINGS
+    for state, readings in zip(STATES[id], seen["values"][id], strict=True):
+        for name, expected in IN_PYTHON[id](state).items():
+            assert float(readings[name]) == pytest.approx(expected, rel=SIX_DIGITS, abs=1e-12), (state, name)
+
+
+ROUND = {"clip": np.float32, "half": np.float16, "logits": np.float64}
+
+
+def by_probability(state: State) -> dict[str, float]:
+    """The formula with a probability that NumPy rounds and clips as Keras does."""
+    dtype, t, gamma = ROUND[state["path"]], float(state["temperature"]), float(state["gamma"])
+    y = int(state["y"]) * (1 - 2 * float(state["epsilon"])) + float(state["epsilon"])
+    unit = math.log(int(state["base"])) if int(state["base"]) else 1
+    p = float(dtype(special.expit(float(state["z"]) / t)))
+    c = float(np.clip(np.float32(p), np.float32(1e-7), np.float32(1 - 1e-7)))
+    loss, missed = -(y * np.log(c) + (1 - y) * np.log1p(-c)), y * (1 - c) + (1 - y) * c
+    by_p = missed**gamma * ((1 - y) / (1 - c) - y / c)
+    by_p += gamma * missed ** (gamma - 1) * (1 - 2 * y) * loss if gamma else 0
+    with np.errstate(over="ignore"):
+        gradient = float(dtype(by_p / unit)) * float(dtype(p * (1 - p))) / t if p == c else 0.0
+    return {"path_p": p, "path_loss": missed**gamma * loss / unit, "path_gradient": gradient}
+
+
+@in_browser
+def test_the_paths_round_and_clip_as_numpy_does(seen: dict[str, Any]) -> None:
+    by_way = [pair for pair in zip(STATES["try-loss"], seen["values"]["try-loss"], strict=True)]
+    by_way = [(state, readings) for state, readings in by_way if state["path"] != "logits"]
+    assert len(by_way) > 10
+    for state, readings in by_way:
+        for name, expected in by_probability(state).items():
+            assert float(readings[name]) == pytest.approx(expected, rel=SIX_DIGITS, abs=1e-12), (state, name)
+
+
+@in_browser
+def test_from_logits_the_path_is_the_theory(seen: dict[str, Any]) -> None:
+    pairs = zip(STATES["try-loss"], seen["values"]["try-loss"], strict=True)
+    exact = [readings for state, readings in pairs if state["path"] == "logits"]
+    for readings in exact:
+        assert readings["path_gradient"] == readings["gradient"]
+    assert exact
+
+
+@in_browser
+def test_the_gradient_dies_and_overflows_where_keras_has_it(seen: dict[str, Any]) -> None:
+    for path in ("clip", "half"):
+        here = [i for i, state in enumerate(PATHS) if state["path"] == path]
+        z, y = (np.array([PATHS[i][name] for i in here], "float64") for name in ("z", "y"))
+        drawn = np.array([float(seen["paths"][i]["path_gradient"]) for i in here])
+        by_keras = gradient_in_keras(z, y, str(np.dtype(ROUND[path])))
+        assert (by_keras == 0).any() and (path == "clip" or np.isinf(by_keras).any())
+        np.testing.assert_array_equal(drawn == 0, by_keras == 0)
+        steps = 4 * np.finfo(ROUND[path]).eps
+        np.testing.assert_allclose(drawn, by_keras, rtol=steps, atol=steps if path == "clip" else 0.02)
+
+
+def gradient_in_keras(z: np.ndarray, y: np.ndarray, dtype: str) -> np.ndarray:
+    """dL/dz of Keras' loss of a sigmoid in a dtype, whose logits a reshape hides; [N]."""
+    import keras
+
+    from crosscheck.lab import pointwise
+
+    def loss(y: Any, z: Any) -> Any:
+        p = keras.ops.sigmoid(keras.ops.cast(z, dtype))
+        return keras.losses.binary_crossentropy(y, keras.ops.reshape(keras.ops.cast(p, "float32"), (-1, 1)))
+
+    return pointwise.slopes(loss, z, y, "float32")
+
+
+@in_browser
+def test_an_address_opens_a_figure_at_its_setting(page: Path) -> None:
+    dom, console = browser.chromium("--dump-dom", f"{page.as_uri()}#try-score?q=0.5&p=0.1&gamma=0")
+    (kl,) = re.findall(r'data-name="kl" value="([^"]*)"', dom)
+    assert not console and float(kl) == pytest.approx(0.5 * np.log(0.5**2 / 0.09), rel=SIX_DIGITS)
+
+
+# --- hands, keys, screens, and no script -------------------------------------------------------------------
+
+HAND = """
+const figure = doc.getElementById("try-loss"), plot = figure.querySelector("svg[data-drag]");
+const box = plot.getBoundingClientRect(), slider = figure.querySelector("[name=z]");
+const at = (x) => ({ clientX: box.left + x * box.width, clientY: box.top + 5, buttons: 1, bubbles: true });
+plot.dispatchEvent(new frame.PointerEvent("pointermove", at(0.75)));
+const pulled = [slider.value, figure.querySelector("[data-name=p]").value];
+slider.value = 3; slider.dispatchEvent(new frame.Event("input", { bubbles: true }));
+const typed = figure.querySelector("[data-name=p]").value;
+const link = doc.querySelector("#S10 a[data-state]"); link.click();
+const clicked = [slider.value, figure.querySelector(".says").textContent];
+return { pulled, typed, clicked, hidden: doc.querySelectorAll(".explorable [hidden]").length };"""
+NARROW = """
+const wide = [...doc.querySelectorAll(".explorable :is(form, .panels, svg, select, input)")].filter((one) =>
+  one.getBoundingClientRect().right > doc.documentElement.clientWidth);
+const small = [...doc.querySelectorAll(".explorable :is(input, select, button)")].filter((one) =>
+  one.getBoundingClientRect().height < 24);
+return { wide: wide.length, small: small.length };"""
+
+
+@in_browser
+def test_a_pull_a_key_and_a_sentence_set_the_figure(seen: dict[str, Any]) -> None:
+    hand = seen["hand"]
+    assert float(hand["pulled"][0]) == pytest.approx(12.5, abs=0.1) and hand["hidden"] == 0
+    assert float(hand["pulled"][1]) == pytest.approx(special.expit(float(hand["pulled"][0])))
+    assert float(hand["typed"]) == pytest.approx(special.expit(3))
+    assert float(hand["clicked"][0]) == -18 and hand["clicked"][1].startswith("Lost")
+
+
+@in_browser
+def test_a_narrow_screen_holds_all_with_room_for_a_finger(seen: dict[str, Any]) -> None:
+    assert seen["narrow"] == {"wide": 0, "small": 0}
+
+
+@in_browser
+def test_the_drawings_without_a_script_are_what_the_script_draws() -> None:
+    kept = msgspec.to_builtins(explorables.openings())
+    assert draw_explorables.drawn(kept) == kept, "python tests/draw_explorables.py"
+
+
+class Elements(html.parser.HTMLParser):
+    """The elements of a page, each with its attributes and the names of those around it."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None], list[str]]] = []
+        self.around: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs), list(self.around)))
+        if tag not in ("input", "meta", "link", "br"):
+            self.around.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in self.around:
+            del self.around[len(self.around) - 1 - self.around[::-1].index(tag) :]
+
+
+@pytest.fixture(scope="module")
+def elements(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, dict[str, str | None], list[str]]]:
+    folder = tmp_path_factory.mktemp("static")
+    text = draw_explorables.alone(folder, explorables.openings()).read_text(encoding="utf-8")
+    return Elements(text.partition("<script>")[0]).found
+
+
+def test_every_control_is_native_and_has_a_label_and_every_picture_a_name(elements: Any) -> None:
+    controls = [(attributes, around) for tag, attributes, around in elements if tag in ("input", "select")]
+    assert len(controls) == sum(len(figure.controls) for figure in explorables.FIGURES)
+    assert all("label" in around and attributes["name"] for attributes, around in controls)
+    pictures = [attributes for tag, attributes, around in elements if tag == "svg" and "svg" not in around]
+    assert all(one.get("role") == "img" and one.get("aria-label") or one.get("aria-hidden") for one in pictures)
+    live = [attributes for _, attributes, _ in elements if attributes.get("role") == "status"]
+    regions = [attributes for _, attributes, _ in elements if attributes.get("role") == "region"]
+    assert len(live) == len(explorables.FIGURES)
+    assert regions and all(one["tabindex"] == "0" and one["aria-label"] for one in regions)
+    assert not any((attributes.get("tabindex") or "0") > "0" for _, attributes, _ in elements)
+
+
+def test_without_a_script_every_curve_is_drawn_and_nothing_can_be_set(elements: Any) -> None:
+    curves = [attributes for tag, attributes, _ in elements if tag == "path" and "data-curve" in attributes]
+    empty = [one["data-curve"] for one in curves if not (one["d"] or "").startswith("M")]
+    assert len(curves) > 20 and empty == ["third"]  # no third feature where the figure opens
+    assert all("hidden" in attributes for tag, attributes, _ in elements if tag == "form")
+
+
+def test_the_script_is_short_and_asks_for_nothing() -> None:
+    script = explorables.SCRIPT.read_text(encoding="utf-8")
+    assert explorables.SCRIPT.stat().st_size <= 15_000
+    assert not re.search(r"https?:|fetch\(|import\b|XMLHttp|eval\(|innerHTML", script)
+
+
+def test_every_sentence_that_a_figure_concerns_is_one_of_the_chapter() -> None:
+    from crosscheck.claims import sentences
+
+    assert set(explorables.trials()) <= set(sentences.IDS)
+    for figure in explorables.FIGURES:
+        names = {one.name for one in figure.controls}
+        assert all(set(state) <= names for state in figure.sentences.values())
+
+
+def luminance(colour: str) -> float:
+    """WCAG's relative luminance of `#rrggbb`."""
+    parts = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+def contrast(one: str, other: str) -> float:
+    dark, light = sorted(map(luminance, (one, other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_curves_and_words_can_be_told_from_the_card_by_the_colours_of_the_style_sheet(scheme: int) -> None:
+    colours = dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", re.findall(r":root \{(.*?)\}", STYLE, re.DOTALL)[scheme]))
+    for words in ("ink", "soft", "link", "mark"):
+        assert contrast(colours[words], colours["card"]) >= 4.5, words
+    for drawn in ("ink", "link", "mark", "edge"):
+        assert contrast(colours[drawn], colours["card"]) >= 3, drawn
