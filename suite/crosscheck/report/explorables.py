@@ -156,7 +156,7 @@ LOSS = Explorable(
     "Pull the point, or the slider. Cross-entropy computed from the logit has the gradient p − y however wrong the "
     "logit is. Choose a path by way of the probability, and see it die: at z = −16.1 in float32, where Keras clips "
     "p at 1e−7; in float16, on TensorFlow and PyTorch, it overflows at −11 and is gone at −17, and for the label 0 "
-    "it is gone from z = 8 on, where p has become 1.",
+    "it is gone from z = 8.4 on (TensorFlow: 8), where p has become 1.",
     (
         Slider("z", "logit z", -25, 25, 0.1, -18),
         Choice("y", "label y", (("1", "1"), ("0", "0"))),
@@ -210,7 +210,7 @@ LOSS = Explorable(
 SOFTMAX = Explorable(
     "try-softmax",
     "Softmax competition",
-    "Pull a class's logit. The gradient is p − y: negative for the true class, positive for the others, so that a "
+    "Pull a class’s logit. The gradient is p − y: negative for the true class, positive for the others, so that a "
     "step on the logits lowers every wrong one. Yet probabilities share one sum: where one wrong class leads, its "
     "fall lifts the other wrong ones.",
     (
@@ -363,7 +363,7 @@ WEIGHTS = Explorable(
             "chain",
             "There and back",
             Axis(-0.02, 1.02, CHANCE.ticks),
-            listed("q", "labels", "learnt", "no weights", "undone"),
+            listed("q", "labels", "learnt", "w undone", "undone"),
             (("before", "probability of class 1"),),
         ),
     ),
