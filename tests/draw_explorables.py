@@ -1,4 +1,4 @@
-"""Writes `explorables.json`: how the figures of the report look and read as they open, drawn by their own script.
+"""Writes `explorables.json`: how the report's figures look and read as they open, drawn by their script.
 
     python tests/draw_explorables.py
 
@@ -44,7 +44,7 @@ def alone(folder: Path, openings: Any) -> Path:
     style = (page.TEMPLATES / "report.css").read_text(encoding="utf-8")
     script = explorables.SCRIPT.read_text(encoding="utf-8")
     path = folder / "figures.html"
-    head = '<!DOCTYPE html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+    head = '<!DOCTYPE html><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
     path.write_text(f"{head}<style>{style}</style><main>{figures}</main><script>{script}</script>", "utf-8")
     return path
 

@@ -1,4 +1,4 @@
-"""The report's figures that answer: what a browser reads off them is what the studies compute; who can use them."""
+"""The report's figures that answer: a browser reads off them what the studies compute; who can use them."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ const address = (id, state) => `${id}?${new URLSearchParams(state)}`;
 const read = (id, state) => {
   frame.history.replaceState(null, "", `#${address(id, state)}`);
   frame.dispatchEvent(new frame.HashChangeEvent("hashchange"));
-  const readings = [...doc.querySelectorAll(`#${id} data`)].map((one) => [one.dataset.name, one.getAttribute("value")]);
-  return Object.fromEntries(readings);
+  const readings = [...doc.querySelectorAll(`#${id} data`)];
+  return Object.fromEntries(readings.map((one) => [one.dataset.name, one.getAttribute("value")]));
 };
 """
 
@@ -86,7 +86,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def seen(page: Path) -> dict[str, Any]:
     """What the page reads at every setting, and what becomes of it under a hand."""
     values = f"""{READ} const states = {json.dumps(STATES)};
-      return Object.fromEntries(Object.entries(states).map(([id, all]) => [id, all.map((state) => read(id, state))]));"""
+      const readings = ([id, all]) => [id, all.map((state) => read(id, state))];
+      return Object.fromEntries(Object.entries(states).map(readings));"""
     paths = f"{READ} return {json.dumps(PATHS)}.map((state) => read('try-loss', state));"
     probes = {"values": (1280, values), "paths": (1280, paths), "hand": (1280, HAND), "narrow": (360, NARROW)}
     answers = browser.look(page, probes)
@@ -123,7 +124,8 @@ def competition(state: State) -> dict[str, float]:
     y, rate = np.eye(4)[[int(state["y"]) - 1]], float(state["rate"])
     p, gradient = special.softmax(z, axis=1), paths.softmax_gradient(z, y)
     after = p + steps.changes(z, gradient, [rate])[0]
-    rows = dict(p=p, gradient=gradient, moved=z - rate * gradient, after=after, gain=steps.gain(p, y))
+    moved, gain = z - rate * gradient, steps.gain(p, y)
+    rows = {"p": p, "gradient": gradient, "moved": moved, "after": after, "gain": gain}
     return {f"{name}{k + 1}": values[0, k] for name, values in rows.items() for k in range(4)}
 
 
@@ -236,8 +238,8 @@ def by_probability(state: State) -> dict[str, float]:
 
 @in_browser
 def test_the_paths_round_and_clip_as_numpy_does(seen: dict[str, Any]) -> None:
-    by_way = [pair for pair in zip(STATES["try-loss"], seen["values"]["try-loss"], strict=True)]
-    by_way = [(state, readings) for state, readings in by_way if state["path"] != "logits"]
+    pairs = zip(STATES["try-loss"], seen["values"]["try-loss"], strict=True)
+    by_way = [(state, readings) for state, readings in pairs if state["path"] != "logits"]
     assert len(by_way) > 10
     for state, readings in by_way:
         for name, expected in by_probability(state).items():
@@ -375,7 +377,9 @@ def test_every_control_is_native_and_has_a_label_and_every_picture_a_name(elemen
     assert len(controls) == sum(len(figure.controls) for figure in explorables.FIGURES)
     assert all("label" in around and attributes["name"] for attributes, around in controls)
     pictures = [attributes for tag, attributes, around in elements if tag == "svg" and "svg" not in around]
-    assert all(one.get("role") == "img" and one.get("aria-label") or one.get("aria-hidden") for one in pictures)
+    assert all(
+        (one.get("role") == "img" and one.get("aria-label")) or one.get("aria-hidden") for one in pictures
+    )
     live = [attributes for _, attributes, _ in elements if attributes.get("role") == "status"]
     regions = [attributes for _, attributes, _ in elements if attributes.get("role") == "region"]
     assert len(live) == len(explorables.FIGURES)
@@ -419,7 +423,9 @@ def contrast(one: str, other: str) -> float:
 
 @pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
 def test_curves_and_words_can_be_told_from_the_card_by_the_colours_of_the_style_sheet(scheme: int) -> None:
-    colours = dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", re.findall(r":root \{(.*?)\}", STYLE, re.DOTALL)[scheme]))
+    colours = dict(
+        re.findall(r"--(\w+): (#[0-9a-f]{6})", re.findall(r":root \{(.*?)\}", STYLE, re.DOTALL)[scheme])
+    )
     for words in ("ink", "soft", "link", "mark"):
         assert contrast(colours[words], colours["card"]) >= 4.5, words
     for drawn in ("ink", "link", "mark", "edge"):

@@ -74,7 +74,7 @@ def seen(answers: dict[int, dict[str, Any]], request: pytest.FixtureRequest) -> 
 
 @looks(
     """return [...doc.querySelectorAll("a[href]")].map((a) => a.getAttribute("href"))
-  .filter((href) => href[0] !== "#" || !doc.getElementById(decodeURIComponent(href.slice(1).split("?")[0])));""",
+  .filter((href) => href[0] !== "#" || !doc.getElementById(decodeURIComponent(href.slice(1)).split("?")[0]));""",
 )
 def test_every_link_leads_to_something(seen: Any) -> None:
     assert seen == []

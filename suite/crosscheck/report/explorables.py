@@ -1,7 +1,7 @@
-"""The figures that answer to a hand, as the page lays them out: controls, panels, readings, and whom they concern.
+"""The figures that answer to a hand, as the page lays them out: controls, panels, readings, whom they concern.
 
-What they compute stands in `templates/explorables.js` alone. `templates/explorables.json` holds how each looks and
-reads as it opens, for the page without a script and in print; `python tests/draw_explorables.py` writes it.
+What they compute stands in `templates/explorables.js` alone. `templates/explorables.json` holds how each looks
+and reads as it opens, for the page without a script and in print; `python tests/draw_explorables.py` writes it.
 """
 
 from __future__ import annotations
@@ -85,8 +85,8 @@ class Panel:
 class Explorable:
     """A figure: what it asks, its controls and panels, its readings by row, and the sentences it concerns.
 
-    `sentences` holds by id the setting at which the figure shows what the sentence says. With `columns`, a row of
-    readings is a row of a table; else it is one reading, its name and label.
+    `sentences` holds by id the setting at which the figure shows what the sentence says. With `columns`, a row
+    of readings is a row of a table; else it is one reading, its name and label.
     """
 
     id: str
@@ -153,10 +153,11 @@ STEPPED = (("before", "now"), ("after", "after a step"))
 LOSS = Explorable(
     "try-loss",
     "Loss, gradient and curvature against the logit",
-    "Pull the point, or the slider. Cross-entropy computed from the logit has the gradient p − y however wrong the "
-    "logit is. Choose a path by way of the probability, and see it die: at z = −16.1 in float32, where Keras clips "
-    "p at 1e−7; in float16, on TensorFlow and PyTorch, it overflows at −11 and is gone at −17, and for the label 0 "
-    "it is gone from z = 8.4 on (TensorFlow: 8), where p has become 1.",
+    "Pull the point, or the slider. Cross-entropy computed from the logit has the gradient p − y however "
+    "wrong the logit is. Choose a path by way of the probability, and see it die: at z = −16.1 in "
+    "float32, where Keras clips p at 1e−7; in float16, on TensorFlow and PyTorch, it overflows at −11 and "
+    "is gone at −17, and for the label 0 it is gone from z = 8.4 on (TensorFlow: 8), where p has become "
+    "1.",
     (
         Slider("z", "logit z", -25, 25, 0.1, -18),
         Choice("y", "label y", (("1", "1"), ("0", "0"))),
@@ -210,9 +211,9 @@ LOSS = Explorable(
 SOFTMAX = Explorable(
     "try-softmax",
     "Softmax competition",
-    "Pull a class’s logit. The gradient is p − y: negative for the true class, positive for the others, so that a "
-    "step on the logits lowers every wrong one. Yet probabilities share one sum: where one wrong class leads, its "
-    "fall lifts the other wrong ones.",
+    "Pull a class’s logit. The gradient is p − y: negative for the true class, positive for the others, "
+    "so that a step on the logits lowers every wrong one. Yet probabilities share one sum: where one "
+    "wrong class leads, its fall lifts the other wrong ones.",
     (
         *(
             Slider(f"z{k}", f"logit of class {k}", -8, 8, 0.1, z)
@@ -250,9 +251,9 @@ SOFTMAX = Explorable(
 SCORE = Explorable(
     "try-score",
     "Cross-entropy against the Brier score",
-    "Labels are 1 with a chance q, and the model says p. Either score is least where p = q; what p costs beyond that "
-    "is KL(q‖p) or (p − q)², and their ratio is never below 2 and has no upper bound. Focal loss is least elsewhere, "
-    "at a flatter p, which tells the chance it stands for.",
+    "Labels are 1 with a chance q, and the model says p. Either score is least where p = q; what p costs "
+    "beyond that is KL(q‖p) or (p − q)², and their ratio is never below 2 and has no upper bound. Focal "
+    "loss is least elsewhere, at a flatter p, which tells the chance it stands for.",
     (
         Slider("q", "true chance q", 0.01, 0.99, 0.01, 0.8),
         Slider("p", "prediction p", 0.002, 0.998, 0.002, 0.1),
@@ -296,9 +297,9 @@ SCORE = Explorable(
 LABELS = Explorable(
     "try-labels",
     "Two labels and a feature",
-    "Two binary losses take the labels to be independent given the feature; one softmax over the four outcomes does "
-    "not. What the former cost more is the mutual information given the feature. Let a feature be Y₁ ⊕ Y₂: the "
-    "unconditional formula says 0, and the gap is ln 2.",
+    "Two binary losses take the labels to be independent given the feature; one softmax over the four "
+    "outcomes does not. What the former cost more is the mutual information given the feature. Let a "
+    "feature be Y₁ ⊕ Y₂: the unconditional formula says 0, and the gap is ln 2.",
     (
         Choice("law", "labels", (("xor", "feature X = Y₁ ⊕ Y₂"), ("cause", "a common cause"))),
         Slider("wrong", "feature wrong (X = Y₁ ⊕ Y₂)", 0, 0.5, 0.01, 0),
@@ -340,9 +341,9 @@ LABELS = Explorable(
 WEIGHTS = Explorable(
     "try-weights",
     "Class weights and label noise",
-    "Weights multiply the odds that are learnt by w₁/w₀; flipped labels pull the chance towards the middle. Both can "
-    "be undone on the probabilities, weights first: divide the odds by w₁/w₀, then take the flips back by "
-    "(p − ρ₀)/(1 − ρ₀ − ρ₁).",
+    "Weights multiply the odds that are learnt by w₁/w₀; flipped labels pull the chance towards the "
+    "middle. Both can be undone on the probabilities, weights first: divide the odds by w₁/w₀, then take "
+    "the flips back by (p − ρ₀)/(1 − ρ₀ − ρ₁).",
     (
         Slider("q", "true chance q", 0.01, 0.99, 0.01, 0.2),
         Slider("w1", "weight of class 1", 0.1, 10, 0.1, 5),
