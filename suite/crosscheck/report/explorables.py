@@ -1,7 +1,8 @@
-"""The figures that answer to a hand, as the page lays them out: controls, panels, readings, whom they concern.
+"""The figures that answer to a hand, as the page lays them out: controls, panels, readings, sentences.
 
-What they compute stands in `templates/explorables.js` alone. `templates/explorables.json` holds how each looks
-and reads as it opens, for the page without a script and in print; `python tests/draw_explorables.py` writes it.
+What they compute stands in `templates/explorables.js` alone. `templates/explorables.json` holds how each
+looks and reads as it opens, for the page without a script and in print, written by
+`python tests/draw_explorables.py`.
 """
 
 from __future__ import annotations
@@ -85,8 +86,8 @@ class Panel:
 class Explorable:
     """A figure: what it asks, its controls and panels, its readings by row, and the sentences it concerns.
 
-    `sentences` holds by id the setting at which the figure shows what the sentence says. With `columns`, a row
-    of readings is a row of a table; else it is one reading, its name and label.
+    `sentences` holds by id the setting at which the figure shows what the sentence says. With `columns`, a
+    row of readings is a row of a table; else it is one reading, its name and label.
     """
 
     id: str
@@ -155,9 +156,8 @@ LOSS = Explorable(
     "Loss, gradient and curvature against the logit",
     "Pull the point, or the slider. Cross-entropy computed from the logit has the gradient p − y however "
     "wrong the logit is. Choose a path by way of the probability, and see it die: at z = −16.1 in "
-    "float32, where Keras clips p at 1e−7; in float16, on TensorFlow and PyTorch, it overflows at −11 and "
-    "is gone at −17, and for the label 0 it is gone from z = 8.4 on (TensorFlow: 8), where p has become "
-    "1.",
+    "float32, where Keras clips p at 1e−7. In float16, on TensorFlow and PyTorch, it overflows below −11 and "
+    "is gone below −16.2; for the label 0 it is gone from z = 8.4 on (TensorFlow: 8), where p has become 1.",
     (
         Slider("z", "logit z", -25, 25, 0.1, -18),
         Choice("y", "label y", (("1", "1"), ("0", "0"))),
