@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html.parser
 import json
+import math
 import re
 import shutil
 from pathlib import Path
@@ -159,7 +160,10 @@ slider.value = 3; slider.dispatchEvent(new frame.Event("input", { bubbles: true 
 const typed = figure.querySelector("[data-name=p]").value;
 const link = doc.querySelector("#S10 a[data-state]"); link.click();
 const clicked = [slider.value, figure.querySelector(".says").textContent];
-return { pulled, typed, clicked, hidden: doc.querySelectorAll(".explorable [hidden]").length };"""
+frame.history.replaceState(null, "", "#try-loss?path=nonsense&z=words&nothing=1");
+frame.dispatchEvent(new frame.HashChangeEvent("hashchange"));
+const nonsense = [figure.querySelector("[name=path]").value, figure.querySelector("[data-name=loss]").value];
+return { pulled, typed, clicked, nonsense, hidden: doc.querySelectorAll(".explorable [hidden]").length };"""
 NARROW = """
 const wide = [...doc.querySelectorAll(".explorable :is(form, .panels, svg, select, input)")].filter((one) =>
   one.getBoundingClientRect().right > doc.documentElement.clientWidth);
@@ -175,6 +179,12 @@ def test_a_pull_a_key_and_a_sentence_set_the_figure(seen: dict[str, Any]) -> Non
     assert float(hand["pulled"][1]) == pytest.approx(special.expit(float(hand["pulled"][0])))
     assert float(hand["typed"]) == pytest.approx(special.expit(3))
     assert float(hand["clicked"][0]) == -18 and hand["clicked"][1].startswith("Lost")
+
+
+@in_browser
+def test_an_address_that_makes_no_sense_leaves_the_choice_as_it_was(seen: dict[str, Any]) -> None:
+    path, loss = seen["hand"]["nonsense"]
+    assert path == "clip" and math.isfinite(float(loss))
 
 
 @in_browser

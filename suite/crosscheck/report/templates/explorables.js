@@ -219,7 +219,10 @@
   function set(figure, state) {
     for (const [name, value] of new URLSearchParams(state)) {
       const input = inputs(figure).find((one) => one.name === name);
-      if (input) input.value = value;
+      if (!input) continue;
+      const { value: kept } = input;
+      input.value = value;
+      input.value ||= kept; // a choice that there is not
     }
     draw(figure);
   }
@@ -255,7 +258,7 @@
 
   // `#try-loss?z=-16&path=clip` opens a figure at a setting; so does a sentence's link.
   function open() {
-    const [id, state] = decodeURIComponent(location.hash.slice(1)).split("?");
+    const [id, state] = location.hash.slice(1).split("?");
     const figure = state && figures.find((one) => one.id === id);
     if (!figure) return;
     set(figure, state);
