@@ -1,5 +1,5 @@
-// Figures that answer. Each model below takes a figure's state, which its controls hold, and returns `values`, which
-// the tests compare with the studies', `curves` by panel, as points in the panel's own units, and a sentence.
+// Figures that answer. A model takes a figure's state, which its controls hold, and returns `values`, which the tests
+// compare with the studies', `curves` by panel, as points in its own units, and a sentence.
 (() => {
   "use strict";
   const all = (selector, of = document) => [...of.querySelectorAll(selector)];
@@ -227,7 +227,7 @@
     draw(figure);
   }
 
-  // Pulling in a panel sets the control of its row: along x, to the control's own step.
+  // Pulling along x in a panel sets the control of its row.
   function pull(figure, plot, event) {
     const box = plot.getBoundingClientRect(), names = plot.dataset.drag.split(" ");
     const [x, y] = scaleOf(plot).from((event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height);
