@@ -14,7 +14,7 @@ from crosscheck.claims import Published, PublishedNumber, register, verdicts
 from crosscheck.claims.words import Verdict
 from crosscheck.errors import UsageError
 from crosscheck.report import markup, path_matrix, pdf, records
-from crosscheck.report.page import write_report
+from crosscheck.report.page import SCRIPTS, write_report
 
 NAMES = ("label_smoothing", "saturation")  # not in the register's order
 HOLDS, FAILS = Verdict.HOLDS, Verdict.FAILS
@@ -100,7 +100,7 @@ def test_the_page_is_well_formed(page):
 def test_the_page_is_one_file(html, page):
     assert all(source.startswith("data:image/") for source in page.of("src")) and page.of("src")
     assert not re.search(r"url\((?!%23)|@import|<link|<iframe", html)  # `%23`: within a figure itself
-    assert re.findall(r"<script[^>]*>", html) == ["<script>"]
+    assert re.findall(r"<script[^>]*>", html) == ["<script>"] * len(SCRIPTS)
     assert not [value for _, attrs in page.tags for name, value in attrs.items() if name.startswith("on")]
 
 

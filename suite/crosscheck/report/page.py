@@ -17,10 +17,11 @@ from crosscheck._files import write_atomically
 from crosscheck.claims import register
 from crosscheck.claims.words import Truth, Verdict
 from crosscheck.errors import UsageError
-from crosscheck.report import audits, chapter, markup, path_matrix, summary, svg, tables
+from crosscheck.report import audits, chapter, explorables, markup, path_matrix, summary, svg, tables
 from crosscheck.report.records import VerdictRecord, read_all, to_json
 
 TEMPLATES = Path(__file__).parent / "templates"
+SCRIPTS = ("report.js", "explorables.js")
 PAGES = {"README.md": "report.md.j2", "report.html": "report.html.j2"}
 
 
@@ -38,7 +39,6 @@ def write_report(folder: Path, reference: chapter.Reference = chapter.nothing) -
     if not records:
         raise UsageError(f"There are no results in {folder}. Run `make` or `crosscheck run` first.")
     judged = chapter.of_records(records, reference)
-    script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     content = {
         "chapter": chapter.by_section(judged),
         "chapter_tally": chapter.tally(judged),
@@ -49,8 +49,10 @@ def write_report(folder: Path, reference: chapter.Reference = chapter.nothing) -
         "counts": summary.counted(records),
         "published": summary.published(records),
         "audit": audits.read(folder),
-        "script": Markup(script),
-        "script_hash": fingerprint(script),
+        "explorables": explorables.FIGURES,
+        "openings": explorables.openings(),
+        "trials": explorables.trials(),
+        "scripts": [Markup((TEMPLATES / name).read_text(encoding="utf-8")) for name in SCRIPTS],
     }
     templates = environment()
     files = {file: templates.get_template(template).render(content) for file, template in PAGES.items()}
@@ -60,7 +62,7 @@ def write_report(folder: Path, reference: chapter.Reference = chapter.nothing) -
 
 
 def fingerprint(script: str) -> str:
-    """By which the page's own policy knows its one script, and lets no other run."""
+    """By which the page's own policy knows a script, and lets no other run."""
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
@@ -93,6 +95,7 @@ def environment() -> jinja2.Environment:
         number=tables.number,
         percent=tables.percent,
         fact=fact,
+        fingerprint=fingerprint,
         md=markup.markdown,
         mdmath=markup.markdown_formula,
         mathml=markup.mathml,
