@@ -35,6 +35,8 @@ NAMES = (
     "mutual_information",
     "brier_vs_kl",
     "people",
+    "multilabel_tagging",
+    "multilabel_decisions",
     "gaussian_prior",
     "laplace_prior",
     "ood_overconfidence",
