@@ -20,8 +20,8 @@ CLAIM = Claim(
     formula=r"t^* = F^* / 2",
     source="Introduction; Lipton, Elkan & Naryanaswamy 2014; Elkan & Noto 2008",
     correct="½ is best for the share of right single decisions, which is high for saying nothing where "
-    "tags are rare. For F1 decide at F*/2, from calibrated probabilities; for whole sets from the joint law; where "
-    "tags are missing, after dividing by the chance to be written down.",
+    "tags are rare. For F1 decide at F*/2, from calibrated probabilities; for whole sets from the joint law; "
+    "where tags are missing, after dividing by the chance to be written down.",
 )
 SEEDS = {"smoke": 6, "standard": 32, "full": 64}
 SPLITS = {"smoke": 6, "standard": 24, "full": 64}

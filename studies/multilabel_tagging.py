@@ -32,8 +32,8 @@ CLAIM = Claim(
     source="Introduction; Menon, Rawat, Reddi & Kumar 2019",
     correct="Sigmoids learn P(k ∈ S), whatever the dependence. A softmax on the set as it stands learns that "
     "divided by its sum, on the set divided by its size E[1[k ∈ S]/|S|]: they may put other tags first. "
-    "Where S is what two people saw, the last is their share q itself, and sigmoids learn 1 − (1 − q)², which "
-    "1 − √(1 − p) takes back to q. On TensorFlow Keras' own categorical cross-entropy learns none of these "
+    "Where S is what two people saw, the last is their share q itself, and sigmoids learn 1 − (1 − q)², "
+    "which 1 − √(1 − p) takes back to q. On TensorFlow Keras' own categorical cross-entropy learns none of these "
     "from multi-hot labels.",
 )
 SEEDS = {"smoke": 6, "standard": 32, "full": 64}

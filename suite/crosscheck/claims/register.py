@@ -37,6 +37,7 @@ NAMES = (
     "people",
     "multilabel_tagging",
     "multilabel_decisions",
+    "hierarchy",
     "gaussian_prior",
     "laplace_prior",
     "ood_overconfidence",

@@ -1,0 +1,418 @@
+"""Classes in a tree: a flat softmax already is the hierarchical one, and deciding by distance needs no weights.
+
+Expect: cross-entropy splits along any tree; a weight on the coarse part moves no optimum that the model can
+reach, and trades fine for coarse accuracy where it cannot; deciding by expected distance does as well without
+it. Costs half a minute at the standard scale. Run it with `crosscheck run hierarchy`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from crosscheck.claims import Check, Claim, Equal, Exceeds, Identity, Theory, Trend, Unit, unit
+from crosscheck.lazy import autodiff, figures, losses, pd, rows, scores, trees
+
+CLAIM = Claim(
+    title="A flat softmax already is the hierarchical one; decide by distance rather than weigh the tree",
+    statement="Cross-entropy is adapted to hierarchical classification: weighting the coarse part makes "
+    "mistakes milder.",
+    formula=r"\mathcal{L}_w = \mathrm{CE}(\text{fine}) + w\, \mathrm{CE}(\text{coarse})",
+    source="Introduction; Bertinetto et al. 2020; Karthik et al. 2021",
+    correct="With z_c = ln Σ_{k ∈ c} e^(z_k) any softmax is a tree of softmaxes, and both parts are least at "
+    "the true probabilities: a weight can trade only what capacity or examples deny. Deciding for the least "
+    "expected distance, argmax p_k + p_{c(k)}, makes mistakes milder on any model, without training.",
+)
+SEEDS = {"smoke": 6, "standard": 20, "full": 64}
+TREES = {"K = 6": np.arange(6) // 2, "K = 10": np.array([0, 0, 1, 1, 1, 1, 1, 1, 0, 0])}
+TREES["K = 150"] = np.arange(150) // 15
+EPS = float(np.finfo("float64").eps)
+TRADED = "8 components"
+
+
+# --- the tree that is already there ------------------------------------------------------------------------
+
+CHAIN_RULE = Check(
+    "chain_rule",
+    "The cross-entropy of a flat softmax is that of the domain plus that of the class within it.",
+    Identity(ulps=8),
+    r"-\ln p_k = -\ln p_{c(k)} - \ln p_{k \mid c(k)}",
+    control="the domain's part by another tree, its classes shuffled",
+    positive="all classes in one domain",
+    settings=tuple(TREES),
+    exact=True,
+)
+FLAT_IS_TREE = Check(
+    "flat_is_tree",
+    "A softmax over domains with the logits ln Σ e^z of their classes, times one within each domain, is the "
+    "flat softmax (in logarithms).",
+    Identity(ulps=8),
+    r"z_c = \ln \textstyle\sum_{k \in c} e^{z_k}",
+    control="the mean of the classes' logits as the domain's",
+    positive="every class a domain of its own",
+    settings=tuple(TREES),
+    exact=True,
+)
+COARSE_GRADIENT = Check(
+    "coarse_gradient",
+    "The coarse part's gradient is p, less each class's share of its domain where that is the true one.",
+    Identity(ulps=4),
+    r"p_k - 1[k \in c^*]\, p_k / p_{c^*}",
+    control="the fine part's gradient",
+    positive="every class a domain of its own, where it is p − y",
+    settings=tuple(TREES),
+    exact=True,
+)
+
+
+def measure_tree(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
+    """Values, probabilities and gradients of random logits, on three trees."""
+    for setting, tree in TREES.items():
+        z, label = trees.logits_and_labels(len(tree))
+        one, own = np.zeros_like(tree), np.arange(len(tree))
+        theory = -trees.log_softmax(z)[np.arange(50), label].astype("float64")
+        other = np.random.default_rng(1).permutation(tree)
+        values = [trees.cost_by_tree(z, label, *pair) for pair in ((tree, tree), (tree, other), (one, one))]
+        place = {"setting": setting, "resolution": EPS * np.maximum(1, theory)}
+        yield CHAIN_RULE.rows(values[0], values[1], theory, positive=values[2], **place)
+        theory = trees.log_softmax(z).astype("float64")
+        place["resolution"] = EPS * np.maximum(1, -theory)
+        logs = [trees.log_tree(z, tree), trees.log_tree(z, tree, trees.mean_logits), trees.log_tree(z, own)]
+        yield FLAT_IS_TREE.rows(logs[0], logs[1], theory, positive=logs[2], **place)
+        yield from gradient_rows(z, label, tree, {"setting": setting, "resolution": EPS})
+
+
+def gradient_rows(z: np.ndarray, label: np.ndarray, tree: np.ndarray, place: dict) -> Iterator[pd.DataFrame]:
+    y, own = scores.one_hot(label, len(tree)), np.arange(len(tree))
+    coarse = lambda tree: autodiff.logit_gradient(lambda y, z: trees.coarse_loss(y, z, tree), y, z)
+    fine = autodiff.logit_gradient(losses.categorical_crossentropy, y, z)
+    yield COARSE_GRADIENT.rows(coarse(tree), fine, trees.coarse_gradient(z, label, tree), **place)
+    theory = trees.coarse_gradient(z, label, own)
+    yield COARSE_GRADIENT.rows(positive=coarse(own), reference=theory, **place)
+
+
+# --- what the weight moves, where the model can reach the truth, and where it cannot -----------------------
+
+WEIGHTS = (0.0, 1.0, 4.0, 16.0)
+EXAMPLES, FRESH = 8192, 2048
+EACH, HELD_OUT = 10, 20  # examples of each intent
+COMPONENTS = {"8 components": 8, "64 components": 64}
+CLINC: dict = {"rate": 0.1, "epochs": 40}
+
+SAME_OPTIMUM = Check(
+    "same_optimum",
+    "Where the model is right, the weight moves nothing: predictions are as far from the truth as without it "
+    "(root mean square).",
+    Equal(margin=0.01),
+    r"\arg\min_p \mathbb{E}\,\mathcal{L}_w = \eta \text{ for every } w",
+    control="no weight, and targets softened by distance, β = 1",
+    positive="the weight on a tree of shuffled classes",
+    population="generator",
+    settings=tuple(f"w = {w:g}" for w in WEIGHTS[1:]),
+)
+COARSE_RISES = Check(
+    "coarse_rises",
+    "Where it cannot be right (8 principal components of CLINC150, ten examples an intent), each step of the "
+    "weight, 0, 1, 4, 16, raises coarse accuracy by 0.005 at least.",
+    Trend(step=0.005),
+    r"\mathrm{acc}_{\text{coarse}}(w)",
+    control="the weight on a random tree of the same sizes",
+    positive="the random tree's own coarse accuracy under that weight",
+    population="splits of this set",
+    settings=("clinc_oos",),
+)
+FINE_FALLS = Check(
+    "fine_falls",
+    "And it lowers fine accuracy by 0.005 at least.",
+    Trend(step=0.005, increasing=False),
+    r"\mathrm{acc}_{\text{fine}}(w)",
+    control="the tree of one domain, whose coarse part is 0: another rate of learning alone",
+    positive="the weight on a random tree of the same sizes",
+    population="splits of this set",
+    settings=("clinc_oos",),
+)
+DECISION = Check(
+    "decision",
+    "Deciding for the least expected distance lowers the mean distance over all examples by 0.02 at least.",
+    Exceeds(margin=0.02),
+    r"\arg\max_k\, p_k + p_{c(k)}",
+    control="expected distance in a random tree of the same sizes",
+    positive="intents drawn from the predicted probabilities themselves",
+    population="splits of this set",
+    settings=tuple(COMPONENTS),
+)
+DECISION_BEATS = Check(
+    "decision_beats_training",
+    "So decided, the unweighted model's mistakes are at least as mild as the likeliest class's of the best "
+    "weight (mean distance over all examples, the best of 1, 4, 16 in hindsight).",
+    Exceeds(margin=0.0),
+    r"\min_w d_w(\arg\max p) - d_0(\arg\max p_k + p_{c(k)}) \ge 0",
+    control="decided by a random tree",
+    positive="the best weight's model so decided, beside its likeliest class",
+    population="splits of this set",
+    settings=tuple(COMPONENTS),
+)
+DECISION_COSTS = Check(
+    "decision_costs",
+    "And it is right at least as often as the model of that weight.",
+    Exceeds(margin=0.0),
+    r"\mathrm{acc}_0(\arg\max p_k + p_{c(k)}) - \mathrm{acc}_w(\arg\max p) \ge 0",
+    control="decided by a random tree",
+    positive="the unweighted model's likeliest class",
+    population="splits of this set",
+    settings=tuple(COMPONENTS),
+    scope=True,
+)
+
+
+def train_gaussian(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
+    """Six Gaussian classes in three domains, of which a linear softmax can express the truth."""
+    tree = trees.SIX
+    x, y = trees.gaussian_tree(seeds, EXAMPLES)
+    fresh, _ = trees.gaussian_tree([seed + 1_000_000 for seed in seeds], FRESH)
+    hard, order = scores.one_hot(y, 6), np.array([0, 2, 4, 1, 3, 5])
+    arms = {f"w = {w:g}": (w, hard) for w in WEIGHTS} | {
+        "soft": (0.0, trees.smoothed_by_distance(tree, 1.0)[y])
+    }
+    p = trees.trained(seeds, arms, x, fresh, tree, 0.05, 10, 256)
+    shuffled = {"": (WEIGHTS[2], hard[..., order])}
+    p["shuffled"] = trees.trained(seeds, shuffled, x, fresh, tree, 0.05, 10, 256)[""][..., np.argsort(order)]
+    off = {
+        arm: np.sqrt(np.square(at - trees.gaussian_posterior(fresh)).mean((1, 2))) for arm, at in p.items()
+    }
+    for setting in SAME_OPTIMUM.settings:
+        place = {"reference": off["w = 0"], "setting": setting, "seed": seeds}
+        yield SAME_OPTIMUM.rows(off[setting], off["soft"], positive=off["shuffled"], **place)
+    for arm, value in off.items():
+        yield rows.tidy(quantity="off", path=arm, value=value, seed=seeds)
+
+
+def train_queries(seeds: tuple[int, ...], name: str, setting: str) -> Iterator[pd.DataFrame]:
+    """Linear softmaxes of intents from few components, with weights on the published tree and a random one."""
+    split, tree = trees.queries(seeds, COMPONENTS[setting], EACH, HELD_OUT), trees.CLINC
+    orders, random = trees.relabelled(seeds, tree)
+    hard, place = scores.one_hot(split.y, 150), {"setting": setting, "seed": seeds}
+    arms = {f"w = {w:g}": (w, hard) for w in WEIGHTS}
+    arms |= {f"random, w = {w:g}": (w, trees.reordered(hard, orders)) for w in WEIGHTS[1:]}
+    p = trees.trained(seeds, arms, split.x, split.x_test, tree, **CLINC)
+    p |= {arm: trees.reordered(p[arm], np.argsort(orders, 1)) for arm in p if arm.startswith("random")}
+    if setting == TRADED:
+        yield from trade_rows(p, split.y_test, random, {"setting": name, "seed": seeds})
+    yield from decision_rows(p, split.y_test, random, place)
+
+
+def trade_rows(p: dict, y: np.ndarray, random: np.ndarray, place: dict) -> Iterator[pd.DataFrame]:
+    """Coarse and fine accuracy along the weight, of either tree."""
+    for w in WEIGHTS:
+        own, other = p[f"w = {w:g}"], p[f"random, w = {w:g}" if w else "w = 0"]
+        coarse = [
+            trees.coarse_accuracy(*pair)
+            for pair in ((own, y, trees.CLINC), (other, y, trees.CLINC), (other, y, random))
+        ]
+        fine = [scores.accuracy(at, y) for at in (own, other)]
+        at = {**place, "x": w}
+        yield COARSE_RISES.rows(coarse[0], coarse[1], positive=coarse[2], **at)
+        yield FINE_FALLS.rows(fine[0], coarse[0], positive=fine[1], **at)
+
+
+def decision_rows(p: dict, y: np.ndarray, random: np.ndarray, place: dict) -> Iterator[pd.DataFrame]:
+    """Mean distances of the likeliest class, of the nearest by the tree, and by a random one."""
+    tree, flat = trees.CLINC, p["w = 0"]
+    far = lambda decided: trees.mean_distance(decided, y, tree)
+    likeliest, nearest = flat.argmax(-1), trees.nearest(flat, tree)
+    by_random = np.stack([trees.nearest(at, t) for at, t in zip(flat, random, strict=True)])
+    drawn = (np.cumsum(flat, -1) < np.random.default_rng(0).random((*y.shape, 1))).sum(-1).clip(max=149)
+    gains = [far(likeliest) - far(nearest), far(likeliest) - far(by_random)]
+    own = [trees.mean_distance(decided, drawn, tree) for decided in (likeliest, nearest)]
+    yield DECISION.rows(*gains, positive=own[0] - own[1], **place)
+    best = min((p[f"w = {w:g}"] for w in WEIGHTS[1:]), key=lambda at: far(at.argmax(-1)).mean())
+    distance, right = far(best.argmax(-1)), lambda decided: (decided == y).mean(-1)
+    claim, control, positive = (far(at) for at in (nearest, by_random, trees.nearest(best, tree)))
+    yield DECISION_BEATS.rows(distance - claim, distance - control, positive=distance - positive, **place)
+    guessed = trees.domain_chances(flat, tree).argmax(-1) * 15 + np.random.default_rng(1).integers(
+        0, 15, y.shape
+    )
+    claim, control, positive = (right(at) - right(best.argmax(-1)) for at in (nearest, guessed, likeliest))
+    yield DECISION_COSTS.rows(claim, control, positive=positive, **place)
+    decided = {f"{arm}, likeliest": at.argmax(-1) for arm, at in p.items() if not arm.startswith("random")}
+    decided |= {"w = 0, nearest": nearest, "w = 0, nearest in a random tree": by_random}
+    for how, at in decided.items():
+        mistaken = trees.mean_distance_of_mistakes(at, y, tree)
+        for quantity, value in {"accuracy": right(at), "distance": far(at), "of mistakes": mistaken}.items():
+            yield rows.tidy(quantity=quantity, path=how, value=value, **place)
+
+
+# --- recipes: soft targets, and a sigmoid a node -----------------------------------------------------------
+
+ETA, BETAS = (0.3, 0.05, 0.25, 0.1, 0.2, 0.1), {"β = 1": 1.0, "β = 4": 4.0}
+LOGITS = (1.0, -0.5, 0.3, 2.0, -1.0, 0.0)
+
+SOFT_LABELS = Check(
+    "soft_labels",
+    "Targets softened by distance, in proportion to e^(−βd), are learned with the softening, not taken back.",
+    Equal(margin=0.02),
+    r"p_k = \textstyle\sum_j \eta_j\, s_j(k), \quad s_j(k) \propto e^{-\beta d(j,k)}",
+    control="the other β",
+    positive="hard labels, whose law is η",
+    population="generator",
+    settings=tuple(BETAS),
+)
+VIOLATIONS = Check(
+    "violations",
+    "With a sigmoid a node, some intent's probability exceeds its own domain's: by 0.01 at least, on the mean "
+    "over examples of the largest excess.",
+    Exceeds(margin=0.01),
+    r"\mathbb{E} \max_k\,(p_k - p_{c(k)})",
+    control="a flat softmax and the sums over its domains",
+    positive="sigmoids over the domains of a random tree",
+    population="splits of this set",
+    settings=("clinc_oos",),
+)
+
+
+def softened(eta: np.ndarray, beta: float) -> np.ndarray:
+    """Σ_j η_j s_j, [K]."""
+    return eta @ trees.smoothed_by_distance(trees.SIX, beta)
+
+
+def train_soft(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
+    """Biases trained on classes softened by their distance."""
+    eta = np.array(ETA)
+    counts = np.stack([np.random.default_rng(seed).multinomial(EXAMPLES, eta) for seed in seeds])
+    targets = [trees.smoothed_by_distance(trees.SIX, beta) for beta in BETAS.values()]
+    *soft, hard = trees.biases(seeds, counts, [*targets, np.eye(6)])
+    off = lambda p, law: np.abs(p - law).max(-1)
+    for (setting, beta), p, other in zip(BETAS.items(), soft, soft[::-1], strict=True):
+        law = softened(eta, beta)
+        yield SOFT_LABELS.rows(
+            off(p, law), off(other, law), positive=off(hard, eta), setting=setting, seed=seeds
+        )
+
+
+def train_sigmoids(seeds: tuple[int, ...], name: str) -> Iterator[pd.DataFrame]:
+    """A sigmoid for each intent and each domain, of the published tree and of a random one."""
+    split, tree = trees.queries(seeds, COMPONENTS[TRADED], EACH, HELD_OUT), trees.CLINC
+    _, random = trees.relabelled(seeds, tree)
+    own = np.broadcast_to(tree, random.shape)
+    p, flat = trees.sigmoids_and_softmax(seeds, split, (own, random), **CLINC)
+    excess = [
+        trees.excess_of_children(at[..., :150], at[..., 150:], t)
+        for at, t in zip(p, (own, random), strict=True)
+    ]
+    control, none = trees.excess_of_children(flat, trees.domain_chances(flat, tree), own)
+    yield VIOLATIONS.rows(excess[0][0], control, positive=excess[1][0], setting=name, seed=seeds)
+    for how, share in (("sigmoids", excess[0][1]), ("softmax", none)):
+        yield rows.tidy(quantity="share of violations", path=how, value=share, seed=seeds)
+
+
+# --- the study ---------------------------------------------------------------------------------------------
+
+CHECKS = (
+    SAME_OPTIMUM,
+    DECISION,
+    DECISION_BEATS,
+    DECISION_COSTS,
+    COARSE_RISES,
+    FINE_FALLS,
+    CHAIN_RULE,
+    FLAT_IS_TREE,
+    COARSE_GRADIENT,
+    SOFT_LABELS,
+    VIOLATIONS,
+)
+
+
+THEORIES = (
+    Theory(
+        "same_optimum",
+        lambda w, k: ETA[k],
+        lambda w, k: trees.least_weighted(np.array(ETA), w, trees.SIX)[k],
+        [(w, k) for w in WEIGHTS for k in (0, 1)],
+        1e-5,
+    ),
+    Theory(
+        "coarse_gradient",
+        lambda k: trees.coarse_gradient(np.array([LOGITS]), np.array([1]), trees.SIX)[0, k],
+        lambda k: trees.coarse_gradient_by_differences(np.array(LOGITS), 1, trees.SIX)[k],
+        [(k,) for k in range(6)],
+        1e-8,
+    ),
+    Theory(
+        "nearest",
+        lambda *p: float(trees.nearest(np.array(p), trees.SIX)),
+        lambda *p: float(trees.nearest_by_enumeration(np.array(p), trees.SIX)),
+        [ETA, (0.3, 0.29, 0.41, 0.0, 0.0, 0.0), (0.1, 0.1, 0.15, 0.25, 0.39, 0.01)],
+    ),
+    Theory(
+        "soft_labels",
+        lambda beta, k: softened(np.array(ETA), beta)[k],
+        lambda beta, k: trees.softened_by_search(np.array(ETA), beta, trees.SIX)[k],
+        [(beta, k) for beta in BETAS.values() for k in (0, 1)],
+        1e-5,
+    ),
+)
+
+
+def units(scale: str) -> list[Unit]:
+    seeds = range(SEEDS[scale])
+    return [
+        unit(measure_tree),
+        unit(train_gaussian, seeds, cost=6),
+        *(unit(train_queries, seeds, data="clinc_oos", cost=12, setting=setting) for setting in COMPONENTS),
+        unit(train_soft, seeds, cost=3),
+        unit(train_sigmoids, seeds, data="clinc_oos", cost=6),
+    ]
+
+
+def table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Held-out accuracy, and mean distances over all examples and over mistakes; means over seeds."""
+    names = {"accuracy": "Accuracy", "distance": "Mean distance", "of mistakes": "of mistakes"}
+    wide = rows[rows["quantity"].isin(names)].pivot_table(
+        "value", ["setting", "path"], "quantity", sort=False
+    )
+    wide = wide[list(names)].rename(columns=names).rename_axis(None, axis=1)
+    return wide.rename_axis(["CLINC150 by", "Model and decision"]).reset_index()
+
+
+def draw_distances(ax, rows: pd.DataFrame) -> None:
+    part = rows[rows["quantity"] == "distance"]
+    for setting, at in part.groupby("setting", sort=False):
+        shown = at[at["path"].str.endswith("likeliest")].assign(
+            x=lambda r: r["path"].str[4:].str.split(",").str[0]
+        )
+        mean = shown.assign(x=shown["x"].astype(float)).groupby("x")["value"].mean()
+        (line,) = ax.plot(range(len(mean)), mean, "o-", label=f"likeliest class, {setting}")
+        decided = at[at["path"] == "w = 0, nearest"]["value"].mean()
+        figures.theory_line(
+            ax, [0, len(mean) - 1], decided, f"least distance, w = 0, {setting}", color=line.get_color()
+        )
+    ax.set_xticks(range(len(WEIGHTS)), [f"{w:g}" for w in WEIGHTS])
+    ax.set(title="Mistakes: by the weight, or by the decision", xlabel="weight w of the coarse part")
+    ax.set(ylabel="mean tree distance, all examples")
+    ax.legend(fontsize=7)
+
+
+def draw_trade(ax, rows: pd.DataFrame) -> None:
+    looks = ((COARSE_RISES, "claim", "coarse"), (COARSE_RISES, "control", "coarse, weight on a random tree"))
+    for check, arm, label in (
+        *looks,
+        (FINE_FALLS, "claim", "fine"),
+        (FINE_FALLS, "positive", "fine, random tree"),
+    ):
+        part = rows[(rows["check"] == check.id) & (rows["arm"] == arm)]
+        places = part.assign(x=part["x"].map({w: i for i, w in enumerate(WEIGHTS)}))
+        figures.curve(ax, places, label, marker="o", linestyle="-" if arm == "claim" else ":")
+    ax.set_xticks(range(len(WEIGHTS)), [f"{w:g}" for w in WEIGHTS])
+    ax.set(
+        title="Ten queries an intent, 8 components", xlabel="weight w of the coarse part", ylabel="accuracy"
+    )
+    ax.legend(fontsize=7)
+
+
+def figure(rows: pd.DataFrame):
+    """How mild mistakes are, by the weight and by the decision; what the weight trades."""
+    canvas, axes = figures.panels(2, 1, height=3.8)
+    for draw, ax in zip((draw_distances, draw_trade), axes, strict=True):
+        draw(ax, rows)
+    return canvas
