@@ -1,4 +1,4 @@
-"""Classes in a tree: a flat softmax already is the hierarchical one, and deciding by distance needs no weights.
+"""Classes in a tree: a flat softmax already is the hierarchical one; deciding by distance needs no weights.
 
 Expect: cross-entropy splits along any tree; a weight on the coarse part moves no optimum that the model can
 reach, and trades fine for coarse accuracy where it cannot; deciding by expected distance does as well without
@@ -132,6 +132,17 @@ FINE_FALLS = Check(
     population="splits of this set",
     settings=("clinc_oos",),
 )
+MILDER = Check(
+    "milder",
+    "The best weight of 1, 4, 16 (in hindsight) makes mistakes milder: the mean distance of the likeliest class "
+    "over all examples falls by 0.01 at least.",
+    Exceeds(margin=0.01),
+    r"d_0(\arg\max p) - \min_w d_w(\arg\max p)",
+    control="the same weight on a random tree of the same sizes",
+    positive="the unweighted model, decided for the least expected distance",
+    population="splits of this set",
+    settings=tuple(COMPONENTS),
+)
 DECISION = Check(
     "decision",
     "Deciding for the least expected distance lowers the mean distance over all examples by 0.02 at least.",
@@ -189,7 +200,7 @@ def train_gaussian(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
 
 
 def train_queries(seeds: tuple[int, ...], name: str, setting: str) -> Iterator[pd.DataFrame]:
-    """Linear softmaxes of intents from few components, with weights on the published tree and a random one."""
+    """Linear softmaxes of intents from few components, with weights on the published tree or a random one."""
     split, tree = trees.queries(seeds, COMPONENTS[setting], EACH, HELD_OUT), trees.CLINC
     orders, random = trees.relabelled(seeds, tree)
     hard, place = scores.one_hot(split.y, 150), {"setting": setting, "seed": seeds}
@@ -226,8 +237,10 @@ def decision_rows(p: dict, y: np.ndarray, random: np.ndarray, place: dict) -> It
     gains = [far(likeliest) - far(nearest), far(likeliest) - far(by_random)]
     own = [trees.mean_distance(decided, drawn, tree) for decided in (likeliest, nearest)]
     yield DECISION.rows(*gains, positive=own[0] - own[1], **place)
-    best = min((p[f"w = {w:g}"] for w in WEIGHTS[1:]), key=lambda at: far(at.argmax(-1)).mean())
+    w = min(WEIGHTS[1:], key=lambda w: far(p[f"w = {w:g}"].argmax(-1)).mean())
+    best, astray = p[f"w = {w:g}"], p[f"random, w = {w:g}"].argmax(-1)
     distance, right = far(best.argmax(-1)), lambda decided: (decided == y).mean(-1)
+    yield MILDER.rows(far(likeliest) - distance, far(likeliest) - far(astray), positive=gains[0], **place)
     claim, control, positive = (far(at) for at in (nearest, by_random, trees.nearest(best, tree)))
     yield DECISION_BEATS.rows(distance - claim, distance - control, positive=distance - positive, **place)
     guessed = trees.domain_chances(flat, tree).argmax(-1) * 15 + np.random.default_rng(1).integers(
@@ -260,8 +273,8 @@ SOFT_LABELS = Check(
 )
 VIOLATIONS = Check(
     "violations",
-    "With a sigmoid a node, some intent's probability exceeds its own domain's: by 0.01 at least, on the mean "
-    "over examples of the largest excess.",
+    "With a sigmoid a node, some intent's probability exceeds its own domain's: by 0.01 at least, on the "
+    "mean over examples of the largest excess.",
     Exceeds(margin=0.01),
     r"\mathbb{E} \max_k\,(p_k - p_{c(k)})",
     control="a flat softmax and the sums over its domains",
@@ -310,6 +323,7 @@ def train_sigmoids(seeds: tuple[int, ...], name: str) -> Iterator[pd.DataFrame]:
 
 CHECKS = (
     SAME_OPTIMUM,
+    MILDER,
     DECISION,
     DECISION_BEATS,
     DECISION_COSTS,

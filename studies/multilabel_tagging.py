@@ -33,8 +33,8 @@ CLAIM = Claim(
     correct="Sigmoids learn P(k ∈ S), whatever the dependence. A softmax on the set as it stands learns that "
     "divided by its sum, on the set divided by its size E[1[k ∈ S]/|S|]: they may put other tags first. "
     "Where S is what two people saw, the last is their share q itself, and sigmoids learn 1 − (1 − q)², "
-    "which 1 − √(1 − p) takes back to q. On TensorFlow Keras' own categorical cross-entropy learns none of these "
-    "from multi-hot labels.",
+    "which 1 − √(1 − p) takes back to q. On TensorFlow Keras' own categorical cross-entropy learns none of "
+    "these from multi-hot labels.",
 )
 SEEDS = {"smoke": 6, "standard": 32, "full": 64}
 EXAMPLES = 4096
