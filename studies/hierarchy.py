@@ -134,7 +134,7 @@ FINE_FALLS = Check(
 )
 MILDER = Check(
     "milder",
-    "The best weight of 1, 4, 16 (in hindsight) makes mistakes milder: the mean distance of the likeliest class "
+    "The best weight of 1, 4, 16 (in hindsight) makes mistakes milder: the likeliest class's mean distance "
     "over all examples falls by 0.01 at least.",
     Exceeds(margin=0.01),
     r"d_0(\arg\max p) - \min_w d_w(\arg\max p)",

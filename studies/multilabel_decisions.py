@@ -33,7 +33,7 @@ COUNTED = "the sample's own frequencies, without training"
 # --- real tags: calibration, the best threshold, and the accuracy of saying nothing ------------------------
 
 SETS = ("emotions", "yeast", "goemotions")
-BETA = (0.5, 2.0)
+BETA, SAMPLES = (0.5, 2.0), 8  # samples a seed: a best threshold is found to N^(−1/3) only
 
 CALIBRATION = Check(
     "calibration",
@@ -44,16 +44,27 @@ CALIBRATION = Check(
     positive="the sigmoids' own probabilities divided by their sum, in place of a softmax",
     population="splits of this set",
     settings=SETS,
+    scope=True,
 )
 THRESHOLD = Check(
     "threshold",
-    "F1 of all tags together is greatest at the threshold F*/2, F* being that F1.",
+    "F1 is greatest at the threshold F*/2, F* being that F1, of posteriors from a beta distribution.",
     Equal(margin=0.02),
     r"t^* = F^* / 2",
     control="logits doubled",
+    positive="posteriors from a uniform distribution",
+    population="generator",
+)
+THRESHOLD_REAL = Check(
+    "threshold_real",
+    "On real tags the threshold F*/2 loses no more than 0.01 of F1 (of all tags together, held out) against "
+    "the best one, both taken from the other half of the examples.",
+    Exceeds(margin=-0.01),
+    r"F(F^*/2) - F(t^*) \ge -0.01",
+    control="the threshold ½",
     positive="tags drawn anew from the probabilities themselves",
     population="splits of this set",
-    settings=("Beta", "yeast", "goemotions"),
+    settings=("yeast", "goemotions"),
 )
 TRAP = Check(
     "accuracy_trap",
@@ -76,9 +87,11 @@ def train_real(seeds: tuple[int, ...], name: str) -> Iterator[pd.DataFrame]:
     own = p["sigmoids"] / p["sigmoids"].sum(-1, keepdims=True)
     worse = {c: np.minimum(errors["multi-hot" + c], errors["normalised" + c]) for c in ("", ", one")}
     gained = [worse[c] - errors["sigmoids" + c] for c in worse]
-    divided = tagging.calibration_error(own, y) - errors["sigmoids"]
-    yield CALIBRATION.rows(*gained, positive=divided, **place)
-    if name in THRESHOLD.settings:
+    yield CALIBRATION.rows(*gained, **place)
+    if name != "goemotions":  # whose comments have hardly more than one tag each
+        divided = tagging.calibration_error(own, y) - errors["sigmoids"]
+        yield CALIBRATION.rows(positive=divided, **place)
+    if name in THRESHOLD_REAL.settings:
         yield from threshold_rows(p["sigmoids"], y, place)
     if name in TRAP.settings:
         macro = [tagging.macro_f1(*pair, 0.5) for pair in zip(p["sigmoids"], y, strict=True)]
@@ -92,23 +105,35 @@ def train_real(seeds: tuple[int, ...], name: str) -> Iterator[pd.DataFrame]:
 
 
 def threshold_rows(p: np.ndarray, y: np.ndarray, place: dict) -> Iterator[pd.DataFrame]:
-    """Best thresholds beside half the F1 that they reach: as it is, logits doubled, tags drawn from p."""
+    """What F1 loses by F*/2, and by ½; of tags as they are, and drawn from the probabilities."""
     if p.shape[-1] > 10:  # GoEmotions' largest tags
         largest = np.argsort(-y.mean((0, 1)), kind="stable")[:10]
         p, y = p[..., largest], y[..., largest]
-    rng = np.random.default_rng(place["seed"][0])
-    doubled = special.expit(2 * special.logit(np.clip(p, 1e-12, 1 - 1e-12)))
-    cases = {"claim": (p, y), "control": (doubled, y), "positive": (p, rng.random(p.shape) < p)}
-    for arm, case in cases.items():
-        threshold, reached = tagging.threshold_and_f1(*case)
-        yield THRESHOLD.rows(**{arm: threshold}, reference=reached / 2, **place)
+    drawn = np.random.default_rng(place["seed"][0]).random(p.shape) < p
+    lost, lost_by_half = np.transpose([tagging.regrets(*pair) for pair in zip(p, y, strict=True)])
+    own, _ = np.transpose([tagging.regrets(*pair) for pair in zip(p, drawn, strict=True)])
+    yield THRESHOLD_REAL.rows(lost, lost_by_half, positive=own, **place)
+    best = [tagging.threshold_and_f1(a.ravel(), b.ravel()) for a, b in zip(p, y, strict=True)]
+    for threshold, reached in best:
+        yield rows.tidy(quantity="threshold", x=reached, value=threshold, setting=place["setting"])
 
 
 def measure_beta(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
-    """Posteriors drawn from a beta distribution, tags drawn from them."""
-    p = np.stack([np.random.default_rng(seed).beta(*BETA, (MANY, 1)) for seed in seeds])
-    y = np.stack([np.random.default_rng([seed, 1]).random((MANY, 1)) for seed in seeds]) < p
-    yield from threshold_rows(p, y, {"setting": "Beta", "seed": seeds})
+    """Posteriors drawn from a beta distribution, and tags from them: best thresholds beside half their F1."""
+    for seed in seeds:
+        for repetition in range(SAMPLES):
+            rng = np.random.default_rng([seed, repetition])
+            for arm, p, q in beta_samples(rng):
+                threshold, reached = tagging.threshold_and_f1(q, rng.random(len(p)) < p)
+                yield THRESHOLD.rows(**{arm: threshold}, reference=reached / 2, seed=seed)
+
+
+def beta_samples(rng: np.random.Generator) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """By arm, posteriors and what is taken for them, [N] each."""
+    p, even = rng.beta(*BETA, EXAMPLES * 8), rng.random(EXAMPLES * 8)
+    yield "claim", p, p
+    yield "control", p, p**2 / (p**2 + (1 - p) ** 2)
+    yield "positive", even, even
 
 
 def best_by_fixed_point(a: float, b: float) -> float:
@@ -131,17 +156,15 @@ def f1_by_quadrature(t: float, a: float, b: float) -> float:
 
 
 def draw_threshold(ax, rows: pd.DataFrame) -> None:
-    part = rows[rows["check"] == THRESHOLD.id]
-    for arm, label, look in (("claim", "", "o"), ("control", ", logits doubled", "x")):
-        for i, (name, at) in enumerate(part[part["arm"] == arm].groupby("setting", sort=False)):
-            ax.plot(
-                2 * at["reference"],
-                at["value"],
-                look,
-                color=figures.PALETTE[i],
-                label=f"{name}{label}",
-                alpha=0.6,
-            )
+    part = (
+        rows[rows["check"] == THRESHOLD.id].groupby(["arm", "seed"], as_index=False).mean(numeric_only=True)
+    )
+    names = {"claim": "Beta(½, 2)", "positive": "uniform", "control": "Beta(½, 2), logits doubled"}
+    for arm, label in names.items():
+        at = part[part["arm"] == arm]
+        ax.plot(2 * at["reference"], at["value"], "x" if arm == "control" else "o", label=label, alpha=0.7)
+    for name, at in rows[rows["quantity"] == "threshold"].groupby("setting", sort=False):
+        ax.plot(at["x"], at["value"], "o", label=name, alpha=0.7)
     f = np.array([0.2, 0.8])
     figures.theory_line(ax, f, f / 2, "F*/2")
     ax.set(title="The best threshold", xlabel="greatest F1, F*", ylabel="threshold", ylim=(0, 0.5))
@@ -166,8 +189,17 @@ SUBSET = Check(
     r"P(\hat S_{\text{joint}} = S) - P(\hat S_{\text{tags}} = S)",
     control="the tags made independent",
     positive="the same counts fitted in closed form",
+    population="generator",
+)
+SUBSET_REAL = Check(
+    "subset_real",
+    "So it does on the four most frequent tags of yeast, from their features: one in a hundred more.",
+    Exceeds(margin=0.01),
+    r"P(\hat S_{\text{joint}} = S) - P(\hat S_{\text{tags}} = S)",
+    control="each tag shuffled on its own",
+    positive="the features shuffled, which leaves the tags' own dependence",
     population="splits of this set",
-    settings=("example", "yeast"),
+    settings=("yeast",),
 )
 
 
@@ -180,14 +212,14 @@ def train_subset(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     fitted = independence.fitted_to_counts(counts)[: len(seeds), 0]
     chance = lambda z, law: law[tagging.decisions(z, 2)[1]] - law[tagging.decisions(z, 2)[0]]
     claim, control = chance(logits[: len(seeds)], law), chance(logits[len(seeds) :], apart)
-    yield SUBSET.rows(claim, control, positive=chance(fitted, law), setting="example", seed=seeds)
+    yield SUBSET.rows(claim, control, positive=chance(fitted, law), seed=seeds)
 
 
 def train_real_subset(seeds: tuple[int, ...], name: str) -> Iterator[pd.DataFrame]:
     """The four most frequent tags of a set, from its features."""
-    alone, joint = tagging.exact_matches(seeds, *multilabel.examples_of(name), ("", "labels"))
-    claim, control = joint - alone
-    yield SUBSET.rows(claim, control, setting=name, seed=seeds)
+    alone, joint = tagging.exact_matches(seeds, *multilabel.examples_of(name), ("", "labels", "features"))
+    claim, control, unseen = joint - alone
+    yield SUBSET_REAL.rows(claim, control, positive=unseen, setting=name, seed=seeds)
 
 
 # --- missing tags: what if a tag that is there is written down with chance c only? -------------------------
@@ -234,7 +266,7 @@ def train_missing(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
 
 # --- the study ---------------------------------------------------------------------------------------------
 
-CHECKS = (THRESHOLD, CALIBRATION, SUBSET, TRAP, MISSING, RESTORED)
+CHECKS = (THRESHOLD, THRESHOLD_REAL, CALIBRATION, SUBSET, SUBSET_REAL, TRAP, MISSING, RESTORED)
 THEORIES = (
     Theory("threshold", best_by_fixed_point, best_on_a_grid, [BETA, (1.0, 1.0), (2.0, 5.0)], 1e-4),
     Theory(
@@ -253,7 +285,7 @@ def units(scale: str) -> list[Unit]:
         unit(measure_beta, range(SEEDS[scale]), cost=2),
         *(unit(train_real, splits, data=name, cost=5) for name in SETS),
         unit(train_subset, range(SEEDS[scale]), cost=4),
-        unit(train_real_subset, splits, data="yeast", cost=5),
+        unit(train_real_subset, range(2 * SPLITS[scale]), data="yeast", cost=5),
         unit(train_missing, range(SEEDS[scale]), cost=4),
     ]
 

@@ -79,17 +79,8 @@ def train_annotators(seeds: tuple[int, ...], name: str) -> Iterator[pd.DataFrame
     yield ANNOTATORS_SIGMOIDS.rows(once, far(p["sigmoids"], p["sigmoids, q"]), positive=shares, **place)
     for head in tags.HEADS:
         yield rows.tidy(quantity="from q", path=head, value=far(p[head], q), **place)
-        x, y = binned(p["normalised, q"], p[head])
-        yield rows.tidy(
-            quantity="learned", path=head, x=x, value=y, seed=np.array(seeds)[:, None], setting=name
-        )
-
-
-def binned(x: np.ndarray, y: np.ndarray, bins: int = 10) -> tuple[np.ndarray, np.ndarray]:
-    """Means of y [S, …] by ten equal ranges of x, at the middle of each range: [bins], [S, bins]."""
-    member = np.clip((x * bins).astype(int), 0, bins - 1)
-    means = [np.mean(y, axis=(1, 2), where=member == b) for b in range(bins)]
-    return (np.arange(bins) + 0.5) / bins, np.stack(means, 1)
+        x, y = tagging.binned(p["normalised, q"], p[head])
+        yield rows.tidy(quantity="learned", path=head, x=x, value=y, setting=name)
 
 
 def by_pairs(q: tuple[float, ...], shared: bool) -> float:
@@ -99,11 +90,12 @@ def by_pairs(q: tuple[float, ...], shared: bool) -> float:
 
 
 def draw_annotators(ax, rows: pd.DataFrame) -> None:
-    learned = rows[(rows["quantity"] == "learned") & rows["value"].notna()]
+    learned = rows[rows["quantity"] == "learned"]
     name = learned["setting"].max()  # Fashion-MNIST, where it is there
     for head in ("normalised", "sigmoids"):
-        part = learned[(learned["setting"] == name) & (learned["path"] == head)].groupby("x")["value"].mean()
-        ax.plot(part.index, part, "o", label="normalised softmax" if head == "normalised" else head)
+        part = learned[(learned["setting"] == name) & (learned["path"] == head)]
+        label = "normalised softmax" if head == "normalised" else head
+        ax.plot(part["x"], part["value"], "o", label=label)
     q = np.linspace(0, 1, 50)
     figures.theory_line(ax, q, q, "q")
     figures.theory_line(ax, q, 1 - (1 - q) ** 2, "1 − (1 − q)²", linestyle=":")
