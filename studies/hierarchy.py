@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from crosscheck.claims import Check, Claim, Equal, Exceeds, Identity, Theory, Trend, Unit, unit
-from crosscheck.lazy import autodiff, figures, losses, pd, rows, scores, trees
+from crosscheck.lazy import autodiff, figures, losses, pd, rows, scores, tree_panels, trees
 
 CLAIM = Claim(
     title="A flat softmax already is the hierarchical one; decide by distance rather than weigh the tree",
@@ -95,7 +95,8 @@ def gradient_rows(z: np.ndarray, label: np.ndarray, tree: np.ndarray, place: dic
 # --- what the weight moves, where the model can reach the truth, and where it cannot -----------------------
 
 WEIGHTS = (0.0, 1.0, 4.0, 16.0)
-EXAMPLES, FRESH = 8192, 2048
+EXAMPLES = 8192
+GRID: dict = {"rate": 0.05, "epochs": 1500}
 EACH, HELD_OUT = 10, 20  # examples of each intent
 COMPONENTS = {"8 components": 8, "64 components": 64}
 CLINC: dict = {"rate": 0.1, "epochs": 40}
@@ -179,19 +180,15 @@ DECISION_COSTS = Check(
 
 def train_gaussian(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     """Six Gaussian classes in three domains, of which a linear softmax can express the truth."""
-    tree = trees.SIX
-    x, y = trees.gaussian_tree(seeds, EXAMPLES)
-    fresh, _ = trees.gaussian_tree([seed + 1_000_000 for seed in seeds], FRESH)
-    hard, order = scores.one_hot(y, 6), np.array([0, 2, 4, 1, 3, 5])
-    arms = {f"w = {w:g}": (w, hard) for w in WEIGHTS} | {
-        "soft": (0.0, trees.smoothed_by_distance(tree, 1.0)[y])
-    }
-    p = trees.trained(seeds, arms, x, fresh, tree, 0.05, 10, 256)
-    shuffled = {"": (WEIGHTS[2], hard[..., order])}
-    p["shuffled"] = trees.trained(seeds, shuffled, x, fresh, tree, 0.05, 10, 256)[""][..., np.argsort(order)]
-    off = {
-        arm: np.sqrt(np.square(at - trees.gaussian_posterior(fresh)).mean((1, 2))) for arm, at in p.items()
-    }
+    tree, order = trees.SIX, np.array([0, 2, 4, 1, 3, 5])
+    x, hard = trees.gaussian_tree(seeds, EXAMPLES // 64)
+    arms = {f"w = {w:g}": (w, hard) for w in WEIGHTS}
+    arms["soft"] = (0.0, hard @ trees.smoothed_by_distance(tree, 1.0))
+    arms["shuffled"] = (WEIGHTS[2], hard[..., order])
+    p = trees.trained(seeds, arms, x, x, tree, **GRID)
+    p["shuffled"] = p["shuffled"][..., np.argsort(order)]
+    truth = trees.gaussian_posterior(x)
+    off = {arm: np.sqrt(np.square(at - truth).mean((1, 2))) for arm, at in p.items()}
     for setting in SAME_OPTIMUM.settings:
         place = {"reference": off["w = 0"], "setting": setting, "seed": seeds}
         yield SAME_OPTIMUM.rows(off[setting], off["soft"], positive=off["shuffled"], **place)
@@ -389,44 +386,9 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
     return wide.rename_axis(["CLINC150 by", "Model and decision"]).reset_index()
 
 
-def draw_distances(ax, rows: pd.DataFrame) -> None:
-    part = rows[rows["quantity"] == "distance"]
-    for setting, at in part.groupby("setting", sort=False):
-        shown = at[at["path"].str.endswith("likeliest")].assign(
-            x=lambda r: r["path"].str[4:].str.split(",").str[0]
-        )
-        mean = shown.assign(x=shown["x"].astype(float)).groupby("x")["value"].mean()
-        (line,) = ax.plot(range(len(mean)), mean, "o-", label=f"likeliest class, {setting}")
-        decided = at[at["path"] == "w = 0, nearest"]["value"].mean()
-        figures.theory_line(
-            ax, [0, len(mean) - 1], decided, f"least distance, w = 0, {setting}", color=line.get_color()
-        )
-    ax.set_xticks(range(len(WEIGHTS)), [f"{w:g}" for w in WEIGHTS])
-    ax.set(title="Mistakes: by the weight, or by the decision", xlabel="weight w of the coarse part")
-    ax.set(ylabel="mean tree distance, all examples")
-    ax.legend(fontsize=7)
-
-
-def draw_trade(ax, rows: pd.DataFrame) -> None:
-    looks = ((COARSE_RISES, "claim", "coarse"), (COARSE_RISES, "control", "coarse, weight on a random tree"))
-    for check, arm, label in (
-        *looks,
-        (FINE_FALLS, "claim", "fine"),
-        (FINE_FALLS, "positive", "fine, random tree"),
-    ):
-        part = rows[(rows["check"] == check.id) & (rows["arm"] == arm)]
-        places = part.assign(x=part["x"].map({w: i for i, w in enumerate(WEIGHTS)}))
-        figures.curve(ax, places, label, marker="o", linestyle="-" if arm == "claim" else ":")
-    ax.set_xticks(range(len(WEIGHTS)), [f"{w:g}" for w in WEIGHTS])
-    ax.set(
-        title="Ten queries an intent, 8 components", xlabel="weight w of the coarse part", ylabel="accuracy"
-    )
-    ax.legend(fontsize=7)
-
-
 def figure(rows: pd.DataFrame):
     """How mild mistakes are, by the weight and by the decision; what the weight trades."""
     canvas, axes = figures.panels(2, 1, height=3.8)
-    for draw, ax in zip((draw_distances, draw_trade), axes, strict=True):
-        draw(ax, rows)
+    tree_panels.draw_distances(axes[0], rows)
+    tree_panels.draw_trade(axes[1], rows)
     return canvas

@@ -97,7 +97,7 @@ def variation(p: np.ndarray, q: np.ndarray) -> np.ndarray:
 
 
 def binned(x: np.ndarray, y: np.ndarray, bins: int = 10) -> tuple[np.ndarray, np.ndarray]:
-    """Means of x and of y by equal ranges of x, of one shape and in [0, 1]; ranges that are not empty alone."""
+    """Means of x and y, of one shape and in [0, 1], by equal ranges of x, of those that are not empty."""
     member = np.clip((x * bins).astype(int), 0, bins - 1).ravel()
     count, total_x, total_y = (np.bincount(member, w, bins) for w in (None, x.ravel(), y.ravel()))
     filled = count > 0

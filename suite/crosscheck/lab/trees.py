@@ -222,14 +222,17 @@ def biases(seeds: Sequence[int], counts: np.ndarray, targets: Sequence[np.ndarra
 CENTRES = np.array([[-2, 0], [-1, 0.5], [1, 1.5], [1.5, 0.5], [0.5, -1.5], [1, -2]])  # of `SIX`, one a class
 
 
-def gaussian_tree(seeds: Sequence[int], n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Features [S, n, 2], each its class's centre plus N(0, I), and classes [S, n], all as likely."""
-    drawn = []
-    for rng in map(np.random.default_rng, seeds):
-        y = rng.integers(0, len(CENTRES), n)
-        drawn.append((CENTRES[y] + rng.standard_normal((n, 2)), y))
-    x, y = zip(*drawn, strict=True)
-    return np.stack(x).astype("float32"), np.stack(y)
+def gaussian_tree(seeds: Sequence[int], draws: int) -> tuple[np.ndarray, np.ndarray]:
+    """Features on a grid of 64 points, [S, 64, 2], and shares of classes in draws at each, [S, 64, 6].
+
+    Classes are drawn from `gaussian_posterior`, so that a linear softmax can express the truth. A loss is
+    linear in its target, so that a point's shares stand for all its draws.
+    """
+    line = np.linspace(-2.5, 2.5, 8)
+    x = np.stack(np.meshgrid(line, line), -1).reshape(-1, 2)
+    eta = gaussian_posterior(x)
+    shares = [np.random.default_rng(seed).multinomial(draws, eta) / draws for seed in seeds]
+    return np.broadcast_to(x.astype("float32"), (len(seeds), *x.shape)), np.stack(shares)
 
 
 def gaussian_posterior(x: np.ndarray) -> np.ndarray:
