@@ -200,9 +200,9 @@ def train_queries(seeds: tuple[int, ...], name: str, setting: str) -> Iterator[p
     """Linear softmaxes of intents from few components, with weights on the published tree or a random one."""
     split, tree = trees.queries(seeds, COMPONENTS[setting], EACH, HELD_OUT), trees.CLINC
     orders, random = trees.relabelled(seeds, tree)
-    hard, place = scores.one_hot(split.y, 150), {"setting": setting, "seed": seeds}
-    arms = {f"w = {w:g}": (w, hard) for w in WEIGHTS}
-    arms |= {f"random, w = {w:g}": (w, trees.reordered(hard, orders)) for w in WEIGHTS[1:]}
+    place, moved = {"setting": setting, "seed": seeds}, np.take_along_axis(np.argsort(orders, 1), split.y, 1)
+    arms = {f"w = {w:g}": (w, split.y) for w in WEIGHTS}
+    arms |= {f"random, w = {w:g}": (w, moved) for w in WEIGHTS[1:]}
     p = trees.trained(seeds, arms, split.x, split.x_test, tree, **CLINC)
     p |= {arm: trees.reordered(p[arm], np.argsort(orders, 1)) for arm in p if arm.startswith("random")}
     if setting == TRADED:

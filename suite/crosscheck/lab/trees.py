@@ -54,6 +54,18 @@ def weighted_loss(y: Any, z: Any, weight: Any, tree: np.ndarray) -> Any:
     return (losses.categorical_crossentropy(y, z) + weight * coarse_loss(y, z, tree)) / (1 + weight)
 
 
+def block_loss(y: Any, z: Any, weight: Any, domains: int) -> Any:
+    """`weighted_loss` of integer labels [...], where equally large domains come one after the other.
+
+    (1 + w) ln Σ e^z − z_y − w z_{c(y)}, all over 1 + w: one exponential a logit, for classes by the hundred.
+    """
+    classes = z.shape[-1]
+    nodes = ops.logsumexp(ops.reshape(z, (*z.shape[:-1], domains, -1)), axis=-1)
+    own = ops.sum(z * ops.one_hot(y, classes, dtype=z.dtype), axis=-1)
+    parent = ops.sum(nodes * ops.one_hot(y // (classes // domains), domains, dtype=z.dtype), axis=-1)
+    return ops.logsumexp(nodes, axis=-1) - (own + weight * parent) / (1 + weight)
+
+
 def coarse_gradient(z: np.ndarray, label: np.ndarray, tree: np.ndarray) -> np.ndarray:
     """p_k − 1[k ∈ c*] p_k / p_{c*} for the domain c* of each label: [N, K]."""
     p = special.softmax(np.asarray(z, np.float64), axis=-1)
@@ -159,7 +171,7 @@ def mean_distance_of_mistakes(decided: np.ndarray, y: np.ndarray, tree: np.ndarr
 
 # --- training ----------------------------------------------------------------------------------------------
 
-Arms = Mapping[str, tuple[float, np.ndarray]]  # by name: the weight w, and targets [S, N, K]
+Arms = Mapping[str, tuple[float, np.ndarray]]  # by name: the weight w, and targets [S, N, K] or labels [S, N]
 
 
 def trained(
@@ -175,21 +187,21 @@ def trained(
     """Held-out probabilities [S, M, K] of linear softmaxes that differ in weight and targets alone, by arm.
 
     Adam, at a rate that falls to 0 along a cosine. A seed has the same weights, examples and batches in every
-    arm. x is [S, N, D].
+    arm. x is [S, N, D]; labels in place of targets want domains of one size, one after the other.
     """
-    build = perceptron(x.shape[-1], [], len(tree))
+    build, domains = perceptron(x.shape[-1], [], len(tree)), int(tree.max()) + 1
     replicas = Replicates(build, [*seeds] * len(arms), paired=True)
     schedule = keras.optimizers.schedules.CosineDecay(rate, epochs * -(-x.shape[1] // batch_size))
+    y = np.concatenate([targets for _, targets in arms.values()])
+    of_labels = lambda y, z, weight: block_loss(y, z, weight, domains)
+    of_targets = lambda y, z, weight: weighted_loss(y, z, weight, tree)
     weights = np.repeat([weight for weight, _ in arms.values()], len(seeds))
-    replicas.compile(
-        keras.optimizers.Adam(schedule),
-        lambda y, z, weight: weighted_loss(y, z, weight, tree),
-        loss_arguments={"weight": weights},
-    )
-    y = np.concatenate([np.asarray(targets, "float32") for _, targets in arms.values()])
+    loss = of_labels if y.ndim == 2 else of_targets
+    replicas.compile(keras.optimizers.Adam(schedule), loss, loss_arguments={"weight": weights})
     repeat = lambda examples: np.concatenate([examples] * len(arms))
+    y = y.astype("int32" if y.ndim == 2 else "float32")
     replicas.fit(repeat(x), y, batch_size=batch_size, epochs=epochs)
-    logits = replicas.predict(repeat(x_test)).astype("float64")
+    logits = replicas.predict(repeat(x_test))
     p = special.softmax(logits, -1).reshape(len(arms), len(seeds), *logits.shape[1:])
     return dict(zip(arms, p, strict=True))
 
