@@ -159,6 +159,22 @@ def nearest_by_enumeration(p: np.ndarray, tree: np.ndarray) -> np.ndarray:
     return (p @ distances(tree)).argmin(-1)
 
 
+def drawn_from(p: np.ndarray) -> np.ndarray:
+    """Classes drawn from chances [..., K], always the same ones: [...]."""
+    point = np.random.default_rng(0).random((*p.shape[:-1], 1))
+    return (np.cumsum(p, -1) < point).sum(-1).clip(max=p.shape[-1] - 1)
+
+
+THREE, TWO_DOMAINS = np.array([0.3, 0.3, 0.4]), np.array([0, 0, 1])
+
+
+def gain_of_three(seeds: Sequence[int], examples: int = 4000) -> np.ndarray:
+    """What the mean distance gains by the nearest class, of classes drawn from `THREE`: [S]; 0.1 expected."""
+    y = np.stack([np.random.default_rng(seed).choice(3, examples, p=THREE) for seed in seeds])
+    likeliest, chosen = (np.full(y.shape, at) for at in (THREE.argmax(), nearest(THREE, TWO_DOMAINS)))
+    return mean_distance(likeliest, y, TWO_DOMAINS) - mean_distance(chosen, y, TWO_DOMAINS)
+
+
 def mean_distance(decided: np.ndarray, y: np.ndarray, tree: np.ndarray) -> np.ndarray:
     """Over all examples: [..., N] to [...]."""
     return distances(tree)[decided, y].mean(-1)
