@@ -70,3 +70,12 @@ def test_where_keras_own_descent_ends_is_told_from_where_ours_does(monkeypatch) 
     monkeypatch.setattr(tags, "projected", lambda point: point / point.sum())
     record = judged(study.KERAS_ENDS, study.measure_keras(SEEDS), QUICK)
     assert words(record) == ("invalid", "holds", "holds")
+
+
+def test_the_switch_of_kernels_is_put_back() -> None:
+    from tensorflow.python.framework import config
+
+    before = config.is_op_determinism_enabled()
+    with tags.kernels(not before):
+        assert config.is_op_determinism_enabled() is not before
+    assert config.is_op_determinism_enabled() is before

@@ -7,7 +7,8 @@ or divided by its size ("normalised"; Menon, Rawat, Reddi & Kumar 2019). Sets st
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -163,6 +164,52 @@ def trained(seeds: Sequence[int], cases: Sequence[tuple[str, np.ndarray]], examp
 def drawn(law: np.ndarray, examples: int, seed: int) -> np.ndarray:
     """How often each set occurs in a sample, [2^L]."""
     return np.random.default_rng(seed).multinomial(examples, law)
+
+
+# --- gradients, and TensorFlow's kernels -------------------------------------------------------------------
+
+
+def points(dtype: str, largest: int) -> tuple[np.ndarray, np.ndarray]:
+    """Logits [60, L] and sets of one tag to `largest`."""
+    rng = np.random.default_rng(0)
+    z, size = rng.normal(0, 5, (60, 4)), rng.integers(1, largest + 1, 60)
+    return z.astype(dtype), (rng.random((60, 4)).argsort(1) < size[:, None]).astype(dtype)
+
+
+def slopes(loss: Any, y: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """∂L/∂z of a loss, float64 [N, L]."""
+    from crosscheck import autodiff
+
+    return autodiff.logit_gradient(loss, y, z).astype("float64")
+
+
+def set_slope(y: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """|S| p − y."""
+    return y.sum(1, keepdims=True) * special.softmax(z.astype("float64"), axis=1) - y
+
+
+def slope_place(y: np.ndarray, dtype: str) -> dict[str, Any]:
+    """Columns of rows of gradients: as many units in the last place as the set has tags."""
+    resolution = np.finfo(dtype).eps * np.broadcast_to(y.sum(1, keepdims=True), y.shape)
+    return {"setting": dtype, "quantity": "gradient", "resolution": resolution}
+
+
+@contextlib.contextmanager
+def kernels(deterministic: bool) -> Iterator[None]:
+    """TensorFlow's deterministic kernels, or those that it comes with, within the block.
+
+    Where on, `tf.nn.softmax_cross_entropy_with_logits` is −Σ y ln softmax(z), differentiated; else a
+    kernel that returns p − y as its gradient, right for labels that sum to 1. The suite's workers do.
+    """
+    from tensorflow.python.framework import config
+
+    switch = {True: config.enable_op_determinism, False: config.disable_op_determinism}
+    before = config.is_op_determinism_enabled()
+    switch[deterministic]()
+    try:
+        yield
+    finally:
+        switch[before]()
 
 
 def descended(seeds: Sequence[int], loss: Any, law: np.ndarray, examples: int) -> np.ndarray:

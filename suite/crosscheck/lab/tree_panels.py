@@ -34,7 +34,7 @@ def draw_distances(ax: Any, rows: pd.DataFrame) -> None:
 
 
 def draw_trade(ax: Any, rows: pd.DataFrame) -> None:
-    """How much coarse and fine accuracy change by a weight of 4, on the published tree and on a random one."""
+    """How much coarse and fine accuracy change by a weight of 4, on either tree."""
     shown = rows[rows["quantity"].isin(["coarse", "fine"])]
     wide = shown.pivot_table("value", ["quantity", "setting", "seed"], "path")
     gains = {

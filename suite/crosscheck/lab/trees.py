@@ -15,6 +15,7 @@ from keras import ops
 from scipy import optimize, special
 
 from crosscheck import autodiff, data, losses
+from crosscheck.data import Splits
 from crosscheck.models import perceptron
 from crosscheck.replicates import Replicates, compare
 
@@ -268,7 +269,7 @@ def gaussian_posterior(x: np.ndarray) -> np.ndarray:
     return special.softmax(x @ CENTRES.T - np.square(CENTRES).sum(1) / 2, axis=-1)
 
 
-def queries(seeds: Sequence[int], components: int, each: int, held_out: int) -> data.Splits:
+def queries(seeds: Sequence[int], components: int, each: int, held_out: int) -> Splits:
     """CLINC150 by its principal components: so many examples of each intent to train on, and held out.
 
     Of 130 an intent, drawn anew for every seed; directions are those of all of them.
@@ -280,7 +281,7 @@ def queries(seeds: Sequence[int], components: int, each: int, held_out: int) -> 
     order = np.stack([np.random.default_rng(s).permuted(by_class, axis=1) for s in seeds])
     first, rest = order[..., :each].reshape(len(seeds), -1), order[..., each:][..., :held_out]
     rest = rest.reshape(len(seeds), -1)
-    return data.Splits(x[first], y[first], x[rest], y[rest])
+    return Splits(x[first], y[first], x[rest], y[rest])
 
 
 def softened_by_search(eta: np.ndarray, beta: float, tree: np.ndarray) -> np.ndarray:
@@ -332,7 +333,7 @@ def excess_of_children(p: np.ndarray, nodes: np.ndarray, trees: np.ndarray) -> t
 
 
 def sigmoids_and_softmax(
-    seeds: Sequence[int], split: data.Splits, trees: Sequence[np.ndarray], rate: float, epochs: int
+    seeds: Sequence[int], split: Splits, trees: Sequence[np.ndarray], rate: float, epochs: int
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """Held-out chances of a sigmoid for each class and each domain, a tree after the other, and of a softmax.
 
