@@ -145,8 +145,8 @@ MILDER = Check(
 )
 DECISION = Check(
     "decision",
-    "Deciding for the least expected distance lowers the mean distance over all examples, without a weight.",
-    Exceeds(margin=0.0),
+    "Deciding for the least expected distance lowers the mean distance over all examples, by 0.001 at least.",
+    Exceeds(margin=0.001),  # a rule that changes nothing must not pass
     r"\arg\max_k\, p_k + p_{c(k)}",
     control="the domain's probability taken away rather than added",
     positive="chances 0.3, 0.3 in one domain, 0.4 in another",
@@ -248,7 +248,9 @@ def decision_rows(p: dict, y: np.ndarray, random: np.ndarray, place: dict) -> It
     chosen, own, flats = best.argmax(-1), trees.drawn_from(best), trees.drawn_from(flat)
     milder = [far(likeliest, at) - far(chosen, at) for at in (y, own)]
     astray = far(likeliest) - far(p["random, w = 4"].argmax(-1))
-    yield MILDER.rows(milder[0], astray, positive=milder[1], **place)
+    yield MILDER.rows(milder[0], astray, **place)
+    if place["setting"] == "64 components":
+        yield MILDER.rows(positive=milder[1], **place)
     beaten = [far(chosen, at) - far(nearest, at) for at in (y, flats)]
     yield DECISION_BEATS.rows(beaten[0], far(chosen) - far(by_random), positive=beaten[1], **place)
     decided = {f"{arm}, likeliest": at.argmax(-1) for arm, at in p.items()}

@@ -248,8 +248,8 @@ KERAS_MEAN = Check(
 )
 KERAS_ENDS = Check(
     "keras_ends",
-    "There, gradient descent on it ends at the distribution nearest to π: its gradient of multi-hot labels is "
-    "p − y, whatever its value.",
+    "There, gradient descent on it ends at the distribution nearest to π: its gradient of multi-hot labels "
+    "is p − y, whatever its value.",
     Equal(margin=0.02),
     r"p_k = \max(\pi_k - \tau, 0)",
     control="TensorFlow's deterministic kernels, by which the gradient is that of the value",
