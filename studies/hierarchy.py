@@ -198,14 +198,12 @@ def train_gaussian(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
 
 def train_queries(seeds: tuple[int, ...], name: str) -> Iterator[pd.DataFrame]:
     """Linear softmaxes of intents from few components, and a sigmoid a node."""
-    split = trees.queries(seeds, max(count for count, _ in COMPONENTS.values()), EACH, HELD_OUT)
+    split = trees.queries(seeds, 64, EACH, HELD_OUT)
     for setting, (count, rate) in COMPONENTS.items():
         few = split._replace(x=split.x[..., :count], x_test=split.x_test[..., :count])
         yield from weighed_rows(seeds, few, rate, {"setting": setting, "seed": seeds})
-    count, rate = COMPONENTS["8 components"]
-    few = trees.Splits(*(part[:FEW] for part in split))
-    few = few._replace(x=few.x[..., :count], x_test=few.x_test[..., :count])
-    yield from sigmoid_rows(seeds[:FEW], few, rate, name)
+        if setting == "8 components":
+            yield from sigmoid_rows(seeds[:FEW], trees.Splits(*(part[:FEW] for part in few)), rate, name)
 
 
 def weighed_rows(seeds: tuple[int, ...], split, rate: float, place: dict) -> Iterator[pd.DataFrame]:
@@ -396,7 +394,7 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
 
 def figure(rows: pd.DataFrame):
     """How mild mistakes are, by the weight and by the decision; what the weight trades."""
-    canvas, axes = figures.panels(2, 1, height=3.8)
-    tree_panels.draw_distances(axes[0], rows)
-    tree_panels.draw_trade(axes[1], rows)
+    canvas, (left, right) = figures.panels(2, 1, height=3.8)
+    tree_panels.draw_distances(left, rows)
+    tree_panels.draw_trade(right, rows)
     return canvas

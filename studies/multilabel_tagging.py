@@ -79,8 +79,9 @@ def train_annotators(seeds: tuple[int, ...], name: str) -> Iterator[pd.DataFrame
     yield ANNOTATORS_SIGMOIDS.rows(once, far(p["sigmoids"], p["sigmoids, q"]), positive=shares, **place)
     for head in tags.HEADS:
         yield rows.tidy(quantity="from q", path=head, value=far(p[head], q), **place)
-        x, y = tagging.binned(p[f"{head}, q"], p[head]) if head != "multi-hot" else ([], [])
-        yield rows.tidy(quantity="learned", path=head, x=x, value=y, setting=name)
+    for head, taught in (("normalised", ""), ("sigmoids", ""), ("sigmoids", ", law")):
+        x, y = tagging.binned(p[f"{head}, q"], p[head + taught])
+        yield rows.tidy(quantity="learned", path=head + taught, x=x, value=y, setting=name)
 
 
 def by_pairs(q: tuple[float, ...], shared: bool) -> float:
@@ -92,10 +93,11 @@ def by_pairs(q: tuple[float, ...], shared: bool) -> float:
 def draw_annotators(ax, rows: pd.DataFrame) -> None:
     learned = rows[rows["quantity"] == "learned"]
     name = learned["setting"].max()  # Fashion-MNIST, where it is there
-    for head in ("normalised", "sigmoids"):
-        part = learned[(learned["setting"] == name) & (learned["path"] == head)]
-        label = "normalised softmax" if head == "normalised" else head
-        ax.plot(part["x"], part["value"], "o", label=label)
+    looks = {"normalised": ("normalised softmax", "o"), "sigmoids": ("sigmoids", "o")}
+    looks["sigmoids, law"] = ("sigmoids trained on 1 − (1 − q)²", "k+")
+    for path, (label, look) in looks.items():
+        part = learned[(learned["setting"] == name) & (learned["path"] == path)]
+        ax.plot(part["x"], part["value"], look, label=label)
     q = np.linspace(0, 1, 50)
     figures.theory_line(ax, q, q, "q")
     figures.theory_line(ax, q, 1 - (1 - q) ** 2, "1 − (1 − q)²", linestyle=":")
