@@ -181,16 +181,16 @@ def train_sets(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     ):
         for name in check.settings:
             law = tags.optimum(head, laws()[name])
-            off = [tags.furthest(p[at, name], law) for at in (head, other)]
-            yield check.rows(*off, setting=name, seed=seeds)
+            claim, control = (tags.furthest(p[at, name], law) for at in (head, other))
+            yield check.rows(claim, control, setting=name, seed=seeds)
         alike = tags.furthest(p[other, "one tag"], tags.optimum(head, laws()["one tag"]))
         yield check.rows(positive=alike, setting=NAMES[0], seed=seeds)
     leads = [leads_apart(p, name) for name in ("three or one", "one tag", "two or one")]
     yield ORDER.rows(leads[0], leads[1], positive=leads[2], seed=seeds)
     for head in tags.HEADS:
         for k, tag in enumerate(TAGS):
-            place = {"quantity": f"P({tag})", "path": head, "x": k, "seed": seeds}
-            yield rows.tidy(value=p[head, "three or one"][:, k], **place)
+            value = p[head, "three or one"][:, k]
+            yield rows.tidy(quantity=f"P({tag})", path=head, x=k, value=value, seed=seeds)
 
 
 def leads_apart(p: dict[tuple[str, str], np.ndarray], name: str) -> np.ndarray:
@@ -285,8 +285,8 @@ def mean_rows(count: int) -> Iterator[pd.DataFrame]:
     own = keras.losses.BinaryCrossentropy(from_logits=True, reduction=None, dtype="float64")
     slope = lambda f, y, z: autodiff.logit_gradient(f, y, z).reshape(40, count)
     apart = slope(own, y.reshape(-1, 1), z.reshape(-1, 1))
-    theory, place = (special.expit(z) - y) / count, {"setting": f"L = {count}"}
-    place["resolution"] = np.finfo("float64").eps / count
+    theory = (special.expit(z) - y) / count
+    place = {"setting": f"L = {count}", "resolution": np.finfo("float64").eps / count}
     yield KERAS_MEAN.rows(slope(own, y, z), apart, theory, **place)
     yield KERAS_MEAN.rows(positive=slope(losses.binary_crossentropy, y, z), reference=theory, **place)
 
@@ -336,8 +336,8 @@ THEORIES = (
     Theory("seen", lambda *q: 1 - (1 - q[0]) ** 2, lambda *q: by_pairs(q, shared=False), SHARES),
     Theory(
         "learned",
-        lambda head, name, k: tags.optimum(head, laws()[name])[k],
-        lambda head, name, k: tags.optimum_by_search(head, laws()[name])[k],
+        lambda head, name, k: float(tags.optimum(head, laws()[name])[k]),
+        lambda head, name, k: float(tags.optimum_by_search(head, laws()[name])[k]),
         [
             (head, name, k)
             for head in ("sigmoids", "multi-hot", "normalised")

@@ -31,8 +31,8 @@ def law_of(chances: Mapping[str, float], tags: str) -> np.ndarray:
     return np.array([chances.get(word, 0.0) for word in words])
 
 
-def independent(marginals: Sequence[float]) -> np.ndarray:
-    """Every tag by itself, with its own chance."""
+def independent(marginals: Any) -> np.ndarray:
+    """Every tag by itself, with its own chance, [L]."""
     member, p = information.outcomes(len(marginals)), np.array(marginals)
     return np.where(member, p, 1 - p).prod(1)
 

@@ -123,7 +123,8 @@ def mean_logits(z, tree: np.ndarray):
 def cost_by_tree(z: np.ndarray, label: np.ndarray, tree: np.ndarray, coarse: np.ndarray) -> np.ndarray:
     """The domain's cross-entropy by one tree plus the class's within its domain by another, [N]."""
     y = np.eye(len(tree))[label]
-    domain = autodiff.numbers(coarse_loss(*autodiff.tensors(y, z), coarse))
+    targets, logits = autodiff.tensors(y, z)
+    domain = autodiff.numbers(coarse_loss(targets, logits, coarse))
     masked = np.where(tree == tree[label][:, None], z, -1e30)
     return domain + autodiff.numbers(losses.categorical_crossentropy(y, masked))
 
