@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from crosscheck.claims import Check, Claim, Equal, Exceeds, Identity, Theory, Unit, unit
-from crosscheck.lazy import autodiff, figures, losses, pd, rows, scores, tree_panels, trees
+from crosscheck.lazy import autodiff, figures, losses, pd, rows, scores, tier_panels, tiers
 
 CLAIM = Claim(
     title="A flat softmax already is the hierarchical one; decide by distance rather than weigh the tree",
@@ -67,28 +67,28 @@ COARSE_GRADIENT = Check(
 
 
 def measure_tree(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
-    """Values, probabilities and gradients of random logits, on three trees."""
+    """Values, probabilities and gradients of random logits, on three tiers."""
     for setting, tree in TREES.items():
-        z, label = trees.logits_and_labels(len(tree))
+        z, label = tiers.logits_and_labels(len(tree))
         one, own = np.zeros_like(tree), np.arange(len(tree))
-        theory = -trees.log_softmax(z)[np.arange(50), label].astype("float64")
+        theory = -tiers.log_softmax(z)[np.arange(50), label].astype("float64")
         other = np.random.default_rng(1).permutation(tree)
-        values = [trees.cost_by_tree(z, label, *pair) for pair in ((tree, tree), (tree, other), (one, one))]
+        values = [tiers.cost_by_tree(z, label, *pair) for pair in ((tree, tree), (tree, other), (one, one))]
         place = {"setting": setting, "resolution": EPS * np.maximum(1, theory)}
         yield CHAIN_RULE.rows(values[0], values[1], theory, positive=values[2], **place)
-        theory = trees.log_softmax(z).astype("float64")
+        theory = tiers.log_softmax(z).astype("float64")
         place["resolution"] = EPS * np.maximum(1, -theory)
-        logs = [trees.log_tree(z, tree), trees.log_tree(z, tree, trees.mean_logits), trees.log_tree(z, own)]
+        logs = [tiers.log_tree(z, tree), tiers.log_tree(z, tree, tiers.mean_logits), tiers.log_tree(z, own)]
         yield FLAT_IS_TREE.rows(logs[0], logs[1], theory, positive=logs[2], **place)
         yield from gradient_rows(z, label, tree, {"setting": setting, "resolution": EPS})
 
 
 def gradient_rows(z: np.ndarray, label: np.ndarray, tree: np.ndarray, place: dict) -> Iterator[pd.DataFrame]:
     y, own = scores.one_hot(label, len(tree)), np.arange(len(tree))
-    coarse = lambda tree: autodiff.logit_gradient(lambda y, z: trees.coarse_loss(y, z, tree), y, z)
+    coarse = lambda tree: autodiff.logit_gradient(lambda y, z: tiers.coarse_loss(y, z, tree), y, z)
     fine = autodiff.logit_gradient(losses.categorical_crossentropy, y, z)
-    yield COARSE_GRADIENT.rows(coarse(tree), fine, trees.coarse_gradient(z, label, tree), **place)
-    theory = trees.coarse_gradient(z, label, own)
+    yield COARSE_GRADIENT.rows(coarse(tree), fine, tiers.coarse_gradient(z, label, tree), **place)
+    theory = tiers.coarse_gradient(z, label, own)
     yield COARSE_GRADIENT.rows(positive=coarse(own), reference=theory, **place)
 
 
@@ -180,14 +180,14 @@ DECISION_BEATS = Check(
 
 def train_gaussian(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     """Six Gaussian classes in three domains, of which a linear softmax can express the truth."""
-    tree, order = trees.SIX, np.array([0, 2, 4, 1, 3, 5])
-    x, hard = trees.gaussian_tree(seeds, EXAMPLES // 64)
+    tree, order = tiers.SIX, np.array([0, 2, 4, 1, 3, 5])
+    x, hard = tiers.gaussian_tree(seeds, EXAMPLES // 64)
     arms = {f"w = {w:g}": (w, hard) for w in WEIGHTS}
-    arms["soft"] = (0.0, hard @ trees.smoothed_by_distance(tree, 1.0))
+    arms["soft"] = (0.0, hard @ tiers.smoothed_by_distance(tree, 1.0))
     arms["shuffled"] = (WEIGHTS[2], hard[..., order])
-    p = trees.trained(seeds, arms, x, x, tree, **GRID)
+    p = tiers.trained(seeds, arms, x, x, tree, **GRID)
     p["shuffled"] = p["shuffled"][..., np.argsort(order)]
-    truth = trees.gaussian_posterior(x)
+    truth = tiers.gaussian_posterior(x)
     off = {arm: np.sqrt(np.square(at - truth).mean((1, 2))) for arm, at in p.items()}
     for setting in SAME_OPTIMUM.settings:
         place = {"reference": off["w = 0"], "setting": setting, "seed": seeds}
@@ -198,21 +198,21 @@ def train_gaussian(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
 
 def train_queries(seeds: tuple[int, ...], name: str) -> Iterator[pd.DataFrame]:
     """Linear softmaxes of intents from few components, and a sigmoid a node."""
-    split = trees.queries(seeds, 64, EACH, HELD_OUT)
+    split = tiers.queries(seeds, 64, EACH, HELD_OUT)
     for setting, (count, rate) in COMPONENTS.items():
         few = split._replace(x=split.x[..., :count], x_test=split.x_test[..., :count])
         yield from weighed_rows(seeds, few, rate, {"setting": setting, "seed": seeds})
         if setting == "8 components":
-            yield from sigmoid_rows(seeds[:FEW], trees.Splits(*(part[:FEW] for part in few)), rate, name)
+            yield from sigmoid_rows(seeds[:FEW], tiers.Splits(*(part[:FEW] for part in few)), rate, name)
 
 
 def weighed_rows(seeds: tuple[int, ...], split, rate: float, place: dict) -> Iterator[pd.DataFrame]:
     """Weights on the published tree, and on a random one."""
-    tree, (orders, random) = trees.CLINC, trees.relabelled(seeds, trees.CLINC)
+    tree, (orders, random) = tiers.CLINC, tiers.relabelled(seeds, tiers.CLINC)
     moved = np.take_along_axis(np.argsort(orders, 1), split.y, 1)
     arms = {f"w = {w:g}": (w, split.y) for w in WEIGHED} | {"random, w = 4": (4.0, moved)}
-    p = trees.trained(seeds, arms, split.x, split.x_test, tree, rate, EPOCHS)
-    p["random, w = 4"] = trees.reordered(p["random, w = 4"], np.argsort(orders, 1))
+    p = tiers.trained(seeds, arms, split.x, split.x_test, tree, rate, EPOCHS)
+    p["random, w = 4"] = tiers.reordered(p["random, w = 4"], np.argsort(orders, 1))
     yield from trade_rows(p, split.y_test, place)
     yield from decision_rows(p, split.y_test, random, place)
 
@@ -220,7 +220,7 @@ def weighed_rows(seeds: tuple[int, ...], split, rate: float, place: dict) -> Ite
 def trade_rows(p: dict, y: np.ndarray, place: dict) -> Iterator[pd.DataFrame]:
     """Coarse and fine accuracy without a weight, and with 4 on either tree."""
     before, after, astray = (p[arm] for arm in ("w = 0", "w = 4", "random, w = 4"))
-    own, coarse = trees.drawn_from(after), lambda p, y: trees.coarse_accuracy(p, y, trees.CLINC)
+    own, coarse = tiers.drawn_from(after), lambda p, y: tiers.coarse_accuracy(p, y, tiers.CLINC)
     gains = [coarse(at, y) - coarse(before, y) for at in (after, astray)]
     yield COARSE_RISES.rows(*gains, positive=coarse(after, own) - coarse(before, own), **place)
     if place["setting"] in FINE_FALLS.settings:
@@ -233,17 +233,17 @@ def trade_rows(p: dict, y: np.ndarray, place: dict) -> Iterator[pd.DataFrame]:
 
 def decision_rows(p: dict, y: np.ndarray, random: np.ndarray, place: dict) -> Iterator[pd.DataFrame]:
     """Mean distances of the likeliest class, of the nearest by the tree, and by a random one."""
-    tree, flat = trees.CLINC, p["w = 0"]
-    far = lambda decided, y=y: trees.mean_distance(decided, y, tree)
-    likeliest, nearest = flat.argmax(-1), trees.nearest(flat, tree)
-    by_random = np.stack([trees.nearest(at, t) for at, t in zip(flat, random, strict=True)])
-    turned = (flat - trees.domain_chances(flat, tree)[..., tree]).argmax(-1)
+    tree, flat = tiers.CLINC, p["w = 0"]
+    far = lambda decided, y=y: tiers.mean_distance(decided, y, tree)
+    likeliest, nearest = flat.argmax(-1), tiers.nearest(flat, tree)
+    by_random = np.stack([tiers.nearest(at, t) for at, t in zip(flat, random, strict=True)])
+    turned = (flat - tiers.domain_chances(flat, tree)[..., tree]).argmax(-1)
     gain, by_turned, astray = (far(likeliest) - far(at) for at in (nearest, turned, by_random))
-    known = trees.gain_of_three(place["seed"])
+    known = tiers.gain_of_three(place["seed"])
     yield DECISION.rows(gain, by_turned, positive=known, **place)
     yield DECISION_SIZE.rows(gain, astray, positive=known, **place)
     best = min((p["w = 1"], p["w = 4"]), key=lambda at: far(at.argmax(-1)).mean())
-    chosen, own, flats = best.argmax(-1), trees.drawn_from(best), trees.drawn_from(flat)
+    chosen, own, flats = best.argmax(-1), tiers.drawn_from(best), tiers.drawn_from(flat)
     milder = [far(likeliest, at) - far(chosen, at) for at in (y, own)]
     astray = far(likeliest) - far(p["random, w = 4"].argmax(-1))
     yield MILDER.rows(milder[0], astray, **place)
@@ -254,7 +254,7 @@ def decision_rows(p: dict, y: np.ndarray, random: np.ndarray, place: dict) -> It
     decided = {f"{arm}, likeliest": at.argmax(-1) for arm, at in p.items()}
     decided |= {"w = 0, nearest": nearest, "w = 0, nearest in a random tree": by_random}
     for how, at in decided.items():
-        mistaken = trees.mean_distance_of_mistakes(at, y, tree)
+        mistaken = tiers.mean_distance_of_mistakes(at, y, tree)
         shown = {"accuracy": (at == y).mean(-1), "distance": far(at), "of mistakes": mistaken}
         for quantity, value in shown.items():
             yield rows.tidy(quantity=quantity, path=how, value=value, **place)
@@ -290,15 +290,15 @@ VIOLATIONS = Check(
 
 def softened(eta: np.ndarray, beta: float) -> np.ndarray:
     """Σ_j η_j s_j, [K]."""
-    return eta @ trees.smoothed_by_distance(trees.SIX, beta)
+    return eta @ tiers.smoothed_by_distance(tiers.SIX, beta)
 
 
 def train_soft(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     """Biases trained on classes softened by their distance."""
     eta = np.array(ETA)
     counts = np.stack([np.random.default_rng(seed).multinomial(EXAMPLES, eta) for seed in seeds])
-    targets = [trees.smoothed_by_distance(trees.SIX, beta) for beta in BETAS.values()]
-    *soft, hard = trees.biases(seeds, counts, [*targets, np.eye(6)])
+    targets = [tiers.smoothed_by_distance(tiers.SIX, beta) for beta in BETAS.values()]
+    *soft, hard = tiers.biases(seeds, counts, [*targets, np.eye(6)])
     off = lambda p, law: np.abs(p - law).max(-1)
     for (setting, beta), p, other in zip(BETAS.items(), soft, soft[::-1], strict=True):
         law = softened(eta, beta)
@@ -309,15 +309,15 @@ def train_soft(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
 
 def sigmoid_rows(seeds: tuple[int, ...], split, rate: float, name: str) -> Iterator[pd.DataFrame]:
     """A sigmoid for each intent and each domain, of the published tree and of a random one."""
-    tree = trees.CLINC
-    _, random = trees.relabelled(seeds, tree)
+    tree = tiers.CLINC
+    _, random = tiers.relabelled(seeds, tree)
     own = np.broadcast_to(tree, random.shape)
-    p, flat = trees.sigmoids_and_softmax(seeds, split, (own, random), rate, EPOCHS)
+    p, flat = tiers.sigmoids_and_softmax(seeds, split, (own, random), rate, EPOCHS)
     excess = [
-        trees.excess_of_children(at[..., :150], at[..., 150:], t)
+        tiers.excess_of_children(at[..., :150], at[..., 150:], t)
         for at, t in zip(p, (own, random), strict=True)
     ]
-    control, none = trees.excess_of_children(flat, trees.domain_chances(flat, tree), own)
+    control, none = tiers.excess_of_children(flat, tiers.domain_chances(flat, tree), own)
     yield VIOLATIONS.rows(excess[0][0], control, positive=excess[1][0], setting=name, seed=seeds)
     for how, share in (("sigmoids", excess[0][1]), ("softmax", none)):
         yield rows.tidy(quantity="share of violations", path=how, value=share, seed=seeds)
@@ -345,27 +345,27 @@ THEORIES = (
     Theory(
         "same_optimum",
         lambda w, k: ETA[k],
-        lambda w, k: trees.least_weighted(np.array(ETA), w, trees.SIX)[k],
+        lambda w, k: tiers.least_weighted(np.array(ETA), w, tiers.SIX)[k],
         [(w, k) for w in WEIGHTS for k in (0, 1)],
         1e-5,
     ),
     Theory(
         "coarse_gradient",
-        lambda k: trees.coarse_gradient(np.array([LOGITS]), np.array([1]), trees.SIX)[0, k],
-        lambda k: trees.coarse_gradient_by_differences(np.array(LOGITS), 1, trees.SIX)[k],
+        lambda k: tiers.coarse_gradient(np.array([LOGITS]), np.array([1]), tiers.SIX)[0, k],
+        lambda k: tiers.coarse_gradient_by_differences(np.array(LOGITS), 1, tiers.SIX)[k],
         [(k,) for k in range(6)],
         1e-8,
     ),
     Theory(
         "nearest",
-        lambda *p: float(trees.nearest(np.array(p), trees.SIX)),
-        lambda *p: float(trees.nearest_by_enumeration(np.array(p), trees.SIX)),
+        lambda *p: float(tiers.nearest(np.array(p), tiers.SIX)),
+        lambda *p: float(tiers.nearest_by_enumeration(np.array(p), tiers.SIX)),
         [ETA, (0.3, 0.29, 0.41, 0.0, 0.0, 0.0), (0.1, 0.1, 0.15, 0.25, 0.39, 0.01)],
     ),
     Theory(
         "soft_labels",
         lambda beta, k: softened(np.array(ETA), beta)[k],
-        lambda beta, k: trees.softened_by_search(np.array(ETA), beta, trees.SIX)[k],
+        lambda beta, k: tiers.softened_by_search(np.array(ETA), beta, tiers.SIX)[k],
         [(beta, k) for beta in BETAS.values() for k in (0, 1)],
         1e-5,
     ),
@@ -395,6 +395,6 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
 def figure(rows: pd.DataFrame):
     """How mild mistakes are, by the weight and by the decision; what the weight trades."""
     canvas, (left, right) = figures.panels(2, 1, height=3.8)
-    tree_panels.draw_distances(left, rows)
-    tree_panels.draw_trade(right, rows)
+    tier_panels.draw_distances(left, rows)
+    tier_panels.draw_trade(right, rows)
     return canvas

@@ -57,9 +57,9 @@ from crosscheck.lab import standings as standings
 from crosscheck.lab import steps as steps
 from crosscheck.lab import tagging as tagging
 from crosscheck.lab import tags as tags
+from crosscheck.lab import tier_panels as tier_panels
+from crosscheck.lab import tiers as tiers
 from crosscheck.lab import trajectories as trajectories
-from crosscheck.lab import tree_panels as tree_panels
-from crosscheck.lab import trees as trees
 from crosscheck.lab import two_classes as two_classes
 from crosscheck.lab import variational as variational
 from crosscheck.lab import weight_sizes as weight_sizes
