@@ -39,4 +39,5 @@ def show_changes(ax: Any, changes: dict[str, pd.Series]) -> None:
     """Medians with intervals of differences whose index ends with the seed, beside 0."""
     figures.intervals(ax, pd.concat(changes))
     ax.axvline(0, color="0.6", linewidth=0.8)
+    ax.locator_params(axis="x", nbins=5)
     ax.legend(fontsize=7)
