@@ -345,14 +345,14 @@ THEORIES = (
     Theory(
         "same_optimum",
         lambda w, k: ETA[k],
-        lambda w, k: tiers.least_weighted(np.array(ETA), w, tiers.SIX)[k],
+        lambda w, k: float(tiers.least_weighted(np.array(ETA), w, tiers.SIX)[k]),
         [(w, k) for w in WEIGHTS for k in (0, 1)],
         1e-5,
     ),
     Theory(
         "coarse_gradient",
-        lambda k: tiers.coarse_gradient(np.array([LOGITS]), np.array([1]), tiers.SIX)[0, k],
-        lambda k: tiers.coarse_gradient_by_differences(np.array(LOGITS), 1, tiers.SIX)[k],
+        lambda k: float(tiers.coarse_gradient(np.array([LOGITS]), np.array([1]), tiers.SIX)[0, k]),
+        lambda k: float(tiers.coarse_gradient_by_differences(np.array(LOGITS), 1, tiers.SIX)[k]),
         [(k,) for k in range(6)],
         1e-8,
     ),
@@ -364,8 +364,8 @@ THEORIES = (
     ),
     Theory(
         "soft_labels",
-        lambda beta, k: softened(np.array(ETA), beta)[k],
-        lambda beta, k: tiers.softened_by_search(np.array(ETA), beta, tiers.SIX)[k],
+        lambda beta, k: float(softened(np.array(ETA), beta)[k]),
+        lambda beta, k: float(tiers.softened_by_search(np.array(ETA), beta, tiers.SIX)[k]),
         [(beta, k) for beta in BETAS.values() for k in (0, 1)],
         1e-5,
     ),
