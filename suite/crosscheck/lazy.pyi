@@ -59,6 +59,10 @@ from crosscheck.lab import sparse_models as sparse_models
 from crosscheck.lab import speed as speed
 from crosscheck.lab import standings as standings
 from crosscheck.lab import steps as steps
+from crosscheck.lab import tagging as tagging
+from crosscheck.lab import tags as tags
+from crosscheck.lab import tier_panels as tier_panels
+from crosscheck.lab import tiers as tiers
 from crosscheck.lab import trajectories as trajectories
 from crosscheck.lab import two_classes as two_classes
 from crosscheck.lab import variational as variational
