@@ -1,0 +1,389 @@
+"""The laboratory: the user's own model, trained a dozen times on a few of its rows, with one factor changed.
+
+Every seed draws its own initial weights, its own order of batches, and its own rows to train and to judge on.
+Settings that differ in the learning rate or in the scale of the inputs are trained as one (`Replicates`), paired
+by seed. Nothing of the user's is changed: what is trained are copies.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from crosscheck._keras import layers_of
+from crosscheck.diagnose import _copies as copies
+from crosscheck.diagnose._chance import SEEDS
+from crosscheck.diagnose._program import Program
+from crosscheck.diagnose._task import Task, task_of
+from crosscheck.errors import UsageError
+from crosscheck.replicates import Replicates
+
+ROWS, POOL = 256, 4096  # rows that a seed trains on, and those that it draws them from
+MOST_STEPS, FEWEST_STEPS = 400, 40
+BYTES = 400e6  # that the rows of all replicates may take
+STACKED_GAIN = 6.0  # how much faster a stacked step is than one alone, at the least seen
+SHARE = 0.3  # of the time, for the first training; the others wait for what it shows
+READS_SYMBOLS = (
+    "Embedding",
+    "StringLookup",
+    "IntegerLookup",
+    "TextVectorization",
+    "Hashing",
+    "CategoryEncoding",
+    "Discretization",
+)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A setting: the program as it is, but for one factor.
+
+    Attributes:
+        name: in words.
+        rate: what the learning rate is multiplied by.
+        standardised: whether inputs are given mean 0 and standard deviation 1.
+    """
+
+    name: str
+    rate: float = 1.0
+    standardised: bool = False
+
+
+AS_IT_IS = Arm("as it is")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Where a setting ended, under each seed; in inference mode.
+
+    Attributes:
+        arm: the setting.
+        loss, error: on the rows trained on, [S]: the compiled loss without penalties, and wrong decisions.
+        held_out_loss, held_out_error: on other rows, [S].
+        prior_loss, prior_error: of the best output that is the same for every row, on the rows trained on, [S].
+        outputs: on the held-out rows, [S, H, …, K].
+        weights: of all seeds, [S, …] each, in the order of `model.variables`.
+    """
+
+    arm: Arm
+    loss: np.ndarray
+    error: np.ndarray
+    held_out_loss: np.ndarray
+    held_out_error: np.ndarray
+    prior_loss: np.ndarray
+    prior_error: np.ndarray
+    outputs: np.ndarray
+    weights: list[np.ndarray]
+
+    @property
+    def fails(self) -> np.ndarray:
+        """Under which seeds it has not come half of the way from the prior to fitting its rows, [S].
+
+        By the loss and, where decisions are made, by their errors as well.
+        """
+        lost = ~(self.loss <= HALF * self.prior_loss)
+        return lost & (np.isnan(self.error) | (self.error > HALF * self.prior_error))
+
+    def rescued_by(self, other: Outcome) -> np.ndarray:
+        """Under which seeds this one fails, and another setting is better by half of the way, [S]."""
+        nearer = other.loss <= self.loss - HALF * self.prior_loss
+        decides = np.isnan(self.error) | (other.error <= self.error - HALF / 2 * self.prior_error)
+        return self.fails & nearer & decides
+
+
+HALF = 0.5
+
+
+class Laboratory:
+    """Trains copies of a program's model.
+
+    Args:
+        program: its model is built and compiled.
+        rows: that a seed trains on, at most.
+        seeds: one number each.
+        seconds: that all training together may take; what would take longer is skipped, and said so.
+
+    Raises:
+        UsageError: where the model cannot be rebuilt, or its data cannot be cut into rows; says why.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        rows: int = ROWS,
+        seeds: Sequence[int] = range(SEEDS),
+        seconds: float = 45.0,
+    ):
+        self.program, self.seeds, self.skipped = program, tuple(seeds), list[str]()
+        self.deadline, self.seconds = time.monotonic() + seconds, seconds
+        self.arguments = copies.compile_arguments(program.model)
+        self.x, self.y, self.weight = one_output(program, self.arguments)
+        self.rows = min(rows, 3 * len(self.y) // 4)
+        with copies.random_state_kept(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            fresh = copies.rebuilt(program.model)
+            self.start = self.start_of(fresh)
+            outputs = np.asarray(fresh.predict(self.some(16), verbose=0))
+        self.outputs = outputs.shape
+        self.task: Task = task_of(self.y, (len(self.y), *outputs.shape[1:]), self.arguments["loss"])
+
+    # --- the model --------------------------------------------------------------------------------------
+
+    def start_of(self, fresh: keras.Model) -> dict[int, np.ndarray]:
+        """Returns the weights that every copy starts from, by their place; the others are drawn anew.
+
+        Frozen layers keep their weights. So does everything where the model is no newly built one.
+        """
+        model = self.program.model
+        drawn = copies.is_freshly_drawn(model, fresh)
+        if not drawn:
+            self.skipped.append(
+                "The weights are not drawn anew, for they are trained already: seeds differ in their rows and batches."
+            )
+        trained = {id(v) for v in model.trainable_variables}
+        return {
+            i: keras.ops.convert_to_numpy(v.value)
+            for i, v in enumerate(model.variables)
+            if copies.is_weight(v) and not (drawn and id(v) in trained)
+        }
+
+    def build(self, layers: Callable[[keras.Layer], keras.Layer] = copies.same_layer) -> keras.Model:
+        """Returns a copy of the model as it starts, with weights drawn anew where they may be."""
+        copy = copies.rebuilt(self.program.model, layers)
+        for i, value in self.start.items():
+            copy.variables[i].assign(value)
+        for layer in layers_of(copy):
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.momentum = layer.momentum**self.compression  # its averages forget as much as in all steps
+        return copy
+
+    @property
+    def rate(self) -> float | None:
+        """The learning rate, where it is one number."""
+        return copies.learning_rate_of(self.optimizer)
+
+    @property
+    def optimizer(self) -> Any:
+        """The user's optimiser, without the scaling of losses around it."""
+        return getattr(self.program.model.optimizer, "inner_optimizer", self.program.model.optimizer)
+
+    # --- how long -----------------------------------------------------------------------------------------
+
+    @property
+    def own_steps(self) -> float:
+        """Steps that the program itself would take; ∞ where its source has no end that is known."""
+        arguments = self.program.arguments or {}
+        known = self.program.training.is_complete or arguments.get("steps_per_epoch")
+        rows = self.program.training.rows * (1 - self.program.validation_split)
+        an_epoch = arguments.get("steps_per_epoch") or np.ceil(rows / self.program.batch_size)
+        return float(an_epoch * self.program.epochs) if known else np.inf
+
+    @functools.cached_property
+    def steps(self) -> int:
+        """Steps of a training here: the program's own number, or what the time allows."""
+        seconds = self.seconds_of_a_step()
+        allowed = int(SHARE * self.seconds / (len(self.seeds) * seconds))
+        if allowed < FEWEST_STEPS:
+            raise UsageError(
+                f"A step takes {1000 * seconds:.0f} ms: {len(self.seeds)} trainings of {FEWEST_STEPS} steps do not fit into "
+                f"{SHARE * self.seconds:.0f} s."
+            )
+        return int(max(1, min(allowed, MOST_STEPS, self.own_steps)))
+
+    @property
+    def compression(self) -> float:
+        """How many of the program's steps stand behind one here."""
+        return max(1.0, min(self.own_steps, 1e9) / self.steps)
+
+    def seconds_of_a_step(self) -> float:
+        """Returns the time of one step of one copy, as they are run here."""
+        model = copies.rebuilt(self.program.model)
+        model.compile(copies.fresh_optimizer(self.optimizer), **self.arguments)
+        x, y = self.some(self.batch_size), self.y[: self.batch_size]
+        times = []
+        for _ in range(4):
+            began = time.monotonic()
+            model.train_on_batch(x, y)
+            times.append(time.monotonic() - began)
+        stacks = Replicates(lambda: copies.rebuilt(self.program.model), [0]).plan.mode == "stacked"
+        return min(times) / (STACKED_GAIN if stacks else 1.0)
+
+    def left(self) -> float:
+        """Returns the seconds that are left."""
+        return self.deadline - time.monotonic()
+
+    # --- rows ---------------------------------------------------------------------------------------------
+
+    @property
+    def batch_size(self) -> int:
+        return max(1, min(self.program.batch_size, self.rows))
+
+    def some(self, n: int) -> Any:
+        """Returns the first n rows of x."""
+        return keras.tree.map_structure(lambda a: a[:n], self.x)
+
+    @functools.cached_property
+    def splits(self) -> tuple[np.ndarray, np.ndarray]:
+        """The rows that each seed trains on, [S, n], and those that it is judged on, [S, h]."""
+        n, held_out = self.rows, min(ROWS, len(self.y) - self.rows)
+        orders = [np.random.default_rng([seed, 1]).permutation(len(self.y)) for seed in self.seeds]
+        drawn = np.array([order[: n + held_out] for order in orders])
+        return drawn[:, :n], drawn[:, n:]
+
+    def rows_of(self, which: np.ndarray, arms: Sequence[Arm], trained: np.ndarray) -> Any:
+        """Returns x of every replicate, [A · S, n, …] in the structure of x; arms run slowest."""
+
+        def one(array: np.ndarray) -> np.ndarray:
+            plain = array[which].astype("float32") if scalable(self.program.model, array) else array[which]
+            if not any(arm.standardised for arm in arms):
+                return np.concatenate([plain] * len(arms))
+            scaled = standardised(plain, array[trained].astype("float32"))
+            return np.concatenate([scaled if arm.standardised else plain for arm in arms])
+
+        return keras.tree.map_structure(one, self.x)
+
+    @property
+    def can_be_standardised(self) -> bool:
+        """Whether all inputs are numbers of which a layer takes products."""
+        return all(scalable(self.program.model, array) for array in keras.tree.flatten(self.x))
+
+    # --- training -------------------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def as_it_is(self) -> Outcome:
+        """The program unchanged."""
+        return self.train([AS_IT_IS])[0]
+
+    def train(
+        self,
+        arms: Sequence[Arm],
+        build: Callable[[], keras.Model] | None = None,
+        optimizer: keras.Optimizer | None = None,
+        rows: np.ndarray | None = None,
+    ) -> list[Outcome]:
+        """Trains every setting under every seed, and returns where each ended.
+
+        Args:
+            arms: the settings.
+            build: makes the copies, where it is not `Laboratory.build`.
+            optimizer: unused, in place of the user's.
+            rows: that each seed trains on, [S, n], in place of its split.
+
+        Raises:
+            UsageError: where the copies cannot be trained as replicates; says why.
+        """
+        with copies.random_state_kept(), warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            try:
+                return self.trained(arms, build or self.build, optimizer, rows)
+            except (NotImplementedError, ValueError, TypeError) as error:
+                raise UsageError(f"Its copies cannot be trained as replicates: {first_line(error)}") from error
+
+    def trained(
+        self,
+        arms: Sequence[Arm],
+        build: Callable[[], keras.Model],
+        optimizer: keras.Optimizer | None,
+        rows: np.ndarray | None,
+    ) -> list[Outcome]:
+        """The work of `train`."""
+        which, held_out = (self.splits[0] if rows is None else rows), self.splits[1]
+        x, y = self.rows_of(which, arms, which), np.concatenate([self.y[which]] * len(arms))
+        if sum(a.nbytes for a in keras.tree.flatten(x)) > BYTES:
+            raise UsageError("A row is so large that the rows of all copies do not fit into memory.")
+        replicas = Replicates(build, list(self.seeds) * len(arms), paired=True)
+        replicas.compile(**self.compiled_with(arms, optimizer))
+        batch_size = min(self.batch_size, which.shape[1])
+        epochs = int(np.ceil(self.steps / np.ceil(which.shape[1] / batch_size)))
+        weight = None if self.weight is None else np.concatenate([self.weight[which]] * len(arms))
+        options = {"sample_weight": weight} if weight is not None else {"class_weight": self.program.class_weight}
+        replicas.fit(x, y, batch_size=batch_size, epochs=epochs, shuffle=True, **options)
+        fitted = np.asarray(replicas.predict(x))
+        unseen = np.asarray(replicas.predict(self.rows_of(held_out, arms, which)))
+        weights = [np.asarray(value) for value in replicas.get_weights()]
+        return [self.outcome(arm, a, which, fitted, unseen, weights) for a, arm in enumerate(arms)]
+
+    def compiled_with(self, arms: Sequence[Arm], optimizer: keras.Optimizer | None) -> dict[str, Any]:
+        """Returns what the replicates are compiled with."""
+        options: dict[str, Any] = {"optimizer": optimizer or copies.fresh_optimizer(self.optimizer)}
+        if any(arm.rate != 1 for arm in arms):
+            rates = np.repeat([arm.rate for arm in arms], len(self.seeds)) * (self.rate or np.nan)
+            options["optimizer_arguments"] = {"learning_rate": rates}
+        return {**options, **self.arguments}
+
+    def outcome(
+        self, arm: Arm, a: int, which: np.ndarray, fitted: np.ndarray, unseen: np.ndarray, weights: list[np.ndarray]
+    ) -> Outcome:
+        """Returns where the a-th setting ended."""
+        mine = slice(a * len(self.seeds), (a + 1) * len(self.seeds))
+        task, y, y_held_out = self.task, self.y[which], self.y[self.splits[1]]
+
+        def each(measure: Callable[..., float], *columns: Any) -> np.ndarray:
+            return np.array([measure(*row) for row in zip(*columns, strict=True)])
+
+        return Outcome(
+            arm,
+            each(task.loss_of, y, fitted[mine]),
+            each(task.error_of, y, fitted[mine]),
+            each(task.loss_of, y_held_out, unseen[mine]),
+            each(task.error_of, y_held_out, unseen[mine]),
+            each(lambda labels: task.loss_of_prior(labels, (len(labels), *self.outputs[1:])), y),
+            each(task.error_of_prior, y),
+            unseen[mine],
+            [value[mine] for value in weights],
+        )
+
+
+def one_output(program: Program, arguments: dict[str, Any]) -> tuple[Any, np.ndarray, np.ndarray | None]:
+    """Returns x, y and sample weights of at most `POOL` rows of numbers.
+
+    Raises:
+        UsageError: for several outputs or losses, text, or too few rows.
+    """
+    x, y, weight = program.training.x, program.training.y, program.training.sample_weight
+    loss = arguments.get("loss")
+    if loss is None or keras.tree.is_nested(loss) or keras.tree.is_nested(y) or y is None:
+        raise UsageError("Trials are for one output with one loss.")
+    arrays = [np.asarray(a) for a in (*keras.tree.flatten(x), y)]
+    if any(a.dtype.kind not in "fiub" for a in arrays):
+        raise UsageError("Trials are for numbers, and these are text or objects.")
+    if len(arrays[-1]) < FEWEST_ROWS:
+        raise UsageError(f"{len(arrays[-1])} rows are too few to train on some and judge on others.")
+    if not all(np.isfinite(a).all() for a in arrays):
+        raise UsageError("Inputs or labels are not finite.")
+    kept = slice(None)
+    if len(arrays[-1]) > POOL:
+        kept = np.sort(np.random.default_rng(0).choice(len(arrays[-1]), POOL, replace=False))
+    x = keras.tree.map_structure(lambda a: np.asarray(a)[kept], x)
+    return x, arrays[-1][kept], None if weight is None else np.asarray(weight)[kept]
+
+
+FEWEST_ROWS = 24
+
+
+def scalable(model: keras.Model, array: np.ndarray) -> bool:
+    """Returns whether an input is a number that may be scaled, and no symbol that a layer looks up."""
+    reads = any(kind.__name__ in READS_SYMBOLS for layer in layers_of(model) for kind in type(layer).__mro__)
+    return not reads and array.dtype.kind in "fiub"
+
+
+def standardised(plain: np.ndarray, trained: np.ndarray) -> np.ndarray:
+    """Returns rows [S, n, …] with the mean and deviation of those trained on taken out.
+
+    Columns of tables each by themselves; of images and sequences each channel.
+    """
+    axes = tuple(range(1, max(2, trained.ndim - 1)))
+    mean, deviation = trained.mean(axes, keepdims=True), trained.std(axes, keepdims=True)
+    return ((plain - mean) / np.where(deviation > 1e-12 * (1 + np.abs(mean)), deviation, 1)).astype("float32")
+
+
+def first_line(error: Exception) -> str:
+    """Returns the first line of what an exception says."""
+    return (str(error) or type(error).__name__).splitlines()[0]
