@@ -22,6 +22,7 @@ from crosscheck.diagnose import _copies as copies
 from crosscheck.diagnose._chance import SEEDS
 from crosscheck.diagnose._program import Program
 from crosscheck.diagnose._task import Task, task_of
+from crosscheck.diagnose._words import across, number
 from crosscheck.errors import UsageError
 from crosscheck.replicates import Replicates
 
@@ -57,6 +58,15 @@ class Arm:
 
 
 AS_IT_IS = Arm("as it is")
+OTHERS = (  # in the order in which they are given up for want of time
+    Arm("standardised inputs", standardised=True),
+    Arm("a tenth of the learning rate", 0.1),
+    Arm("ten times the learning rate", 10.0),
+    Arm("a hundredth of the learning rate", 0.01),
+    Arm("a hundred times the learning rate", 100.0),
+)
+HALF = 0.5  # of the way from the prior to a perfect fit
+TOO_SHORT = 10  # one step here may stand for so many of the program's where slow learning is judged
 
 
 @dataclass(frozen=True)
@@ -96,9 +106,6 @@ class Outcome:
         nearer = other.loss <= self.loss - HALF * self.prior_loss
         decides = np.isnan(self.error) | (other.error <= self.error - HALF / 2 * self.prior_error)
         return self.fails & nearer & decides
-
-
-HALF = 0.5
 
 
 class Laboratory:
@@ -161,7 +168,9 @@ class Laboratory:
             copy.variables[i].assign(value)
         for layer in layers_of(copy):
             if isinstance(layer, keras.layers.BatchNormalization):
-                layer.momentum = layer.momentum**self.compression  # its averages forget as much as in all steps
+                layer.momentum = (
+                    layer.momentum**self.compression
+                )  # its averages forget as much as in all steps
         return copy
 
     @property
@@ -254,12 +263,110 @@ class Laboratory:
         """Whether all inputs are numbers of which a layer takes products."""
         return all(scalable(self.program.model, array) for array in keras.tree.flatten(self.x))
 
+    # --- what is asked of it --------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def fails(self) -> bool:
+        """Whether the program as it is learns too little under every seed, so that others are tried."""
+        return bool(self.as_it_is.fails.all())
+
+    @functools.cached_property
+    def rescues(self) -> dict[str, Outcome]:
+        """Settings that might learn where the program does not, by name; none where it does."""
+        if not self.fails:
+            return {}
+        arms = [arm for arm in OTHERS if self.can_be_tried(arm)]
+        arms = arms[: self.affordable()]
+        if len(arms) < len(OTHERS):
+            left_out = ", ".join(arm.name for arm in OTHERS if arm not in arms)
+            self.skipped.append(f"Not tried: {left_out}.")
+        return {outcome.arm.name: outcome for outcome in self.train(arms)} if arms else {}
+
+    def can_be_tried(self, arm: Arm) -> bool:
+        """Whether a setting makes sense for this program."""
+        return self.can_be_standardised if arm.standardised else self.rate is not None
+
+    @functools.cached_property
+    def own_steps_fail(self) -> np.ndarray:
+        """Under which seeds it fails also where the rate is as much larger as its own steps are more, [S]."""
+        reached = [r for r in self.rescues.values() if 1 < r.arm.rate <= self.compression]
+        return np.all([self.as_it_is.fails, *(r.fails for r in reached)], axis=0)
+
+    def affordable(self) -> int:
+        """How many more settings the time that is left suffices for."""
+        self.as_it_is  # noqa: B018, its seconds are what is counted in
+        return max(0, int(0.8 * self.left() / max(self.seconds_of_a_training, 1e-3)))
+
+    def can_afford(self, trainings: int) -> bool:
+        """Whether so many more trainings fit into the time that is left."""
+        return self.affordable() >= trainings
+
+    def limit(self, tried: bool) -> str:
+        """Why slow learning here is no fault of the program, in any case; "" where it may be."""
+        if not tried:
+            return (
+                "it learns under some seeds" if not self.fails else "no time was left to try what would help"
+            )
+        if self.compression > TOO_SHORT:
+            return f"one step here stands for {self.compression:.0f} of the program's"
+        return ""
+
+    def compared(self, other: Outcome | None) -> str:
+        """Returns the losses of the program, of another setting and of the prior, in words."""
+        own = self.as_it_is
+        also = f"; {across(other.loss)} with {other.arm.name}" if other else ""
+        prior = number(float(np.median(own.prior_loss)))
+        return f"loss after {self.steps} steps {across(own.loss)}{also}; {prior} without any input"
+
+    @functools.cached_property
+    def initial_outputs(self) -> np.ndarray:
+        """The outputs for the held-out rows under the first weights of every seed, [S, H, …, K]."""
+        with copies.random_state_kept(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            replicas = Replicates(self.build, self.seeds)
+            return np.asarray(replicas.predict(self.rows_of(self.splits[1], [AS_IT_IS], self.splits[0])))
+
+    @functools.cached_property
+    def relative_gradients(self) -> np.ndarray:
+        """The size of every kernel's first gradient on the rows trained on, over that of the kernel, [S, L].
+
+        A step of plain gradient descent at rate 1 moves a weight by its gradient.
+        """
+        with copies.random_state_kept(), warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            replicas = Replicates(self.build, self.seeds)
+            replicas.compile(keras.optimizers.SGD(1.0), **self.arguments)
+            before = [np.array(value) for value in replicas.get_weights()]
+            which = self.splits[0]
+            replicas.fit(self.rows_of(which, [AS_IT_IS], which), self.y[which], batch_size=self.rows)
+            moved = [after - first for after, first in zip(replicas.get_weights(), before, strict=True)]
+            kernels = [
+                i for i, v in enumerate(replicas.model.variables) if v.trainable and v.name == "kernel"
+            ]
+        size = lambda values: np.sqrt((values.astype("float64") ** 2).reshape(len(values), -1).sum(1))
+        return np.stack([size(moved[i]) / np.maximum(size(before[i]), 1e-30) for i in kernels], 1)
+
+    @functools.lru_cache  # noqa: B019, a laboratory lives for one diagnosis
+    def inside(self, layers: tuple[str, ...]) -> Inside:
+        """Returns a copy of which the outputs of some layers are seen."""
+        return Inside(self.build(), layers)
+
+    def instead(self, change: Callable[[keras.Layer], keras.Layer]) -> Callable[[keras.Layer], keras.Layer]:
+        """Returns what makes hidden layers with a change, and the last one as it is."""
+        last = {id(tensor) for tensor in self.program.model.outputs}
+        kept = {id(layer) for layer in self.program.model.layers if id(layer.output) in last}
+        return lambda layer: copies.same_layer(layer) if id(layer) in kept else change(layer)
+
     # --- training -------------------------------------------------------------------------------------------
 
     @functools.cached_property
     def as_it_is(self) -> Outcome:
         """The program unchanged."""
-        return self.train([AS_IT_IS])[0]
+        self.steps  # noqa: B018, measured before the clock starts
+        began = time.monotonic()
+        outcome = self.train([AS_IT_IS])[0]
+        self.seconds_of_a_training = time.monotonic() - began
+        return outcome
 
     def train(
         self,
@@ -284,7 +391,9 @@ class Laboratory:
             try:
                 return self.trained(arms, build or self.build, optimizer, rows)
             except (NotImplementedError, ValueError, TypeError) as error:
-                raise UsageError(f"Its copies cannot be trained as replicates: {first_line(error)}") from error
+                raise UsageError(
+                    f"Its copies cannot be trained as replicates: {first_line(error)}"
+                ) from error
 
     def trained(
         self,
@@ -303,7 +412,9 @@ class Laboratory:
         batch_size = min(self.batch_size, which.shape[1])
         epochs = int(np.ceil(self.steps / np.ceil(which.shape[1] / batch_size)))
         weight = None if self.weight is None else np.concatenate([self.weight[which]] * len(arms))
-        options = {"sample_weight": weight} if weight is not None else {"class_weight": self.program.class_weight}
+        options = (
+            {"sample_weight": weight} if weight is not None else {"class_weight": self.program.class_weight}
+        )
         replicas.fit(x, y, batch_size=batch_size, epochs=epochs, shuffle=True, **options)
         fitted = np.asarray(replicas.predict(x))
         unseen = np.asarray(replicas.predict(self.rows_of(held_out, arms, which)))
@@ -319,7 +430,13 @@ class Laboratory:
         return {**options, **self.arguments}
 
     def outcome(
-        self, arm: Arm, a: int, which: np.ndarray, fitted: np.ndarray, unseen: np.ndarray, weights: list[np.ndarray]
+        self,
+        arm: Arm,
+        a: int,
+        which: np.ndarray,
+        fitted: np.ndarray,
+        unseen: np.ndarray,
+        weights: list[np.ndarray],
     ) -> Outcome:
         """Returns where the a-th setting ended."""
         mine = slice(a * len(self.seeds), (a + 1) * len(self.seeds))
@@ -339,6 +456,17 @@ class Laboratory:
             unseen[mine],
             [value[mine] for value in weights],
         )
+
+
+class Inside:
+    """The outputs of some layers of a model, by name, for rows of x."""
+
+    def __init__(self, model: keras.Model, layers: Sequence[str]):
+        self.model = model
+        self.outputs = keras.Model(model.inputs, [model.get_layer(name).output for name in layers])
+
+    def __call__(self, x: Any) -> list[np.ndarray]:
+        return [keras.ops.convert_to_numpy(z) for z in keras.tree.flatten(self.outputs(x, training=False))]
 
 
 def one_output(program: Program, arguments: dict[str, Any]) -> tuple[Any, np.ndarray, np.ndarray | None]:

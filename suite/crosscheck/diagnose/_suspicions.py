@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,7 +20,8 @@ class Suspicion:
             that were tried against it, any one would do.
         finding: the words, for a ✗; where it is ✓ or ?, `measured` alone is kept.
         limit: why it cannot be a ✗ in any case; "" where it can.
-        chance: in place of the sign test's, where another exact test decides.
+        chance, sound: in place of the sign tests' chances of a fault, and of health, where another exact test
+            decides.
         rank: what is to be mended first; the rest may follow from it.
     """
 
@@ -30,8 +30,8 @@ class Suspicion:
     finding: Finding
     limit: str = ""
     chance: float | None = None
+    sound: float | None = None
     rank: int = 0
-    details: dict[str, Any] = field(default_factory=dict)
 
     @property
     def chance_of_fault(self) -> float:
@@ -44,5 +44,7 @@ class Suspicion:
     @property
     def chance_of_health(self) -> float:
         """The chance of seeds that are free of it so often, where it shows in half of all seeds at least."""
+        if self.sound is not None:
+            return self.sound
         free = ~self.shown.any(0)
         return sign_chance(int(free.sum()), len(free))
