@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -126,3 +126,14 @@ def learning_rate_of(optimizer: Any) -> float | None:
     """Returns the constant learning rate; None where a schedule or a callback of the optimiser's own sets it."""
     rate = optimizer.get_config().get("learning_rate")
     return float(rate) if isinstance(rate, (int, float, np.floating)) else None
+
+
+class Inside:
+    """The outputs of some layers of a model, by name, for rows of x."""
+
+    def __init__(self, model: keras.Model, layers: Sequence[str]):
+        self.model = model
+        self.outputs = keras.Model(model.inputs, [model.get_layer(name).output for name in layers])
+
+    def __call__(self, x: Any) -> list[np.ndarray]:
+        return [keras.ops.convert_to_numpy(z) for z in keras.tree.flatten(self.outputs(x, training=False))]

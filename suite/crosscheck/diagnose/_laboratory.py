@@ -11,7 +11,6 @@ import functools
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -20,92 +19,20 @@ import numpy as np
 from crosscheck._keras import layers_of
 from crosscheck.diagnose import _copies as copies
 from crosscheck.diagnose._chance import SEEDS
+from crosscheck.diagnose._outcomes import AS_IT_IS, OTHERS, Arm, Outcome
 from crosscheck.diagnose._program import Program
+from crosscheck.diagnose._rows import one_output, scalable, standardised
 from crosscheck.diagnose._task import Task, task_of
 from crosscheck.diagnose._words import across, number
 from crosscheck.errors import UsageError
 from crosscheck.replicates import Replicates
 
-ROWS, POOL = 256, 4096  # rows that a seed trains on, and those that it draws them from
+ROWS = 256  # that a seed trains on
 MOST_STEPS, FEWEST_STEPS = 400, 40
 BYTES = 400e6  # that the rows of all replicates may take
 STACKED_GAIN = 6.0  # how much faster a stacked step is than one alone, at the least seen
 SHARE = 0.3  # of the time, for the first training; the others wait for what it shows
-READS_SYMBOLS = (
-    "Embedding",
-    "StringLookup",
-    "IntegerLookup",
-    "TextVectorization",
-    "Hashing",
-    "CategoryEncoding",
-    "Discretization",
-)
-
-
-@dataclass(frozen=True)
-class Arm:
-    """A setting: the program as it is, but for one factor.
-
-    Attributes:
-        name: in words.
-        rate: what the learning rate is multiplied by.
-        standardised: whether inputs are given mean 0 and standard deviation 1.
-    """
-
-    name: str
-    rate: float = 1.0
-    standardised: bool = False
-
-
-AS_IT_IS = Arm("as it is")
-OTHERS = (  # in the order in which they are given up for want of time
-    Arm("standardised inputs", standardised=True),
-    Arm("a tenth of the learning rate", 0.1),
-    Arm("ten times the learning rate", 10.0),
-    Arm("a hundredth of the learning rate", 0.01),
-    Arm("a hundred times the learning rate", 100.0),
-)
-HALF = 0.5  # of the way from the prior to a perfect fit
 TOO_SHORT = 10  # one step here may stand for so many of the program's where slow learning is judged
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """Where a setting ended, under each seed; in inference mode.
-
-    Attributes:
-        arm: the setting.
-        loss, error: on the rows trained on, [S]: the compiled loss without penalties, and wrong decisions.
-        held_out_loss, held_out_error: on other rows, [S].
-        prior_loss, prior_error: of the best output that is the same for every row, on the rows trained on, [S].
-        outputs: on the held-out rows, [S, H, …, K].
-        weights: of all seeds, [S, …] each, in the order of `model.variables`.
-    """
-
-    arm: Arm
-    loss: np.ndarray
-    error: np.ndarray
-    held_out_loss: np.ndarray
-    held_out_error: np.ndarray
-    prior_loss: np.ndarray
-    prior_error: np.ndarray
-    outputs: np.ndarray
-    weights: list[np.ndarray]
-
-    @property
-    def fails(self) -> np.ndarray:
-        """Under which seeds it has not come half of the way from the prior to fitting its rows, [S].
-
-        By the loss and, where decisions are made, by their errors as well.
-        """
-        lost = ~(self.loss <= HALF * self.prior_loss)
-        return lost & (np.isnan(self.error) | (self.error > HALF * self.prior_error))
-
-    def rescued_by(self, other: Outcome) -> np.ndarray:
-        """Under which seeds this one fails, and another setting is better by half of the way, [S]."""
-        nearer = other.loss <= self.loss - HALF * self.prior_loss
-        decides = np.isnan(self.error) | (other.error <= self.error - HALF / 2 * self.prior_error)
-        return self.fails & nearer & decides
 
 
 class Laboratory:
@@ -347,9 +274,9 @@ class Laboratory:
         return np.stack([size(moved[i]) / np.maximum(size(before[i]), 1e-30) for i in kernels], 1)
 
     @functools.lru_cache  # noqa: B019, a laboratory lives for one diagnosis
-    def inside(self, layers: tuple[str, ...]) -> Inside:
+    def inside(self, layers: tuple[str, ...]) -> copies.Inside:
         """Returns a copy of which the outputs of some layers are seen."""
-        return Inside(self.build(), layers)
+        return copies.Inside(self.build(), layers)
 
     def instead(self, change: Callable[[keras.Layer], keras.Layer]) -> Callable[[keras.Layer], keras.Layer]:
         """Returns what makes hidden layers with a change, and the last one as it is."""
@@ -456,60 +383,6 @@ class Laboratory:
             unseen[mine],
             [value[mine] for value in weights],
         )
-
-
-class Inside:
-    """The outputs of some layers of a model, by name, for rows of x."""
-
-    def __init__(self, model: keras.Model, layers: Sequence[str]):
-        self.model = model
-        self.outputs = keras.Model(model.inputs, [model.get_layer(name).output for name in layers])
-
-    def __call__(self, x: Any) -> list[np.ndarray]:
-        return [keras.ops.convert_to_numpy(z) for z in keras.tree.flatten(self.outputs(x, training=False))]
-
-
-def one_output(program: Program, arguments: dict[str, Any]) -> tuple[Any, np.ndarray, np.ndarray | None]:
-    """Returns x, y and sample weights of at most `POOL` rows of numbers.
-
-    Raises:
-        UsageError: for several outputs or losses, text, or too few rows.
-    """
-    x, y, weight = program.training.x, program.training.y, program.training.sample_weight
-    loss = arguments.get("loss")
-    if loss is None or keras.tree.is_nested(loss) or keras.tree.is_nested(y) or y is None:
-        raise UsageError("Trials are for one output with one loss.")
-    arrays = [np.asarray(a) for a in (*keras.tree.flatten(x), y)]
-    if any(a.dtype.kind not in "fiub" for a in arrays):
-        raise UsageError("Trials are for numbers, and these are text or objects.")
-    if len(arrays[-1]) < FEWEST_ROWS:
-        raise UsageError(f"{len(arrays[-1])} rows are too few to train on some and judge on others.")
-    if not all(np.isfinite(a).all() for a in arrays):
-        raise UsageError("Inputs or labels are not finite.")
-    kept = slice(None)
-    if len(arrays[-1]) > POOL:
-        kept = np.sort(np.random.default_rng(0).choice(len(arrays[-1]), POOL, replace=False))
-    x = keras.tree.map_structure(lambda a: np.asarray(a)[kept], x)
-    return x, arrays[-1][kept], None if weight is None else np.asarray(weight)[kept]
-
-
-FEWEST_ROWS = 24
-
-
-def scalable(model: keras.Model, array: np.ndarray) -> bool:
-    """Returns whether an input is a number that may be scaled, and no symbol that a layer looks up."""
-    reads = any(kind.__name__ in READS_SYMBOLS for layer in layers_of(model) for kind in type(layer).__mro__)
-    return not reads and array.dtype.kind in "fiub"
-
-
-def standardised(plain: np.ndarray, trained: np.ndarray) -> np.ndarray:
-    """Returns rows [S, n, …] with the mean and deviation of those trained on taken out.
-
-    Columns of tables each by themselves; of images and sequences each channel.
-    """
-    axes = tuple(range(1, max(2, trained.ndim - 1)))
-    mean, deviation = trained.mean(axes, keepdims=True), trained.std(axes, keepdims=True)
-    return ((plain - mean) / np.where(deviation > 1e-12 * (1 + np.abs(mean)), deviation, 1)).astype("float32")
 
 
 def first_line(error: Exception) -> str:

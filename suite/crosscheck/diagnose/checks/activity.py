@@ -12,7 +12,8 @@ import numpy as np
 from crosscheck._keras import compiled_with
 from crosscheck.diagnose._copies import fresh_optimizer, has_graph, rebuilt, same_layer, with_weights
 from crosscheck.diagnose._findings import Finding
-from crosscheck.diagnose._laboratory import Arm, Laboratory
+from crosscheck.diagnose._laboratory import Laboratory
+from crosscheck.diagnose._outcomes import Arm
 from crosscheck.diagnose._program import Program
 from crosscheck.diagnose._suspicions import Suspicion
 from crosscheck.diagnose._words import across, number

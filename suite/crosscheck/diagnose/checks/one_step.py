@@ -20,7 +20,8 @@ from crosscheck.diagnose._copies import (
     with_weights,
 )
 from crosscheck.diagnose._findings import Finding
-from crosscheck.diagnose._laboratory import HALF, TOO_SHORT, Laboratory
+from crosscheck.diagnose._laboratory import TOO_SHORT, Laboratory
+from crosscheck.diagnose._outcomes import HALF
 from crosscheck.diagnose._program import Program
 from crosscheck.diagnose._suspicions import Suspicion
 from crosscheck.diagnose._words import across, number

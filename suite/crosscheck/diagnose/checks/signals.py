@@ -15,8 +15,9 @@ import numpy as np
 
 from crosscheck.diagnose._chance import permutation_chance
 from crosscheck.diagnose._findings import Finding
-from crosscheck.diagnose._laboratory import Laboratory, scalable
+from crosscheck.diagnose._laboratory import Laboratory
 from crosscheck.diagnose._program import Program
+from crosscheck.diagnose._rows import scalable
 from crosscheck.diagnose._suspicions import Suspicion
 from crosscheck.diagnose._task import classes_of
 from crosscheck.diagnose._words import across, number

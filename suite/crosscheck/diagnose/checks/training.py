@@ -15,7 +15,8 @@ import numpy as np
 
 from crosscheck.diagnose._copies import fresh_optimizer, rebuilt
 from crosscheck.diagnose._findings import Finding
-from crosscheck.diagnose._laboratory import AS_IT_IS, Arm, Laboratory, Outcome
+from crosscheck.diagnose._laboratory import Laboratory
+from crosscheck.diagnose._outcomes import AS_IT_IS, Arm, Outcome
 from crosscheck.diagnose._program import Program
 from crosscheck.diagnose._suspicions import Suspicion
 from crosscheck.diagnose._words import across, number
