@@ -30,8 +30,8 @@ def by_trials(program: Program, seconds: float = 45.0) -> Trials:
         seconds: that all training may take.
 
     Returns:
-        One finding a check. ✗: every seed showed a fault of the stated size beside its control, at 1 % for all
-        checks together. ✓: it was as sure that there is none. ?: neither, with the reason.
+        One finding a check. ✗: the seeds showed a fault of the stated size beside its control, at 1 % for
+        all checks together. ✓: it was as sure that there is none. ?: neither, with the reason.
     """
     certain = [finding for check in (*ONE_STEP, *HISTORY) for finding in check(program)]
     trials = tried(program, seconds)

@@ -123,7 +123,7 @@ def fresh_optimizer(optimizer: Any, **changed: Any) -> keras.Optimizer:
 
 
 def learning_rate_of(optimizer: Any) -> float | None:
-    """Returns the constant learning rate; None where a schedule or a callback of the optimiser's own sets it."""
+    """Returns the constant learning rate; None where a schedule, or the optimiser itself, sets it."""
     rate = optimizer.get_config().get("learning_rate")
     return float(rate) if isinstance(rate, (int, float, np.floating)) else None
 

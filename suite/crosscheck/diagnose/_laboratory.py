@@ -1,8 +1,8 @@
 """The laboratory: the user's own model, trained a dozen times on a few of its rows, with one factor changed.
 
 Every seed draws its own initial weights, its own order of batches, and its own rows to train and to judge on.
-Settings that differ in the learning rate or in the scale of the inputs are trained as one (`Replicates`), paired
-by seed. Nothing of the user's is changed: what is trained are copies.
+Settings that differ in the learning rate or in the scale of the inputs are trained as one (`Replicates`),
+paired by seed. Nothing of the user's is changed: what is trained are copies.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Laboratory:
         drawn = copies.is_freshly_drawn(model, fresh)
         if not drawn:
             self.skipped.append(
-                "The weights are not drawn anew, for they are trained already: seeds differ in their rows and batches."
+                "The weights are trained already, and kept: seeds differ in their rows and batches alone."
             )
         trained = {id(v) for v in model.trainable_variables}
         return {
@@ -95,9 +95,8 @@ class Laboratory:
             copy.variables[i].assign(value)
         for layer in layers_of(copy):
             if isinstance(layer, keras.layers.BatchNormalization):
-                layer.momentum = (
-                    layer.momentum**self.compression
-                )  # its averages forget as much as in all steps
+                # so that its averages forget as much here as in all of the program's steps
+                layer.momentum = layer.momentum**self.compression
         return copy
 
     @property
@@ -128,8 +127,8 @@ class Laboratory:
         allowed = int(SHARE * self.seconds / (len(self.seeds) * seconds))
         if allowed < FEWEST_STEPS:
             raise UsageError(
-                f"A step takes {1000 * seconds:.0f} ms: {len(self.seeds)} trainings of {FEWEST_STEPS} steps do not fit into "
-                f"{SHARE * self.seconds:.0f} s."
+                f"A step takes {1000 * seconds:.0f} ms: {len(self.seeds)} trainings of {FEWEST_STEPS} steps do "
+                f"not fit into {SHARE * self.seconds:.0f} s."
             )
         return int(max(1, min(allowed, MOST_STEPS, self.own_steps)))
 

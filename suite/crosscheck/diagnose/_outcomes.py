@@ -41,7 +41,7 @@ class Outcome:
         arm: the setting.
         loss, error: on the rows trained on, [S]: the compiled loss without penalties, and wrong decisions.
         held_out_loss, held_out_error: on other rows, [S].
-        prior_loss, prior_error: of the best output that is the same for every row, on the rows trained on, [S].
+        prior_loss, prior_error: of the best output that is the same for every row, on the rows trained on.
         outputs: on the held-out rows, [S, H, …, K].
         weights: of all seeds, [S, …] each, in the order of `model.variables`.
     """

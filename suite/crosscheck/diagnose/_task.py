@@ -85,7 +85,7 @@ class Task:
         return counts / max(1, counts.sum())
 
     def constants(self, y: np.ndarray) -> list[np.ndarray]:
-        """Returns outputs that say no more than the frequencies, as probabilities, as logits and as numbers."""
+        """Returns outputs that say the frequencies alone, as probabilities, as logits and as numbers."""
         if self.kind == "classes":
             shares = self.shares(y)
         else:

@@ -52,7 +52,8 @@ def below_prior(program: Program) -> Iterator[Finding]:
     values = {"loss": float(losses.min())}
     if len(series(program, "val_loss")):
         values["val_loss"] = float(np.nanmin(series(program, "val_loss")))
-    measured = f"lowest {', '.join(f'{k} {number(v)}' for k, v in values.items())}; {number(prior)} for saying the frequencies"
+    lowest = ", ".join(f"{name} {number(value)}" for name, value in values.items())
+    measured = f"lowest {lowest}; {number(prior)} for saying the frequencies"
     if not np.isfinite(prior) or prior <= 0:
         return
     if values["loss"] < prior or values.get("val_loss", np.inf) < prior:
@@ -82,8 +83,7 @@ def still_falling(program: Program) -> Iterator[Finding]:
     if len(last) > FALLING and np.all(np.diff(last) < -0.01 * np.abs(last[:-1])):
         yield note(
             "still-falling",
-            f"the loss fell in each of the last {FALLING} epochs, at the end by {1 - last[-1] / last[-2]:.0%} "
-            "(by chance 1 of 720, were the order random)",
+            f"the loss fell in each of the last {FALLING} epochs, at the end by {1 - last[-1] / last[-2]:.0%}",
             "it was not done.",
             "more epochs",
         )
@@ -102,8 +102,8 @@ def overfitting(program: Program) -> Iterator[Finding]:
     ):
         yield note(
             "overfitting",
-            f"val_loss was {number(validation[best])} in epoch {best + 1}, and is {number(validation[-1])} in epoch "
-            f"{len(validation)}; loss fell from {number(losses[best])} to {number(losses[-1])}",
+            f"val_loss was {number(validation[best])} in epoch {best + 1}, and is {number(validation[-1])} at "
+            f"the end; loss fell from {number(losses[best])} to {number(losses[-1])}",
             "from there on it learns the rows that it sees.",
             'keras.callbacks.EarlyStopping("val_loss", patience=3, restore_best_weights=True)',
         )

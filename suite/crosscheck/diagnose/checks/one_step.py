@@ -1,4 +1,4 @@
-"""One step: what is not finite, and where first; and whether the model that is used is the one that is trained."""
+"""One step: what is not finite, and where first; and whether training and inference mode agree."""
 
 from __future__ import annotations
 
@@ -111,8 +111,8 @@ def mode_gap(lab: Laboratory) -> Iterator[Suspicion]:
         Finding(
             "modes-agree",
             "✗",
-            f"loss after {lab.steps} steps {across(own.loss)} in inference mode, {across(in_training)} in training "
-            f"mode; {across(renewed)} with averages taken anew",
+            f"loss after {lab.steps} steps {across(own.loss)} in inference mode, {across(in_training)} in "
+            f"training mode; {across(renewed)} with averages taken anew",
             "statistical",
             why="BatchNormalization infers by moving averages, and these lag behind in so few steps.",
             fix="keras.layers.BatchNormalization(momentum=0.9)",

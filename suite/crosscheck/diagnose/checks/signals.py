@@ -1,8 +1,8 @@
 """Do labels follow from inputs at all? And what the classes' frequencies alone make a model do.
 
-A probe reads labels off a row's nearest neighbours and off a linear fit. How well it does is compared with how
-well it does on permuted labels, which is exact. That it finds nothing proves no fault, for there are signals that
-no probe sees; that it finds nothing as the rows stand, but does where labels are moved by one row, does.
+A probe reads labels off a row's nearest neighbours and off a linear fit. How well it does is compared with
+how well it does on permuted labels, which is exact. That it finds nothing proves no fault, for there are signals
+that no probe sees. That it finds nothing as the rows stand, but does where labels are moved by one row, does.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def features_of(lab: Laboratory, x: object) -> np.ndarray:
 
 
 def probe_of(features: np.ndarray) -> np.ndarray:
-    """Returns the matrix by which other rows' labels tell a row's: its neighbours, and a ridge fit, [N, N]."""
+    """Returns how other rows' labels tell a row's: by its neighbours, and by a ridge fit, [N, N]."""
     n = len(features)
     if not features.size:
         return np.zeros((n, n))
@@ -136,8 +136,8 @@ def initial_loss(lab: Laboratory) -> Iterator[Finding]:
         yield Finding(
             "initial-loss",
             "note",
-            f"loss before training {across(losses)} over {len(losses)} draws of the weights; {number(np.median(prior))} "
-            "for saying the frequencies",
+            f"loss before training {across(losses)} over {len(losses)} draws of the weights; "
+            f"{number(float(np.median(prior)))} for saying the frequencies",
             "heuristic",
             why="the first steps unlearn confident guesses; by itself no fault.",
             fix="standardise the inputs, or draw the last layer's weights smaller",
@@ -154,8 +154,8 @@ def prior_alone(lab: Laboratory) -> Iterator[Finding]:
         yield Finding(
             "prior-alone",
             "note",
-            f"after {lab.steps} steps all held-out rows are given class {shares.argmax()}, which {shares.max():.0%} "
-            f"of the labels are, under each of {len(lab.seeds)} seeds",
+            f"after {lab.steps} steps all held-out rows are given class {shares.argmax()}, which "
+            f"{shares.max():.0%} of the labels are, under each of {len(lab.seeds)} seeds",
             "heuristic",
             why="recall of every other class is 0.",
             fix="weights of classes in training, or logits corrected by the log-prior after it",

@@ -1,8 +1,8 @@
-"""Does the program learn what it is given? Where not: its learning rate, the scale of its inputs, its optimiser.
+"""Does the program learn what it is given? If not: its learning rate, the scale of its inputs, its optimiser?
 
-What is judged is whether copies come half of the way from the prior, the best output that is the same for every
-row, to fitting the rows that they are trained on. Only where the program as it is does not, under any seed, are
-other settings tried; a program that learns has nothing to be rescued from.
+What is judged is whether copies come half of the way from the prior, the best output that is the same for
+every row, to fitting the rows that they are trained on. Only where the program as it is does not, under any
+seed, are other settings tried; a program that learns has nothing to be rescued from.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def inputs_scale(lab: Laboratory) -> Iterator[Suspicion]:
             "✗",
             lab.compared(rescue),
             "statistical",
-            why="inputs of this scale make steps that fit no weight: the same model learns from standardised ones.",
+            why="the same model learns from standardised inputs; these make steps that fit no weight.",
             fix="normalize = keras.layers.Normalization(); normalize.adapt(x)  # first layer of the model",
             repair=standardise,
         ),
@@ -74,8 +74,8 @@ def learning_rate_too_high(lab: Laboratory) -> Iterator[Suspicion]:
 def learning_rate_too_low(lab: Laboratory) -> Iterator[Suspicion]:
     """Whether ten or a hundred times the learning rate trains, where the given one does not in all its steps.
 
-    One step here stands for several of the program's; a rate that is no more than so many times larger goes no
-    further than the program itself does.
+    One step here stands for several of the program's; a rate that is no more than so many times larger goes
+    no further than the program itself does.
     """
     larger = [r for r in lab.rescues.values() if r.arm.rate > max(1.0, lab.compression)]
     yield from of_rates(lab, "learning-rate-low", larger, "low")
@@ -169,8 +169,8 @@ def ignores_input(lab: Laboratory) -> Iterator[Suspicion]:
         Finding(
             "uses-its-input",
             "✗",
-            f"outputs of {own.outputs.shape[1]} rows differ by {number(np.median(before))} of their size before "
-            f"training, and by {number(np.median(after))} after it",
+            f"outputs of {own.outputs.shape[1]} rows differ by {number(float(np.median(before)))} of their size "
+            f"before training, and by {number(np.median(after))} after it",
             "statistical",
             why="whatever the input is, the output is the same: somewhere before it the input is lost.",
             fix="look for a layer that multiplies by 0, masks everything, or is fed with a constant",
