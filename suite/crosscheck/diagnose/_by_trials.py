@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from crosscheck.diagnose._chance import LEVEL, holm
 from crosscheck.diagnose._findings import Finding
 from crosscheck.diagnose._laboratory import Laboratory
@@ -81,7 +83,7 @@ def judged(suspicions: Sequence[Suspicion], level: float = LEVEL) -> list[Findin
             measured = suspicion.finding.measured
             findings.append(Finding(suspicion.check, "✓", measured, "statistical"))
         else:
-            seeds = suspicion.shown.any(0)
+            seeds = np.atleast_1d(suspicion.shown.any(0))
             reason = suspicion.limit or f"{int(seeds.sum())} of {len(seeds)} seeds show it"
             findings.append(undecided(suspicion, reason))
     return findings

@@ -46,5 +46,5 @@ class Suspicion:
         """The chance of seeds that are free of it so often, where it shows in half of all seeds at least."""
         if self.sound is not None:
             return self.sound
-        free = ~self.shown.any(0)
+        free = np.atleast_1d(~self.shown.any(0))
         return sign_chance(int(free.sum()), len(free))
