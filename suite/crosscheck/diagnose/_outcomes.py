@@ -42,7 +42,7 @@ class Outcome:
         loss, error: on the rows trained on, [S]: the compiled loss without penalties, and wrong decisions.
         held_out_loss, held_out_error: on other rows, [S].
         prior_loss, prior_error: of the best output that is the same for every row, on the rows trained on.
-        outputs: on the held-out rows, [S, H, …, K].
+        outputs, initial_outputs: on the held-out rows after training and before it, [S, H, …, K].
         weights: of all seeds, [S, …] each, in the order of `model.variables`.
     """
 
@@ -54,6 +54,7 @@ class Outcome:
     prior_loss: np.ndarray
     prior_error: np.ndarray
     outputs: np.ndarray
+    initial_outputs: np.ndarray
     weights: list[np.ndarray]
 
     @property

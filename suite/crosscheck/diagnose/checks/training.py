@@ -175,7 +175,7 @@ def ignores_input(lab: Laboratory) -> Iterator[Suspicion]:
     if all_rows_alike(lab):
         return
     own = lab.as_it_is
-    before = np.array([spread(outputs) for outputs in lab.initial_outputs])
+    before = np.array([spread(outputs) for outputs in lab.as_it_is.initial_outputs])
     after = np.array([spread(outputs) for outputs in own.outputs])
     shown = (before <= 1e-6) & (after <= 1e-6)
     yield Suspicion(
