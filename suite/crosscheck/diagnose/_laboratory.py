@@ -8,7 +8,6 @@ paired by seed. Nothing of the user's is changed: what is trained are copies.
 from __future__ import annotations
 
 import functools
-import time
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -19,6 +18,7 @@ import numpy as np
 from crosscheck._keras import layers_of
 from crosscheck.diagnose import _copies as copies
 from crosscheck.diagnose._chance import SEEDS
+from crosscheck.diagnose._clock import Clock
 from crosscheck.diagnose._outcomes import AS_IT_IS, OTHERS, Arm, Outcome
 from crosscheck.diagnose._program import Program
 from crosscheck.diagnose._rows import one_output, scalable, standardised
@@ -34,21 +34,6 @@ STACKED_GAIN = 6.0  # how much faster a stacked step is than one alone, at the l
 RESERVE = 0.8  # of the time that is left, to be planned with
 SHARE = 0.3  # of the time, for the first training; the others wait for what it shows
 TOO_SHORT = 10  # one step here may stand for so many of the program's where slow learning is judged
-
-
-class Clock:
-    """Seconds since it was made; where others use the machine too, those in which this process ran.
-
-    So what is skipped for want of time hardly depends on what else runs. At least a quarter of the time by the
-    clock on the wall counts, for on an accelerator the process only waits.
-    """
-
-    def __init__(self) -> None:
-        self.began = time.monotonic(), time.process_time()
-
-    def spent(self) -> float:
-        wall, own = time.monotonic() - self.began[0], time.process_time() - self.began[1]
-        return max(min(wall, own), wall / 4)
 
 
 class Laboratory:

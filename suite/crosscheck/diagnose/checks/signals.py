@@ -161,6 +161,3 @@ def prior_alone(lab: Laboratory) -> Iterator[Finding]:
             why="recall of every other class is 0.",
             fix="weights of classes in training, or logits corrected by the log-prior after it",
         )
-
-
-SIGNALS = (labels_follow, initial_loss, prior_alone)

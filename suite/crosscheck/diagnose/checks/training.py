@@ -47,7 +47,6 @@ def inputs_scale(lab: Laboratory) -> Iterator[Suspicion]:
             repair=standardise,
         ),
         limit=lab.limit(rescue is not None),
-        rank=1,
     )
 
 
@@ -103,7 +102,6 @@ def of_rates(lab: Laboratory, check: str, others: Sequence[Outcome], word: str) 
             repair=partial(with_rate, factor=best.arm.rate if best else 1.0),
         ),
         limit=limit_of_rates(lab, bool(others), word),
-        rank=3,
     )
 
 
@@ -166,7 +164,6 @@ def cannot_overfit(lab: Laboratory) -> Iterator[Suspicion]:
             repair=lambda program: with_optimizer(program, keras.optimizers.Adam(KNOWN_GOOD)),
         ),
         limit=limit,
-        rank=6,
     )
 
 
@@ -190,7 +187,6 @@ def ignores_input(lab: Laboratory) -> Iterator[Suspicion]:
             why="whatever the input is, the output is the same: somewhere before it the input is lost.",
             fix="look for a layer that multiplies by 0, masks everything, or is fed with a constant",
         ),
-        rank=0,
     )
 
 
@@ -222,13 +218,3 @@ def one_seed(lab: Laboratory) -> Iterator[Finding]:
         why="a difference between two single runs that is smaller says nothing.",
         fix="Replicates(build, seeds=range(12))  # compare medians over seeds",
     )
-
-
-TRAINING = (
-    ignores_input,
-    inputs_scale,
-    learning_rate_too_high,
-    learning_rate_too_low,
-    cannot_overfit,
-    one_seed,
-)
