@@ -77,8 +77,8 @@ def words_of(name: str) -> str:
 def judged(suspicions: Sequence[Suspicion], level: float = LEVEL) -> list[Finding]:
     """Returns the verdicts, at a level that all checks share.
 
-    A ✗ is held against the level over the number of all checks (Bonferroni), so that it may be said before the
-    others are tried. A ✓ shares its own level with the other ✓ (Holm 1979).
+    A ✗ is held against the level over the number of all checks (Bonferroni), so that it may be said before
+    the others are tried. A ✓ shares its own level with the other ✓ (Holm 1979).
     """
     healthy = holm([s.chance_of_health for s in suspicions], level)
     return [verdict(*pair, level) for pair in zip(suspicions, healthy, strict=True)]

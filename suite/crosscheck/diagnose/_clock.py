@@ -8,8 +8,8 @@ import time
 class Clock:
     """Seconds since it was made; where others use the machine too, those in which this process ran.
 
-    So what is skipped for want of time hardly depends on what else runs. At least a quarter of the time by the
-    clock on the wall counts, for on an accelerator the process only waits.
+    So what is skipped for want of time hardly depends on what else runs. At least a quarter of the time by
+    the clock on the wall counts, for on an accelerator the process only waits.
     """
 
     def __init__(self) -> None:
