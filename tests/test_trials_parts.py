@@ -142,7 +142,7 @@ def test_the_first_layer_that_is_not_finite_is_named():
 
 @pytest.mark.every_backend
 def test_a_fix_is_tried():
-    _, faulty = FAULTY["Adam at 100"]
+    _, faulty = FAULTY["Adam at 10"]
     given = faulty()
     finding = next(f for f in by_trials(given, 30).findings if f.verdict == "✗")
     assert "lower under 12 of 12 seeds" in try_repair(finding, given)

@@ -238,7 +238,9 @@ class Laboratory:
         """Why slow learning here is no fault of the program, in any case; "" where it may be."""
         if not tried:
             return (
-                "it learns under some seeds" if not self.fails else "no time was left to try what would help"
+                "it learns to decide under some seeds"
+                if not self.fails
+                else "no time was left to try what would help"
             )
         if self.compression > TOO_SHORT:
             return f"one step here stands for {self.compression:.0f} of the program's"
@@ -246,10 +248,9 @@ class Laboratory:
 
     def compared(self, other: Outcome | None) -> str:
         """Returns the losses of the program, of another setting and of the prior, in words."""
-        own = self.as_it_is
-        also = f"; {across(other.loss)} with {other.arm.name}" if other else ""
-        prior = number(float(np.median(own.prior_loss)))
-        return f"loss after {self.steps} steps {across(own.loss)}{also}; {prior} without any input"
+        also = f"; {reached(other)} with {other.arm.name}" if other else ""
+        prior = number(float(np.median(self.as_it_is.prior_loss)))
+        return f"loss after {self.steps} steps {reached(self.as_it_is)}{also}; {prior} without any input"
 
     @functools.cached_property
     def relative_gradients(self) -> np.ndarray:
@@ -384,6 +385,12 @@ class Laboratory:
             before[mine, n:],
             [value[mine] for value in weights],
         )
+
+
+def reached(outcome: Outcome) -> str:
+    """Returns the loss across seeds, and how many decisions are wrong, in words."""
+    wrong = "" if np.isnan(outcome.error).any() else f", {np.median(outcome.error):.0%} wrong"
+    return across(outcome.loss) + wrong
 
 
 def first_line(error: Exception) -> str:

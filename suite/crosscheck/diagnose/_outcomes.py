@@ -29,6 +29,7 @@ OTHERS = (  # in the order in which they are given up for want of time
     Arm("ten times the learning rate", 10.0),
     Arm("a hundredth of the learning rate", 0.01),
     Arm("a hundred times the learning rate", 100.0),
+    Arm("a thousand times the learning rate", 1000.0),
 )
 HALF = 0.5  # of the way from the prior to a perfect fit
 

@@ -17,6 +17,7 @@ from crosscheck.diagnose.checks.one_step import ONE_STEP as ONE_STEP
 from crosscheck.diagnose.checks.one_step import is_reproducible, mode_gap
 from crosscheck.diagnose.checks.signals import initial_loss, labels_follow, prior_alone
 from crosscheck.diagnose.checks.training import (
+    bad_probabilities,
     cannot_overfit,
     ignores_input,
     inputs_scale,
@@ -42,4 +43,11 @@ STATISTICAL: tuple[Trial, ...] = (
     dead_units,
     cannot_overfit,
 )
-NOTES: tuple[Trial, ...] = (initial_loss, prior_alone, saturated_units, one_seed, is_reproducible)
+NOTES: tuple[Trial, ...] = (
+    initial_loss,
+    prior_alone,
+    bad_probabilities,
+    saturated_units,
+    one_seed,
+    is_reproducible,
+)

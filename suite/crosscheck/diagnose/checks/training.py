@@ -113,7 +113,7 @@ def limit_of_rates(lab: Laboratory, tried: bool, word: str) -> str:
     """
     own = lab.as_it_is
     if not lab.fails:
-        return "it learns under some seeds"
+        return "it learns to decide under some seeds"
     if not tried:
         return "no rate was tried beyond those that its own number of steps makes up for"
     lost = bool(np.all(~(own.loss < LOST * own.prior_loss)))
@@ -200,6 +200,20 @@ def spread(outputs: np.ndarray) -> float:
     if not np.isfinite(outputs).all():
         return 1.0
     return float(np.ptp(outputs, axis=0).max() / max(np.abs(outputs).max(), 1e-30))
+
+
+def bad_probabilities(lab: Laboratory) -> Iterator[Finding]:
+    """Notes a loss above the prior's beside good decisions: confident where it is wrong."""
+    own = lab.as_it_is
+    if np.all(own.loss > own.prior_loss) and not own.fails.any():
+        yield Finding(
+            "loss-above-prior",
+            "note",
+            lab.compared(None),
+            "heuristic",
+            why="it decides well, and is so sure where it is wrong that saying the frequencies costs less.",
+            fix="standardise the inputs, or lower the learning rate",
+        )
 
 
 def one_seed(lab: Laboratory) -> Iterator[Finding]:
