@@ -164,3 +164,8 @@ def test_symbols_are_never_standardised():
     lab = Laboratory(program(embedding(), texts(), loss="binary_crossentropy"), seconds=20)
     assert not lab.can_be_standardised
     assert Laboratory(program(), seconds=20).can_be_standardised
+
+
+def test_without_seconds_nothing_is_trained(monkeypatch):
+    monkeypatch.setattr(Laboratory, "__init__", lambda *arguments, **options: pytest.fail("trained"))
+    assert {f.check for f in by_trials(program(), seconds=0).findings} == {"finite-numbers"}
