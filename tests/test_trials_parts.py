@@ -3,7 +3,17 @@
 import keras
 import numpy as np
 import pytest
-from trial_programs import FAULTY, Logarithm, blobs, embedding, network, one_row_off, program, texts
+from trial_programs import (
+    FAULTY,
+    Logarithm,
+    WithoutLastClass,
+    blobs,
+    embedding,
+    network,
+    one_row_off,
+    program,
+    texts,
+)
 
 from crosscheck.diagnose import Data, Program
 from crosscheck.diagnose._by_trials import by_trials
@@ -137,6 +147,12 @@ def test_the_first_layer_that_is_not_finite_is_named():
     (finding,) = finite_numbers(program(network(4, Logarithm(name="culprit"), 4)))
     assert finding.verdict == "✗" and "culprit" in finding.measured
     (finding,) = finite_numbers(program())
+    assert finding.verdict == "✓"
+
+
+def test_an_output_of_minus_infinity_that_does_no_harm_is_none():
+    model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(4), WithoutLastClass()])
+    (finding,) = finite_numbers(program(model))
     assert finding.verdict == "✓"
 
 

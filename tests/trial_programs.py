@@ -207,3 +207,11 @@ FAULTY: dict[str, tuple[str, Callable[[], Program]]] = {
     "averages that lag": ("modes-agree", lambda: program(lagging(0.9999), epochs=15)),
     "logarithm of negative numbers": ("finite-numbers", lambda: program(network(Logarithm()))),
 }
+
+
+@keras.saving.register_keras_serializable(package="trials")
+class WithoutLastClass(keras.layers.Layer):
+    """Logits of which the last is −∞, as where a class is masked out."""
+
+    def call(self, z: Any) -> Any:
+        return keras.ops.where(keras.ops.arange(z.shape[-1]) == z.shape[-1] - 1, -np.inf, z)

@@ -38,7 +38,10 @@ def by_trials(program: Program, seconds: float = SECONDS) -> Trials:
         all checks together. ✓: it was as sure that there is none. ?: neither, with the reason.
     """
     certain = [finding for check in (*ONE_STEP, *HISTORY) for finding in check(program)]
-    trials = tried(program, seconds)
+    if any(f.check == "finite-numbers" and f.verdict == "✗" for f in certain):
+        trials = Trials((), ("Nothing was trained, for one step is not finite: mend that first.",))
+    else:
+        trials = tried(program, seconds)
     placed = [replace(f, place=f.place or program.place) for f in (*certain, *trials.findings)]
     return Trials(tuple(placed), trials.skipped)
 

@@ -63,20 +63,29 @@ def first_rows(program: Program) -> tuple[Any, Any]:
 
 
 def first_non_finite(program: Program, x: Any, y: Any) -> str:
-    """Returns where one step first gives a number that is not finite, in words; "" where none does."""
+    """Returns where one step first gives a number that is not finite, in words; "" where none does harm.
+
+    An output of −∞ that a loss understands, as of a class that is masked out, does none.
+    """
     copy = with_weights(rebuilt(program.model), weights_of(program.model))
-    for variable in copy.variables:
-        if not is_finite(variable.value):
-            return f'the weight "{variable.path}", before any step'
+    if spoilt := first_variable(copy):
+        return f'the weight "{spoilt}", before any step'
     outputs = keras.tree.flatten(copy(x, training=False))
-    if not all(is_finite(output) for output in outputs):
-        return f"layer {first_layer(copy, x)}"
+    layer = "" if all(is_finite(output) for output in outputs) else first_layer(copy, x)
     copy.compile(fresh_optimizer(program.model.optimizer), **compile_arguments(program.model))
     loss = copy.train_on_batch(x, y)
-    if not np.isfinite(loss).all():
-        return "the loss, of outputs that are finite"
-    spoilt = next((v.path for v in copy.variables if not is_finite(v.value)), "")
-    return f'the weight "{spoilt}", after one step' if spoilt else ""
+    spoilt = first_variable(copy)
+    if np.isfinite(loss).all() and not spoilt:
+        return ""
+    if layer:
+        return f"layer {layer}"
+    lost = not np.isfinite(loss).all()
+    return "the loss, of outputs that are finite" if lost else f'the weight "{spoilt}", after one step'
+
+
+def first_variable(model: keras.Model) -> str:
+    """Returns the path of the first variable that is not finite; "" where all are."""
+    return next((v.path for v in model.variables if not is_finite(v.value)), "")
 
 
 def is_finite(value: Any) -> bool:
