@@ -34,9 +34,9 @@ EXACT: tuple[Check, ...] = ()
 STATISTICAL: tuple[Trial, ...] = (
     labels_follow,
     ignores_input,
+    mode_gap,
     inputs_scale,
     exploding_gradients,
-    mode_gap,
     learning_rate_too_high,
     learning_rate_too_low,
     vanishing_gradients,
