@@ -15,7 +15,7 @@ from trial_programs import (
     texts,
 )
 
-from crosscheck.diagnose import Data, Program
+from crosscheck.diagnose import Data, Finding, Program
 from crosscheck.diagnose._by_trials import by_trials
 from crosscheck.diagnose._copies import is_freshly_drawn, rebuilt
 from crosscheck.diagnose._laboratory import Laboratory
@@ -185,3 +185,16 @@ def test_symbols_are_never_standardised():
 def test_without_seconds_nothing_is_trained(monkeypatch):
     monkeypatch.setattr(Laboratory, "__init__", lambda *arguments, **options: pytest.fail("trained"))
     assert {f.check for f in by_trials(program(), seconds=0).findings} == {"finite-numbers"}
+
+
+def test_a_trial_that_fails_hides_no_other(monkeypatch):
+    def broken(lab):
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr("crosscheck.diagnose._by_trials.STATISTICAL", (broken,))
+    monkeypatch.setattr(
+        "crosscheck.diagnose._by_trials.NOTES", (lambda lab: iter([Finding("last", "note", "")]),)
+    )
+    trials = by_trials(program(), 20)
+    assert "Broken: RuntimeError: broken" in trials.skipped
+    assert trials.findings[-1].check == "last"
