@@ -198,3 +198,10 @@ def test_a_trial_that_fails_hides_no_other(monkeypatch):
     trials = by_trials(program(), 20)
     assert "Broken: RuntimeError: broken" in trials.skipped
     assert trials.findings[-1].check == "last"
+
+
+def test_weights_that_the_training_left_say_nothing_of_how_it_began():
+    given = program()
+    given.model.fit(given.training.x, given.training.y, verbose=0)
+    trials = by_trials(Program(given.model, given.training, history={"loss": [1.0]}), 20)
+    assert any("as it stood before" in sentence for sentence in trials.skipped)

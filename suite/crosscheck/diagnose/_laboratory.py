@@ -78,6 +78,10 @@ class Laboratory:
         """
         model = self.program.model
         drawn = copies.is_freshly_drawn(model, fresh)
+        if not drawn and self.program.history:
+            raise UsageError(
+                "The weights are those that the training left: give the model as it stood before it."
+            )
         if not drawn:
             self.skipped.append(
                 "The weights are trained already, and kept: seeds differ in their rows and batches alone."
