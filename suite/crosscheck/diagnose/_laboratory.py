@@ -19,11 +19,11 @@ from crosscheck._keras import layers_of
 from crosscheck.diagnose import _copies as copies
 from crosscheck.diagnose._chance import SEEDS
 from crosscheck.diagnose._clock import Clock
-from crosscheck.diagnose._outcomes import AS_IT_IS, OTHERS, Arm, Outcome
+from crosscheck.diagnose._outcomes import AS_IT_IS, OTHERS, Arm, Outcome, reached
 from crosscheck.diagnose._program import Program
 from crosscheck.diagnose._rows import one_output, scalable, standardised
 from crosscheck.diagnose._task import Task, task_of
-from crosscheck.diagnose._words import across, number
+from crosscheck.diagnose._words import number
 from crosscheck.errors import UsageError
 from crosscheck.replicates import Replicates
 
@@ -389,12 +389,6 @@ class Laboratory:
             before[mine, n:],
             [value[mine] for value in weights],
         )
-
-
-def reached(outcome: Outcome) -> str:
-    """Returns the loss across seeds, and how many decisions are wrong, in words."""
-    wrong = "" if np.isnan(outcome.error).any() else f", {np.median(outcome.error):.0%} wrong"
-    return across(outcome.loss) + wrong
 
 
 def first_line(error: Exception) -> str:

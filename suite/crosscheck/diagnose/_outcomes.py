@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from crosscheck.diagnose._words import across
+
 
 @dataclass(frozen=True)
 class Arm:
@@ -81,3 +83,9 @@ class Outcome:
         by_loss = other.held_out_loss <= self.held_out_loss - QUARTER * self.prior_loss
         by_error = other.held_out_error <= self.held_out_error - QUARTER * self.prior_error
         return np.where(np.isnan(self.error), by_loss, by_error)
+
+
+def reached(outcome: Outcome) -> str:
+    """Returns the loss across seeds, and how many decisions are wrong, in words."""
+    wrong = "" if np.isnan(outcome.error).any() else f", {np.median(outcome.error):.0%} wrong"
+    return across(outcome.loss) + wrong
