@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -37,6 +38,13 @@ def by_trials(program: Program, seconds: float = SECONDS) -> Trials:
         One finding a check. ✗: the seeds showed a fault of the stated size beside its control, at 1 % for
         all checks together. ✓: it was as sure that there is none. ?: neither, with the reason.
     """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what Keras warns of is diagnosed here
+        return quietly(program, seconds)
+
+
+def quietly(program: Program, seconds: float) -> Trials:
+    """The work of `by_trials`."""
     certain = [finding for check in (*ONE_STEP, *HISTORY) for finding in said(check, program)]
     if any(f.check == "finite-numbers" and f.verdict == "✗" for f in certain):
         trials = Trials((), ("Nothing was trained, for one step is not finite: mend that first.",))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from crosscheck._keras import layers_of, layers_within
+from crosscheck._keras import input_specs, layers_of, layers_within
 from crosscheck.diagnose._copies import (
     compile_arguments,
     fresh_optimizer,
@@ -36,7 +37,8 @@ def finite_numbers(program: Program) -> Iterator[Finding]:
     if not all(is_finite(a) for a in keras.tree.flatten(x)):
         return  # a fault of the inputs, which has a check of its own
     try:
-        with random_state_kept():
+        with random_state_kept(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             place = first_non_finite(program, x, y)
     except Exception as error:  # a model that cannot be rebuilt or run has findings of its own
         yield Finding("finite-numbers", "?", f"one step could not be taken: {str(error).splitlines()[0]}")
@@ -98,7 +100,7 @@ def first_layer(model: keras.Model, x: Any) -> str:
     """Returns the first layer of a model whose output is not finite, by name and class."""
     if has_graph(model):
         for layer in model.layers:
-            outputs = keras.Model(model.inputs, layer.output)(x)
+            outputs = keras.Model(input_specs(model), layer.output)(x)
             if not all(is_finite(output) for output in keras.tree.flatten(outputs)):
                 return f'"{layer.name}" ({type(layer).__name__})'
     return f'"{model.name}" ({type(model).__name__})'
