@@ -1,0 +1,130 @@
+"""All statistical checks of a program, judged together: a healthy one gets any ✗ with at most 1 %."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from crosscheck.diagnose._chance import LEVEL, holm
+from crosscheck.diagnose._findings import Finding
+from crosscheck.diagnose._laboratory import Laboratory, first_line
+from crosscheck.diagnose._program import Program
+from crosscheck.diagnose._suspicions import Suspicion
+from crosscheck.diagnose.checks import HISTORY, NOTES, ONE_STEP, STATISTICAL, Check, Trial
+from crosscheck.errors import UsageError
+
+SECONDS = 45.0  # of training, in all
+
+
+@dataclass(frozen=True)
+class Trials:
+    """What trials found, and what was not tried, in a sentence each, with the reason."""
+
+    findings: tuple[Finding, ...]
+    skipped: tuple[str, ...] = ()
+
+
+def by_trials(program: Program, seconds: float = SECONDS) -> Trials:
+    """Trains copies of the model for seconds, and judges what they show.
+
+    Args:
+        program: its model is built and compiled; it is not changed.
+        seconds: that all training may take; 0 trains nothing, but for one step.
+
+    Returns:
+        One finding a check. ✗: the seeds showed a fault of the stated size beside its control, at 1 % for
+        all checks together. ✓: it was as sure that there is none. ?: neither, with the reason.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what Keras warns of is diagnosed here
+        return quietly(program, seconds)
+
+
+def quietly(program: Program, seconds: float) -> Trials:
+    """The work of `by_trials`."""
+    certain = [finding for check in (*ONE_STEP, *HISTORY) for finding in said(check, program)]
+    if any(f.check == "finite-numbers" and f.verdict == "✗" for f in certain):
+        trials = Trials((), ("Nothing was trained, for one step is not finite: mend that first.",))
+    else:
+        trials = tried(program, seconds)
+    placed = [replace(f, place=f.place or program.place) for f in (*certain, *trials.findings)]
+    return Trials(tuple(placed), trials.skipped)
+
+
+def tried(program: Program, seconds: float) -> Trials:
+    """Returns what training itself shows."""
+    if seconds <= 0:
+        return Trials(())
+    try:
+        lab = Laboratory(program, seconds=seconds)
+    except UsageError as error:
+        return Trials((), (f"Nothing was trained. {error}",))
+    except Exception as error:  # such as of a model that cannot take its data, which has checks of its own
+        return Trials((), (f"Nothing was trained. {type(error).__name__}: {first_line(error)}",))
+    suspicions: list[Suspicion] = []
+    notes: list[Finding] = []
+    for trial in (*STATISTICAL, *NOTES):
+        for item in heard(trial, lab):
+            if isinstance(item, Suspicion):
+                suspicions.append(item)
+            else:
+                notes.append(item)
+        if suspicions and suspicions[-1].is_shown(LEVEL / len(STATISTICAL)):
+            lab.skipped.append(f"What may follow from {suspicions[-1].check} was not tried: mend that first.")
+            break
+    return Trials((*judged(suspicions), *notes), tuple(dict.fromkeys(lab.skipped)))
+
+
+def said(check: Check, program: Program) -> list[Finding]:
+    """Returns what a check finds; a ? where it fails."""
+    try:
+        return list(check(program))
+    except Exception as error:  # a model of the user's may do anything; the other checks go on
+        text = f"the check could not be made: {type(error).__name__}: {first_line(error)}"
+        return [Finding(check.__name__.replace("_", "-"), "?", text)]
+
+
+def heard(trial: Trial, lab: Laboratory) -> Iterator[Finding | Suspicion]:
+    """Yields what a trial says; where it cannot be held, that is among what the laboratory has skipped."""
+    try:
+        yield from trial(lab)
+    except UsageError as error:
+        lab.skipped.append(f"{words_of(trial.__name__)}: {error}")
+    except Exception as error:  # a model of the user's may do anything; the other trials go on
+        lab.skipped.append(f"{words_of(trial.__name__)}: {type(error).__name__}: {first_line(error)}")
+
+
+def words_of(name: str) -> str:
+    """Returns a function's name as words."""
+    return name.replace("_", " ").capitalize()
+
+
+def judged(suspicions: Sequence[Suspicion], level: float = LEVEL) -> list[Finding]:
+    """Returns the verdicts, at a level that all checks share.
+
+    A ✗ is held against the level over the number of all checks (Bonferroni), so that it may be said before
+    the others are tried. A ✓ shares its own level with the other ✓ (Holm 1979).
+    """
+    healthy = holm([s.chance_of_health for s in suspicions], level)
+    return [verdict(*pair, level) for pair in zip(suspicions, healthy, strict=True)]
+
+
+def verdict(suspicion: Suspicion, is_healthy: bool, level: float) -> Finding:
+    """Returns the finding of one suspicion."""
+    if suspicion.is_shown(level / len(STATISTICAL)):
+        return suspicion.finding
+    if is_healthy:
+        return Finding(suspicion.check, "✓", suspicion.finding.measured, "statistical")
+    seeds = np.atleast_1d(suspicion.shown.any(0))
+    return undecided(suspicion, suspicion.limit or f"{int(seeds.sum())} of {len(seeds)} seeds show it")
+
+
+def undecided(suspicion: Suspicion, reason: str) -> Finding:
+    """Returns a ? with what was measured and why it decides nothing."""
+    finding = suspicion.finding
+    return Finding(
+        suspicion.check, "?", finding.measured, "statistical", why=f"undecided: {reason}.", fix=finding.fix
+    )
