@@ -1,0 +1,435 @@
+"""The exact rows of the table of faults: wrong as they are written, whatever training makes of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import keras
+import numpy as np
+
+from benchmarks.diagnose_rates.drafts import Draft, Loss
+from benchmarks.diagnose_rates.faults import (
+    Fault,
+    all_parts,
+    configured,
+    has_part,
+    has_trunk,
+    is_classifier,
+    is_of_rows,
+    of_numbers,
+    on_inputs,
+    on_labels,
+    on_program,
+    on_weights,
+)
+from benchmarks.diagnose_rates.tasks import Array
+from crosscheck.diagnose import Program
+
+L, M = keras.losses, keras.metrics
+Rng = np.random.Generator
+
+SPARSE = Loss("SparseCategoricalCrossentropy", lambda told: L.SparseCategoricalCrossentropy(told), "classes")
+CATEGORICAL = Loss("CategoricalCrossentropy", lambda told: L.CategoricalCrossentropy(told), "one-hot")
+BINARY = Loss("BinaryCrossentropy", lambda told: L.BinaryCrossentropy(told), "labels")
+OF_LOGITS = "our "  # losses that take no from_logits and want logits
+CURVED = ("BatchNormalization", "LayerNormalization", "Residual", "Activation")
+
+
+def takes_probabilities(draft: Draft) -> bool:
+    """Whether the loss can be one of probabilities."""
+    return is_classifier(draft) and not draft.head.loss.name.startswith(OF_LOGITS)
+
+
+def takes_logits(draft: Draft) -> bool:
+    name = draft.head.loss.name
+    return is_classifier(draft) and name != "KLDivergence" and '"' not in name and "binary_" not in name
+
+
+def is_sparse(draft: Draft) -> bool:
+    return is_of_rows(draft) and draft.head.loss.form in ("classes", "column")
+
+
+def is_multi_label(draft: Draft) -> bool:
+    return draft.target.kind == "labels" and draft.target.classes > 1
+
+
+def is_binary(draft: Draft) -> bool:
+    return draft.is_single and draft.head.family == "sigmoid" and draft.target.kind != "values"
+
+
+def is_conv(draft: Draft) -> bool:
+    return draft.head.part[0] == "Conv2D"
+
+
+# --- the head ----------------------------------------------------------------------------------------------
+
+
+def logits_as_probabilities(rng: Rng, draft: Draft, size: float) -> Draft:
+    return draft.with_head(activation="", from_logits=False, metrics=())
+
+
+def probabilities_as_logits(rng: Rng, draft: Draft, size: float) -> Draft:
+    own = "OwnSoftmax" if draft.head.family == "softmax" else "OwnSigmoid"
+    return draft.with_head(activation=own, from_logits=True, metrics=())
+
+
+def softmax_of_one(rng: Rng, draft: Draft, size: float) -> Draft:
+    squared = Loss("mse", lambda _: "mse", "labels")
+    loss = BINARY if rng.random() < 0.7 else squared
+    return draft.with_head(
+        family="softmax", activation="in the layer", loss=loss, from_logits=False, metrics=()
+    )
+
+
+def between(part: str, config: dict[str, Any], rng: Rng, draft: Draft, size: float) -> Draft:
+    activation = "Activation" if draft.head.activation else ""
+    return draft.with_head(between=((part, config),), activation=activation)
+
+
+def half_precision(rng: Rng, draft: Draft, size: float) -> Draft:
+    name, config = draft.head.part
+    return draft.with_head(
+        part=(name, {**config, "dtype": "float16"}), activation="in the layer", from_logits=False
+    )
+
+
+def wrong_axis(rng: Rng, draft: Draft, size: float) -> Draft:
+    return draft.with_head(activation="", behind=(("Softmax", {"axis": 1}),), from_logits=False)
+
+
+# --- the labels --------------------------------------------------------------------------------------------
+
+
+def from_one(rng: Rng, draft: Draft, size: float) -> Draft:
+    return draft.edited(on_labels(lambda y: y + 1))
+
+
+def unmasked_padding(rng: Rng, draft: Draft, size: float) -> Draft:
+    return draft.with_head(loss=SPARSE)
+
+
+def too_few_units(rng: Rng, draft: Draft, size: float) -> Draft:
+    name, config = draft.head.part
+    return draft.with_head(part=(name, {**config, "units": draft.target.classes - 1}), metrics=())
+
+
+def classes_on_one_unit(rng: Rng, draft: Draft, size: float) -> Draft:
+    column = replace(BINARY, form=draft.head.loss.form)
+    return draft.with_head(
+        family="sigmoid",
+        part=("Dense", {"units": 1}),
+        activation="in the layer",
+        loss=column,
+        from_logits=False,
+        metrics=(),
+    )
+
+
+def integers_as_one_hot(rng: Rng, draft: Draft, size: float) -> Draft:
+    return draft.with_head(loss=replace(CATEGORICAL, form=draft.head.loss.form), metrics=())
+
+
+def one_hot_as_integers(rng: Rng, draft: Draft, size: float) -> Draft:
+    return draft.with_head(loss=replace(SPARSE, form="one-hot"), metrics=())
+
+
+def labels_with_softmax(rng: Rng, draft: Draft, size: float) -> Draft:
+    loss = replace(CATEGORICAL, form="labels")
+    return draft.with_head(
+        family="softmax", activation="in the layer", loss=loss, from_logits=False, metrics=()
+    )
+
+
+def signed_labels(rng: Rng, draft: Draft, size: float) -> Draft:
+    return draft.edited(on_labels(lambda y: 2 * y - 1))
+
+
+def labels_to_255(rng: Rng, draft: Draft, size: float) -> Draft:
+    return draft.edited(on_labels(lambda y: 255 * y))
+
+
+def unknown_values(rng: Rng, draft: Draft, size: float) -> Draft:
+    return draft.edited(on_labels(partial(some_replaced, rng, np.nan), validation_too=False))
+
+
+def some_replaced(rng: Rng, value: float, array: Array) -> Array:
+    """With the value in a hundredth of the rows."""
+    rows = rng.choice(len(array), max(1, len(array) // 100), replace=False)
+    array = array.copy()
+    array.reshape(len(array), -1)[rows, 0] = value
+    return array
+
+
+def not_finite(rng: Rng, draft: Draft, size: float) -> Draft:
+    return draft.edited(on_inputs(partial(some_replaced, rng, rng.choice([np.nan, np.inf]))))
+
+
+# --- weights, metrics, splits ------------------------------------------------------------------------------
+
+
+def weights_from_one(rng: Rng, draft: Draft, size: float) -> Draft:
+    return replace(
+        draft, class_weight={k + 1: float(rng.uniform(0.5, 2)) for k in range(draft.target.classes)}
+    )
+
+
+def weight_left_out(rng: Rng, draft: Draft, size: float) -> Draft:
+    """The commonest class has no weight, so that Keras gives it another one than its author thinks of."""
+    y = draft.target.y[: draft.task.rows]
+    kept = np.bincount(y, minlength=draft.target.classes).argmax()
+    return replace(
+        draft, class_weight={k: float(rng.uniform(2, 5)) for k in range(draft.target.classes) if k != kept}
+    )
+
+
+def weights_of_labels(rng: Rng, draft: Draft, size: float) -> Draft:
+    return replace(draft, class_weight={k: float(rng.uniform(0.5, 4)) for k in range(draft.target.classes)})
+
+
+def weights_of_outputs(rng: Rng, draft: Draft, size: float) -> Draft:
+    return replace(draft, class_weight={0: 1.0, 1: 3.0})
+
+
+def no_weight(rng: Rng, draft: Draft, size: float) -> Draft:
+    return draft.edited(on_weights(lambda n: np.zeros(n, "float32")))
+
+
+def binary_metric(rng: Rng, draft: Draft, size: float) -> Draft:
+    return draft.with_head(metrics=(M.BinaryAccuracy,))
+
+
+def half_of_logits(rng: Rng, draft: Draft, size: float) -> Draft:
+    metric: Any = M.BinaryAccuracy if rng.random() < 0.5 else lambda: "accuracy"
+    return draft.with_head(activation="", from_logits=True, metrics=(metric,))
+
+
+def accuracy_of_values(rng: Rng, draft: Draft, size: float) -> Draft:
+    return draft.with_head(metrics=(lambda: "accuracy",))
+
+
+def sorted_split(rng: Rng, draft: Draft, size: float) -> Draft:
+    return replace(draft, order="sorted", validation="split")
+
+
+def leaked(rng: Rng, draft: Draft, size: float) -> Draft:
+    """The validation rows are among the training rows."""
+
+    def edit(program: Program) -> Program:
+        rows = rng.choice(program.training.rows, 60, replace=False)
+        x, y = program.training.x[rows], program.training.y[rows]
+        return replace(program, validation=replace(program.training, x=x, y=y, sample_weight=None))
+
+    return replace(draft, validation="none").edited(edit)
+
+
+# --- layers and arguments ----------------------------------------------------------------------------------
+
+
+def is_perceptron(draft: Draft) -> bool:
+    """Hidden Dense layers whose activation is the only curve."""
+    return (
+        of_numbers(draft)
+        and has_part(draft, "Dense")
+        and not has_part(draft, *CURVED)
+        and is_classifier(draft)
+    )
+
+
+def linear(rng: Rng, draft: Draft, size: float) -> Draft:
+    return configured(draft, ("Dense",), activation=None)
+
+
+def has_dense(draft: Draft) -> bool:
+    return is_classifier(draft) and any(name == "Dense" for name, _ in all_parts(draft))
+
+
+def constant_kernels(value: float, rng: Rng, draft: Draft, size: float) -> Draft:
+    initializer = keras.initializers.Constant(value)
+    return configured(draft, ("Dense",), kernel_initializer=initializer)
+
+
+def frozen(rng: Rng, draft: Draft, size: float) -> Draft:
+    def edit(program: Program) -> Program:
+        program.model.trainable = False
+        return program
+
+    return draft.edited(edit)
+
+
+def no_rate(rng: Rng, draft: Draft, size: float) -> Draft:
+    return replace(draft, rate=0.0)
+
+
+def no_epochs(rng: Rng, draft: Draft, size: float) -> Draft:
+    return draft.edited(on_program(epochs=0))
+
+
+def of_fault(name: str, row: str, checks: str, applies: Any, operator: Any) -> Fault:
+    return Fault(name, row, "exact", tuple(checks.split()), applies, operator)
+
+
+def only_floats(draft: Draft) -> bool:
+    return draft.is_single and draft.task.x[0].dtype.kind == "f"
+
+
+def can_wait(draft: Draft) -> bool:
+    """An activation can be put apart from the logits, and something between them."""
+    return is_classifier(draft) and has_trunk(draft) and draft.head.loss.name != "mse"
+
+
+EXACT_FAULTS = (
+    of_fault(
+        "logits to a loss of probabilities",
+        "Last activation ≠ loss",
+        "",
+        takes_probabilities,
+        logits_as_probabilities,
+    ),
+    of_fault(
+        "probabilities to a loss of logits",
+        "Last activation ≠ loss",
+        "",
+        takes_logits,
+        probabilities_as_logits,
+    ),
+    of_fault(
+        "softmax over one unit",
+        "Softmax over one unit",
+        "",
+        lambda d: is_binary(d) and d.head.units == 1,
+        softmax_of_one,
+    ),
+    of_fault(
+        "logits of a convolution to a loss of probabilities",
+        "Softmax/sigmoid in Conv head",
+        "",
+        lambda d: is_conv(d) and takes_probabilities(d),
+        logits_as_probabilities,
+    ),
+    of_fault("ReLU on the logits", "Dropout, BN or ReLU between", "", can_wait, partial(between, "ReLU", {})),
+    of_fault(
+        "dropout on the logits",
+        "Dropout, BN or ReLU between",
+        "",
+        can_wait,
+        partial(between, "Dropout", {"rate": 0.5}),
+    ),
+    of_fault(
+        "softmax in float16",
+        "float16 softmax",
+        "",
+        lambda d: takes_probabilities(d) and d.wrapper == "functional" and is_of_rows(d),
+        half_precision,
+    ),
+    of_fault(
+        "softmax over the steps",
+        "Last activation ≠ loss",
+        "",
+        lambda d: d.head.family == "softmax" and d.target.y.ndim > 1,
+        wrong_axis,
+    ),
+    of_fault("labels from 1 to K", "Labels outside 0…K−1", "", is_sparse, from_one),
+    of_fault(
+        "padding of −1 not ignored",
+        "Labels outside 0…K−1",
+        "",
+        lambda d: "ignore_class" in d.head.loss.name,
+        unmasked_padding,
+    ),
+    of_fault(
+        "a unit too few",
+        "Units ≠ classes",
+        "",
+        lambda d: is_sparse(d) and d.target.classes > 2,
+        too_few_units,
+    ),
+    of_fault(
+        "K classes on one sigmoid",
+        "Units ≠ classes",
+        "",
+        lambda d: is_sparse(d) and d.target.classes > 2,
+        classes_on_one_unit,
+    ),
+    of_fault(
+        "integers to a one-hot loss", "Integer labels to a one-hot loss", "", is_sparse, integers_as_one_hot
+    ),
+    of_fault(
+        "one-hot to a sparse loss",
+        "Integer labels to a one-hot loss",
+        "",
+        lambda d: is_of_rows(d) and d.head.loss.form == "one-hot" and d.head.family == "softmax",
+        one_hot_as_integers,
+    ),
+    of_fault(
+        "several labels with a softmax", "Multi-hot with softmax", "", is_multi_label, labels_with_softmax
+    ),
+    of_fault("labels of −1 and 1", "y outside [0, 1] for BCE", "", is_binary, signed_labels),
+    of_fault("labels of 0 and 255", "y outside [0, 1] for BCE", "", is_binary, labels_to_255),
+    of_fault(
+        "NaN among the labels",
+        "NaN labels",
+        "",
+        lambda d: d.is_single and d.target.kind == "values",
+        unknown_values,
+    ),
+    of_fault("NaN or infinity in x", "NaN/Inf in x", "", only_floats, not_finite),
+    of_fault("class weights from 1 to K", "class_weight", "", is_of_rows, weights_from_one),
+    of_fault("class weight left out", "class_weight", "", is_of_rows, weight_left_out),
+    of_fault("class weights of several labels", "class_weight", "", is_multi_label, weights_of_labels),
+    of_fault(
+        "class weights with two outputs", "class_weight", "", lambda d: len(d.heads) > 1, weights_of_outputs
+    ),
+    of_fault("all sample weights zero", "All-zero sample_weight", "", is_of_rows, no_weight),
+    of_fault(
+        "binary accuracy of K classes",
+        "Metric ≠ problem",
+        "",
+        lambda d: (
+            d.is_single
+            and d.head.family == "softmax"
+            and d.head.loss.form == "one-hot"
+            and d.target.classes > 2
+        ),
+        binary_metric,
+    ),
+    of_fault(
+        "threshold ½ on logits",
+        "Metric ≠ problem",
+        "",
+        lambda d: is_binary(d) and takes_logits(d),
+        half_of_logits,
+    ),
+    of_fault(
+        "accuracy of values",
+        "Metric ≠ problem",
+        "",
+        lambda d: d.is_single and d.head.family == "values",
+        accuracy_of_values,
+    ),
+    of_fault(
+        "validation_split of sorted rows",
+        "validation_split takes the last rows",
+        "",
+        is_of_rows,
+        sorted_split,
+    ),
+    of_fault(
+        "validation rows trained on",
+        "Train/validation duplicates",
+        "",
+        lambda d: is_of_rows(d) and d.task.rows > 100,
+        leaked,
+    ),
+    of_fault("no hidden non-linearity", "No hidden non-linearity", "", is_perceptron, linear),
+    of_fault(
+        "kernels of zeros", "Zero or constant initialiser", "", has_dense, partial(constant_kernels, 0.0)
+    ),
+    of_fault(
+        "constant kernels", "Zero or constant initialiser", "", has_dense, partial(constant_kernels, 0.05)
+    ),
+    of_fault("nothing to train", "arguments", "", is_classifier, frozen),
+    of_fault("learning rate of 0", "arguments", "", is_classifier, no_rate),
+    of_fault("no epochs", "arguments", "", is_classifier, no_epochs),
+)
