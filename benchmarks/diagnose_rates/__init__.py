@@ -1,1 +1,1 @@
-"""How often is `crosscheck diagnose` wrong? Random training programs, healthy and with a fault, and what it says."""
+"""How often is `crosscheck diagnose` wrong? Random training programs, healthy and with a fault."""

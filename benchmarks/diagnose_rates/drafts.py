@@ -104,7 +104,7 @@ class Loss:
 
 @dataclass(frozen=True)
 class Head:
-    """The layer of the logits, what is between them and the activation, the activation, the loss, the metrics.
+    """The layer of the logits, what is between them and the activation, that, the loss, the metrics.
 
     Attributes:
         family: "softmax", "sigmoid", or "values" for none.

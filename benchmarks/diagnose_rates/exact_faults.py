@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 from benchmarks.diagnose_rates.drafts import Draft, Loss
 from benchmarks.diagnose_rates.faults import (
     Fault,
+    Operator,
     all_parts,
     configured,
     has_part,
@@ -57,10 +59,6 @@ def is_multi_label(draft: Draft) -> bool:
 
 def is_binary(draft: Draft) -> bool:
     return draft.is_single and draft.head.family == "sigmoid" and draft.target.kind != "values"
-
-
-def is_conv(draft: Draft) -> bool:
-    return draft.head.part[0] == "Conv2D"
 
 
 # --- the head ----------------------------------------------------------------------------------------------
@@ -266,170 +264,102 @@ def no_epochs(rng: Rng, draft: Draft, size: float) -> Draft:
     return draft.edited(on_program(epochs=0))
 
 
-def of_fault(name: str, row: str, checks: str, applies: Any, operator: Any) -> Fault:
-    return Fault(name, row, "exact", tuple(checks.split()), applies, operator)
-
-
 def only_floats(draft: Draft) -> bool:
     return draft.is_single and draft.task.x[0].dtype.kind == "f"
 
 
 def can_wait(draft: Draft) -> bool:
     """An activation can be put apart from the logits, and something between them."""
-    return is_classifier(draft) and has_trunk(draft) and draft.head.loss.name != "mse"
+    return is_classifier(draft) and has_trunk(draft)
 
 
-EXACT_FAULTS = (
-    of_fault(
-        "logits to a loss of probabilities",
-        "Last activation ≠ loss",
-        "",
-        takes_probabilities,
-        logits_as_probabilities,
-    ),
-    of_fault(
-        "probabilities to a loss of logits",
-        "Last activation ≠ loss",
-        "",
-        takes_logits,
-        probabilities_as_logits,
-    ),
-    of_fault(
-        "softmax over one unit",
-        "Softmax over one unit",
-        "",
-        lambda d: is_binary(d) and d.head.units == 1,
-        softmax_of_one,
-    ),
-    of_fault(
-        "logits of a convolution to a loss of probabilities",
-        "Softmax/sigmoid in Conv head",
-        "",
-        lambda d: is_conv(d) and takes_probabilities(d),
-        logits_as_probabilities,
-    ),
-    of_fault("ReLU on the logits", "Dropout, BN or ReLU between", "", can_wait, partial(between, "ReLU", {})),
-    of_fault(
-        "dropout on the logits",
-        "Dropout, BN or ReLU between",
-        "",
-        can_wait,
-        partial(between, "Dropout", {"rate": 0.5}),
-    ),
-    of_fault(
-        "softmax in float16",
-        "float16 softmax",
-        "",
-        lambda d: takes_probabilities(d) and d.wrapper == "functional" and is_of_rows(d),
-        half_precision,
-    ),
-    of_fault(
-        "softmax over the steps",
-        "Last activation ≠ loss",
-        "",
-        lambda d: d.head.family == "softmax" and d.target.y.ndim > 1,
-        wrong_axis,
-    ),
-    of_fault("labels from 1 to K", "Labels outside 0…K−1", "", is_sparse, from_one),
-    of_fault(
-        "padding of −1 not ignored",
-        "Labels outside 0…K−1",
-        "",
-        lambda d: "ignore_class" in d.head.loss.name,
-        unmasked_padding,
-    ),
-    of_fault(
-        "a unit too few",
-        "Units ≠ classes",
-        "",
-        lambda d: is_sparse(d) and d.target.classes > 2,
-        too_few_units,
-    ),
-    of_fault(
-        "K classes on one sigmoid",
-        "Units ≠ classes",
-        "",
-        lambda d: is_sparse(d) and d.target.classes > 2,
-        classes_on_one_unit,
-    ),
-    of_fault(
-        "integers to a one-hot loss", "Integer labels to a one-hot loss", "", is_sparse, integers_as_one_hot
-    ),
-    of_fault(
-        "one-hot to a sparse loss",
-        "Integer labels to a one-hot loss",
-        "",
-        lambda d: is_of_rows(d) and d.head.loss.form == "one-hot" and d.head.family == "softmax",
-        one_hot_as_integers,
-    ),
-    of_fault(
-        "several labels with a softmax", "Multi-hot with softmax", "", is_multi_label, labels_with_softmax
-    ),
-    of_fault("labels of −1 and 1", "y outside [0, 1] for BCE", "", is_binary, signed_labels),
-    of_fault("labels of 0 and 255", "y outside [0, 1] for BCE", "", is_binary, labels_to_255),
-    of_fault(
-        "NaN among the labels",
-        "NaN labels",
-        "",
-        lambda d: d.is_single and d.target.kind == "values",
-        unknown_values,
-    ),
-    of_fault("NaN or infinity in x", "NaN/Inf in x", "", only_floats, not_finite),
-    of_fault("class weights from 1 to K", "class_weight", "", is_of_rows, weights_from_one),
-    of_fault("class weight left out", "class_weight", "", is_of_rows, weight_left_out),
-    of_fault("class weights of several labels", "class_weight", "", is_multi_label, weights_of_labels),
-    of_fault(
-        "class weights with two outputs", "class_weight", "", lambda d: len(d.heads) > 1, weights_of_outputs
-    ),
-    of_fault("all sample weights zero", "All-zero sample_weight", "", is_of_rows, no_weight),
-    of_fault(
-        "binary accuracy of K classes",
-        "Metric ≠ problem",
-        "",
-        lambda d: (
-            d.is_single
-            and d.head.family == "softmax"
-            and d.head.loss.form == "one-hot"
-            and d.target.classes > 2
-        ),
-        binary_metric,
-    ),
-    of_fault(
-        "threshold ½ on logits",
-        "Metric ≠ problem",
-        "",
-        lambda d: is_binary(d) and takes_logits(d),
-        half_of_logits,
-    ),
-    of_fault(
-        "accuracy of values",
-        "Metric ≠ problem",
-        "",
-        lambda d: d.is_single and d.head.family == "values",
-        accuracy_of_values,
-    ),
-    of_fault(
-        "validation_split of sorted rows",
-        "validation_split takes the last rows",
-        "",
-        is_of_rows,
-        sorted_split,
-    ),
-    of_fault(
-        "validation rows trained on",
-        "Train/validation duplicates",
-        "",
-        lambda d: is_of_rows(d) and d.task.rows > 100,
-        leaked,
-    ),
-    of_fault("no hidden non-linearity", "No hidden non-linearity", "", is_perceptron, linear),
-    of_fault(
-        "kernels of zeros", "Zero or constant initialiser", "", has_dense, partial(constant_kernels, 0.0)
-    ),
-    of_fault(
-        "constant kernels", "Zero or constant initialiser", "", has_dense, partial(constant_kernels, 0.05)
-    ),
-    of_fault("nothing to train", "arguments", "", is_classifier, frozen),
-    of_fault("learning rate of 0", "arguments", "", is_classifier, no_rate),
-    of_fault("no epochs", "arguments", "", is_classifier, no_epochs),
-)
+def is_one_sigmoid(draft: Draft) -> bool:
+    return is_binary(draft) and draft.head.units == 1
+
+
+def is_conv_of_probabilities(draft: Draft) -> bool:
+    return draft.head.part[0] == "Conv2D" and takes_probabilities(draft)
+
+
+def is_graph_of_rows(draft: Draft) -> bool:
+    return takes_probabilities(draft) and is_of_rows(draft) and draft.wrapper == "functional"
+
+
+def is_of_positions(draft: Draft) -> bool:
+    return draft.head.family == "softmax" and draft.target.y.ndim > 1
+
+
+def ignores_padding(draft: Draft) -> bool:
+    return "ignore_class" in draft.head.loss.name
+
+
+def is_sparse_of_many(draft: Draft) -> bool:
+    return is_sparse(draft) and draft.target.classes > 2
+
+
+def is_one_hot_softmax(draft: Draft) -> bool:
+    return is_of_rows(draft) and draft.head.loss.form == "one-hot" and draft.head.family == "softmax"
+
+
+def is_one_hot_of_many(draft: Draft) -> bool:
+    return is_one_hot_softmax(draft) and draft.target.classes > 2
+
+
+def is_of_values(draft: Draft) -> bool:
+    return draft.is_single and draft.target.kind == "values"
+
+
+def is_linear_of_values(draft: Draft) -> bool:
+    return draft.is_single and draft.head.family == "values"
+
+
+def has_two_outputs(draft: Draft) -> bool:
+    return len(draft.heads) > 1
+
+
+def is_binary_of_logits(draft: Draft) -> bool:
+    return is_binary(draft) and takes_logits(draft)
+
+
+def is_of_many_rows(draft: Draft) -> bool:
+    return is_of_rows(draft) and draft.task.rows > 100
+
+
+OPERATORS: dict[str, tuple[Callable[[Draft], bool], Operator]] = {
+    "logits to a loss of probabilities": (takes_probabilities, logits_as_probabilities),
+    "probabilities to a loss of logits": (takes_logits, probabilities_as_logits),
+    "softmax over one unit": (is_one_sigmoid, softmax_of_one),
+    "logits of a convolution to a loss of probabilities": (is_conv_of_probabilities, logits_as_probabilities),
+    "ReLU on the logits": (can_wait, partial(between, "ReLU", {})),
+    "dropout on the logits": (can_wait, partial(between, "Dropout", {"rate": 0.5})),
+    "softmax in float16": (is_graph_of_rows, half_precision),
+    "softmax over the steps": (is_of_positions, wrong_axis),
+    "labels from 1 to K": (is_sparse, from_one),
+    "padding of −1 not ignored": (ignores_padding, unmasked_padding),
+    "a unit too few": (is_sparse_of_many, too_few_units),
+    "K classes on one sigmoid": (is_sparse_of_many, classes_on_one_unit),
+    "integers to a one-hot loss": (is_sparse_of_many, integers_as_one_hot),
+    "one-hot to a sparse loss": (is_one_hot_softmax, one_hot_as_integers),
+    "several labels with a softmax": (is_multi_label, labels_with_softmax),
+    "labels of −1 and 1": (is_binary, signed_labels),
+    "labels of 0 and 255": (is_binary, labels_to_255),
+    "NaN among the labels": (is_of_values, unknown_values),
+    "NaN or infinity in x": (only_floats, not_finite),
+    "class weights from 1 to K": (is_of_rows, weights_from_one),
+    "class weight left out": (is_of_rows, weight_left_out),
+    "class weights of several labels": (is_multi_label, weights_of_labels),
+    "class weights with two outputs": (has_two_outputs, weights_of_outputs),
+    "all sample weights zero": (is_of_rows, no_weight),
+    "binary accuracy of K classes": (is_one_hot_of_many, binary_metric),
+    "threshold ½ on logits": (is_binary_of_logits, half_of_logits),
+    "accuracy of values": (is_linear_of_values, accuracy_of_values),
+    "validation_split of sorted rows": (is_of_rows, sorted_split),
+    "validation rows trained on": (is_of_many_rows, leaked),
+    "no hidden non-linearity": (is_perceptron, linear),
+    "kernels of zeros": (has_dense, partial(constant_kernels, 0.0)),
+    "constant kernels": (has_dense, partial(constant_kernels, 0.05)),
+    "nothing to train": (is_classifier, frozen),
+    "learning rate of 0": (is_classifier, no_rate),
+    "no epochs": (is_classifier, no_epochs),
+}
+EXACT_FAULTS = tuple(Fault(name, "exact", *pair) for name, pair in OPERATORS.items())

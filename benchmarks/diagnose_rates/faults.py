@@ -1,8 +1,8 @@
-"""What a fault is: an operator that takes a healthy draft and gives one with this fault alone, and its size."""
+"""What a fault is: an operator that takes a healthy draft and gives one with this fault alone."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -29,13 +29,11 @@ def by_training(draft: Draft, healthy: Health, mutant: Health) -> bool:
 
 @dataclass(frozen=True)
 class Fault:
-    """A row of the table of faults.
+    """A fault of the table in diagnose.md; `names` says which checks name it.
 
     Attributes:
         name: of the fault, in words.
-        row: of the table in diagnose.md to which it belongs.
         decided: whether the table calls it exact or statistical.
-        checks: the checks whose ✗ names it rightly.
         applies: to which healthy drafts.
         operator: seeds it.
         sizes: how much of it, from the smallest; one size where there are no degrees.
@@ -45,9 +43,7 @@ class Fault:
     """
 
     name: str
-    row: str
     decided: Literal["exact", "statistical"]
-    checks: tuple[str, ...]
     applies: Callable[[Draft], bool]
     operator: Operator
     sizes: tuple[float, ...] = (1.0,)
@@ -143,11 +139,3 @@ def on_weights(change: Callable[[int], Array]) -> Edit:
         )
 
     return edit
-
-
-def registered(faults: tuple[Fault, ...]) -> Mapping[str, Fault]:
-    """By name, which no two share."""
-    by_name = {fault.name: fault for fault in faults}
-    if len(by_name) != len(faults):
-        raise ValueError("two faults of one name")
-    return by_name

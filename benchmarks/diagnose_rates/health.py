@@ -1,4 +1,7 @@
-"""Is a program healthy? It is trained as it stands and judged on rows that it has not seen, without diagnose's code."""
+"""Is a program healthy? It is trained as it stands and judged on rows that it has not seen.
+
+No code of diagnose takes part.
+"""
 
 from __future__ import annotations
 

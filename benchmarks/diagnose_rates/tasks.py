@@ -1,7 +1,7 @@
 """Random data that can be learned, in the shapes of real ones, each with the score that a good model reaches.
 
-Of the synthetic classes the distribution is known, so that this score is the accuracy of Bayes' rule on the held-out
-rows; elsewhere it is stated.
+Of the synthetic classes the distribution is known, so that this score is the accuracy of Bayes' rule on the
+held-out rows; elsewhere it is stated.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Target:
 
     Attributes:
         kind: one of K classes, an int a row (or a position); L labels of 0 and 1; or values.
-        y: [N], [N, T] or [N, H, W] for classes, [N, L] for labels, [N, …] for values; the held-out rows are last.
+        y: [N], [N, T] or [N, H, W] for classes, [N, L] for labels, [N, …] for values; held-out rows are last.
         classes: K or L; 1 for values.
         reachable: the share of right answers, or R², that a good model reaches on the held-out rows.
     """

@@ -1,10 +1,12 @@
-"""The statistical rows of the table of faults, each in several sizes: a fault where training shows it to be one."""
+"""The statistical rows of the table of faults, each in several sizes.
+
+Whether a mutant is a fault is mostly said by its own training: it misses the goal that its original reached.
+"""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import keras
@@ -13,6 +15,7 @@ import numpy as np
 from benchmarks.diagnose_rates.drafts import Draft, Part
 from benchmarks.diagnose_rates.faults import (
     Fault,
+    Operator,
     Truth,
     by_construction,
     by_training,
@@ -22,7 +25,6 @@ from benchmarks.diagnose_rates.faults import (
     is_classifier,
     is_of_rows,
     of_numbers,
-    on_inputs,
     on_labels,
     with_stem,
     with_trunk,
@@ -76,7 +78,7 @@ def scaled_inputs(rng: Rng, draft: Draft, size: float) -> Draft:
 
 
 def faded_inputs(rng: Rng, draft: Draft, size: float) -> Draft:
-    return with_stem(draft, ("Rescaling", {"scale": 1 / size if math.isfinite(size) else 0.0}))
+    return with_stem(draft, ("Rescaling", {"scale": 1 / size}))
 
 
 # --- layers ------------------------------------------------------------------------------------------------
@@ -202,169 +204,33 @@ def is_regression(draft: Draft) -> bool:
     return draft.is_single and draft.head.family == "values"
 
 
-def of_fault(
-    name: str,
-    row: str,
-    checks: str,
-    applies: Any,
-    operator: Any,
-    sizes: tuple[float, ...],
-    unit: str,
-    truth: Truth = by_training,
-) -> Fault:
-    return Fault(name, row, "statistical", tuple(checks.split()), applies, operator, sizes, unit, truth, True)
+ROWS = "share of the rows"
+DEVIATION = "standard deviation"
+USUAL = "times the usual rate"
 
-
-TRAINED_FAULTS = (
-    of_fault(
-        "labels of other rows",
-        "Corrupted or misaligned labels",
-        "",
-        is_of_rows,
-        shuffled_labels,
-        (0.5, 0.8, 0.9, 1.0),
-        "share of the rows",
-    ),
-    of_fault(
-        "label noise",
-        "Label noise rate",
-        "",
-        is_of_rows,
-        shuffled_labels,
-        (0.1, 0.2, 0.4),
-        "share of the rows",
-        by_construction,
-    ),
-    of_fault(
-        "a class thinned out",
-        "Class imbalance",
-        "",
-        is_of_rows,
-        thinned,
-        (0.2, 0.05, 0.01),
-        "share of its rows left",
-    ),
-    of_fault(
-        "inputs in another unit",
-        "x unscaled",
-        "",
-        is_unnormalised,
-        scaled_inputs,
-        (1e2, 1e4, 1e6),
-        "times the unit",
-    ),
-    of_fault(
-        "inputs faded",
-        "Ignores its input",
-        "",
-        is_continuous,
-        faded_inputs,
-        (1e2, 1e4, math.inf),
-        "times smaller",
-    ),
-    of_fault(
-        "large initial logits",
-        "Bad initial loss",
-        "",
-        is_shallow,
-        large_logits,
-        (1.0, 10.0, 100.0),
-        "standard deviation",
-    ),
-    of_fault(
-        "penalty too strong",
-        "Cannot overfit 16 examples",
-        "",
-        is_classifier,
-        penalised,
-        (0.03, 0.3, 3.0),
-        "L2",
-    ),
-    of_fault("sigmoids stacked", "Vanishing gradient", "", is_shallow, deep_sigmoids, (2, 4, 8), "layers"),
-    of_fault(
-        "large initial kernels",
-        "Exploding gradient",
-        "",
-        is_shallow,
-        wild_layers,
-        (1.0, 5.0, 25.0),
-        "standard deviation",
-    ),
-    of_fault(
-        "ReLU pushed below 0",
-        "Dying ReLU",
-        "",
-        is_shallow,
-        dead_units,
-        (2.0, 10.0, 50.0),
-        "initial bias, negative",
-    ),
-    of_fault(
-        "tanh pushed to its ends",
-        "Saturated activation",
-        "",
-        is_shallow,
-        saturated,
-        (10.0, 100.0, 1000.0),
-        "scale",
-    ),
-    of_fault(
-        "learning rate too high",
-        "LR too high/low",
-        "",
-        is_classifier,
-        other_rate,
-        (10.0, 100.0, 1000.0),
-        "times the usual",
-    ),
-    of_fault(
-        "learning rate too low",
-        "LR too high/low",
-        "",
-        is_classifier,
-        other_rate,
-        (0.1, 0.01, 0.001),
-        "times the usual",
-    ),
-    of_fault(
-        "moving averages too slow",
-        "Train/eval mode gap",
-        "",
-        is_shallow,
-        slow_statistics,
-        (1e2, 1e3, 1e5),
-        "steps of memory",
-    ),
-    of_fault("dropout too strong", "Dropout > .5", "", is_shallow, heavy_dropout, (0.7, 0.9, 0.97), "rate"),
-    of_fault(
-        "history: no loss below the prior",
-        "Loss not decreasing, stalled",
-        "",
-        is_classifier,
-        recorded_rate,
-        (1e-3, 1e-5),
-        "times the usual rate",
-    ),
-    of_fault(
-        "history: too few epochs",
-        "Underfitting/epochs too few",
-        "",
-        is_classifier,
-        few_epochs,
-        (1, 2, 4),
-        "epochs",
-    ),
-    of_fault(
-        "history: overfitting", "Overfitting", "", is_of_rows, overtrained, (50, 200), "epochs", overfits
-    ),
-    of_fault(
-        "history: the loss is not finite",
-        "Loss NaN or > 1e3",
-        "",
-        is_regression,
-        diverging,
-        (10.0, 1000.0),
-        "rate of SGD",
-        not_finite,
-    ),
+# name: (where it applies, operator, sizes, unit, truth)
+OPERATORS: dict[str, tuple[Callable[[Draft], bool], Operator, tuple[float, ...], str, Truth]] = {
+    "labels of other rows": (is_of_rows, shuffled_labels, (0.5, 0.8, 0.9, 1.0), ROWS, by_training),
+    "label noise": (is_of_rows, shuffled_labels, (0.1, 0.2, 0.4), ROWS, by_construction),
+    "a class thinned out": (is_of_rows, thinned, (0.2, 0.05, 0.01), "share of its rows left", by_training),
+    "inputs in another unit": (is_unnormalised, scaled_inputs, (1e2, 1e4, 1e6), "times", by_training),
+    "inputs faded": (is_continuous, faded_inputs, (1e2, 1e4, 1e30), "times smaller", by_training),
+    "large initial logits": (is_shallow, large_logits, (1.0, 10.0, 100.0), DEVIATION, by_training),
+    "penalty too strong": (is_classifier, penalised, (0.03, 0.3, 3.0), "L2", by_training),
+    "sigmoids stacked": (is_shallow, deep_sigmoids, (2, 4, 8), "layers", by_training),
+    "large initial kernels": (is_shallow, wild_layers, (1.0, 5.0, 25.0), DEVIATION, by_training),
+    "ReLU pushed below 0": (is_shallow, dead_units, (2.0, 10.0, 50.0), "initial bias, negative", by_training),
+    "tanh pushed to its ends": (is_shallow, saturated, (10.0, 100.0, 1000.0), "times", by_training),
+    "learning rate too high": (is_classifier, other_rate, (10.0, 100.0, 1000.0), USUAL, by_training),
+    "learning rate too low": (is_classifier, other_rate, (0.1, 0.01, 0.001), USUAL, by_training),
+    "moving averages too slow": (is_shallow, slow_statistics, (1e2, 1e3, 1e5), "steps", by_training),
+    "dropout too strong": (is_shallow, heavy_dropout, (0.7, 0.9, 0.97), "rate", by_training),
+    "history: no loss below the prior": (is_classifier, recorded_rate, (1e-3, 1e-5), USUAL, by_training),
+    "history: too few epochs": (is_classifier, few_epochs, (1, 2, 4), "epochs", by_training),
+    "history: overfitting": (is_of_rows, overtrained, (50, 200), "epochs", overfits),
+    "history: the loss is not finite": (is_regression, diverging, (10.0, 1000.0), "rate of SGD", not_finite),
+}
+TRAINED_FAULTS = tuple(
+    Fault(name, "statistical", applies, operator, sizes, unit, truth, trains=True)
+    for name, (applies, operator, sizes, unit, truth) in OPERATORS.items()
 )
