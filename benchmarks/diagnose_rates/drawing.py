@@ -1,4 +1,4 @@
-"""The figure: what becomes of each seeded fault, how it depends on its size, and the false alarms by check."""
+"""The figure: what becomes of each seeded fault, and how that depends on its size."""
 
 from __future__ import annotations
 

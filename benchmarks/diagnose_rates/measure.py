@@ -1,4 +1,4 @@
-"""The rates, from what was found: false alarms by check, misses by fault, the sizes that are seen, seconds."""
+"""The rates, from what was found: false alarms by check, misses by fault, sizes that are seen, seconds."""
 
 from __future__ import annotations
 

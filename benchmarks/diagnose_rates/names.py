@@ -1,7 +1,7 @@
 """Which row of the table of faults a seeded fault belongs to, and which checks name it rightly.
 
-Several answers may be right: of a learning rate a thousand times too high, that the rate is too high, or that the
-loss is not finite. A check is listed where its ✗ sends the reader to what was broken.
+Several answers may be right: of a learning rate a thousand times too high, that the rate is too high, or that
+the loss is not finite. A check is listed where its ✗ sends the reader to what was broken.
 """
 
 from __future__ import annotations

@@ -120,7 +120,7 @@ def mutant_truths(
 def examinations(
     folder: Path, truths: Sequence[Truth], exact_only: bool, workers: int, report: Report
 ) -> dict[str, Examined]:
-    """What the diagnosis says of all of them, by key; of exact faults it is asked for the exact checks alone."""
+    """What the diagnosis says of all of them, by key; of exact faults the exact checks alone are asked."""
     found: dict[str, Examined] = {}
     for exact in (True, False):
         chosen = [truth for truth in truths if is_exact(truth, exact_only) is exact]

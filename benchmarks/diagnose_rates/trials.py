@@ -1,7 +1,7 @@
 """One trial: a random program, healthy or with a fault, first trained for the truth, then examined.
 
-Truth and examination are apart, so that a change of the diagnosis does not train everything anew. Everything is
-drawn from the seed and the trial's place alone: a draft is drawn again where it is needed again.
+Truth and examination are apart, so that a change of the diagnosis does not train everything anew. Everything
+is drawn from the seed and the trial's place alone: a draft is drawn again where it is needed again.
 """
 
 from __future__ import annotations

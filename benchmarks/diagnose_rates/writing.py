@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.diagnose_rates import drawing
+from benchmarks.diagnose_rates.tasks import SHARE
 from crosscheck._files import write_atomically
 from crosscheck.report import figures, tables
 
@@ -80,11 +81,11 @@ def heading(record: Record) -> str:
     return (
         f"# How often the diagnosis is wrong, on {record['backend']} with Keras {record['keras']}\n\n"
         f"{healthy['drawn']} random programs were drawn (seed {record['seed']}) and trained as they stand; "
-        f"{healthy['not_learning']} did not reach their goal (70 % of the way from the best constant prediction "
-        "to a good model, on rows that they had not seen) and were thrown away. "
-        "Into the others faults were seeded, one at a time. A fault that comes in sizes counts where the mutant, "
-        "trained once, misses the goal that its original reached; a mutant that reaches it is harmless and is not "
-        "judged. The others are faults as they are written. No code of the diagnosis takes part in this. "
+        f"{healthy['not_learning']} did not reach their goal ({SHARE:.0%} of the way from the best constant "
+        "prediction to a good model, on rows that they had not seen) and were thrown away. "
+        "Into the others faults were seeded, one at a time. A fault that comes in sizes counts where the "
+        "mutant, trained once, misses the goal that its original reached; a mutant that reaches it is harmless "
+        "and is not judged. The others are faults as they are written. No code of the diagnosis takes part. "
         "Exact faults are put to the exact checks alone, the others to the whole diagnosis. "
         f"Intervals at {record['level']:.0%}, after Clopper and Pearson.{scope}"
     )
@@ -133,7 +134,8 @@ def published_lines(record: Record) -> Iterator[str]:
     yield "## What others publish\n"
     yield f"Of {published['tools']}: [{published['study']}]({published['link']}).\n"
     yield "| Of | Recall | Precision | False alarms on healthy programs |\n| --- | --- | --- | --- |"
-    yield f"| {best['tool']}, {best['of']} | {best['recall']} | {best['precision']} | {published['false_alarms']} |"
+    figures_of_best = f"{best['recall']} | {best['precision']} | {published['false_alarms']}"
+    yield f"| {best['tool']}, {best['of']} | {figures_of_best} |"
     yield f"| {single['of']} | at most {single['recall']} | at most {single['precision']} | |"
     yield f"| ours | {our_recall(record)} | {our_precision(record)} | {our_alarms(record)} |"
     yield "\nThe protocols differ, so that the lines are beside each other and not to be subtracted:\n"
