@@ -17,7 +17,7 @@ from crosscheck._files import write_atomically
 from crosscheck.claims import register
 from crosscheck.claims.words import Truth, Verdict
 from crosscheck.errors import UsageError
-from crosscheck.report import audits, chapter, markup, path_matrix, summary, svg, tables
+from crosscheck.report import audits, chapter, diagnoses, markup, path_matrix, summary, svg, tables
 from crosscheck.report.records import VerdictRecord, read_all, to_json
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -49,6 +49,7 @@ def write_report(folder: Path, reference: chapter.Reference = chapter.nothing) -
         "counts": summary.counted(records),
         "published": summary.published(records),
         "audit": audits.read(folder),
+        "rates": diagnoses.read(folder),
         "script": Markup(script),
         "script_hash": fingerprint(script),
     }
