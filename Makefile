@@ -84,7 +84,7 @@ clean:  ## remove saved rows and caches; results/ and the environment stay
 	find suite studies tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:  ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 	@printf '  STUDY       one study: %s\n' '$(STUDIES)'
 	@printf 'Variables: SCALE=smoke|standard|full BACKEND=tensorflow|jax|torch JOBS=N DATA=… N=… GPU=1 REPLACE=1 PYTHON=…\n'
 

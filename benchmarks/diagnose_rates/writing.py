@@ -84,8 +84,8 @@ def heading(record: Record) -> str:
         f"{healthy['not_learning']} did not reach their goal ({SHARE:.0%} of the way from the best constant "
         "prediction to a good model, on rows that they had not seen) and were thrown away. "
         "Into the others faults were seeded, one at a time. A fault that comes in sizes counts where the "
-        "mutant, trained once, misses the goal that its original reached; a mutant that reaches it is harmless "
-        "and is not judged. The others are faults as they are written. No code of the diagnosis takes part. "
+        "mutant, trained once, misses the goal that its original reached; a mutant that reaches it is "
+        "harmless and is not judged. The others are faults as they are written. No code of the diagnosis takes part. "
         "Exact faults are put to the exact checks alone, the others to the whole diagnosis. "
         f"Intervals at {record['level']:.0%}, after Clopper and Pearson.{scope}"
     )
