@@ -17,6 +17,8 @@ from keras.src import backend
 from keras.src.backend import get_keras_mask, set_keras_mask
 from keras.src.backend import random as backend_random
 from keras.src.optimizers.base_optimizer import BaseOptimizer
+from keras.src.trainers import compile_utils
+from keras.src.trainers.data_adapters import data_adapter_utils
 
 # --- layers of a model ----------------------------------------------------------------------------------
 
@@ -69,9 +71,8 @@ def symbolic_calls(stand_in: Callable[..., Any]) -> Iterator[None]:
     """
     with contextlib.ExitStack() as stack:
         for kind in (keras.Operation, keras.Layer):  # each has its own
-            stack.enter_context(
-                mock.patch.object(kind, "symbolic_call", replaced(kind.symbolic_call, stand_in))
-            )
+            method = replaced(kind.symbolic_call, stand_in)
+            stack.enter_context(mock.patch.object(kind, "symbolic_call", method))
         yield
 
 
@@ -83,16 +84,14 @@ def replaced(original: Callable[..., Any], stand_in: Callable[..., Any]) -> Call
 @contextlib.contextmanager
 def calls_forgotten(model: keras.Model) -> Iterator[None]:
     """Afterwards no layer of the model remembers symbolic calls made within: `layer.output` is as before."""
-    nodes = [
-        (list_of_nodes, len(list_of_nodes))
-        for layer in operations_within(model)
-        for list_of_nodes in (layer._inbound_nodes, layer._outbound_nodes)
-    ]
+    within = operations_within(model)
+    lists = [nodes for layer in within for nodes in (layer._inbound_nodes, layer._outbound_nodes)]
+    lengths = [len(nodes) for nodes in lists]
     try:
         yield
     finally:
-        for list_of_nodes, length in nodes:
-            del list_of_nodes[length:]
+        for nodes, length in zip(lists, lengths, strict=True):
+            del nodes[length:]
 
 
 def operations_within(model: keras.Model) -> list[Any]:
@@ -113,8 +112,8 @@ def attributes_of(model: keras.Model) -> dict[str, Any]:
     i = keras.Input((1,))
     plain, functional = keras.Model(), keras.Model(i, keras.layers.Dense(1)(i))
     functional.compile()
-    theirs = {name for model in (plain, functional) for name in names_on(model)}
-    theirs |= {"_call_spec", "_build_shapes_dict", "train_function", "test_function", "predict_function"}
+    theirs = {*names_on(plain), *names_on(functional), "_call_spec", "_build_shapes_dict"}
+    theirs |= {"train_function", "test_function", "predict_function"}
     return {name: getattr(model, name) for name in names_on(model) if name not in theirs}
 
 
@@ -210,20 +209,11 @@ def optimizers_without_side_effects() -> Iterator[None]:
             setattr(kind, name, method)
 
 
-ON_VARIABLES = frozenset(
-    (
-        "_apply_weight_decay",
-        "_backend_apply_gradients",
-        "_backend_increment_gradient_accumulators",
-        "_backend_reset_gradient_accumulators",
-        "_backend_update_step",
-        "_clip_by_norm",
-        "_overwrite_model_variables_with_average_value",
-        "assign",
-        "assign_add",
-        "assign_sub",
-    )
-)
+ON_VARIABLES = {
+    *("_apply_weight_decay", "_backend_apply_gradients", "_backend_increment_gradient_accumulators"),
+    *("_backend_reset_gradient_accumulators", "_backend_update_step", "_clip_by_norm"),
+    *("_overwrite_model_variables_with_average_value", "assign", "assign_add", "assign_sub"),
+}
 
 
 def backend_optimizers(kind: type = BaseOptimizer) -> list[type]:
@@ -296,6 +286,16 @@ def compiled_with(model: keras.Model) -> dict[str, Any]:
     `get_compile_config` has it serialised, which fails for a lambda.
     """
     return dict(getattr(getattr(model, "_compile_config", None), "config", None) or {})
+
+
+def weights_of_classes(y: np.ndarray, class_weight: Any) -> np.ndarray:
+    """The sample weights [N] that `fit` makes of labels and `class_weight`; raises whatever Keras raises."""
+    return data_adapter_utils.class_weight_to_sample_weights(y, class_weight)
+
+
+def metric_for(metric: Any, y: Any, predicted: Any) -> keras.metrics.Metric:
+    """The metric that `compile` makes of a name, a function or a metric, for labels and output so shaped."""
+    return compile_utils.get_metric(metric, y, predicted)
 
 
 def build_metrics(model: keras.Model, batch: tuple[Any, Any, Any]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
@@ -50,20 +51,25 @@ class Finding:
 
 @dataclass(frozen=True)
 class Findings:
-    """All findings of a diagnosis, in order of what to mend first.
+    """All findings of a diagnosis, in order of what to mend first. `print` it, or ask `.faults`.
 
     Attributes:
         findings: one a check and output.
         skipped: what was not looked at, in a sentence each, with the reason.
         expected: reasons for checks whose ✗ is known and meant, by name.
+        title: what was examined, in a line.
     """
 
     findings: tuple[Finding, ...]
     skipped: tuple[str, ...] = ()
-    expected: dict[str, str] = field(default_factory=dict)
+    expected: Mapping[str, str] = field(default_factory=dict)
+    title: str = ""
 
     def __iter__(self) -> Iterator[Finding]:
         return iter(self.findings)
+
+    def __len__(self) -> int:
+        return len(self.findings)
 
     @property
     def faults(self) -> list[Finding]:
@@ -78,9 +84,80 @@ class Findings:
     def to_json(self) -> str:
         """All findings, and what was skipped, as JSON."""
         record = {
+            "title": self.title,
             "findings": [f.to_dict() for f in self.findings],
             "skipped": list(self.skipped),
-            "expected": self.expected,
+            "expected": dict(self.expected),
             "exit_code": self.exit_code,
         }
         return json.dumps(record, indent=2, ensure_ascii=False)
+
+    def __str__(self) -> str:
+        blocks = [line for finding in self.findings for line in lines_of(finding, self.expected)]
+        skipped = [f"  not looked at: {text}" for text in self.skipped]
+        return "\n".join([*filter(None, [self.title]), *blocks, *skipped, self.summary])
+
+    @property
+    def summary(self) -> str:
+        """How many there are of each verdict."""
+        counts = Counter(f.verdict for f in self.findings)
+        words = {"✗": "wrong", "?": "undecided", "note": "to be known", "✓": "in order"}
+        told = ", ".join(f"{counts[key]} {word}" for key, word in words.items() if counts[key])
+        expected = sum(f.verdict == "✗" and f.check in self.expected for f in self.findings)
+        return f"{told or 'nothing was checked'}{f' ({expected} as expected)' if expected else ''}"
+
+    def to_markdown(self) -> str:
+        """The findings as Markdown, for a pull request: a list of what is wrong, the rest folded away."""
+        wrong = [f for f in self.findings if f.verdict == "✗"]
+        rest = [f for f in self.findings if f.verdict != "✗"]
+        parts = [f"### {escaped(self.title) or 'Diagnosis'}", *(item_of(f, self.expected) for f in wrong)]
+        if rest:
+            rows = [f"| {f.verdict} | {escaped(name_of(f))} | {escaped(f.measured)} |" for f in rest]
+            table = "\n".join(["| | check | measured |", "| --- | --- | --- |", *rows])
+            parts.append(f"<details><summary>{escaped(self.summary)}</summary>\n\n{table}\n\n</details>")
+        parts += [f"Not looked at: {escaped(text)}" for text in self.skipped]
+        return "\n\n".join(parts) + "\n"
+
+
+# --- lines ----------------------------------------------------------------------------------------------------
+
+
+def name_of(finding: Finding) -> str:
+    return f"{finding.check} of {finding.output}" if finding.output else finding.check
+
+
+def lines_of(finding: Finding, expected: Mapping[str, str]) -> Iterator[str]:
+    """A finding as text: its place, verdict and number, then why, the fix, and what that did."""
+    place = f"{finding.place}  " if finding.place and finding.verdict == "✗" else ""
+    sign = "•" if finding.verdict == "note" else finding.verdict
+    yield f"{sign} {place}{name_of(finding)}: {finding.measured}{how(finding)}"
+    told = {"why": finding.why, "fix": finding.fix, "tried": finding.tried}
+    if finding.verdict == "✗" and finding.check in expected:
+        told["expected"] = expected[finding.check]
+    yield from (f"    {head}: {text}" for head, text in told.items() if text and finding.verdict != "✓")
+
+
+def how(finding: Finding) -> str:
+    """How it was decided: `exact`, or the interval; nothing where the line says it."""
+    if finding.interval is not None:
+        low, high = finding.interval
+        return f" [{low:.4g}, {high:.4g}]"
+    return " (exact)" if finding.verdict == "✗" and finding.decided == "exact" else ""
+
+
+def item_of(finding: Finding, expected: Mapping[str, str]) -> str:
+    """A ✗ as an item of a Markdown list."""
+    place = f"`{finding.place}` " if finding.place else ""
+    lines = [f"- ✗ {place}**{escaped(name_of(finding))}**: {escaped(finding.measured)}{how(finding)}"]
+    lines += [f"  {escaped(finding.why)}"] if finding.why else []
+    lines += [f"  Fix: `{finding.fix.replace('`', chr(39))}`"] if finding.fix else []
+    lines += [f"  Tried: {escaped(finding.tried)}"] if finding.tried else []
+    lines += [f"  Expected: {escaped(expected[finding.check])}"] if finding.check in expected else []
+    return "  \n".join(lines)
+
+
+def escaped(text: str) -> str:
+    """Text that Markdown shows as it is, in a table too."""
+    for character in "\\`*_<>|#[]":
+        text = text.replace(character, f"\\{character}")
+    return text.replace("\n", " ")

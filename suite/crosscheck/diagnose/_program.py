@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import keras
 
@@ -42,6 +43,7 @@ class Program:
         history: metrics by epoch as `History.history` has them, where the program has run already.
         place: file and line of the call, "train.py:41"; "" where it is not known.
         arguments: whatever else `fit` was given, by name.
+        memory: what has been found out about it, for checks that ask again; see `remembered`.
     """
 
     model: keras.Model
@@ -55,3 +57,20 @@ class Program:
     history: Mapping[str, list[float]] | None = None
     place: str = ""
     arguments: Mapping[str, Any] | None = None
+    memory: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
+
+
+T = TypeVar("T")
+
+
+def remembered(function: Callable[[Program], T]) -> Callable[[Program], T]:
+    """Has a function of a program computed once for it; a copy with anything replaced remembers nothing."""
+
+    @functools.wraps(function)
+    def asked(program: Program) -> T:
+        key = f"{function.__module__}.{function.__qualname__}"
+        if key not in program.memory:
+            program.memory[key] = function(program)
+        return program.memory[key]
+
+    return asked

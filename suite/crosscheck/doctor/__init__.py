@@ -1,6 +1,7 @@
 """Is a compiled model on a broken path? `examine(model)` finds out through the model's own train step."""
 
+from crosscheck.doctor._anatomy import Anatomy, anatomies, loss_anatomy
 from crosscheck.doctor._diagnosis import Diagnosis, Reading
 from crosscheck.doctor._examination import examine
 
-__all__ = ["Diagnosis", "Reading", "examine"]
+__all__ = ["Anatomy", "Diagnosis", "Reading", "anatomies", "examine", "loss_anatomy"]

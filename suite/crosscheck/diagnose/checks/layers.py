@@ -1,0 +1,178 @@
+"""Layers: is anything trained, can units become different, does a hidden layer add anything, which axis sums to 1?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+
+from crosscheck.diagnose._findings import Finding
+from crosscheck.diagnose._outputs import Output, outputs_of
+from crosscheck.diagnose._program import Program
+from crosscheck.diagnose._saying import fault, fine, note
+
+TRAINABLE, SYMMETRY, LINEAR, AXIS = (
+    "weights-are-trained",
+    "units-differ",
+    "hidden-layers-count",
+    "softmax-axis",
+)
+L = keras.layers
+WEIGHTED = (L.Dense, L.Conv1D, L.Conv2D, L.Conv3D)
+STRAIGHT = (
+    L.InputLayer,
+    L.Flatten,
+    L.Reshape,
+    L.Permute,
+    L.Dropout,
+    L.SpatialDropout1D,
+    L.SpatialDropout2D,
+    L.Rescaling,
+    L.Normalization,
+)
+
+
+def layers(program: Program) -> Iterator[Finding]:
+    """What is wrong with the layers, whatever the data."""
+    yield trainable(program.model)
+    yield from symmetric(program.model)
+    yield from linear_stack(program)
+    for output in outputs_of(program):
+        yield from sums_along(output)
+
+
+def trainable(model: keras.Model) -> Finding:
+    """Whether anything is trained at all."""
+    mine, all_of_them = model.trainable_weights, model.weights
+    if mine or not all_of_them:
+        size = sum(int(np.prod(w.shape)) for w in mine)
+        return fine(TRAINABLE, f"{size} numbers in {len(mine)} weights")
+    return fault(
+        TRAINABLE,
+        f"All {len(all_of_them)} weights are frozen.",
+        "`fit` changes nothing.",
+        "layer.trainable = True before compile, for the layers that are to learn",
+    )
+
+
+# --- units that stay alike --------------------------------------------------------------------------------------
+
+
+def symmetric(model: keras.Model) -> Iterator[Finding]:
+    """Hidden layers whose units are the same, and stay so: alike in what comes in and in what goes out."""
+    stack = [layer for layer in model.layers if isinstance(layer, WEIGHTED) and layer.built]
+    alike = [
+        a.name for a, b in zip(stack, stack[1:], strict=False) if a.trainable and stays_alike(model, a, b)
+    ]
+    if alike:
+        yield fault(
+            SYMMETRY,
+            f"All units of {', '.join(alike)} have the same weights, in and out.",
+            "Their gradients are the same too: each layer is one unit, and remains so.",
+            'kernel_initializer="glorot_uniform" (Keras\' own)',
+        )
+
+
+def stays_alike(model: keras.Model, layer: Any, following: Any) -> bool:
+    """Whether the units of a layer are equal and feed equal weights, or are dead from the start."""
+    kernel, bias = array(layer.kernel), array(layer.bias) if layer.use_bias else np.zeros(1)
+    if kernel.shape[-1] < 2 or not (kernel == kernel[..., :1]).all() or not (bias == bias[:1]).all():
+        return False
+    is_dead = not kernel.any() and not (bias > 0).any() and layer.activation is keras.activations.relu
+    return is_dead or (is_sequence(model) and feeds_alike(array(following.kernel), kernel.shape[-1]))
+
+
+def array(variable: Any) -> np.ndarray:
+    return keras.ops.convert_to_numpy(variable)
+
+
+def is_sequence(model: keras.Model) -> bool:
+    """Whether layers follow one another in the order of `model.layers`."""
+    return isinstance(model, keras.Sequential)
+
+
+def feeds_alike(kernel: np.ndarray, units: int) -> bool:
+    """Whether what goes out of units, channels last and perhaps flattened, has equal weights."""
+    inner = kernel.shape[-2]
+    if inner % units:
+        return False
+    rows = kernel.reshape(*kernel.shape[:-2], inner // units, units, kernel.shape[-1])
+    return bool((rows == rows[..., :1, :]).all())
+
+
+# --- hidden layers without non-linearity -----------------------------------------------------------------------
+
+
+def linear_stack(program: Program) -> Iterator[Finding]:
+    """A model whose hidden Dense layers are all linear: one layer says the same, unless they are narrow."""
+    model = program.model
+    if not is_sequence(model) or not outputs_of(program):
+        return
+    weighted = [layer for layer in model.layers if isinstance(layer, WEIGHTED)]
+    if len(weighted) < 2:
+        return
+    last = model.layers.index(weighted[-1])
+    if not all(is_straight(layer) for layer in model.layers[:last]):
+        yield fine(LINEAR, "something between the layers is not linear")
+        return
+    yield judged_stack(weighted)
+
+
+def is_straight(layer: Any) -> bool:
+    """Whether a layer is linear in its inputs."""
+    if isinstance(layer, WEIGHTED):
+        return layer.activation is keras.activations.linear
+    return isinstance(layer, STRAIGHT) or (
+        isinstance(layer, L.Activation) and layer.activation is keras.activations.linear
+    )
+
+
+def judged_stack(weighted: list[Any]) -> Finding:
+    """✗ where a single layer could say all that these say; a note where a narrow one, or a convolution, binds."""
+    sizes = [int(np.prod(layer.kernel.shape)) for layer in weighted]
+    words = f"{len(weighted)} layers with weights, and nothing but linear layers between them"
+    if not all(isinstance(layer, L.Dense) for layer in weighted):
+        return note(LINEAR, f"{words}.", "Together they are one linear layer, of a special form.")
+    ends = weighted[0].kernel.shape[0], weighted[-1].kernel.shape[1]
+    narrow = min(layer.kernel.shape[1] for layer in weighted[:-1])
+    if narrow < min(ends):
+        return note(LINEAR, f"{words}.", f"Together they are one linear layer of rank {narrow} at most.")
+    return fault(
+        LINEAR,
+        f"{words}: {sum(sizes)} numbers say what one Dense layer says with {ends[0] * ends[1]}.",
+        "Products of matrices are a matrix: the hidden layers add nothing.",
+        f'Dense({weighted[0].kernel.shape[1]}, activation="relu")',
+    )
+
+
+# --- the axis of a softmax ------------------------------------------------------------------------------------
+
+
+def sums_along(output: Output) -> Iterator[Finding]:
+    """Probabilities that sum to 1 along another axis than that of the classes: the rows, or the positions."""
+    p, axis = output.predictions, output.anatomy.class_axis
+    if p is None or p.ndim < 2 or not output.is_classifier or p.dtype.kind != "f" or output.units < 2:
+        return
+    if not np.isfinite(p).all() or p.min() < 0 or p.max() > 1 or is_one(p, axis):
+        return
+    others = [i for i in range(p.ndim) if i != axis % p.ndim and p.shape[i] > 1]
+    wrong = [i for i in others if is_one(p, i)]
+    if not wrong:
+        return
+    yield fault(
+        AXIS,
+        f"The output {['N', *p.shape[1:]]} sums to 1 along axis {wrong[0]}, and its classes lie along axis "
+        f"{axis % p.ndim}.",
+        "Rows compete with one another."
+        if wrong[0] == 0
+        else "Positions compete with one another, not classes.",
+        "softmax along the classes: axis=-1, its default",
+        output,
+    )
+
+
+def is_one(p: np.ndarray, axis: int) -> bool:
+    """Whether probabilities sum to 1 along an axis, to the rounding of half precision."""
+    return bool(np.abs(p.astype("float64").sum(axis) - 1).max() < 5e-3)

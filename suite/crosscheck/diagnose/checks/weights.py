@@ -1,0 +1,232 @@
+"""Weights of classes and rows, computed as Keras computes them, and shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from crosscheck._keras import layers_of, weights_of_classes
+from crosscheck.diagnose._findings import Finding
+from crosscheck.diagnose._outputs import Output, outputs_of
+from crosscheck.diagnose._program import Program
+from crosscheck.diagnose._saying import fault, fine, listed, note, number, shape_of
+from crosscheck.diagnose.checks._label_facts import LabelFacts
+
+CLASS_WEIGHT, SAMPLE_WEIGHT, MASK = "class-weight", "sample-weight", "mask"
+SHOWN = 4096  # rows whose weights are computed as Keras does, which goes row by row
+
+
+def weights(program: Program) -> Iterator[Finding]:
+    """What becomes of class weights, sample weights and masks."""
+    if program.class_weight is not None:
+        yield class_weights(program, dict(program.class_weight))
+    for output in outputs_of(program):
+        if output.weights is not None:
+            yield sample_weights(program, output, output.weights)
+    yield from masked_rows(program)
+
+
+# --- of classes -----------------------------------------------------------------------------------------------
+
+
+def class_weights(program: Program, given: Mapping[Any, float]) -> Finding:
+    """The first thing that is wrong with class weights, or the weights that come of them."""
+    outputs = outputs_of(program)
+    if keras.tree.is_nested(program.training.y):
+        return refused("Keras takes class weights for a single output alone.", "sample_weight={'output': …}")
+    if program.training.sample_weight is not None:
+        return refused("Keras refuses class weights beside sample weights.", "sample_weight=weights * w[y]")
+    if program.training.source == "generator":
+        return refused("Keras takes no class weights with a generator.", "yield x, y, sample_weight")
+    if not outputs or outputs[0].labels is None or outputs[0].labels.dtype.kind not in "biuf":
+        return note(CLASS_WEIGHT, "The labels cannot be read: the weights are not judged.")
+    output, y = outputs[0], outputs[0].labels
+    for check in (bad_numbers, strange_keys, along_an_axis, of_several_labels, absent_keys):
+        finding = check(given, output, y)
+        if finding:
+            return finding
+    return shown(given, output, y)
+
+
+def refused(measured: str, fix: str) -> Finding:
+    return fault(CLASS_WEIGHT, measured, "`fit` raises before its first step.", fix)
+
+
+def bad_numbers(given: Mapping[Any, float], output: Output, y: np.ndarray) -> Finding | None:
+    """Weights that are negative, not finite, or all 0."""
+    values = np.array([float(v) for v in given.values()])
+    if len(values) and np.isfinite(values).all() and (values >= 0).all() and (values > 0).any():
+        return None
+    return fault(
+        CLASS_WEIGHT,
+        f"The class weights are {dict(given)}.",
+        "A negative weight rewards errors, NaN makes every weight NaN, and 0 alone trains nothing.",
+        "positive class weights",
+        output,
+    )
+
+
+def strange_keys(given: Mapping[Any, float], output: Output, y: np.ndarray) -> Finding | None:
+    """Keys that no class can have, while a class that occurs has none."""
+    classes = classes_of(output, y)
+    units = max(output.units, 2)
+    strange = [key for key in given if not is_class(key, units)]
+    missing = [int(c) for c in classes if int(c) not in given]
+    if not strange or not missing:
+        return None
+    return fault(
+        CLASS_WEIGHT,
+        f"The keys {strange[:6]!r} are no class of 0 … {units - 1}; the classes {listed(missing)} have no key.",
+        "Keras looks up the class number, finds nothing, and takes the weight 1 without a word.",
+        f"class_weight={{{', '.join(f'{int(c)}: …' for c in classes[:4])}}}",
+        output,
+    )
+
+
+def is_class(key: Any, units: int) -> bool:
+    return not isinstance(key, str) and float(key).is_integer() and 0 <= int(key) < units
+
+
+def classes_of(output: Output, y: np.ndarray) -> np.ndarray:
+    """The class numbers that Keras sees: the largest column's, or the number itself."""
+    if y.ndim > 1:
+        y = y.argmax(-1) if y.shape[-1] != 1 else y[..., 0]
+    return np.unique(np.round(y).astype("int64"))
+
+
+def along_an_axis(given: Mapping[Any, float], output: Output, y: np.ndarray) -> Finding | None:
+    """Labels with a class at each position: Keras has one weight a row."""
+    is_sparse = output.anatomy.labels == "classes" and y.ndim == output.rank - 1
+    if output.rank < 3 or y.ndim < 2:
+        return None
+    try:
+        made = weights_of_classes(y[:SHOWN], given)
+        what = (
+            f"gives row 0 the one weight {number(made[0])}, of its largest label's position ({y[0].argmax()})"
+        )
+    except Exception as error:
+        what = f"raises {type(error).__name__}: {error}"
+    taken = "sample_weight = w[y]" if is_sparse else "sample_weight = w[y.argmax(-1)]"
+    return fault(
+        CLASS_WEIGHT,
+        f"The labels {shape_of(y)} have a class at each position, and Keras {what}.",
+        "A class weight is one number a row; positions of a row differ in class.",
+        f"w = np.array([…]); {taken}",
+        output,
+    )
+
+
+def of_several_labels(given: Mapping[Any, float], output: Output, y: np.ndarray) -> Finding | None:
+    """Rows with several labels: Keras takes the first one's weight for the whole row."""
+    facts = LabelFacts(y, output)
+    if output.units == 1 or y.ndim != 2 or y.shape[1] == 1 or not facts.is_binary:
+        return None
+    odd = np.flatnonzero(facts.sums != 1)
+    if not len(odd):
+        return None
+    row = int(odd[0])
+    made = weights_of_classes(y[row : row + 1], given)
+    return fault(
+        CLASS_WEIGHT,
+        f"{len(odd)} of {len(y)} rows have several labels or none: row {row}, {y[row].astype(int).tolist()}, gets the "
+        f"weight {number(made[0])}, that of label {int(y[row].argmax())}.",
+        "Keras takes the first of the largest columns for the class of the row, and that weight for all labels.",
+        "a loss that weights each label, such as crosscheck.losses' or BinaryFocalCrossentropy",
+        output,
+    )
+
+
+def absent_keys(given: Mapping[Any, float], output: Output, y: np.ndarray) -> Finding | None:
+    """A class without key has the weight 1, which is legal."""
+    if not output.is_classifier:
+        return note(
+            CLASS_WEIGHT, f"{output.loss} has no classes: Keras rounds the labels to look weights up."
+        )
+    missing = [int(c) for c in classes_of(output, y) if int(c) not in given]
+    if not missing:
+        return None
+    return note(
+        CLASS_WEIGHT, f"The classes {listed(missing)} have no key, and with it the weight 1.", output=output
+    )
+
+
+def shown(given: Mapping[Any, float], output: Output, y: np.ndarray) -> Finding:
+    """The weights of rows as Keras makes them."""
+    made = weights_of_classes(y[:SHOWN], given)
+    rows = np.unique(made)
+    return fine(CLASS_WEIGHT, f"the rows' weights are {listed(rows)}, as their classes have them", output)
+
+
+# --- of rows --------------------------------------------------------------------------------------------------
+
+
+def sample_weights(program: Program, output: Output, given: np.ndarray) -> Finding:
+    """Weights that are negative, not finite, all 0, or of another number of rows."""
+    rows = program.training.rows
+    if len(given) != rows:
+        measured = f"There are {len(given)} sample weights for {rows} rows."
+        return fault(SAMPLE_WEIGHT, measured, "Keras refuses them.", "one weight a row", output)
+    if given.dtype.kind not in "biuf" or not np.isfinite(given).all():
+        measured = "A sample weight is NaN, infinite, or no number."
+        return fault(
+            SAMPLE_WEIGHT, measured, "The loss becomes NaN, and every weight.", "finite weights", output
+        )
+    if (given < 0).any():
+        measured = f"{int((given < 0).sum())} sample weights are negative, down to {number(given.min())}."
+        return fault(
+            SAMPLE_WEIGHT, measured, "These rows are trained to be wrong.", "weights of 0 or more", output
+        )
+    if not given.any():
+        measured = "All sample weights are 0."
+        return fault(SAMPLE_WEIGHT, measured, "Nothing is trained.", "leave sample_weight out", output)
+    return empty_batches(program, output, given)
+
+
+def empty_batches(program: Program, output: Output, given: np.ndarray) -> Finding:
+    """Batches without any weight, where the order is fixed."""
+    per_row = given.reshape(len(given), -1).sum(1)
+    if not program.shuffle and program.training.source == "arrays":
+        starts = range(0, len(per_row), program.batch_size)
+        empty = sum(not per_row[i : i + program.batch_size].any() for i in starts)
+        if empty:
+            return note(
+                SAMPLE_WEIGHT,
+                f"{empty} of {len(starts)} batches have no weight at all.",
+                "They train nothing, and a loss that divides by the sum of weights is NaN there.",
+                "drop these rows, or shuffle",
+                output,
+            )
+    zero = int((per_row == 0).sum())
+    return fine(
+        SAMPLE_WEIGHT, f"{number(given.min())} … {number(given.max())}, {zero} of {len(given)} rows 0", output
+    )
+
+
+# --- masks ----------------------------------------------------------------------------------------------------
+
+
+def masked_rows(program: Program) -> Iterator[Finding]:
+    """Rows of padding alone, where a layer makes a mask of 0."""
+    masking = [
+        layer
+        for layer in layers_of(program.model)
+        if isinstance(layer, keras.layers.Embedding) and layer.mask_zero
+    ]
+    x = program.training.x
+    if not masking or not isinstance(x, np.ndarray) or x.ndim != 2 or x.dtype.kind not in "iuf":
+        return
+    empty = int((x == 0).all(1).sum())
+    if empty == len(x):
+        yield fault(
+            MASK,
+            f"All {len(x)} rows are 0 throughout, and {masking[0].name} masks 0.",
+            "Nothing is left of them.",
+            "numbers from 1 on, 0 for padding",
+        )
+    elif empty:
+        yield note(
+            MASK, f"{empty} of {len(x)} rows are masked throughout: all that is left of them is a bias."
+        )
