@@ -1,0 +1,139 @@
+"""Copies of the user's model: built anew from its configuration, with new weights or with those at hand."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from crosscheck._keras import compiled_with, layers_of, shapes_built_for
+from crosscheck.errors import UsageError
+
+Layers = Callable[[keras.Layer], keras.Layer]
+SPREAD = 4.0  # standard errors by which fresh weights may miss the scale of a second draw
+
+
+@contextlib.contextmanager
+def random_state_kept() -> Iterator[None]:
+    """Afterwards Python's and NumPy's generators stand where they stood before."""
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002
+
+
+def same_layer(layer: keras.Layer) -> keras.Layer:
+    """Returns a layer of the same configuration, with weights of its own."""
+    return layer.__class__.from_config(layer.get_config())
+
+
+def rebuilt(model: keras.Model, layers: Layers = same_layer) -> keras.Model:
+    """Returns a model of the same configuration, built, with newly drawn weights.
+
+    Args:
+        model: built.
+        layers: makes the layer that stands in the place of each; a subclassed model has none to replace.
+
+    Raises:
+        UsageError: where the configuration does not make the model again.
+    """
+    try:
+        copy = (
+            keras.models.clone_model(model, clone_function=layers) if has_graph(model) else from_config(model)
+        )
+        copy.trainable = model.trainable
+        for mine, theirs in zip(layers_of(copy), layers_of(model), strict=True):
+            mine.trainable = theirs.trainable
+    except Exception as error:  # a constructor of the user's may raise anything
+        raise UsageError(
+            f"{type(model).__name__} cannot be built anew from its configuration: {error}"
+        ) from error
+    if [v.shape for v in copy.variables] != [v.shape for v in model.variables]:
+        raise UsageError(f"{type(model).__name__} rebuilt from its configuration has other weights.")
+    return copy
+
+
+def has_graph(model: keras.Model) -> bool:
+    """Returns whether the model is a `Sequential` or a functional one, of symbolic inputs and outputs."""
+    return isinstance(model, keras.Sequential) or bool(getattr(model, "outputs", None))
+
+
+def from_config(model: keras.Model) -> keras.Model:
+    """Returns a subclassed model made again by its class, and built for the same shapes."""
+    copy = type(model).from_config(model.get_config())
+    shapes = shapes_built_for(model)
+    if not copy.built:
+        inputs = keras.tree.map_shape_structure(lambda shape: np.zeros((1, *shape[1:]), "float32"), shapes)
+        copy(inputs)
+    return copy
+
+
+def with_weights(copy: keras.Model, weights: list[np.ndarray]) -> keras.Model:
+    """Returns the copy with these values of its variables."""
+    for variable, value in zip(copy.variables, weights, strict=True):
+        variable.assign(value)
+    return copy
+
+
+def weights_of(model: keras.Model) -> list[np.ndarray]:
+    """Returns the values of `model.variables`."""
+    return [keras.ops.convert_to_numpy(v.value) for v in model.variables]
+
+
+def is_freshly_drawn(model: keras.Model, fresh: keras.Model) -> bool:
+    """Returns whether the trained weights look like the initial ones of a model drawn anew.
+
+    What initialisers set to a constant must be that constant. What they draw must have its scale, to four
+    standard errors: a pretrained or a trained model fails one or the other.
+    """
+    pairs = zip(weights_of(model), weights_of(fresh), model.variables, strict=True)
+    return all(looks_alike(mine, drawn) for mine, drawn, variable in pairs if is_weight(variable))
+
+
+def is_weight(variable: Any) -> bool:
+    """Returns whether a variable is a number that layers compute with, no seed or counter."""
+    return "float" in str(variable.dtype)
+
+
+def looks_alike(mine: np.ndarray, drawn: np.ndarray) -> bool:
+    """Returns whether two arrays could be two draws of one initialiser."""
+    if np.ptp(drawn) == 0:
+        return bool(np.array_equal(mine, drawn))
+    size = drawn.size
+    noise = SPREAD / np.sqrt(size)
+    alike_in_scale = abs(np.log((mine.std() + 1e-12) / (drawn.std() + 1e-12))) <= 2 * noise
+    return bool(alike_in_scale and abs(mine.mean() - drawn.mean()) <= 2 * noise * drawn.std())
+
+
+def compile_arguments(model: keras.Model) -> dict[str, Any]:
+    """Returns what a copy is compiled with: loss and loss weights, without metrics."""
+    wanted = ("loss", "loss_weights")
+    return {name: value for name, value in compiled_with(model).items() if name in wanted}
+
+
+def fresh_optimizer(optimizer: Any, **changed: Any) -> keras.Optimizer:
+    """Returns an unused optimiser of the same configuration, but for what is changed."""
+    return type(optimizer).from_config({**optimizer.get_config(), **changed})
+
+
+def learning_rate_of(optimizer: Any) -> float | None:
+    """Returns the constant learning rate; None where a schedule, or the optimiser itself, sets it."""
+    rate = optimizer.get_config().get("learning_rate")
+    return float(rate) if isinstance(rate, (int, float, np.floating)) else None
+
+
+class Inside:
+    """The outputs of some layers of a model, by name, for rows of x."""
+
+    def __init__(self, model: keras.Model, layers: Sequence[str]):
+        self.model = model
+        self.outputs = keras.Model(model.inputs, [model.get_layer(name).output for name in layers])
+
+    def __call__(self, x: Any) -> list[np.ndarray]:
+        return [keras.ops.convert_to_numpy(z) for z in keras.tree.flatten(self.outputs(x, training=False))]

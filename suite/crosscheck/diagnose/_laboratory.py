@@ -1,0 +1,389 @@
+"""The laboratory: the user's own model, trained a dozen times on a few of its rows, with one factor changed.
+
+Every seed draws its own initial weights, its own order of batches, and its own rows to train and to judge on.
+Settings that differ in the learning rate or in the scale of the inputs are trained as one (`Replicates`),
+paired by seed. Nothing of the user's is changed: what is trained are copies.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from crosscheck._keras import layers_of
+from crosscheck.diagnose import _copies as copies
+from crosscheck.diagnose._chance import SEEDS
+from crosscheck.diagnose._outcomes import AS_IT_IS, OTHERS, Arm, Outcome
+from crosscheck.diagnose._program import Program
+from crosscheck.diagnose._rows import one_output, scalable, standardised
+from crosscheck.diagnose._task import Task, task_of
+from crosscheck.diagnose._words import across, number
+from crosscheck.errors import UsageError
+from crosscheck.replicates import Replicates
+
+ROWS = 256  # that a seed trains on
+MOST_STEPS, FEWEST_STEPS = 400, 40
+BYTES = 400e6  # that the rows of all replicates may take
+STACKED_GAIN = 6.0  # how much faster a stacked step is than one alone, at the least seen
+SHARE = 0.3  # of the time, for the first training; the others wait for what it shows
+TOO_SHORT = 10  # one step here may stand for so many of the program's where slow learning is judged
+
+
+class Laboratory:
+    """Trains copies of a program's model.
+
+    Args:
+        program: its model is built and compiled.
+        rows: that a seed trains on, at most.
+        seeds: one number each.
+        seconds: that all training together may take; what would take longer is skipped, and said so.
+
+    Raises:
+        UsageError: where the model cannot be rebuilt, or its data cannot be cut into rows; says why.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        rows: int = ROWS,
+        seeds: Sequence[int] = range(SEEDS),
+        seconds: float = 45.0,
+    ):
+        self.program, self.seeds, self.skipped = program, tuple(seeds), list[str]()
+        self.deadline, self.seconds = time.monotonic() + seconds, seconds
+        self.arguments = copies.compile_arguments(program.model)
+        self.x, self.y, self.weight = one_output(program, self.arguments)
+        self.rows = min(rows, 3 * len(self.y) // 4)
+        with copies.random_state_kept(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            fresh = copies.rebuilt(program.model)
+            self.start = self.start_of(fresh)
+            outputs = np.asarray(fresh.predict(self.some(16), verbose=0))
+        self.outputs = outputs.shape
+        self.task: Task = task_of(self.y, (len(self.y), *outputs.shape[1:]), self.arguments["loss"])
+
+    # --- the model --------------------------------------------------------------------------------------
+
+    def start_of(self, fresh: keras.Model) -> dict[int, np.ndarray]:
+        """Returns the weights that every copy starts from, by their place; the others are drawn anew.
+
+        Frozen layers keep their weights. So does everything where the model is no newly built one.
+        """
+        model = self.program.model
+        drawn = copies.is_freshly_drawn(model, fresh)
+        if not drawn:
+            self.skipped.append(
+                "The weights are trained already, and kept: seeds differ in their rows and batches alone."
+            )
+        trained = {id(v) for v in model.trainable_variables}
+        return {
+            i: keras.ops.convert_to_numpy(v.value)
+            for i, v in enumerate(model.variables)
+            if copies.is_weight(v) and not (drawn and id(v) in trained)
+        }
+
+    def build(self, layers: Callable[[keras.Layer], keras.Layer] = copies.same_layer) -> keras.Model:
+        """Returns a copy of the model as it starts, with weights drawn anew where they may be."""
+        copy = copies.rebuilt(self.program.model, layers)
+        for i, value in self.start.items():
+            copy.variables[i].assign(value)
+        for layer in layers_of(copy):
+            if isinstance(layer, keras.layers.BatchNormalization):
+                # so that its averages forget as much here as in all of the program's steps
+                layer.momentum = layer.momentum**self.compression
+        return copy
+
+    @property
+    def rate(self) -> float | None:
+        """The learning rate, where it is one number."""
+        return copies.learning_rate_of(self.optimizer)
+
+    @property
+    def optimizer(self) -> Any:
+        """The user's optimiser, without the scaling of losses around it."""
+        return getattr(self.program.model.optimizer, "inner_optimizer", self.program.model.optimizer)
+
+    # --- how long -----------------------------------------------------------------------------------------
+
+    @property
+    def own_steps(self) -> float:
+        """Steps that the program itself would take; ∞ where its source has no end that is known."""
+        arguments = self.program.arguments or {}
+        known = self.program.training.is_complete or arguments.get("steps_per_epoch")
+        rows = self.program.training.rows * (1 - self.program.validation_split)
+        an_epoch = arguments.get("steps_per_epoch") or np.ceil(rows / self.program.batch_size)
+        return float(an_epoch * self.program.epochs) if known else np.inf
+
+    @functools.cached_property
+    def steps(self) -> int:
+        """Steps of a training here: the program's own number, or what the time allows."""
+        seconds = self.seconds_of_a_step()
+        allowed = int(SHARE * self.seconds / (len(self.seeds) * seconds))
+        if allowed < FEWEST_STEPS:
+            raise UsageError(
+                f"A step takes {1000 * seconds:.0f} ms: {len(self.seeds)} trainings of {FEWEST_STEPS} steps do "
+                f"not fit into {SHARE * self.seconds:.0f} s."
+            )
+        return int(max(1, min(allowed, MOST_STEPS, self.own_steps)))
+
+    @property
+    def compression(self) -> float:
+        """How many of the program's steps stand behind one here."""
+        return max(1.0, min(self.own_steps, 1e9) / self.steps)
+
+    def seconds_of_a_step(self) -> float:
+        """Returns the time of one step of one copy, as they are run here."""
+        model = copies.rebuilt(self.program.model)
+        model.compile(copies.fresh_optimizer(self.optimizer), **self.arguments)
+        x, y = self.some(self.batch_size), self.y[: self.batch_size]
+        times = []
+        for _ in range(4):
+            began = time.monotonic()
+            model.train_on_batch(x, y)
+            times.append(time.monotonic() - began)
+        stacks = Replicates(lambda: copies.rebuilt(self.program.model), [0]).plan.mode == "stacked"
+        return min(times) / (STACKED_GAIN if stacks else 1.0)
+
+    def left(self) -> float:
+        """Returns the seconds that are left."""
+        return self.deadline - time.monotonic()
+
+    # --- rows ---------------------------------------------------------------------------------------------
+
+    @property
+    def batch_size(self) -> int:
+        return max(1, min(self.program.batch_size, self.rows))
+
+    def some(self, n: int) -> Any:
+        """Returns the first n rows of x."""
+        return keras.tree.map_structure(lambda a: a[:n], self.x)
+
+    @functools.cached_property
+    def splits(self) -> tuple[np.ndarray, np.ndarray]:
+        """The rows that each seed trains on, [S, n], and those that it is judged on, [S, h]."""
+        n, held_out = self.rows, min(ROWS, len(self.y) - self.rows)
+        orders = [np.random.default_rng([seed, 1]).permutation(len(self.y)) for seed in self.seeds]
+        drawn = np.array([order[: n + held_out] for order in orders])
+        return drawn[:, :n], drawn[:, n:]
+
+    def rows_of(self, which: np.ndarray, arms: Sequence[Arm], trained: np.ndarray) -> Any:
+        """Returns x of every replicate, [A · S, n, …] in the structure of x; arms run slowest."""
+
+        def one(array: np.ndarray) -> np.ndarray:
+            plain = array[which].astype("float32") if scalable(self.program.model, array) else array[which]
+            if not any(arm.standardised for arm in arms):
+                return np.concatenate([plain] * len(arms))
+            scaled = standardised(plain, array[trained].astype("float32"))
+            return np.concatenate([scaled if arm.standardised else plain for arm in arms])
+
+        return keras.tree.map_structure(one, self.x)
+
+    @property
+    def can_be_standardised(self) -> bool:
+        """Whether all inputs are numbers of which a layer takes products."""
+        return all(scalable(self.program.model, array) for array in keras.tree.flatten(self.x))
+
+    # --- what is asked of it --------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def fails(self) -> bool:
+        """Whether the program as it is learns too little under every seed, so that others are tried."""
+        return bool(self.as_it_is.fails.all())
+
+    @functools.cached_property
+    def rescues(self) -> dict[str, Outcome]:
+        """Settings that might learn where the program does not, by name; none where it does."""
+        if not self.fails:
+            return {}
+        arms = [arm for arm in OTHERS if self.can_be_tried(arm)]
+        arms = arms[: self.affordable()]
+        if len(arms) < len(OTHERS):
+            left_out = ", ".join(arm.name for arm in OTHERS if arm not in arms)
+            self.skipped.append(f"Not tried: {left_out}.")
+        return {outcome.arm.name: outcome for outcome in self.train(arms)} if arms else {}
+
+    def can_be_tried(self, arm: Arm) -> bool:
+        """Whether a setting makes sense for this program."""
+        return self.can_be_standardised if arm.standardised else self.rate is not None
+
+    @functools.cached_property
+    def own_steps_fail(self) -> np.ndarray:
+        """Under which seeds it fails also where the rate is as much larger as its own steps are more, [S]."""
+        reached = [r for r in self.rescues.values() if 1 < r.arm.rate <= self.compression]
+        return np.all([self.as_it_is.fails, *(r.fails for r in reached)], axis=0)
+
+    def affordable(self) -> int:
+        """How many more settings the time that is left suffices for."""
+        self.as_it_is  # noqa: B018, its seconds are what is counted in
+        return max(0, int(0.8 * self.left() / max(self.seconds_of_a_training, 1e-3)))
+
+    def can_afford(self, trainings: int) -> bool:
+        """Whether so many more trainings fit into the time that is left."""
+        return self.affordable() >= trainings
+
+    def limit(self, tried: bool) -> str:
+        """Why slow learning here is no fault of the program, in any case; "" where it may be."""
+        if not tried:
+            return (
+                "it learns under some seeds" if not self.fails else "no time was left to try what would help"
+            )
+        if self.compression > TOO_SHORT:
+            return f"one step here stands for {self.compression:.0f} of the program's"
+        return ""
+
+    def compared(self, other: Outcome | None) -> str:
+        """Returns the losses of the program, of another setting and of the prior, in words."""
+        own = self.as_it_is
+        also = f"; {across(other.loss)} with {other.arm.name}" if other else ""
+        prior = number(float(np.median(own.prior_loss)))
+        return f"loss after {self.steps} steps {across(own.loss)}{also}; {prior} without any input"
+
+    @functools.cached_property
+    def initial_outputs(self) -> np.ndarray:
+        """The outputs for the held-out rows under the first weights of every seed, [S, H, …, K]."""
+        with copies.random_state_kept(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            replicas = Replicates(self.build, self.seeds)
+            return np.asarray(replicas.predict(self.rows_of(self.splits[1], [AS_IT_IS], self.splits[0])))
+
+    @functools.cached_property
+    def relative_gradients(self) -> np.ndarray:
+        """The size of every kernel's first gradient on the rows trained on, over that of the kernel, [S, L].
+
+        A step of plain gradient descent at rate 1 moves a weight by its gradient.
+        """
+        with copies.random_state_kept(), warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            replicas = Replicates(self.build, self.seeds)
+            replicas.compile(keras.optimizers.SGD(1.0), **self.arguments)
+            before = [np.array(value) for value in replicas.get_weights()]
+            which = self.splits[0]
+            replicas.fit(self.rows_of(which, [AS_IT_IS], which), self.y[which], batch_size=self.rows)
+            moved = [after - first for after, first in zip(replicas.get_weights(), before, strict=True)]
+            kernels = [
+                i for i, v in enumerate(replicas.model.variables) if v.trainable and v.name == "kernel"
+            ]
+        size = lambda values: np.sqrt((values.astype("float64") ** 2).reshape(len(values), -1).sum(1))
+        return np.stack([size(moved[i]) / np.maximum(size(before[i]), 1e-30) for i in kernels], 1)
+
+    @functools.lru_cache  # noqa: B019, a laboratory lives for one diagnosis
+    def inside(self, layers: tuple[str, ...]) -> copies.Inside:
+        """Returns a copy of which the outputs of some layers are seen."""
+        return copies.Inside(self.build(), layers)
+
+    def instead(self, change: Callable[[keras.Layer], keras.Layer]) -> Callable[[keras.Layer], keras.Layer]:
+        """Returns what makes hidden layers with a change, and the last one as it is."""
+        last = {id(tensor) for tensor in self.program.model.outputs}
+        kept = {id(layer) for layer in self.program.model.layers if id(layer.output) in last}
+        return lambda layer: copies.same_layer(layer) if id(layer) in kept else change(layer)
+
+    # --- training -------------------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def as_it_is(self) -> Outcome:
+        """The program unchanged."""
+        self.steps  # noqa: B018, measured before the clock starts
+        began = time.monotonic()
+        outcome = self.train([AS_IT_IS])[0]
+        self.seconds_of_a_training = time.monotonic() - began
+        return outcome
+
+    def train(
+        self,
+        arms: Sequence[Arm],
+        build: Callable[[], keras.Model] | None = None,
+        optimizer: keras.Optimizer | None = None,
+        rows: np.ndarray | None = None,
+    ) -> list[Outcome]:
+        """Trains every setting under every seed, and returns where each ended.
+
+        Args:
+            arms: the settings.
+            build: makes the copies, where it is not `Laboratory.build`.
+            optimizer: unused, in place of the user's.
+            rows: that each seed trains on, [S, n], in place of its split.
+
+        Raises:
+            UsageError: where the copies cannot be trained as replicates; says why.
+        """
+        with copies.random_state_kept(), warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            try:
+                return self.trained(arms, build or self.build, optimizer, rows)
+            except (NotImplementedError, ValueError, TypeError) as error:
+                raise UsageError(
+                    f"Its copies cannot be trained as replicates: {first_line(error)}"
+                ) from error
+
+    def trained(
+        self,
+        arms: Sequence[Arm],
+        build: Callable[[], keras.Model],
+        optimizer: keras.Optimizer | None,
+        rows: np.ndarray | None,
+    ) -> list[Outcome]:
+        """The work of `train`."""
+        which, held_out = (self.splits[0] if rows is None else rows), self.splits[1]
+        x, y = self.rows_of(which, arms, which), np.concatenate([self.y[which]] * len(arms))
+        if sum(a.nbytes for a in keras.tree.flatten(x)) > BYTES:
+            raise UsageError("A row is so large that the rows of all copies do not fit into memory.")
+        replicas = Replicates(build, list(self.seeds) * len(arms), paired=True)
+        replicas.compile(**self.compiled_with(arms, optimizer))
+        batch_size = min(self.batch_size, which.shape[1])
+        epochs = int(np.ceil(self.steps / np.ceil(which.shape[1] / batch_size)))
+        weight = None if self.weight is None else np.concatenate([self.weight[which]] * len(arms))
+        options = (
+            {"sample_weight": weight} if weight is not None else {"class_weight": self.program.class_weight}
+        )
+        replicas.fit(x, y, batch_size=batch_size, epochs=epochs, shuffle=True, **options)
+        fitted = np.asarray(replicas.predict(x))
+        unseen = np.asarray(replicas.predict(self.rows_of(held_out, arms, which)))
+        weights = [np.asarray(value) for value in replicas.get_weights()]
+        return [self.outcome(arm, a, which, fitted, unseen, weights) for a, arm in enumerate(arms)]
+
+    def compiled_with(self, arms: Sequence[Arm], optimizer: keras.Optimizer | None) -> dict[str, Any]:
+        """Returns what the replicates are compiled with."""
+        options: dict[str, Any] = {"optimizer": optimizer or copies.fresh_optimizer(self.optimizer)}
+        if any(arm.rate != 1 for arm in arms):
+            rates = np.repeat([arm.rate for arm in arms], len(self.seeds)) * (self.rate or np.nan)
+            options["optimizer_arguments"] = {"learning_rate": rates}
+        return {**options, **self.arguments}
+
+    def outcome(
+        self,
+        arm: Arm,
+        a: int,
+        which: np.ndarray,
+        fitted: np.ndarray,
+        unseen: np.ndarray,
+        weights: list[np.ndarray],
+    ) -> Outcome:
+        """Returns where the a-th setting ended."""
+        mine = slice(a * len(self.seeds), (a + 1) * len(self.seeds))
+        task, y, y_held_out = self.task, self.y[which], self.y[self.splits[1]]
+
+        def each(measure: Callable[..., float], *columns: Any) -> np.ndarray:
+            return np.array([measure(*row) for row in zip(*columns, strict=True)])
+
+        return Outcome(
+            arm,
+            each(task.loss_of, y, fitted[mine]),
+            each(task.error_of, y, fitted[mine]),
+            each(task.loss_of, y_held_out, unseen[mine]),
+            each(task.error_of, y_held_out, unseen[mine]),
+            each(lambda labels: task.loss_of_prior(labels, (len(labels), *self.outputs[1:])), y),
+            each(task.error_of_prior, y),
+            unseen[mine],
+            [value[mine] for value in weights],
+        )
+
+
+def first_line(error: Exception) -> str:
+    """Returns the first line of what an exception says."""
+    return (str(error) or type(error).__name__).splitlines()[0]

@@ -1,0 +1,72 @@
+"""Settings of trials, and where they ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A setting: the program as it is, but for one factor.
+
+    Attributes:
+        name: in words.
+        rate: what the learning rate is multiplied by.
+        standardised: whether inputs are given mean 0 and standard deviation 1.
+    """
+
+    name: str
+    rate: float = 1.0
+    standardised: bool = False
+
+
+AS_IT_IS = Arm("as it is")
+OTHERS = (  # in the order in which they are given up for want of time
+    Arm("standardised inputs", standardised=True),
+    Arm("a tenth of the learning rate", 0.1),
+    Arm("ten times the learning rate", 10.0),
+    Arm("a hundredth of the learning rate", 0.01),
+    Arm("a hundred times the learning rate", 100.0),
+)
+HALF = 0.5  # of the way from the prior to a perfect fit
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Where a setting ended, under each seed; in inference mode.
+
+    Attributes:
+        arm: the setting.
+        loss, error: on the rows trained on, [S]: the compiled loss without penalties, and wrong decisions.
+        held_out_loss, held_out_error: on other rows, [S].
+        prior_loss, prior_error: of the best output that is the same for every row, on the rows trained on.
+        outputs: on the held-out rows, [S, H, …, K].
+        weights: of all seeds, [S, …] each, in the order of `model.variables`.
+    """
+
+    arm: Arm
+    loss: np.ndarray
+    error: np.ndarray
+    held_out_loss: np.ndarray
+    held_out_error: np.ndarray
+    prior_loss: np.ndarray
+    prior_error: np.ndarray
+    outputs: np.ndarray
+    weights: list[np.ndarray]
+
+    @property
+    def fails(self) -> np.ndarray:
+        """Under which seeds it has not come half of the way from the prior to fitting its rows, [S].
+
+        By the loss and, where decisions are made, by their errors as well.
+        """
+        lost = ~(self.loss <= HALF * self.prior_loss)
+        return lost & (np.isnan(self.error) | (self.error > HALF * self.prior_error))
+
+    def rescued_by(self, other: Outcome) -> np.ndarray:
+        """Under which seeds this one fails, and another setting is better by half of the way, [S]."""
+        nearer = other.loss <= self.loss - HALF * self.prior_loss
+        decides = np.isnan(self.error) | (other.error <= self.error - HALF / 2 * self.prior_error)
+        return self.fails & nearer & decides

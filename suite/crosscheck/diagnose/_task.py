@@ -1,0 +1,127 @@
+"""What a model is to predict, as far as a trial must know: its error, and what is had without any input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import keras
+import numpy as np
+from scipy import special
+
+Kind = Literal["classes", "labels", "numbers"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the labels ask of an output.
+
+    Attributes:
+        kind: one class among several, labels that each hold or not (one is a binary task), or numbers.
+        loss: of a batch, as the model was compiled with it; without penalties and weights.
+        width: units of the output.
+        ignored: the label of places that do not count, or None.
+    """
+
+    kind: Kind
+    loss: Callable[[Any, Any], Any]
+    width: int
+    ignored: int | None = None
+
+    def loss_of(self, y: np.ndarray, outputs: np.ndarray) -> float:
+        """Returns the mean loss of outputs [N, …]; ∞ where it is not finite."""
+        if not np.isfinite(outputs).all():
+            return np.inf
+        try:
+            value = float(np.mean(keras.ops.convert_to_numpy(self.loss(y, outputs))))
+        except Exception:  # a loss of the user's own may refuse; then there is nothing to compare
+            return np.nan
+        return value if np.isfinite(value) else np.inf
+
+    def error_of(self, y: np.ndarray, outputs: np.ndarray) -> float:
+        """Returns the share of wrong decisions; NaN for numbers.
+
+        Of labels that hold or not, a probability is cut at ½ and a logit at 0: the better of both counts.
+        """
+        if self.kind == "numbers":
+            return np.nan
+        if not np.isfinite(outputs).all():
+            return 1.0
+        if self.kind == "classes":
+            classes, counted = classes_of(y, self.width), self.counted(y)
+            return float(np.mean(outputs.argmax(-1).ravel()[counted] != classes[counted]))
+        true = np.reshape(y, outputs.shape) > 0.5
+        return min(float(np.mean((outputs > cut) != true)) for cut in (0.0, 0.5))
+
+    def error_of_prior(self, y: np.ndarray) -> float:
+        """Returns the error of always deciding for what is most frequent; NaN for numbers."""
+        if self.kind == "numbers":
+            return np.nan
+        if self.kind == "classes":
+            return 1 - float(self.shares(y).max())
+        share = np.reshape(y, (len(y), -1)).mean(0)
+        return float(np.minimum(share, 1 - share).mean())
+
+    def loss_of_prior(self, y: np.ndarray, shape: tuple[int, ...]) -> float:
+        """Returns the least loss of one and the same output for every example: for cross-entropy, the
+        entropy of the class frequencies.
+
+        Args:
+            y: the labels.
+            shape: of the outputs, [N, …, K].
+        """
+        values = [self.loss_of(y, np.broadcast_to(c, shape).astype("float32")) for c in self.constants(y)]
+        finite = [value for value in values if np.isfinite(value)]
+        return min(finite, default=np.nan)
+
+    def counted(self, y: np.ndarray) -> np.ndarray:
+        """Returns which places have a class, [N]."""
+        return classes_of(y, self.width) != (-1 if self.ignored is None else self.ignored)
+
+    def shares(self, y: np.ndarray) -> np.ndarray:
+        """Returns the share of each class, [K]."""
+        counts = np.bincount(classes_of(y, self.width)[self.counted(y)], minlength=self.width)
+        return counts / max(1, counts.sum())
+
+    def constants(self, y: np.ndarray) -> list[np.ndarray]:
+        """Returns outputs that say the frequencies alone, as probabilities, as logits and as numbers."""
+        if self.kind == "classes":
+            shares = self.shares(y)
+        else:
+            shares = np.reshape(y, (-1, self.width)).astype("float64").mean(0)
+        if self.kind == "numbers":
+            return [shares, np.median(np.reshape(y, (-1, self.width)), 0)]
+        inside = np.clip(shares, 1e-6, 1 - 1e-6)
+        return [shares, np.log(inside), special.logit(inside)]
+
+
+def classes_of(y: np.ndarray, width: int) -> np.ndarray:
+    """Returns one class an example (or place), from integers or one-hot rows, [N]."""
+    y = np.asarray(y)
+    one_hot = y.ndim > 1 and y.shape[-1] == width
+    return y.argmax(-1).ravel() if one_hot else np.round(y).astype("int64").ravel()
+
+
+def task_of(y: np.ndarray, outputs: tuple[int, ...], loss: Any) -> Task:
+    """Returns the task that labels y set an output of shape [N, …, K], under a loss as `compile` takes it."""
+    width, function = int(outputs[-1]), keras.losses.get(loss)
+    ignored = getattr(function, "ignore_class", None)
+    counted = y if ignored is None else np.where(y == ignored, 0, y)
+    return Task(kind_of(counted, outputs), function, width, ignored)
+
+
+def kind_of(y: np.ndarray, outputs: tuple[int, ...]) -> Kind:
+    """Returns what labels [N, …] are to outputs [N, …, K], by their shape and values alone."""
+    width, places = int(outputs[-1]), int(np.prod([len(y), *outputs[1:-1]]))
+    zero_or_one = bool(np.isin(y, (0, 1)).all())
+    if width > 1 and y.size == places:
+        return "classes" if are_classes(y, width) else "numbers"
+    if width > 1 and zero_or_one and y.shape[-1:] == (width,) and bool(np.all(y.sum(-1) == 1)):
+        return "classes"
+    return "labels" if zero_or_one and y.size == places * width else "numbers"
+
+
+def are_classes(y: np.ndarray, width: int) -> bool:
+    """Returns whether all are whole numbers 0 … K − 1."""
+    return bool(np.all(y == np.round(y)) and y.min() >= 0 and y.max() < width)

@@ -1,0 +1,202 @@
+"""Do all layers take part? Gradients that vanish or explode, units that are dead or saturated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import keras
+import numpy as np
+
+from crosscheck._keras import compiled_with
+from crosscheck.diagnose._copies import fresh_optimizer, has_graph, rebuilt, same_layer, with_weights
+from crosscheck.diagnose._findings import Finding
+from crosscheck.diagnose._laboratory import Laboratory
+from crosscheck.diagnose._outcomes import Arm
+from crosscheck.diagnose._program import Program
+from crosscheck.diagnose._suspicions import Suspicion
+from crosscheck.diagnose._words import across, number
+from crosscheck.diagnose.checks.training import with_optimizer
+
+SQUASHING = ("sigmoid", "tanh", "softsign", "hard_sigmoid", "hard_tanh")
+VANISHED = 1e-3  # of the last layer's relative gradient, in the first (AutoTrainer 2021)
+EXPLODED = 10.0  # times a layer's own weights
+DEAD, QUIET = 0.99, 0.5  # shares of a layer's units
+FLAT = 0.01  # derivative below which a squashing unit is saturated
+
+
+def vanishing_gradients(lab: Laboratory) -> Iterator[Suspicion]:
+    """Whether the first layer's gradient is a thousandth of the last's, and ReLU with He's weights trains."""
+    if not has_graph(lab.program.model) or not any(map(squashes, hidden_layers(lab.program.model))):
+        return
+    own, tried, measured = lab.as_it_is, False, lab.compared(None)
+    shown, control = own.fails & lab.own_steps_fail, None
+    if lab.fails and lab.can_afford(1):
+        sizes = lab.relative_gradients
+        share = sizes[:, 0] / np.maximum(sizes[:, -1], 1e-30)
+        measured = f"the first layer's relative gradient is {across(share)} of the last's; {measured}"
+        shown, tried = shown & (share < VANISHED), True
+        if shown.all():
+            control = lab.train(
+                [Arm("ReLU and He's weights")], build=lambda: lab.build(lab.instead(with_relu))
+            )[0]
+            shown, measured = shown & own.rescued_by(control), f"{measured}; {across(control.loss)} with ReLU"
+    yield Suspicion(
+        "vanishing-gradients",
+        shown[None],
+        Finding(
+            "vanishing-gradients",
+            "✗",
+            measured,
+            "statistical",
+            why="every squashing activation shrinks the gradient; the first layers do not learn.",
+            fix='activation="relu", kernel_initializer="he_normal"  # in the hidden layers',
+            repair=with_relu_throughout,
+        ),
+        limit=lab.limit(tried),
+        rank=4,
+    )
+
+
+def exploding_gradients(lab: Laboratory) -> Iterator[Suspicion]:
+    """Whether a gradient is ten times as large as the weights, and clipping it trains."""
+    own, tried, measured = lab.as_it_is, False, lab.compared(None)
+    shown = own.fails & lab.own_steps_fail
+    if lab.fails and lab.can_afford(1):
+        largest = lab.relative_gradients.max(1)
+        measured = f"the largest gradient is {across(largest)} times its weights; {measured}"
+        shown, tried = shown & ~(largest <= EXPLODED), True
+        if shown.all():
+            clipped = fresh_optimizer(lab.optimizer, **CLIPPED)
+            control = lab.train([Arm("clipped gradients")], optimizer=clipped)[0]
+            shown, measured = shown & own.rescued_by(control), f"{measured}; {across(control.loss)} clipped"
+    yield Suspicion(
+        "exploding-gradients",
+        shown[None],
+        Finding(
+            "exploding-gradients",
+            "✗",
+            measured,
+            "statistical",
+            why="a step is larger than the weights that it moves.",
+            fix="optimizer = …(…, global_clipnorm=1.0)",
+            repair=lambda program: with_optimizer(
+                program, fresh_optimizer(program.model.optimizer, **CLIPPED)
+            ),
+        ),
+        limit=lab.limit(tried),
+        rank=2,
+    )
+
+
+CLIPPED: dict[str, Any] = {"clipnorm": None, "clipvalue": None, "global_clipnorm": 1.0}
+
+
+def hidden_layers(model: keras.Model) -> list[keras.Layer]:
+    """Returns the layers whose outputs are not the model's."""
+    last = {id(tensor) for tensor in model.outputs}
+    return [
+        layer for layer in model.layers if not any(id(t) in last for t in keras.tree.flatten(layer.output))
+    ]
+
+
+def squashes(layer: keras.Layer) -> bool:
+    """Returns whether a layer of products, or an activation, squashes its output."""
+    name = getattr(getattr(layer, "activation", None), "__name__", "")
+    return name in SQUASHING and not hasattr(layer, "cell") and not hasattr(layer, "recurrent_initializer")
+
+
+def with_relu(layer: keras.Layer) -> keras.Layer:
+    """Returns a layer of the same configuration, with ReLU and He's weights where it squashes."""
+    if not squashes(layer):
+        return same_layer(layer)
+    changed = {"activation": "relu"}
+    if hasattr(layer, "kernel_initializer"):
+        changed["kernel_initializer"] = "he_normal"
+    return layer.__class__.from_config({**layer.get_config(), **changed})
+
+
+def with_relu_throughout(program: Program) -> Program:
+    """Returns the program on a model with ReLU in its hidden layers."""
+    hidden = {id(layer) for layer in hidden_layers(program.model)}
+    copy = rebuilt(
+        program.model, lambda layer: with_relu(layer) if id(layer) in hidden else same_layer(layer)
+    )
+    settings = {**compiled_with(program.model), "optimizer": fresh_optimizer(program.model.optimizer)}
+    copy.compile(**settings)
+    return replace(program, model=copy)
+
+
+def dead_units(lab: Laboratory) -> Iterator[Suspicion | Finding]:
+    """Whether a layer of ReLU is active on no row after training, and the program learns nothing."""
+    model = lab.program.model
+    layers = [layer.name for layer in hidden_layers(model) if rectifies(layer)] if has_graph(model) else []
+    if not layers:
+        return
+    dead = np.array([shares(lab, layers, s, lambda z: z.max(0) <= 0) for s in range(len(lab.seeds))])
+    worst = int(np.median(dead, 0).argmax())
+    n = lab.rows
+    measured = (
+        f'{across(dead[:, worst])} of the units of "{layers[worst]}" are active on none of {n} rows '
+        f"(one that was active on more than {number(3 / n)} of all rows would show with 95 %)"
+    )
+    finding = Finding(
+        "dead-units",
+        "✗",
+        measured,
+        "statistical",
+        why="a ReLU that is active on no row has no gradient, and does not come back.",
+        fix="a lower learning rate, he_normal weights, or LeakyReLU",
+    )
+    shown = (dead >= DEAD).any(1) & lab.as_it_is.fails
+    yield Suspicion("dead-units", shown[None], finding, rank=5)
+    if not shown.all() and np.median(dead[:, worst]) >= QUIET:
+        yield replace(finding, check="quiet-units", verdict="note", decided="heuristic", fix="")
+
+
+def rectifies(layer: keras.Layer) -> bool:
+    """Returns whether a layer's output is that of a ReLU."""
+    if isinstance(layer, keras.layers.ReLU):
+        return not layer.negative_slope and not layer.threshold
+    return getattr(getattr(layer, "activation", None), "__name__", "") == "relu"
+
+
+def shares(lab: Laboratory, layers: list[str], s: int, holds: Any) -> list[float]:
+    """Returns the share of each layer's units of which something holds over all rows and places, [L]."""
+    inside = lab.inside(tuple(layers))
+    with_weights(inside.model, [values[s] for values in lab.as_it_is.weights])
+    which = lab.splits[0][s]
+    outputs = inside(keras.tree.map_structure(lambda a: a[which], lab.x))
+    return [float(np.mean(holds(z.reshape(-1, z.shape[-1])))) for z in outputs]
+
+
+def saturated_units(lab: Laboratory) -> Iterator[Finding]:
+    """Notes layers whose squashing units have hardly a derivative on most rows."""
+    model = lab.program.model
+    layers = [layer for layer in hidden_layers(model) if squashes(layer)] if has_graph(model) else []
+    layers = [layer for layer in layers if layer.activation.__name__ in ("sigmoid", "tanh")]
+    if not layers:
+        return
+    names = [layer.name for layer in layers]
+    flat = np.array([shares(lab, names, s, is_flat) for s in range(len(lab.seeds))])
+    worst = int(np.median(flat, 0).argmax())
+    if np.median(flat[:, worst]) >= QUIET:
+        yield Finding(
+            "saturated-units",
+            "note",
+            f'{across(flat[:, worst])} of the units of "{names[worst]}" are saturated on most rows',
+            "heuristic",
+            why="where an activation is flat, its layer hardly learns.",
+            fix="standardise the inputs, or put BatchNormalization before the activation",
+        )
+
+
+def is_flat(z: np.ndarray) -> np.ndarray:
+    """Returns which units of tanh or sigmoid are at an end on half of the rows, [U]."""
+    low = np.where(z.min() < 0, -1.0, 0.0)
+    u = (z - low) / (1 - low)  # a sigmoid of its argument, or of twice it
+    return np.mean(u * (1 - u) < FLAT, 0) >= QUIET
+
+
+ACTIVITY = (exploding_gradients, vanishing_gradients, dead_units, saturated_units)

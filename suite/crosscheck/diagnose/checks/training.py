@@ -1,0 +1,219 @@
+"""Does the program learn what it is given? If not: its learning rate, the scale of its inputs, its optimiser?
+
+What is judged is whether copies come half of the way from the prior, the best output that is the same for
+every row, to fitting the rows that they are trained on. Only where the program as it is does not, under any
+seed, are other settings tried; a program that learns has nothing to be rescued from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+import keras
+import numpy as np
+
+from crosscheck.diagnose._copies import fresh_optimizer, rebuilt
+from crosscheck.diagnose._findings import Finding
+from crosscheck.diagnose._laboratory import Laboratory
+from crosscheck.diagnose._outcomes import AS_IT_IS, Arm, Outcome
+from crosscheck.diagnose._program import Program
+from crosscheck.diagnose._suspicions import Suspicion
+from crosscheck.diagnose._words import across, number
+
+KNOWN_GOOD = 1e-3  # Adam's rate, which trains most models
+FEW_ROWS = 16
+
+
+def inputs_scale(lab: Laboratory) -> Iterator[Suspicion]:
+    """Whether standardised inputs train where the given ones do not."""
+    if not lab.can_be_standardised:
+        return
+    own, rescue = lab.as_it_is, lab.rescues.get("standardised inputs")
+    shown = own.fails & lab.own_steps_fail
+    if rescue is not None:
+        shown = shown & own.rescued_by(rescue)
+    yield Suspicion(
+        "inputs-scale",
+        shown[None],
+        Finding(
+            "inputs-scale",
+            "✗",
+            lab.compared(rescue),
+            "statistical",
+            why="the same model learns from standardised inputs; these make steps that fit no weight.",
+            fix="normalize = keras.layers.Normalization(); normalize.adapt(x)  # first layer of the model",
+            repair=standardise,
+        ),
+        limit=lab.limit(rescue is not None),
+        rank=1,
+    )
+
+
+def standardise(program: Program) -> Program:
+    """Returns the program with inputs of mean 0 and deviation 1."""
+    from dataclasses import replace
+
+    def scaled(x: np.ndarray) -> np.ndarray:
+        x = np.asarray(x, "float32")
+        axes = tuple(range(max(1, x.ndim - 1)))
+        deviation = x.std(axes)
+        return (x - x.mean(axes)) / np.where(deviation > 0, deviation, 1)
+
+    x = keras.tree.map_structure(scaled, program.training.x)
+    return replace(program, training=replace(program.training, x=x))
+
+
+def learning_rate_too_high(lab: Laboratory) -> Iterator[Suspicion]:
+    """Whether a tenth or a hundredth of the learning rate trains where the given one does not."""
+    yield from of_rates(
+        lab, "learning-rate-high", [r for r in lab.rescues.values() if r.arm.rate < 1], "high"
+    )
+
+
+def learning_rate_too_low(lab: Laboratory) -> Iterator[Suspicion]:
+    """Whether ten or a hundred times the learning rate trains, where the given one does not in all its steps.
+
+    One step here stands for several of the program's; a rate that is no more than so many times larger goes
+    no further than the program itself does.
+    """
+    larger = [r for r in lab.rescues.values() if r.arm.rate > max(1.0, lab.compression)]
+    yield from of_rates(lab, "learning-rate-low", larger, "low")
+
+
+def of_rates(lab: Laboratory, check: str, others: Sequence[Outcome], word: str) -> Iterator[Suspicion]:
+    """The suspicion that the learning rate is too high, or too low."""
+    if lab.rate is None:
+        return
+    own, failing = lab.as_it_is, lab.own_steps_fail
+    shown = np.array([failing & own.rescued_by(other) for other in others])
+    best = min(others, key=lambda other: float(np.median(other.loss)), default=None)
+    rate = lab.rate * (best.arm.rate if best else 1.0)
+    tried = bool(others) or not lab.fails
+    yield Suspicion(
+        check,
+        shown if len(others) else failing[None],
+        Finding(
+            check,
+            "✗",
+            f"learning rate {number(lab.rate)}: {lab.compared(best)}",
+            "statistical",
+            why=f"the learning rate is too {word} for this model on these inputs.",
+            fix=f"optimizer.learning_rate = {number(rate)}",
+            repair=partial(with_rate, factor=best.arm.rate if best else 1.0),
+        ),
+        limit="" if tried else lab.limit(tried) or "no rate beyond what its own steps reach was tried",
+        rank=3,
+    )
+
+
+def with_rate(program: Program, factor: float) -> Program:
+    """Returns the program on a copy of its model, compiled with another learning rate."""
+    optimizer = getattr(program.model.optimizer, "inner_optimizer", program.model.optimizer)
+    rate = float(optimizer.get_config()["learning_rate"])
+    return with_optimizer(program, fresh_optimizer(optimizer, learning_rate=factor * rate))
+
+
+def with_optimizer(program: Program, optimizer: keras.Optimizer) -> Program:
+    """Returns the program on a copy of its model, compiled with an unused optimiser."""
+    from dataclasses import replace
+
+    from crosscheck._keras import compiled_with
+    from crosscheck.diagnose._copies import weights_of, with_weights
+
+    copy = with_weights(rebuilt(program.model), weights_of(program.model))
+    copy.compile(**{**compiled_with(program.model), "optimizer": optimizer})
+    return replace(program, model=copy)
+
+
+def cannot_overfit(lab: Laboratory) -> Iterator[Suspicion]:
+    """Whether 16 rows cannot be learnt by heart, where the same model learns them by Adam at 1e-3."""
+    own = lab.as_it_is
+    shown, measured, limit = own.fails & lab.own_steps_fail, lab.compared(None), lab.limit(False)
+    if lab.fails and lab.can_afford(2):
+        rows = lab.splits[0][:, :FEW_ROWS]
+        mine = lab.train([AS_IT_IS], rows=rows)[0]
+        control = lab.train([Arm("Adam at 1e-3")], optimizer=keras.optimizers.Adam(KNOWN_GOOD), rows=rows)[0]
+        shown, limit = mine.rescued_by(control) & lab.own_steps_fail, lab.limit(True)
+        measured = (
+            f"on {rows.shape[1]} rows, loss {across(mine.loss)}; {across(control.loss)} by Adam at 1e-3"
+        )
+    yield Suspicion(
+        "overfits-few-rows",
+        shown[None],
+        Finding(
+            "overfits-few-rows",
+            "✗",
+            measured,
+            "statistical",
+            why="what the model could learn by heart, this optimiser does not reach.",
+            fix="model.compile(optimizer=keras.optimizers.Adam(1e-3), …)",
+            repair=lambda program: with_optimizer(program, keras.optimizers.Adam(KNOWN_GOOD)),
+        ),
+        limit=limit,
+        rank=6,
+    )
+
+
+def ignores_input(lab: Laboratory) -> Iterator[Suspicion]:
+    """Whether outputs are the same for every row, before and after training."""
+    if all_rows_alike(lab):
+        return
+    own = lab.as_it_is
+    before = np.array([spread(outputs) for outputs in lab.initial_outputs])
+    after = np.array([spread(outputs) for outputs in own.outputs])
+    shown = (before <= 1e-6) & (after <= 1e-6)
+    yield Suspicion(
+        "uses-its-input",
+        shown[None],
+        Finding(
+            "uses-its-input",
+            "✗",
+            f"outputs of {own.outputs.shape[1]} rows differ by {number(float(np.median(before)))} of their size "
+            f"before training, and by {number(np.median(after))} after it",
+            "statistical",
+            why="whatever the input is, the output is the same: somewhere before it the input is lost.",
+            fix="look for a layer that multiplies by 0, masks everything, or is fed with a constant",
+        ),
+        rank=0,
+    )
+
+
+def all_rows_alike(lab: Laboratory) -> bool:
+    """Returns whether the rows themselves are all the same."""
+    return all(bool((a == a[:1]).all()) for a in keras.tree.flatten(lab.x))
+
+
+def spread(outputs: np.ndarray) -> float:
+    """Returns the largest difference between rows, over the largest output; 1 where any is not finite."""
+    if not np.isfinite(outputs).all():
+        return 1.0
+    return float(np.ptp(outputs, axis=0).max() / max(np.abs(outputs).max(), 1e-30))
+
+
+def one_seed(lab: Laboratory) -> Iterator[Finding]:
+    """Notes how far seeds alone move what is measured on held-out rows."""
+    held_out = lab.as_it_is.held_out_loss
+    if not np.isfinite(held_out).all():
+        return
+    low, high = float(held_out.min()), float(held_out.max())
+    yield Finding(
+        "one-seed",
+        "note",
+        f"seeds alone move the loss on {lab.as_it_is.outputs.shape[1]} held-out rows from {number(low)} to "
+        f"{number(high)} after {lab.steps} steps",
+        "heuristic",
+        interval=(low, high),
+        why="a difference between two single runs that is smaller says nothing.",
+        fix="Replicates(build, seeds=range(12))  # compare medians over seeds",
+    )
+
+
+TRAINING = (
+    ignores_input,
+    inputs_scale,
+    learning_rate_too_high,
+    learning_rate_too_low,
+    cannot_overfit,
+    one_seed,
+)

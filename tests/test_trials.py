@@ -1,0 +1,36 @@
+"""Faults of training, each seeded alone: named rightly; and their healthy neighbours: silent."""
+
+import numpy as np
+import pytest
+from trial_programs import FAULTY, HEALTHY, program
+
+from crosscheck.diagnose._by_trials import by_trials
+
+SECONDS = 40.0
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_a_healthy_program_has_no_fault(name):
+    trials = by_trials(HEALTHY[name](), SECONDS)
+    assert not [f for f in trials.findings if f.verdict == "✗"]
+    assert any(f.decided == "statistical" for f in trials.findings), trials.skipped
+
+
+@pytest.mark.parametrize("name", FAULTY)
+def test_a_fault_is_named(name):
+    check, faulty = FAULTY[name]
+    trials = by_trials(faulty(), SECONDS)
+    assert [f.check for f in trials.findings if f.verdict == "✗"] == [check]
+
+
+@pytest.mark.every_backend
+def test_the_users_model_is_left_as_it_was():
+    given = program()
+    before = [np.array(v) for v in given.model.get_weights()]
+    state = np.random.get_state()[1].copy()  # noqa: NPY002
+    trials = by_trials(given, SECONDS)
+    assert trials.findings
+    for value, kept in zip(before, given.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(value, kept)
+    assert int(given.model.optimizer.iterations) == 0
+    np.testing.assert_array_equal(state, np.random.get_state()[1])  # noqa: NPY002

@@ -1,0 +1,166 @@
+"""The parts of the laboratory: copies, tasks, rows, probes, and a fix that is tried."""
+
+import keras
+import numpy as np
+import pytest
+from trial_programs import FAULTY, Logarithm, blobs, embedding, network, one_row_off, program, texts
+
+from crosscheck.diagnose import Data, Program
+from crosscheck.diagnose._by_trials import by_trials
+from crosscheck.diagnose._copies import is_freshly_drawn, rebuilt
+from crosscheck.diagnose._laboratory import Laboratory
+from crosscheck.diagnose._repairs import try_repair
+from crosscheck.diagnose._task import task_of
+from crosscheck.diagnose.checks.one_step import finite_numbers
+from crosscheck.errors import UsageError
+
+SPARSE = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+# --- tasks -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.every_backend
+@pytest.mark.parametrize(
+    ("loss", "y"),
+    [
+        (SPARSE, np.array([0, 0, 0, 1, 2, 2])),
+        ("sparse_categorical_crossentropy", np.array([[0], [0], [0], [1], [2], [2]])),
+        ("categorical_crossentropy", np.eye(3)[[0, 0, 0, 1, 2, 2]]),
+    ],
+)
+def test_the_loss_of_the_prior_is_its_entropy(loss, y):
+    shares = np.array([3, 1, 2]) / 6
+    task = task_of(y, (6, 3), loss)
+    assert task.kind == "classes"
+    assert task.loss_of_prior(y, (6, 3)) == pytest.approx(-np.sum(shares * np.log(shares)), rel=1e-4)
+    assert task.error_of_prior(y) == pytest.approx(1 - shares.max())
+
+
+@pytest.mark.every_backend
+@pytest.mark.parametrize("from_logits", [True, False])
+def test_the_loss_of_the_prior_of_one_label_is_its_entropy(from_logits):
+    y = np.array([1.0, 0, 0, 0])
+    task = task_of(y, (4, 1), keras.losses.BinaryCrossentropy(from_logits=from_logits))
+    assert task.kind == "labels"
+    entropy = -(0.25 * np.log(0.25) + 0.75 * np.log(0.75))
+    assert task.loss_of_prior(y[:, None], (4, 1)) == pytest.approx(entropy, rel=1e-4)
+
+
+def test_the_loss_of_the_prior_of_numbers_is_their_variance():
+    y = np.random.default_rng(0).normal(size=(50, 2))
+    task = task_of(y, (50, 2), "mse")
+    assert task.kind == "numbers" and np.isnan(task.error_of_prior(y))
+    assert task.loss_of_prior(y, (50, 2)) == pytest.approx(y.var(0).mean(), rel=1e-5)
+
+
+def test_places_without_a_class_do_not_count():
+    y = np.array([[0, 1, -1], [1, 1, -1]])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=-1)
+    task = task_of(y, (2, 3, 2), loss)
+    assert task.kind == "classes" and task.error_of_prior(y) == pytest.approx(0.25)
+    right = np.eye(2)[np.where(y < 0, 0, y)]
+    assert task.error_of(y, right) == 0 and task.error_of(y, 1 - right) == 1
+
+
+# --- copies ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.every_backend
+def test_new_weights_are_told_from_trained_ones():
+    given = program(network(32, keras.layers.BatchNormalization(), 32))
+    assert is_freshly_drawn(given.model, rebuilt(given.model))
+    given.model.fit(given.training.x, given.training.y, epochs=2, verbose=0)
+    assert not is_freshly_drawn(given.model, rebuilt(given.model))
+
+
+def test_two_draws_are_hardly_ever_told_apart():
+    given = program(network(8, 4))
+    assert sum(is_freshly_drawn(rebuilt(given.model), rebuilt(given.model)) for _ in range(100)) == 100
+
+
+def test_frozen_layers_keep_their_weights_and_the_others_are_drawn_anew():
+    model = network(16, 16)
+    model.layers[0].trainable = False
+    given = program(model)
+    lab = Laboratory(given, seconds=20)
+    keras.utils.set_random_seed(5)
+    copy = lab.build()
+    np.testing.assert_array_equal(copy.layers[0].kernel, model.layers[0].kernel)
+    assert not np.array_equal(copy.layers[1].kernel, model.layers[1].kernel)
+    assert not copy.layers[0].trainable and copy.layers[1].trainable
+
+
+class Own(keras.Model):
+    """A subclassed model that does not say how it was made."""
+
+    def __init__(self, network: keras.Model):
+        super().__init__()
+        self.network = network
+
+    def call(self, x):
+        return self.network(x)
+
+
+def test_a_model_that_cannot_be_rebuilt_is_skipped_with_the_reason():
+    model = Own(network(16))
+    model(blobs()[0][:2])
+    trials = by_trials(program(model), 20)
+    assert not [f for f in trials.findings if f.verdict == "✗"]
+    assert any("Own" in sentence for sentence in trials.skipped)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ((blobs()[0][:10], blobs()[1][:10]), "too few"),
+        ((np.array([["a"], ["b"]] * 50), np.arange(100) % 2), "text"),
+        ((np.full((100, 8), np.nan), np.arange(100) % 3), "finite"),
+    ],
+)
+def test_data_that_cannot_be_trained_on_are_skipped_with_the_reason(data, words):
+    healthy = program()
+    with pytest.raises(UsageError, match=words):
+        Laboratory(Program(healthy.model, Data(*data)))
+
+
+def test_what_takes_too_long_is_skipped_with_the_reason():
+    trials = by_trials(program(), seconds=0.001)
+    assert any("do not fit into" in sentence for sentence in trials.skipped)
+
+
+# --- checks ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.every_backend
+def test_the_first_layer_that_is_not_finite_is_named():
+    (finding,) = finite_numbers(program(network(4, Logarithm(name="culprit"), 4)))
+    assert finding.verdict == "✗" and "culprit" in finding.measured
+    (finding,) = finite_numbers(program())
+    assert finding.verdict == "✓"
+
+
+@pytest.mark.every_backend
+def test_a_fix_is_tried():
+    _, faulty = FAULTY["Adam at 10"]
+    given = faulty()
+    finding = next(f for f in by_trials(given, 30).findings if f.verdict == "✗")
+    assert "lower under 12 of 12 seeds" in try_repair(finding, given)
+
+
+def test_a_fix_that_changes_nothing_says_so():
+    given = program()
+    finding = next(iter(finite_numbers(given)))
+    assert try_repair(finding, given) == ""
+
+
+def test_labels_one_row_off_are_moved_back():
+    given = program(data=one_row_off())
+    finding = next(f for f in by_trials(given, 30).findings if f.check == "labels-follow-inputs")
+    np.testing.assert_array_equal(finding.repair(given).training.y, blobs()[1])
+
+
+def test_symbols_are_never_standardised():
+    lab = Laboratory(program(embedding(), texts(), loss="binary_crossentropy"), seconds=20)
+    assert not lab.can_be_standardised
+    assert Laboratory(program(), seconds=20).can_be_standardised
