@@ -132,6 +132,13 @@ def put_aside(model: keras.Model, name: str, value: Any) -> None:
     model.__dict__[name] = value
 
 
+def functional_models() -> type:
+    """The class that `keras.Model(inputs, outputs)` makes; public is only its parent."""
+    from keras.src.models.functional import Functional
+
+    return Functional
+
+
 def has_output(layer: keras.Layer) -> bool:
     """Whether the layer was called with symbolic tensors, so that `layer.output` does not raise."""
     return bool(getattr(layer, "_inbound_nodes", ()))

@@ -6,7 +6,6 @@ Exit codes: 0 done; 1 something fell short (a unit failed, a check is invalid, `
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import sys
@@ -16,8 +15,20 @@ from typing import Any, NoReturn
 import click
 
 import crosscheck
-from crosscheck.cli import audit, completion, data, doctor, list, register, report, run, show, verify, voice
-from crosscheck.errors import CrosscheckError
+from crosscheck.cli import (
+    audit,
+    completion,
+    data,
+    diagnose,
+    doctor,
+    list,
+    register,
+    report,
+    run,
+    show,
+    verify,
+    voice,
+)
 
 INTERRUPTED, TERMINATED = 130, 143
 
@@ -39,7 +50,7 @@ def main() -> NoReturn:
     except Exception as error:
         if debug:
             traceback.print_exc()
-        voice.complain(complaint(error))
+        voice.complain(voice.complaint(error))
         sys.exit(getattr(error, "exit_code", 1))
 
 
@@ -56,19 +67,6 @@ def terminate(*_: Any) -> NoReturn:
     raise Terminated(TERMINATED)
 
 
-def complaint(error: Exception) -> str:
-    """One line that says what was wrong and what to do."""
-    if isinstance(error, click.ClickException):
-        context = getattr(error, "ctx", None)
-        hint = f" See `{context.command_path} --help`." if context else ""
-        return " ".join(error.format_message().split()) + hint
-    if isinstance(error, CrosscheckError):
-        return str(error)
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return "The disk is full. Free some space and run again: nothing is lost."
-    return f"{type(error).__name__}: {error}. This is a fault of crosscheck; with --debug it says where."
-
-
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(crosscheck.__version__, message="crosscheck %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error (or set CROSSCHECK_DEBUG=1).")
@@ -81,5 +79,5 @@ def cli(debug: bool) -> None:
     """
 
 
-for module in (list, show, run, register, report, verify, audit, doctor, data, completion):
+for module in (list, show, run, register, report, verify, audit, doctor, diagnose, data, completion):
     cli.add_command(module.command)

@@ -6,6 +6,7 @@ Colour and ruled tables are for terminals; elsewhere the same stands in plain co
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import json
 import os
@@ -19,6 +20,7 @@ from typing import Any
 import click
 
 from crosscheck.claims.words import Truth, Verdict
+from crosscheck.errors import CrosscheckError
 
 COLOURS: dict[str, str] = {str(word): word.terminal for word in (*Truth, *Verdict)}
 WIDEST = 100  # columns of running text
@@ -33,6 +35,19 @@ def verdict(word: str) -> str:
 def complain(message: str) -> None:
     """Print one line on the error stream, whatever characters are in a name that it repeats."""
     click.echo(f"crosscheck: {''.join(map(printable, message))}", err=True)
+
+
+def complaint(error: Exception) -> str:
+    """One line that says what was wrong and what to do."""
+    if isinstance(error, click.ClickException):
+        context = getattr(error, "ctx", None)
+        hint = f" See `{context.command_path} --help`." if context else ""
+        return " ".join(error.format_message().split()) + hint
+    if isinstance(error, CrosscheckError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return "The disk is full. Free some space and run again: nothing is lost."
+    return f"{type(error).__name__}: {error}. This is a fault of crosscheck; with --debug it says where."
 
 
 def printable(character: str) -> str:

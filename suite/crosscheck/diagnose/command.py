@@ -1,0 +1,64 @@
+"""What `crosscheck diagnose` does behind its options: a program from a script or files, and the text on it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from crosscheck.diagnose._diagnose import examine
+from crosscheck.diagnose._findings import Findings
+from crosscheck.diagnose._harvest import harvest
+from crosscheck.diagnose._program import Program
+from crosscheck.errors import UsageError
+from crosscheck.scripts import Call
+
+
+def parse_expected(expected: Sequence[str]) -> dict[str, str]:
+    """Reasons by check, from CHECK=REASON.
+
+    Raises:
+        UsageError: there is no reason.
+    """
+    pairs = [text.partition("=") for text in expected]
+    for check, _, reason in pairs:
+        if not (check and reason):
+            raise UsageError(f"--expect {check}: say why it is expected: --expect {check or 'CHECK'}=REASON.")
+    return {check: reason for check, _, reason in pairs}
+
+
+def diagnose_call(call: Call, expected: dict[str, str], style: str) -> tuple[str, int]:
+    """The text on a script that was stopped at its `fit`, and the exit code."""
+    program = harvest(call)
+    findings = replace(examine(program), expected=expected)
+    return written(findings, style, program.place, call.translated), findings.exit_code
+
+
+def diagnose_files(
+    model: Path,
+    data: Path,
+    history: Path | None,
+    modules: Sequence[str],
+    expected: dict[str, str],
+    style: str,
+) -> tuple[str, int]:
+    """The text on a saved model and its data, and the exit code."""
+    program = program_of_files(model, data, history, modules)
+    findings = replace(examine(program), expected=expected)
+    return written(findings, style, program.place), findings.exit_code
+
+
+def program_of_files(model: Path, data: Path, history: Path | None, modules: Sequence[str]) -> Program:
+    raise UsageError("A saved model cannot be diagnosed yet: give the script.")
+
+
+def written(findings: Findings, style: str, place: str, translated: Sequence[str] = ()) -> str:
+    """The findings as "text", "json" or "markdown", with the old names of Keras that were translated."""
+    if style == "json":
+        record = {"place": place, "translated": list(translated)} | json.loads(findings.to_json())
+        return json.dumps(record, indent=2, ensure_ascii=False)
+    body = (
+        findings.to_markdown() if style == "markdown" and hasattr(findings, "to_markdown") else str(findings)
+    )
+    return "\n".join(filter(None, [body, *(f"translated: {line}" for line in translated)]))
