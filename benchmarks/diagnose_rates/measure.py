@@ -13,7 +13,7 @@ from scipy import stats
 
 from benchmarks.diagnose_rates.names import names_of, row_of
 from benchmarks.diagnose_rates.published import PUBLISHED
-from benchmarks.diagnose_rates.trials import FAULTS, Examined, Truth
+from benchmarks.diagnose_rates.trials import FAILED, FAULTS, Examined, Truth
 
 LEVEL = 0.95
 OUTCOMES = ("named", "otherwise", "undecided", "noted", "missed", "refused", "crashed")
@@ -89,6 +89,7 @@ def of_healthy(trials: Sequence[Trial]) -> dict[str, Any]:
         "undecided": rate(sum(any(s.verdict == "?" for s in t.said.said) for t in trials), len(trials)),
         "refused": rate(sum(bool(t.said.refused) for t in trials), len(trials)),
         "crashed": rate(sum(bool(t.said.crashed) for t in trials), len(trials)),
+        "failed_checks": dict(Counter(check for t in trials for check in set(t.said.failed)).most_common()),
     }
 
 
@@ -141,7 +142,7 @@ def spread(seconds: Sequence[float]) -> dict[str, float] | None:
 
 def wrongs(healthy: Sequence[Trial], faulty: Sequence[Trial]) -> list[dict[str, Any]]:
     """Every false alarm, miss and crash, so that it can be looked into."""
-    alarms = [t for t in healthy if t.said.faults or t.said.crashed or t.said.refused]
+    alarms = [t for t in healthy if t.said.faults or t.said.failed or t.said.crashed or t.said.refused]
     return [line(trial) for trial in (*alarms, *(t for t in faulty if t.outcome != "named"))]
 
 
@@ -152,8 +153,8 @@ def line(trial: Trial) -> dict[str, Any]:
         "about": truth.about,
         "fault": truth.fault,
         "size": truth.size,
-        "outcome": trial.outcome if truth.fault else "crashed" if said.crashed else "false alarm",
-        "said": [f"{s.check}: {s.measured}" for s in said.said if s.verdict == "✗"],
+        "outcome": trial.outcome if truth.fault else of_alarm(said),
+        "said": [f"{s.check}: {s.measured}" for s in said.said if s.verdict == "✗" or FAILED in s.measured],
         "error": said.crashed or said.refused,
     }
 
@@ -164,3 +165,8 @@ def is_wrong(record: dict[str, Any]) -> bool:
     unseen = sum(exact[outcome]["count"] for outcome in OUTCOMES if outcome not in ("named", "otherwise"))
     crashes = healthy["crashed"]["count"] + record["statistical"]["crashed"]["count"]
     return bool(healthy["false_alarms"]["count"] or unseen or crashes)
+
+
+def of_alarm(said: Examined) -> str:
+    """What was wrong with the examination of a healthy program."""
+    return "false alarm" if said.faults else "crashed" if said.crashed or said.failed else "could not look"

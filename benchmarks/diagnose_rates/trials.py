@@ -27,6 +27,7 @@ from crosscheck.errors import UsageError
 
 FAULTS = {fault.name: fault for fault in (*EXACT_FAULTS, *TRAINED_FAULTS)}
 ATTEMPTS = 20
+FAILED = "the check could not be made"  # as the diagnosis says where a check ended with an error
 
 
 class Truth(msgspec.Struct, frozen=True):
@@ -91,6 +92,11 @@ class Examined(msgspec.Struct, frozen=True):
     def faults(self) -> list[str]:
         """The checks that say ✗."""
         return [said.check for said in self.said if said.verdict == "✗"]
+
+    @property
+    def failed(self) -> list[str]:
+        """The checks that ended with an error, which the diagnosis reports as a ?."""
+        return [said.check for said in self.said if FAILED in said.measured]
 
 
 # --- drawing -----------------------------------------------------------------------------------------------
@@ -193,7 +199,7 @@ def examined(truth: Truth, exact_only: bool) -> Examined:
     program = program_of(truth)
     try:
         start = time.perf_counter()
-        findings = quietly(exact_findings, program)
+        findings = list(quietly(examine, program, None, 0.0))
         exact_seconds = time.perf_counter() - start
         if exact_only:
             return Examined(truth.key, said(findings), exact_seconds)
@@ -206,10 +212,6 @@ def examined(truth: Truth, exact_only: bool) -> Examined:
         return Examined(truth.key, crashed=f"{type(error).__name__}: {str(error)[:300]}")
     finally:
         cleared()
-
-
-def exact_findings(program: Program) -> list[Finding]:
-    return list(examine(program))
 
 
 def said(findings: Sequence[Finding]) -> tuple[Said, ...]:

@@ -85,7 +85,8 @@ def heading(record: Record) -> str:
         "prediction to a good model, on rows that they had not seen) and were thrown away. "
         "Into the others faults were seeded, one at a time. A fault that comes in sizes counts where the "
         "mutant, trained once, misses the goal that its original reached; a mutant that reaches it is "
-        "harmless and is not judged. The others are faults as they are written. No code of the diagnosis takes part. "
+        "harmless and is not judged. The others are faults as they are written. "
+        "No code of the diagnosis takes part. "
         "Exact faults are put to the exact checks alone, the others to the whole diagnosis. "
         f"Intervals at {record['level']:.0%}, after Clopper and Pearson.{scope}"
     )
@@ -107,6 +108,8 @@ def false_alarm_lines(healthy: Record) -> Iterator[str]:
     yield f"| some check undecided | {rate_words(healthy['undecided'])} |"
     yield f"| could not look | {rate_words(healthy['refused'])} |"
     yield f"| crashed | {rate_words(healthy['crashed'])} |"
+    for check, count in healthy["failed_checks"].items():
+        yield f"| – a check ended with an error: {check} | {count} of {healthy['kept']} | | |"
 
 
 def kind_lines(record: Record) -> Iterator[str]:

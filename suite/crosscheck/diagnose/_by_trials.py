@@ -13,6 +13,8 @@ from crosscheck.diagnose._suspicions import Suspicion
 from crosscheck.diagnose.checks import HISTORY, ONE_STEP, STATISTICAL
 from crosscheck.errors import UsageError
 
+SECONDS = 45.0  # of training, in all
+
 
 @dataclass(frozen=True)
 class Trials:
@@ -22,7 +24,7 @@ class Trials:
     skipped: tuple[str, ...] = ()
 
 
-def by_trials(program: Program, seconds: float = 45.0) -> Trials:
+def by_trials(program: Program, seconds: float = SECONDS) -> Trials:
     """Trains copies of the model for seconds, and judges what they show.
 
     Args:
