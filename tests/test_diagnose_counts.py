@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import made_up_study as made_up
 import pytest
 from click.testing import CliRunner
 
@@ -13,6 +14,8 @@ from benchmarks.diagnose_rates import measure, running, trials, writing
 from benchmarks.diagnose_rates.__main__ import main
 from benchmarks.diagnose_rates.measure import Trial
 from benchmarks.diagnose_rates.trials import FAULTS, Examined, Said, Truth
+from crosscheck.errors import UsageError
+from crosscheck.report.page import write_report
 
 
 def truth(fault: str = "", place: int = 0, is_fault: bool = True, size: float = 1.0) -> Truth:
@@ -136,3 +139,36 @@ def test_a_short_run_from_nothing_to_the_report(tmp_path: Path, monkeypatch: pyt
     record = json.loads((tmp_path / "out" / "rates.json").read_text())
     assert record["healthy"]["kept"] == 2 and record["exact_checks_alone"]
     assert {fault["fault"] for fault in record["faults"]} | set(record["not_seeded"]) == set(few)
+
+
+# --- the report --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def reported(tmp_path: Path) -> Path:
+    """A results folder with a study and the rates."""
+    made_up.write(tmp_path, "saturation", made_up.study())
+    writing.write(record_of(HEALTHY, MUTANTS), tmp_path / "diagnose")
+    return tmp_path
+
+
+def test_the_report_shows_alarms_misses_and_what_others_publish(reported: Path) -> None:
+    write_report(reported)
+    page, readme = (reported / "report.html").read_text(), (reported / "README.md").read_text()
+    for text in (page, readme):
+        assert "1 of 2, 1.3% to 98.7%" in text and "DeepFD" in text and "The protocols differ" in text
+    assert f"| {RATE} | 2 | 1 | 0 | 0 | 0 | 1 | 0 | 0 |" in readme
+    assert 'href="#diagnose"' in page and f"{RATE}<small>" in page
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[1]", '{"keras": 3}', "\x00"])
+def test_rates_that_are_broken_are_named(reported: Path, content: str) -> None:
+    (reported / "diagnose" / "rates.json").write_text(content)
+    with pytest.raises(UsageError, match=r"rates\.json is not the diagnosis' rates.*make diagnose-rates"):
+        write_report(reported)
+
+
+def test_without_rates_the_report_says_nothing_of_them(tmp_path: Path) -> None:
+    made_up.write(tmp_path, "saturation", made_up.study())
+    write_report(tmp_path)
+    assert "diagnosis" not in (tmp_path / "README.md").read_text()
