@@ -10,7 +10,7 @@ import time
 import warnings
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -132,8 +132,7 @@ def find_healthy(seed: int, place: int) -> Truth:
     thrown: list[str] = []
     for attempt in range(ATTEMPTS):
         draft = drawn(seed, place, attempt)
-        health = quietly(trained, draft, build(draft))
-        cleared()
+        health = health_of(draft)
         if health.is_reached:
             return of_health(health, Truth(seed, place, attempt, str(draft), tuple(thrown)))
         thrown.append(f"{draft}: {health.error or health.scores}")
@@ -147,21 +146,29 @@ def find_mutant(healthy: Truth, fault_name: str, size: float) -> Truth:
     if not fault.trains:
         return truth
     draft = draft_of(truth)
-    health = quietly(trained, draft, build(draft))
-    cleared()
+    health = health_of(draft)
     return of_health(health, truth, fault.truth(draft, to_health(healthy), health))
+
+
+def health_of(draft: Draft) -> Health:
+    """What training makes of a draft; an error where Keras does not even build it."""
+    try:
+        return quietly(trained, draft, quietly(build, draft))
+    except Exception as error:  # whatever Keras refuses with
+        return Health((), (), {}, f"cannot be built: {type(error).__name__}: {str(error)[:200]}")
+    finally:
+        cleared()
 
 
 def of_health(health: Health, truth: Truth, is_fault: bool = False) -> Truth:
     """The truth with what training said. JSON has no NaN: it is None."""
-    record = {**asdict(health), "is_fault": is_fault}
     return msgspec.structs.replace(
         truth,
         is_fault=is_fault,
         scores=tuple(finite(s) for s in health.scores),
         goals=health.goals,
         history={name: [finite(v) for v in values] for name, values in health.history.items()},
-        error=str(record["error"]),
+        error=health.error,
     )
 
 
@@ -196,8 +203,8 @@ def program_of(truth: Truth) -> Program:
 
 def examined(truth: Truth, exact_only: bool) -> Examined:
     """What the diagnosis says."""
-    program = program_of(truth)
     try:
+        program = quietly(program_of, truth)
         start = time.perf_counter()
         findings = list(quietly(examine, program, None, 0.0))
         exact_seconds = time.perf_counter() - start
