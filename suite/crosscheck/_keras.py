@@ -16,6 +16,7 @@ from keras import ops
 from keras.src import backend
 from keras.src.backend import get_keras_mask, set_keras_mask
 from keras.src.backend import random as backend_random
+from keras.src.models.functional import Functional
 from keras.src.optimizers.base_optimizer import BaseOptimizer
 from keras.src.trainers import compile_utils
 from keras.src.trainers.data_adapters import data_adapter_utils
@@ -134,8 +135,6 @@ def put_aside(model: keras.Model, name: str, value: Any) -> None:
 
 def functional_models() -> type:
     """The class that `keras.Model(inputs, outputs)` makes; public is only its parent."""
-    from keras.src.models.functional import Functional
-
     return Functional
 
 
@@ -200,11 +199,10 @@ def optimizers_without_side_effects() -> Iterator[None]:
         if "_var_key" in vars(kind):
             replaced.append((kind, "_var_key", vars(kind)["_var_key"]))
             setattr(kind, "_var_key", lambda self, variable: variable._value._unique_id)  # noqa: B010
-    loss_scaled = keras.optimizers.LossScaleOptimizer
     mine = (
         (BaseOptimizer, "_backend_apply_gradients", move),
         (BaseOptimizer, "_overwrite_model_variables_with_average_value", put_averages),
-        (loss_scaled, "apply", move_if_finite),
+        (keras.optimizers.LossScaleOptimizer, "apply", move_if_finite),
     )
     for kind, name, method in mine:
         replaced.append((kind, name, vars(kind)[name]))
@@ -226,9 +224,8 @@ ON_VARIABLES = {
 def backend_optimizers(kind: type = BaseOptimizer) -> list[type]:
     """The classes between `BaseOptimizer` and Keras' optimisers that a backend puts there."""
     below: list[type] = kind.__subclasses__()
-    further = [deeper for lower in below for deeper in backend_optimizers(lower)]
     mine = [lower for lower in below if lower.__module__.startswith("keras.src.backend.")]
-    return list(dict.fromkeys([*mine, *further]))
+    return list(dict.fromkeys([*mine, *(deeper for lower in below for deeper in backend_optimizers(lower))]))
 
 
 def move(self: Any, gradients: Any, variables: Any) -> None:
@@ -375,10 +372,8 @@ def constant_draws() -> Iterator[None]:
     without, and PyTorch's dropout goes by no seed: their steps can be compared only so.
     """
     names = ("beta", "binomial", "dropout", "gamma", "normal", "truncated_normal", "uniform")
-    with contextlib.ExitStack() as stack:
-        for name in names:
-            drawn = constant(getattr(backend_random, name), scales=name == "dropout")
-            stack.enter_context(mock.patch.object(backend_random, name, drawn))
+    drawn = {name: constant(getattr(backend_random, name), scales=name == "dropout") for name in names}
+    with mock.patch.multiple(backend_random, **drawn):
         yield
 
 

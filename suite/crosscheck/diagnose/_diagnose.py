@@ -57,12 +57,13 @@ def diagnose(
     Raises:
         UsageError: the model is not compiled, or the data are none that `fit` takes.
     """
-    held_out = None if validation_data is None else data_of(*as_parts(validation_data))
+    held_out = None if validation_data is None else data_of(*as_parts(validation_data))[0]
+    training, rows = data_of(x, y, sample_weight)
     program = Program(
         model=model,
-        training=data_of(x, y, sample_weight),
+        training=training,
         validation=held_out,
-        batch_size=batch_size or 32,
+        batch_size=rows or batch_size or 32,
         epochs=epochs,
         validation_split=validation_split,
         shuffle=shuffle,

@@ -1,4 +1,4 @@
-"""Mended copies of a program: the model is cloned, and its loss, head or labels are changed in the copy alone."""
+"""Mended copies of a program: a clone of the model with another loss or head, or other labels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from crosscheck._keras import compiled_with, layer_behind
+from crosscheck._keras import compiled_with, functional_models, layer_behind
 from crosscheck.diagnose._outputs import Output, as_array, as_tensor, part_of, replaced_labels
 from crosscheck.diagnose._program import Program
 
@@ -19,8 +19,7 @@ LayerFor = Callable[[keras.Layer], keras.Layer]
 
 def can_be_cloned(model: keras.Model) -> bool:
     """Whether Keras clones the model layer by layer, so that one of them can be changed."""
-    functional = keras.Model(i := keras.Input((1,)), i).__class__
-    return type(model) in (keras.Sequential, functional) and bool(getattr(model, "outputs", None))
+    return type(model) in (keras.Sequential, functional_models()) and bool(getattr(model, "outputs", None))
 
 
 def cloned(model: keras.Model, layer_for: LayerFor | None = None, **compiling: Any) -> keras.Model:
@@ -131,14 +130,15 @@ def mapped(data: Any, output: Output, mapping: Callable[[np.ndarray], np.ndarray
 
 
 def built_copy(program: Program) -> keras.Model | None:
-    """A copy of a `Sequential` that has no shapes yet, built on the first rows; None of any other model."""
-    model = program.model
-    first = keras.tree.map_structure(lambda a: a[:1], program.training.x)
-    if type(model) is not keras.Sequential:
-        model(keras.tree.map_structure(as_tensor, first), training=False)
-        return None
-    copy = keras.Sequential.from_config(model.get_config())
-    compile_as(copy, model)
-    with contextlib.suppress(Exception):  # what the model does not take is found by a check
-        copy(keras.tree.map_structure(as_tensor, first), training=False)
+    """A copy of a `Sequential` that has no shapes yet, built on a row; None of another model, built in place.
+
+    What the model does not take is left to the check of the inputs.
+    """
+    model, copy = program.model, None
+    if type(model) is keras.Sequential:
+        copy = keras.Sequential.from_config(model.get_config())
+        compile_as(copy, model)
+    first = keras.tree.map_structure(lambda a: as_tensor(a[:1]), program.training.x)
+    with contextlib.suppress(Exception):
+        (copy or model)(first, training=False)
     return copy

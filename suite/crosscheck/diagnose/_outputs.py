@@ -135,7 +135,8 @@ def predictions_of(program: Program) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            result = program.model(keras.tree.map_structure(as_tensor, first), training=False)
+            with keras.StatelessScope():  # a layer that keeps a state does not move on
+                result = program.model(keras.tree.map_structure(as_tensor, first), training=False)
         return keras.tree.map_structure(keras.ops.convert_to_numpy, result)
     except Exception as error:
         program.memory["refused"] = f"{type(error).__name__}: {first_line(error)}"

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from crosscheck.diagnose._diagnose import examine
 from crosscheck.diagnose._findings import Findings
 from crosscheck.diagnose._harvest import harvest
-from crosscheck.diagnose._program import Program
+from crosscheck.diagnose._saved import program_of_files
 from crosscheck.errors import UsageError
 from crosscheck.scripts import Call
 
@@ -31,7 +30,7 @@ def parse_expected(expected: Sequence[str]) -> dict[str, str]:
 def diagnose_call(call: Call, expected: dict[str, str], style: str) -> tuple[str, int]:
     """The text on a script that was stopped at its `fit`, and the exit code."""
     program = harvest(call)
-    findings = replace(examine(program), expected=expected)
+    findings = examine(program, expected)
     return written(findings, style, program.place, call.translated), findings.exit_code
 
 
@@ -45,12 +44,8 @@ def diagnose_files(
 ) -> tuple[str, int]:
     """The text on a saved model and its data, and the exit code."""
     program = program_of_files(model, data, history, modules)
-    findings = replace(examine(program), expected=expected)
+    findings = examine(program, expected)
     return written(findings, style, program.place), findings.exit_code
-
-
-def program_of_files(model: Path, data: Path, history: Path | None, modules: Sequence[str]) -> Program:
-    raise UsageError("A saved model cannot be diagnosed yet: give the script.")
 
 
 def written(findings: Findings, style: str, place: str, translated: Sequence[str] = ()) -> str:
@@ -58,7 +53,5 @@ def written(findings: Findings, style: str, place: str, translated: Sequence[str
     if style == "json":
         record = {"place": place, "translated": list(translated)} | json.loads(findings.to_json())
         return json.dumps(record, indent=2, ensure_ascii=False)
-    body = (
-        findings.to_markdown() if style == "markdown" and hasattr(findings, "to_markdown") else str(findings)
-    )
+    body = findings.to_markdown() if style == "markdown" else str(findings)
     return "\n".join(filter(None, [body, *(f"translated: {line}" for line in translated)]))

@@ -1,4 +1,4 @@
-"""The anatomy of a model's outputs: where the logits are, what the head makes of them, what the loss takes."""
+"""The anatomy of a model's outputs: what the head makes of the logits, and what the loss takes."""
 
 from __future__ import annotations
 

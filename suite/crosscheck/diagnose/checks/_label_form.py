@@ -48,7 +48,8 @@ def class_numbers(facts: LabelFacts) -> Iterator[Finding]:
         if not facts.is_whole:
             yield fault(
                 FORM,
-                f"The labels are {facts.low:.4g} … {facts.high:.4g}, not whole, and {output.loss} takes class numbers.",
+                f"The labels are {facts.low:.4g} … {facts.high:.4g}, not whole numbers; {output.loss} takes "
+                "class numbers.",
                 "Keras cuts off what is behind the point.",
                 "class numbers, or a loss of a regression (mean_squared_error)",
                 output,
@@ -97,13 +98,22 @@ def integers_to_columns(facts: LabelFacts) -> Finding:
         fix += " on a softmax (or on logits), for K classes exclude one another"
     return fault(
         FORM,
-        f"The labels are class numbers, {shape_of(facts.labels)} of {number(facts.low)} … {number(facts.high)}, "
-        f"and {output.loss} takes {output.units} columns.",
+        f"The labels are class numbers, {shape_of(facts.labels)} of {number(facts.low)} … "
+        f"{number(facts.high)}, and {output.loss} takes {output.units} columns.",
         "Keras refuses the shapes, or takes the number itself for the wanted value of every unit.",
         fix,
         output,
-        as_one_hot(output) if one_hot and in_range else None,
+        (as_one_hot(output) if one_hot else as_classes(output)) if in_range else None,
     )
+
+
+def as_classes(output: Output) -> Callable[[Program], Program] | None:
+    """A repair: sparse cross-entropy for the labels as they are; None where no cross-entropy was meant."""
+    if not output.anatomy.is_crossentropy:
+        return None
+    keeps_head = output.anatomy.head in ("softmax", "identity")
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=output.anatomy.head != "softmax")
+    return lambda program: with_loss(program, output, loss, bare=not keeps_head)
 
 
 def as_one_hot(output: Output) -> Callable[[Program], Program]:
@@ -133,9 +143,10 @@ def broadcast(facts: LabelFacts) -> Finding:
     return fault(
         FORM,
         f"The labels are {shape_of(facts.labels)}, and the output has {output.units} units.",
-        "Keras refuses the shapes, or repeats the labels until they fit: every unit is then trained on the same "
-        "number.",
-        f"Dense({facts.labels.shape[-1] if facts.labels.ndim > 1 else 1}) last, or labels of {output.units} columns",
+        "Keras refuses the shapes, or repeats the labels until they fit: every unit is then trained on the "
+        "same number.",
+        f"Dense({facts.labels.shape[-1] if facts.labels.ndim > 1 else 1}) last, or labels of {output.units} "
+        "columns",
         output,
     )
 
@@ -143,17 +154,17 @@ def broadcast(facts: LabelFacts) -> Finding:
 def wrong_shape(facts: LabelFacts, wanted: str) -> Finding:
     output = facts.output
     predicted = output.predictions.shape[1:] if output.predictions is not None else output.anatomy.shape[1:]
+    shape = "[" + ", ".join(["N", *map(str, predicted)]) + "]"
     return fault(
         FORM,
-        f"The labels are {shape_of(facts.labels)}, the output {shape_of(np.empty((0, *(n or 0 for n in predicted))))}; "
-        f"{output.loss} takes {wanted}.",
+        f"The labels are {shape_of(facts.labels)}, the output {shape}; {output.loss} takes {wanted}.",
         "Keras refuses the shapes.",
         "labels of the output's shape, without the axis of classes where the loss is a sparse one",
         output,
     )
 
 
-# --- as many units as classes ---------------------------------------------------------------------------------
+# --- as many units as classes -----------------------------------------------------------------------------
 
 
 def units(facts: LabelFacts) -> Iterator[Finding]:
@@ -236,7 +247,8 @@ def too_few_units(facts: LabelFacts) -> Finding:
     needed = int(facts.high) + 1
     return fault(
         UNITS,
-        f"There are {len(facts.distinct)} classes, {number(facts.low)} … {number(facts.high)}, on {output.units} units.",
+        f"There are {len(facts.distinct)} classes, {number(facts.low)} … {number(facts.high)}, on "
+        f"{output.units} units.",
         "A class number beyond the units makes the loss NaN, an error, or silently 0, by backend and device.",
         f"Dense({needed}, …) last",
         output,
@@ -257,11 +269,12 @@ def is_many_classes(facts: LabelFacts) -> bool:
 def classes_on_one_sigmoid(facts: LabelFacts) -> Finding:
     output, classes = facts.output, int(facts.high) + 1
     from_logits = bool(output.anatomy.takes_logits)
+    activation = "" if from_logits else ', activation="softmax"'
     return fault(
         UNITS,
         f"There are {len(facts.distinct)} classes, {number(facts.low)} … {number(facts.high)}, and one unit.",
         "One sigmoid tells two classes apart; a label above 1 pulls its logit to infinity.",
-        f"Dense({classes}{'' if from_logits else ', activation="softmax"'}) last, and "
+        f"Dense({classes}{activation}) last, and "
         f"loss={loss_code('SparseCategoricalCrossentropy', from_logits)}",
         output,
         as_softmax(output, classes),

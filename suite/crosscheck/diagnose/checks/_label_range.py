@@ -1,4 +1,4 @@
-"""The range of labels: class numbers below the number of units, probabilities within [0, 1], rows that sum to 1."""
+"""The range of labels: class numbers that have a unit, probabilities within [0, 1], rows that sum to 1."""
 
 from __future__ import annotations
 
@@ -25,11 +25,15 @@ def in_range(facts: LabelFacts) -> Iterator[Finding]:
     if wanted == "classes" and output.units > 1:
         yield from class_numbers_in_range(facts)
     elif wanted in ("one-hot", "labels", "outcomes") and (facts.low < 0 or facts.high > 1):
-        if output.is_classifier or output.anatomy.head in ("sigmoid", "softmax"):
-            yield outside_unit_interval(facts)
+        yield from [outside_unit_interval(facts)] * (output.is_classifier or is_bounded(output))
 
 
-# --- class numbers --------------------------------------------------------------------------------------------
+def is_bounded(output: Output) -> bool:
+    """Whether the head gives nothing outside [0, 1]."""
+    return output.anatomy.head in ("sigmoid", "softmax")
+
+
+# --- class numbers ----------------------------------------------------------------------------------------
 
 
 def class_numbers_in_range(facts: LabelFacts) -> Iterator[Finding]:
@@ -86,7 +90,7 @@ def ignoring(output: Output, value: int) -> Repair | None:
     return lambda program: with_loss(program, output, new)
 
 
-# --- probabilities --------------------------------------------------------------------------------------------
+# --- probabilities ----------------------------------------------------------------------------------------
 
 
 def outside_unit_interval(facts: LabelFacts) -> Finding:
@@ -126,7 +130,7 @@ def rescaled(facts: LabelFacts) -> tuple[str, Callable[[np.ndarray], np.ndarray]
     )
 
 
-# --- rows -----------------------------------------------------------------------------------------------------
+# --- rows -------------------------------------------------------------------------------------------------
 
 
 def one_of_many(facts: LabelFacts) -> Iterator[Finding]:
@@ -134,9 +138,9 @@ def one_of_many(facts: LabelFacts) -> Iterator[Finding]:
     output, wanted = facts.output, facts.output.anatomy.labels
     if facts.form != "wide" or output.units == 1 or not output.is_classifier:
         return
-    if wanted == "one-hot":
+    if wanted == "one-hot" or (wanted == "labels" and output.anatomy.head == "softmax"):
         yield from rows_of_softmax(facts)
-    elif wanted == "labels" and facts.is_one_hot and output.units > 2 and output.anatomy.head != "softmax":
+    elif wanted == "labels" and facts.is_one_hot and output.units > 2:
         yield exclusive_sigmoids(facts)
 
 

@@ -100,7 +100,7 @@ def constant_columns(name: str, x: np.ndarray) -> Iterator[Finding]:
         yield note(VARIED, f"{constant} of {x.shape[1]} columns of the inputs{name} are constant.")
 
 
-# --- embeddings -----------------------------------------------------------------------------------------------
+# --- embeddings -------------------------------------------------------------------------------------------
 
 
 def in_vocabulary(program: Program) -> Iterator[Finding]:

@@ -24,7 +24,7 @@ def labels(program: Program) -> Iterator[Finding]:
 
 
 def labels_of(output: Output, y: np.ndarray) -> Iterator[Finding]:
-    """The checks of an output's labels up to the first fault: what comes after it would say the same again."""
+    """The checks of an output's labels up to the first fault: the next ones would say the same again."""
     for check in (unreadable, not_finite):
         if finding := check(output, y):
             yield finding
@@ -86,7 +86,7 @@ def not_finite(output: Output, y: np.ndarray) -> Finding | None:
     rows = places.reshape(len(y), -1).any(1)
     return fault(
         "labels-are-finite",
-        f"{int(rows.sum())} of {len(y)} rows have a label that is NaN or infinite, the first at {int(rows.argmax())}.",
+        f"{int(rows.sum())} of {len(y)} rows have a label that is NaN or infinite, as row {rows.argmax()}.",
         "One such row makes the loss NaN, and after the next step every weight.",
         "keep = np.isfinite(y).reshape(len(y), -1).all(-1); x, y = x[keep], y[keep]",
         output,

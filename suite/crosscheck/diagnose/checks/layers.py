@@ -1,7 +1,8 @@
-"""Layers: is anything trained, can units become different, does a hidden layer add anything, which axis sums to 1?"""
+"""Layers: is anything trained, can units differ, does a hidden layer add anything, which axis sums to 1?"""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -57,15 +58,13 @@ def trainable(model: keras.Model) -> Finding:
     )
 
 
-# --- units that stay alike --------------------------------------------------------------------------------------
+# --- units that stay alike --------------------------------------------------------------------------------
 
 
 def symmetric(model: keras.Model) -> Iterator[Finding]:
     """Hidden layers whose units are the same, and stay so: alike in what comes in and in what goes out."""
     stack = [layer for layer in model.layers if isinstance(layer, WEIGHTED) and layer.built]
-    alike = [
-        a.name for a, b in zip(stack, stack[1:], strict=False) if a.trainable and stays_alike(model, a, b)
-    ]
+    alike = [a.name for a, b in itertools.pairwise(stack) if a.trainable and stays_alike(model, a, b)]
     if alike:
         yield fault(
             SYMMETRY,
@@ -102,7 +101,7 @@ def feeds_alike(kernel: np.ndarray, units: int) -> bool:
     return bool((rows == rows[..., :1, :]).all())
 
 
-# --- hidden layers without non-linearity -----------------------------------------------------------------------
+# --- hidden layers without non-linearity ------------------------------------------------------------------
 
 
 def linear_stack(program: Program) -> Iterator[Finding]:
@@ -130,7 +129,7 @@ def is_straight(layer: Any) -> bool:
 
 
 def judged_stack(weighted: list[Any]) -> Finding:
-    """✗ where a single layer could say all that these say; a note where a narrow one, or a convolution, binds."""
+    """✗ where a single layer could say all that these say; a note where a narrow one binds."""
     sizes = [int(np.prod(layer.kernel.shape)) for layer in weighted]
     words = f"{len(weighted)} layers with weights, and nothing but linear layers between them"
     if not all(isinstance(layer, L.Dense) for layer in weighted):
@@ -147,7 +146,7 @@ def judged_stack(weighted: list[Any]) -> Finding:
     )
 
 
-# --- the axis of a softmax ------------------------------------------------------------------------------------
+# --- the axis of a softmax --------------------------------------------------------------------------------
 
 
 def sums_along(output: Output) -> Iterator[Finding]:

@@ -77,7 +77,7 @@ def metrics(program: Program) -> Iterator[Finding]:
         yield from judge(output)
 
 
-# --- a classifier's -------------------------------------------------------------------------------------------
+# --- a classifier's ---------------------------------------------------------------------------------------
 
 
 def of_classifier(output: Output) -> Iterator[Finding]:
@@ -113,7 +113,7 @@ def trial_of(output: Output) -> Trial | None:
 
 
 def probabilities_if_told(output: Output, given: np.ndarray, logits: np.ndarray) -> np.ndarray:
-    """What a metric is given, taken for what the loss takes it: a head at odds with its loss is told elsewhere."""
+    """What a metric is given, taken as the loss takes it: a head at odds with its loss is told elsewhere."""
     if output.anatomy.head == "identity" and output.anatomy.takes_logits is False:
         return softmax(logits) if output.anatomy.activation == "softmax" else special.expit(logits)
     return given
@@ -160,8 +160,8 @@ def judged_accuracy(given: Any, metric: Any, trial: Trial) -> Finding | None:
         return fine(METRIC, f"{name_of(given)!r} is the share of right answers", output)
     return fault(
         METRIC,
-        f"{name_of(given)!r}, which Keras makes {type(metric).__name__}, is {value:.3f} on made-up outputs beside "
-        f"these labels, where {truths[0]:.3f} of the answers are right.",
+        f"{name_of(given)!r}, which Keras makes {type(metric).__name__}, is {value:.3f} on made-up outputs "
+        f"beside these labels, where {truths[0]:.3f} of the answers are right.",
         "It is no accuracy of this program, however well it trains.",
         f"metrics=[{right_accuracy(output)}]",
         output,
@@ -213,9 +213,6 @@ def counts_ignored(given: Any, trial: Trial) -> Finding:
 def judged_reading(given: Any, metric: Any, trial: Trial) -> Finding | None:
     """A metric of probabilities on what the model gives, beside the same on probabilities."""
     output = trial.output
-    if isinstance(metric, M.CategoricalCrossentropy) and not isinstance(metric, M.BinaryCrossentropy):
-        if output.anatomy.labels != "one-hot":
-            return None
     reference = on_probabilities(metric)
     if reference is None:
         return None
@@ -224,8 +221,8 @@ def judged_reading(given: Any, metric: Any, trial: Trial) -> Finding | None:
         return fine(METRIC, f"{name_of(given)!r} reads the output for what it is", output)
     return fault(
         METRIC,
-        f"{name_of(given)!r} is {value:.3f} on the output, and {truth:.3f} on the probabilities that the loss makes "
-        "of it (made-up outputs, these labels).",
+        f"{name_of(given)!r} is {value:.3f} on the output, and {truth:.3f} on the probabilities that the "
+        "loss makes of it (made-up outputs, these labels).",
         "The output is a logit, and the metric takes it for a probability, or the other way.",
         told_logits(metric),
         output,
@@ -272,7 +269,7 @@ def name_of(given: Any) -> str:
     return given if isinstance(given, str) else str(getattr(given, "name", getattr(given, "__name__", given)))
 
 
-# --- a regression's -------------------------------------------------------------------------------------------
+# --- a regression's ---------------------------------------------------------------------------------------
 
 
 def of_regression(output: Output) -> Iterator[Finding]:
@@ -301,8 +298,8 @@ def accuracy_of_numbers(given: Any, perfect: np.ndarray, output: Output) -> Find
         return None
     return fault(
         METRIC,
-        f"{name_of(given)!r}, which Keras makes {type(metric).__name__}, is {value:.3f} for predictions that are "
-        "exactly the labels.",
+        f"{name_of(given)!r}, which Keras makes {type(metric).__name__}, is {value:.3f} for predictions that "
+        "are exactly the labels.",
         "The labels are numbers, and no classes: an accuracy says nothing of them.",
         'metrics=["mean_absolute_error"]',
         output,

@@ -31,7 +31,7 @@ def splits(program: Program) -> Iterator[Finding]:
     yield from ordered(program)
 
 
-# --- the tail -------------------------------------------------------------------------------------------------
+# --- the tail ---------------------------------------------------------------------------------------------
 
 
 def tail_like_head(program: Program, output: Output) -> Iterator[Finding]:
@@ -51,8 +51,8 @@ def tail_like_head(program: Program, output: Output) -> Iterator[Finding]:
     head = total - tail
     p, distance = exact_p(total, tail), float(np.abs(tail / tail.sum() - head / head.sum()).sum() / 2)
     measured = (
-        f"validation_split={program.validation_split:g} holds out the last {tail.sum()} rows, unshuffled: their "
-        f"labels differ from the others' by {distance:.2f} in total variation (p = {p:.2g})"
+        f"validation_split={program.validation_split:g} holds out the last {tail.sum()} rows, unshuffled: "
+        f"their labels differ from the others' by {distance:.2f} in total variation (p = {p:.2g})"
     )
     if p > LEVEL or distance < APART:
         yield fine(TAIL, measured, output)
@@ -91,7 +91,7 @@ def exact_p(total: np.ndarray, tail: np.ndarray) -> float:
     return (1 + as_unlike) / (1 + DRAWS)
 
 
-# --- shared rows ----------------------------------------------------------------------------------------------
+# --- shared rows ------------------------------------------------------------------------------------------
 
 
 def apart(training: Data, validation: Data) -> Iterator[Finding]:
@@ -109,14 +109,14 @@ def apart(training: Data, validation: Data) -> Iterator[Finding]:
     p = float(stats.fisher_exact(table, alternative="greater").pvalue)
     bound = "" if training.is_complete and validation.is_complete else " (of the rows that were read)"
     measured = (
-        f"{shared} of {len(theirs)} validation rows are training rows, {repeated} of {len(mine)} training rows "
-        f"occur twice{bound}"
+        f"{shared} of {len(theirs)} validation rows are training rows, {repeated} of {len(mine)} training "
+        f"rows occur twice{bound}"
     )
     if shared / len(theirs) >= LEAK and p <= LEVEL:
         yield fault(
             SHARED,
             f"{measured} (p = {p:.2g}).",
-            "The validation asks for what was trained: it cannot tell what is learnt from what is remembered.",
+            "The validation asks for what was trained: learnt and remembered look the same.",
             "split first, and by group where rows belong together",
             decided="statistical",
         )
@@ -135,11 +135,11 @@ def hashes(data: Data) -> np.ndarray:
     return np.array([digest(i) for i in range(len(arrays[0]))])
 
 
-# --- order ----------------------------------------------------------------------------------------------------
+# --- order ------------------------------------------------------------------------------------------------
 
 
 def ordered(program: Program) -> Iterator[Finding]:
-    """Rows that are shuffled where a layer goes on from the last batch; a validation that comes in any order."""
+    """Rows that are shuffled where a layer goes on from the last batch; a validation in any order."""
     stateful = [layer.name for layer in program.model.layers if getattr(layer, "stateful", False) is True]
     mixed = (
         program.shuffle

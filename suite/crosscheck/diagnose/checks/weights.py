@@ -29,7 +29,7 @@ def weights(program: Program) -> Iterator[Finding]:
     yield from masked_rows(program)
 
 
-# --- of classes -----------------------------------------------------------------------------------------------
+# --- of classes -------------------------------------------------------------------------------------------
 
 
 def class_weights(program: Program, given: Mapping[Any, float]) -> Finding:
@@ -79,7 +79,8 @@ def strange_keys(given: Mapping[Any, float], output: Output, y: np.ndarray) -> F
         return None
     return fault(
         CLASS_WEIGHT,
-        f"The keys {strange[:6]!r} are no class of 0 … {units - 1}; the classes {listed(missing)} have no key.",
+        f"The keys {strange[:6]!r} are no class of 0 … {units - 1}; the classes {listed(missing)} have "
+        "no key.",
         "Keras looks up the class number, finds nothing, and takes the weight 1 without a word.",
         f"class_weight={{{', '.join(f'{int(c)}: …' for c in classes[:4])}}}",
         output,
@@ -131,25 +132,31 @@ def of_several_labels(given: Mapping[Any, float], output: Output, y: np.ndarray)
     made = weights_of_classes(y[row : row + 1], given)
     return fault(
         CLASS_WEIGHT,
-        f"{len(odd)} of {len(y)} rows have several labels or none: row {row}, {y[row].astype(int).tolist()}, gets the "
-        f"weight {number(made[0])}, that of label {int(y[row].argmax())}.",
-        "Keras takes the first of the largest columns for the class of the row, and that weight for all labels.",
-        "a loss that weights each label, such as crosscheck.losses' or BinaryFocalCrossentropy",
+        f"{len(odd)} of {len(y)} rows have several labels or none: row {row}, {y[row].astype(int).tolist()}, "
+        f"gets weight {number(made[0])}, that of label {int(y[row].argmax())}.",
+        "Keras takes the first of the largest columns for the row's class, and its weight for all labels.",
+        "a loss that weights each label by itself",
         output,
     )
 
 
 def absent_keys(given: Mapping[Any, float], output: Output, y: np.ndarray) -> Finding | None:
-    """A class without key has the weight 1, which is legal."""
+    """Classes without key, which get the weight 1: legal where one class alone is named."""
     if not output.is_classifier:
-        return note(
-            CLASS_WEIGHT, f"{output.loss} has no classes: Keras rounds the labels to look weights up."
-        )
+        measured = f"{output.loss} has no classes: Keras rounds the labels to look weights up."
+        return note(CLASS_WEIGHT, measured, output=output)
     missing = [int(c) for c in classes_of(output, y) if int(c) not in given]
     if not missing:
         return None
-    return note(
-        CLASS_WEIGHT, f"The classes {listed(missing)} have no key, and with it the weight 1.", output=output
+    measured = f"Of the classes, {listed(missing)} {'has' if len(missing) == 1 else 'have'} no key."
+    if len(given) == 1:
+        return note(CLASS_WEIGHT, measured, "Keras takes the weight 1 for it.", output=output)
+    return fault(
+        CLASS_WEIGHT,
+        measured,
+        f"Keras takes the weight 1 without a word, beside {listed(sorted(set(map(float, given.values()))))}.",
+        f"class_weight={{…, {missing[0]}: …}}",
+        output,
     )
 
 
@@ -160,7 +167,7 @@ def shown(given: Mapping[Any, float], output: Output, y: np.ndarray) -> Finding:
     return fine(CLASS_WEIGHT, f"the rows' weights are {listed(rows)}, as their classes have them", output)
 
 
-# --- of rows --------------------------------------------------------------------------------------------------
+# --- of rows ----------------------------------------------------------------------------------------------
 
 
 def sample_weights(program: Program, output: Output, given: np.ndarray) -> Finding:
@@ -205,7 +212,7 @@ def empty_batches(program: Program, output: Output, given: np.ndarray) -> Findin
     )
 
 
-# --- masks ----------------------------------------------------------------------------------------------------
+# --- masks ------------------------------------------------------------------------------------------------
 
 
 def masked_rows(program: Program) -> Iterator[Finding]:

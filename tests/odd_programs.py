@@ -1,0 +1,175 @@
+"""Healthy programs that look odd: nothing is wrong with any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from diagnosed_programs import (
+    BINARY_FROM_LOGITS,
+    Given,
+    K,
+    L,
+    N,
+    classes,
+    conv_head,
+    embedding,
+    given,
+    network,
+    numbers,
+    on_pixels,
+    on_positions,
+    one_hot,
+    rng,
+    several,
+    sorted_rows,
+    two_outputs,
+    with_logits,
+    with_sigmoids,
+    with_softmax,
+    yes_or_no,
+)
+
+from crosscheck import losses
+
+
+def autoencoder(loss: str, activation: str) -> keras.Model:
+    return network(L.Dense(6, activation=activation), loss=loss)
+
+
+def soft() -> np.ndarray:
+    return rng().dirichlet(np.ones(K), N).astype("float32")
+
+
+def ranks() -> np.ndarray:
+    """Class numbers as K − 1 answers to "is it above k?"."""
+    return (classes()[:, None] > np.arange(K - 1)).astype("float32")
+
+
+def from_dictionary() -> keras.Model:
+    a, b = keras.Input((3,), name="a"), keras.Input((2,), name="b")
+    out = L.Dense(K, activation="softmax")(L.Dense(8, activation="relu")(L.Concatenate()([a, b])))
+    model = keras.Model({"a": a, "b": b}, out)
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+class OwnModel(keras.Model):
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden, self.head = L.Dense(8, activation="relu"), L.Dense(K)
+
+    def call(self, x: Any) -> Any:
+        return self.head(self.hidden(x))
+
+
+def subclassed() -> keras.Model:
+    model = OwnModel()
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    return model
+
+
+def unbuilt() -> keras.Model:
+    model = keras.Sequential([L.Dense(8, activation="relu"), L.Dense(K, activation="softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def zero_head() -> keras.Model:
+    return network(
+        L.Dense(K, activation="softmax", kernel_initializer="zeros"), loss="sparse_categorical_crossentropy"
+    )
+
+
+def warm_up() -> keras.Model:
+    model = with_softmax()
+    rate = keras.optimizers.schedules.CosineDecay(0.0, 100, warmup_target=1e-3, warmup_steps=10)
+    model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy")
+    return model
+
+
+IMAGES = rng().integers(0, 256, (16, 6, 6, 2)).astype("uint8")
+SMOOTHED = keras.losses.CategoricalCrossentropy(label_smoothing=0.1)
+IGNORING = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=-1)
+TABLE = np.random.default_rng(0).integers(0, 2, (N, 6)).astype("float32")  # rows that repeat by nature
+
+HEALTHY: dict[str, Callable[[], Given]] = {
+    "softmax": lambda: given(with_softmax(metrics=["accuracy"]), classes()),
+    "logits": lambda: given(with_logits(metrics=["accuracy"]), classes()),
+    "column of class numbers": lambda: given(with_softmax(metrics=["accuracy"]), classes(1)),
+    "one-hot": lambda: given(with_softmax("categorical_crossentropy", metrics=["accuracy"]), one_hot()),
+    "the alias": lambda: given(with_softmax("crossentropy"), classes()),
+    "the alias, one-hot": lambda: given(with_softmax("crossentropy"), one_hot()),
+    "sigmoid": lambda: given(with_sigmoids(metrics=["accuracy", keras.metrics.AUC()]), yes_or_no()),
+    "booleans": lambda: given(with_sigmoids(), yes_or_no() == 1),
+    "a logit": lambda: given(
+        with_logits(BINARY_FROM_LOGITS, k=1, metrics=[keras.metrics.BinaryAccuracy(threshold=0.0)]),
+        yes_or_no(),
+    ),
+    "several labels": lambda: given(with_sigmoids(K, metrics=["binary_accuracy"]), several()),
+    "exclusive labels on sigmoids": lambda: given(with_sigmoids(K, metrics=["accuracy"]), one_hot()),
+    "two-unit softmax": lambda: given(with_softmax(k=2, metrics=["accuracy"]), classes(k=2)),
+    "ranks": lambda: given(with_sigmoids(K - 1, metrics=["binary_accuracy"]), ranks()),
+    "soft labels": lambda: given(with_softmax("categorical_crossentropy", metrics=["accuracy"]), soft()),
+    "label smoothing": lambda: given(with_softmax(SMOOTHED), one_hot()),
+    "ignored class": lambda: given(with_logits(IGNORING), np.where(classes() == 0, -1, classes())),
+    "fewer classes than units": lambda: given(with_softmax(k=9), classes()),
+    "one class alone": lambda: given(with_sigmoids(), np.ones(N, "float32")),
+    "one class alone of many": lambda: given(with_softmax(), np.full(N, 2)),
+    "tiny": lambda: given(with_softmax(k=2), np.array([0, 1, 1, 0]), numbers(rows=4)),
+    "one row": lambda: given(with_softmax(), classes(rows=1), numbers(rows=1)),
+    "imbalance": lambda: given(with_sigmoids(), (np.arange(N) == 5).astype("float32")),
+    "unnormalised": lambda: given(with_softmax(), classes(), numbers() * 1000 + 500),
+    "integers in x": lambda: given(with_softmax(), classes(), classes(6, k=256)),
+    "sorted on purpose": lambda: given(with_softmax(), sorted_rows()[1], sorted_rows()[0], shuffle=False),
+    "shuffled, and split": lambda: given(with_softmax(), classes(), validation_split=0.25),
+    "rows that repeat": lambda: given(
+        with_softmax(), classes(), TABLE, validation_data=(TABLE[:40], classes(rows=40))
+    ),
+    "weights of classes": lambda: given(
+        with_softmax(), classes(), class_weight={c: 1.0 + c for c in range(K)}
+    ),
+    "one class weighted": lambda: given(with_sigmoids(), yes_or_no(), class_weight={1: 10.0}),
+    "weights of rows, many 0": lambda: given(with_softmax(), classes(), sample_weight=yes_or_no()),
+    "pixels": lambda: on_pixels(conv_head(L.Conv2D(3, 1, activation="softmax")), 3),
+    "images of 0 … 255": lambda: given(
+        conv_head(L.Rescaling(1 / 255), L.Flatten(), L.Dense(K, activation="softmax")),
+        classes(rows=16),
+        IMAGES,
+    ),
+    "positions": lambda: given(on_positions(), classes(5), numbers(5, 6)),
+    "words": lambda: given(embedding(), classes(), classes(5, k=10)),
+    "two outputs": lambda: given(two_outputs(), [classes(), numbers()[:, :1]]),
+    "two outputs by name": lambda: given(two_outputs(), {"a": classes(), "b": numbers()[:, 0]}),
+    "a dictionary": lambda: given(from_dictionary(), classes(), {"a": numbers(3), "b": numbers(2)}),
+    "subclassed": lambda: given(subclassed(), classes()),
+    "not built": lambda: given(unbuilt(), classes()),
+    "ours": lambda: given(network(L.Dense(K), loss=losses.CategoricalCrossentropy()), one_hot()),
+    "logistic regression": lambda: given(linear_model(), classes()),
+    "a bottleneck": lambda: given(keras_bottleneck(), classes()),
+    "zero head": lambda: given(zero_head(), classes()),
+    "warm-up": lambda: given(warm_up(), classes()),
+    "regression": lambda: given(with_logits("mean_squared_error", k=1, metrics=["mae"]), numbers()[:, 0]),
+    "regression of several": lambda: given(with_logits("mean_squared_error"), numbers(K)),
+    "autoencoder": lambda: given(autoencoder("mean_squared_error", "linear"), numbers()),
+    "autoencoder of grey": lambda: given(
+        autoencoder("binary_crossentropy", "sigmoid"), np.abs(np.tanh(numbers()))
+    ),
+    "a hinge": lambda: given(network(L.Dense(1, activation="tanh"), loss="hinge"), yes_or_no() * 2 - 1),
+}
+
+
+def linear_model() -> keras.Model:
+    model = keras.Sequential(
+        [keras.Input((6,)), L.Dense(K, activation="softmax", kernel_initializer="zeros")]
+    )
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def keras_bottleneck() -> keras.Model:
+    model = keras.Sequential([keras.Input((6,)), L.Dense(2), L.Dense(K, activation="softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy")
+    return model
