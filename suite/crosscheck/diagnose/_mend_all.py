@@ -31,17 +31,20 @@ class Mending:
     Attributes:
         program: with every repair that helped.
         findings: of the program as it was, and what showed when a fault before it was mended.
+        fine: the checks in which nothing was wrong before any repair.
         repaired: the checks whose fault is gone.
     """
 
     program: Program
     findings: list[Finding]
+    fine: set[Key] = field(default_factory=set)
     repaired: list[str] = field(default_factory=list)
 
 
 def mended(program: Program, found: Sequence[Finding], examine: Examination) -> Mending:
     """The program with the repairs of its faults, each tried on a copy and examined again."""
-    result = Mending(program, first_causes(found))
+    fine = {key_of(f) for f in found if f.verdict == "✓"}
+    result = Mending(program, first_causes(found), fine)
     latest = {key_of(f): f for f in result.findings}
     for _ in range(MOST):
         pending = next((f for f in result.findings if is_to_try(f, latest)), None)
@@ -84,7 +87,7 @@ def tried(
         told(result, fault, "on a copy: it remains")
         return None
     known = {key_of(f) for f in result.findings if f.verdict == "✗"}
-    fresh = [shown_by(fault, f) for f in faults if key_of(f) not in known]
+    fresh = [shown_by(fault, f, key_of(f) in result.fine) for f in faults if key_of(f) not in known]
     told(result, fault, f"on a copy: {words(faults)}")
     result.program = candidate
     result.repaired.append(fault.check)
@@ -108,8 +111,10 @@ def told(result: Mending, fault: Finding, text: str) -> None:
     result.findings = [replace(f, tried=whole) if f is fault else f for f in result.findings]
 
 
-def shown_by(cause: Finding, finding: Finding) -> Finding:
-    """A fault that shows when another is mended."""
+def shown_by(cause: Finding, finding: Finding, was_fine: bool) -> Finding:
+    """A fault that shows when another is mended; a note where the fix itself asks for it."""
+    if was_fine:
+        return replace(finding, verdict="note", measured=f"With the fix of {cause.check}: {finding.measured}")
     return replace(finding, measured=f"{finding.measured} (seen once {cause.check} is mended)")
 
 

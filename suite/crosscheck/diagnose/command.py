@@ -1,4 +1,4 @@
-"""What `crosscheck diagnose` does behind its options: a program from a script or files, and the text on it."""
+"""What `crosscheck diagnose` does behind its options: a program of a script or of files, and its text."""
 
 from __future__ import annotations
 
