@@ -127,8 +127,8 @@ class Laboratory:
         allowed = int(SHARE * self.seconds / (len(self.seeds) * seconds))
         if allowed < FEWEST_STEPS:
             raise UsageError(
-                f"A step takes {1000 * seconds:.0f} ms: {len(self.seeds)} trainings of {FEWEST_STEPS} steps do "
-                f"not fit into {SHARE * self.seconds:.0f} s."
+                f"A step takes {1000 * seconds:.0f} ms: {len(self.seeds)} trainings of {FEWEST_STEPS} steps "
+                f"do not fit into {SHARE * self.seconds:.0f} s."
             )
         return int(max(1, min(allowed, MOST_STEPS, self.own_steps)))
 

@@ -33,6 +33,8 @@ class Task:
         """Returns the mean loss of outputs [N, …]; ∞ where it is not finite."""
         if not np.isfinite(outputs).all():
             return np.inf
+        if self.kind != "classes" and y.size == outputs.size:
+            y = np.reshape(y, outputs.shape)  # as `compile` would, where a bare function would broadcast
         try:
             value = float(np.mean(keras.ops.convert_to_numpy(self.loss(y, outputs))))
         except Exception:  # a loss of the user's own may refuse; then there is nothing to compare

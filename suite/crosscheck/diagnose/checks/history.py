@@ -83,7 +83,7 @@ def still_falling(program: Program) -> Iterator[Finding]:
     if len(last) > FALLING and np.all(np.diff(last) < -0.01 * np.abs(last[:-1])):
         yield note(
             "still-falling",
-            f"the loss fell in each of the last {FALLING} epochs, at the end by {1 - last[-1] / last[-2]:.0%}",
+            f"the loss fell in each of the last {FALLING} epochs, last by {1 - last[-1] / last[-2]:.0%}",
             "it was not done.",
             "more epochs",
         )
@@ -102,8 +102,8 @@ def overfitting(program: Program) -> Iterator[Finding]:
     ):
         yield note(
             "overfitting",
-            f"val_loss was {number(validation[best])} in epoch {best + 1}, and is {number(validation[-1])} at "
-            f"the end; loss fell from {number(losses[best])} to {number(losses[-1])}",
+            f"val_loss was {number(validation[best])} in epoch {best + 1}, and is {number(validation[-1])} "
+            f"at the end; loss fell from {number(losses[best])} to {number(losses[-1])}",
             "from there on it learns the rows that it sees.",
             'keras.callbacks.EarlyStopping("val_loss", patience=3, restore_best_weights=True)',
         )

@@ -1,8 +1,9 @@
 """Do labels follow from inputs at all? And what the classes' frequencies alone make a model do.
 
 A probe reads labels off a row's nearest neighbours and off a linear fit. How well it does is compared with
-how well it does on permuted labels, which is exact. That it finds nothing proves no fault, for there are signals
-that no probe sees. That it finds nothing as the rows stand, but does where labels are moved by one row, does.
+how well it does on permuted labels, which is exact. That it finds nothing proves no fault, for there are
+signals that no probe sees. That it finds nothing as the rows stand, but does where labels are moved by one
+row, does.
 """
 
 from __future__ import annotations

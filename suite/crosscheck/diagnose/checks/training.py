@@ -23,6 +23,7 @@ from crosscheck.diagnose._words import across, number
 
 KNOWN_GOOD = 1e-3  # Adam's rate, which trains most models
 FEW_ROWS = 16
+LOST = 0.9  # of the prior's loss, and above: nothing has been learnt
 
 
 def inputs_scale(lab: Laboratory) -> Iterator[Suspicion]:
@@ -89,7 +90,6 @@ def of_rates(lab: Laboratory, check: str, others: Sequence[Outcome], word: str) 
     shown = np.array([failing & own.rescued_by(other) for other in others])
     best = min(others, key=lambda other: float(np.median(other.loss)), default=None)
     rate = lab.rate * (best.arm.rate if best else 1.0)
-    tried = bool(others) or not lab.fails
     yield Suspicion(
         check,
         shown if len(others) else failing[None],
@@ -102,9 +102,24 @@ def of_rates(lab: Laboratory, check: str, others: Sequence[Outcome], word: str) 
             fix=f"optimizer.learning_rate = {number(rate)}",
             repair=partial(with_rate, factor=best.arm.rate if best else 1.0),
         ),
-        limit="" if tried else lab.limit(tried) or "no rate beyond what its own steps reach was tried",
+        limit=limit_of_rates(lab, bool(others), word),
         rank=3,
     )
+
+
+def limit_of_rates(lab: Laboratory, tried: bool, word: str) -> str:
+    """Why the learning rate is no fault in any case; "" where it may be.
+
+    More steps than are taken here may mend what learns slowly. They do not mend what is no better than the
+    prior, for a rate that is too high for it.
+    """
+    own = lab.as_it_is
+    if not lab.fails:
+        return "it learns under some seeds"
+    if not tried:
+        return "no rate was tried beyond those that its own number of steps makes up for"
+    lost = bool(np.all(~(own.loss < LOST * own.prior_loss)))
+    return "" if word == "low" or lost else lab.limit(tried)
 
 
 def with_rate(program: Program, factor: float) -> Program:
@@ -169,8 +184,8 @@ def ignores_input(lab: Laboratory) -> Iterator[Suspicion]:
         Finding(
             "uses-its-input",
             "✗",
-            f"outputs of {own.outputs.shape[1]} rows differ by {number(float(np.median(before)))} of their size "
-            f"before training, and by {number(np.median(after))} after it",
+            f"outputs of {own.outputs.shape[1]} rows differ by {number(float(np.median(before)))} of their "
+            f"size before training, and by {number(np.median(after))} after it",
             "statistical",
             why="whatever the input is, the output is the same: somewhere before it the input is lost.",
             fix="look for a layer that multiplies by 0, masks everything, or is fed with a constant",
