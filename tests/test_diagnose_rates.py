@@ -190,7 +190,7 @@ def is_linear(program: Program) -> bool:
 SEEN: dict[str, Callable[[Program, Draft], Any]] = {
     "logits to a loss of probabilities": lambda p, d: not is_probability(p) and not told_logits(p),
     "probabilities to a loss of logits": lambda p, d: is_probability(p) and told_logits(p),
-    "softmax over one unit": lambda p, d: (output(p) == 1).all(),
+    "softmax over one unit": lambda p, d: np.allclose(output(p), 1),
     "logits of a convolution to a loss of probabilities": lambda p, d: not is_probability(p),
     "ReLU on the logits": lambda p, d: has_layer(p, "ReLU"),
     "dropout on the logits": lambda p, d: head_parts(d.head)[1][0] == "Dropout",

@@ -55,8 +55,8 @@ def trained(draft: Draft, program: Program) -> Health:
         return Health((), goals, {}, f"{type(error).__name__}: {str(error)[:200]}")
     rows = judged_rows(draft)
     x = [array[rows] for array in draft.task.x]
-    predicted = program.model.predict(x[0] if len(x) == 1 else x, batch_size=300, verbose=0)
-    outputs = predicted if isinstance(predicted, list) else [predicted]
+    predicted = program.model(x[0] if len(x) == 1 else x, training=False)
+    outputs = [keras.ops.convert_to_numpy(output) for output in keras.tree.flatten(predicted)]
     triples = zip(draft.task.targets, draft.heads, outputs, strict=True)
     return Health(tuple(score(t, h, p, rows) for t, h, p in triples), goals, history)
 

@@ -29,7 +29,7 @@ def healthy_draft(rng: Rng, tasks: Sequence[Callable[[Rng], Task]] = TASKS) -> D
     heads = tuple(random_head(rng, task, target) for target in targets)
     optimizer, rate = random_optimizer(rng)
     batch = int(one_of(rng, (16, 32, 32, 64)))
-    steps = int(rng.integers(400, 900))
+    steps = int(rng.integers(300, 700))
     is_plain = len(task.x) == len(targets) == 1
     validation = one_of(rng, ("none", "none", "data", "split"))
     return Draft(
