@@ -164,10 +164,12 @@ def test_the_callback_reads_no_generator_and_says_so() -> None:
         while True:
             yield numbers(rows=8), classes(rows=8)
 
-    callback = fitted(Diagnose(printed=said.append), healthy(), steps_per_epoch=2)
+    callback = fitted(Diagnose(printed=said.append), healthy(), steps_per_epoch=2, shuffle=False)
     assert callback.findings is None and "generator" in said[0]
     assert (
-        fitted(Diagnose(numbers(), classes(), printed=None), healthy(), steps_per_epoch=2).findings
+        fitted(
+            Diagnose(numbers(), classes(), printed=None), healthy(), steps_per_epoch=2, shuffle=False
+        ).findings
         is not None
     )
 

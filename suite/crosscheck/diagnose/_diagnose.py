@@ -76,7 +76,7 @@ def diagnose(
 
 def as_parts(validation_data: Any) -> tuple[Any, ...]:
     """x, y and sample weights of `validation_data`; a stream has them within."""
-    return validation_data if isinstance(validation_data, tuple | list) else (validation_data,)
+    return tuple(validation_data) if isinstance(validation_data, tuple | list) else (validation_data,)
 
 
 def examine(

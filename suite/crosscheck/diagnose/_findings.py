@@ -101,7 +101,7 @@ class Findings:
     def summary(self) -> str:
         """How many there are of each verdict."""
         counts = Counter(f.verdict for f in self.findings)
-        words = {"✗": "wrong", "?": "undecided", "note": "to be known", "✓": "in order"}
+        words: dict[Verdict, str] = {"✗": "wrong", "?": "undecided", "note": "to be known", "✓": "in order"}
         told = ", ".join(f"{counts[key]} {word}" for key, word in words.items() if counts[key])
         expected = sum(f.verdict == "✗" and f.check in self.expected for f in self.findings)
         return f"{told or 'nothing was checked'}{f' ({expected} as expected)' if expected else ''}"

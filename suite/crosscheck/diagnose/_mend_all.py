@@ -16,11 +16,11 @@ MOST = 6  # repairs that are tried; a program with more faults is mended step by
 # What the loss or the labels of an output decide is judged when these are mended, not twice.
 LABELS = ("labels-are-numbers", "labels-are-finite", "labels-form", "labels-units", "labels-in-range")
 BEFORE = {
-    "head-fits-loss": ("labels-form", "labels-units", "labels-one-of-many"),
-    "softmax-axis": ("labels-form", "labels-units", "labels-one-of-many", "head-fits-loss"),
+    "inputs-accepted": ("inputs-in-vocabulary",),
+    "head-fits-loss": ("labels-form", "labels-units", "labels-one-of-many", "softmax-axis"),
+    "softmax-axis": ("labels-form", "labels-units", "labels-one-of-many"),
     "metric-fits-problem": (*LABELS, "labels-one-of-many", "head-fits-loss"),
     "class-weight": LABELS,
-    "hidden-layers-count": (),
 }
 
 

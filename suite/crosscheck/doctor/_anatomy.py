@@ -86,6 +86,8 @@ def anatomy(subject: Subject, output: Output) -> Anatomy:
         head, description = ("unknown" if cut.closed else cut.kind), str(cut)
         if theory is None and not is_known_by_name(output.loss):
             theory = recognised(output.loss, cut.shape[axis], cut.shape)
+        if theory and theory.value in (squared, absolute) and head == "identity" and not theory.takes_logits:
+            theory = None  # a regression
     except Exception as error:
         reason = f"{type(error).__name__}: {first_line(error)}"
     count = len(keras.tree.flatten(subject.outputs))

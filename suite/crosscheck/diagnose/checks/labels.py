@@ -11,6 +11,7 @@ from crosscheck.diagnose._outputs import Output, outputs_of
 from crosscheck.diagnose._program import Program
 from crosscheck.diagnose._saying import fault, fine, listed, note, shape_of
 from crosscheck.diagnose.checks import _label_form, _label_range
+from crosscheck.diagnose.checks._loss_value import refused_by_loss
 from crosscheck.diagnose.checks._label_facts import LabelFacts
 
 
@@ -35,7 +36,7 @@ def labels_of(output: Output, y: np.ndarray) -> Iterator[Finding]:
         yield from findings
         if any(finding.verdict == "✗" for finding in findings):
             return
-    yield summary(facts)
+    yield refused_by_loss(output, y) or summary(facts)
 
 
 def no_labels(program: Program, output: Output) -> Iterator[Finding]:

@@ -73,8 +73,14 @@ def metrics(program: Program) -> Iterator[Finding]:
     for output in outputs_of(program):
         if not output.anatomy.metrics or output.labels is None or output.labels.dtype.kind not in "biuf":
             continue
-        judge = of_classifier if output.anatomy.labels else of_regression
-        yield from judge(output)
+        yield from (of_classifier if has_classes(output) else of_regression)(output)
+
+
+def has_classes(output: Output) -> bool:
+    """Whether the labels are classes: under squared errors, where they are 0 and 1."""
+    assert output.labels is not None
+    is_known = bool(output.anatomy.labels)
+    return output.is_classifier or (is_known and LabelFacts(output.labels, output).is_binary)
 
 
 # --- a classifier's ---------------------------------------------------------------------------------------
@@ -98,17 +104,17 @@ def of_classifier(output: Output) -> Iterator[Finding]:
 
 def trial_of(output: Output) -> Trial | None:
     """Made-up logits for the labels; None where nothing is known of the head, or the labels do not fit it."""
+    assert output.labels is not None
     anatomy, facts = output.anatomy, LabelFacts(output.labels, output)
-    if anatomy.head not in ("identity", "softmax", "sigmoid") or output.predictions is None:
+    if anatomy.head not in MADE or output.predictions is None:
         return None
     if anatomy.labels == "outcomes" or facts.form not in ("classes", "wide"):
         return None
     inner = output.predictions.shape[1:]
     n = max(1, min(len(facts.labels), ROWS, NUMBERS // max(int(np.prod(inner)), 1)))
     logits = np.random.default_rng(0).normal(size=(n, *inner))
-    made = {"identity": lambda z: z, "softmax": softmax, "sigmoid": special.expit}
-    probabilities = made["softmax" if anatomy.activation == "softmax" else "sigmoid"]
-    given = probabilities_if_told(output, made[anatomy.head](logits), logits)
+    probabilities = MADE["softmax" if anatomy.activation == "softmax" else "sigmoid"]
+    given = probabilities_if_told(output, MADE[anatomy.head](logits), logits)
     return Trial(output, facts.labels[:n], logits, given, probabilities(logits))
 
 
@@ -121,6 +127,10 @@ def probabilities_if_told(output: Output, given: np.ndarray, logits: np.ndarray)
 
 def softmax(z: np.ndarray) -> np.ndarray:
     return special.softmax(z, axis=-1)
+
+
+# What a head makes of logits; a softmax over one unit, which is constant, is meant to be a sigmoid.
+MADE = {"identity": lambda z: z, "softmax": softmax, "sigmoid": special.expit, "constant": special.expit}
 
 
 def judged(given: Any, trial: Trial) -> Finding | None:
