@@ -167,8 +167,14 @@ def one_row_off() -> tuple[np.ndarray, np.ndarray]:
 FAULTY: dict[str, tuple[str, Callable[[], Program]]] = {
     "labels one row off": ("labels-follow-inputs", lambda: program(data=one_row_off())),
     "input lost": ("uses-its-input", lambda: program(network(keras.layers.Rescaling(0.0), 16))),
-    "inputs of size 10⁵": ("inputs-scale", lambda: program(data=scaled(*blobs(), 3e3, 1e5))),
-    "Adam at 10": ("learning-rate-high", lambda: program(optimizer=keras.optimizers.Adam(10.0))),
+    "inputs of size 10⁵": (
+        "inputs-scale",
+        lambda: program(network(16, 16), scaled(*blobs(), 3e3, 1e5), keras.optimizers.SGD(0.1)),
+    ),
+    "Adam at 10": (
+        "learning-rate-high",
+        lambda: program(network(16, 16, 16), optimizer=keras.optimizers.Adam(10.0)),
+    ),
     "gradient descent at 30": (
         "learning-rate-high",
         lambda: program(network(16, 16), optimizer=keras.optimizers.SGD(30.0)),

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+
+import numpy as np
 
 from crosscheck.diagnose._chance import LEVEL, holm
 from crosscheck.diagnose._findings import Finding
 from crosscheck.diagnose._laboratory import Laboratory
 from crosscheck.diagnose._program import Program
 from crosscheck.diagnose._suspicions import Suspicion
-from crosscheck.diagnose.checks import HISTORY, ONE_STEP, STATISTICAL
+from crosscheck.diagnose.checks import HISTORY, NOTES, ONE_STEP, STATISTICAL, Trial
 from crosscheck.errors import UsageError
 
 SECONDS = 45.0  # of training, in all
@@ -47,15 +49,26 @@ def tried(program: Program, seconds: float) -> Trials:
         lab = Laboratory(program, seconds=seconds)
     except UsageError as error:
         return Trials((), (f"Nothing was trained. {error}",))
-    found: list[Finding | Suspicion] = []
-    for check in STATISTICAL:
-        try:
-            found += check(lab)
-        except UsageError as error:
-            lab.skipped.append(f"{words_of(check.__name__)}: {error}")
-    suspicions = [item for item in found if isinstance(item, Suspicion)]
-    notes = [item for item in found if isinstance(item, Finding)]
+    suspicions: list[Suspicion] = []
+    notes: list[Finding] = []
+    for trial in (*STATISTICAL, *NOTES):
+        for item in heard(trial, lab):
+            if isinstance(item, Suspicion):
+                suspicions.append(item)
+            else:
+                notes.append(item)
+        if suspicions and suspicions[-1].is_shown(LEVEL / len(STATISTICAL)):
+            lab.skipped.append(f"What may follow from {suspicions[-1].check} was not tried: mend that first.")
+            break
     return Trials((*judged(suspicions), *notes), tuple(dict.fromkeys(lab.skipped)))
+
+
+def heard(trial: Trial, lab: Laboratory) -> Iterator[Finding | Suspicion]:
+    """Yields what a trial says; where it cannot be held, that is among what the laboratory has skipped."""
+    try:
+        yield from trial(lab)
+    except UsageError as error:
+        lab.skipped.append(f"{words_of(trial.__name__)}: {error}")
 
 
 def words_of(name: str) -> str:
@@ -64,29 +77,23 @@ def words_of(name: str) -> str:
 
 
 def judged(suspicions: Sequence[Suspicion], level: float = LEVEL) -> list[Finding]:
-    """Returns the verdicts, at a level that all suspicions share (Holm); what to mend first comes first.
+    """Returns the verdicts, at a level that all checks share.
 
-    Of several faults that are shown, the first is ✗; the others may follow from it, and are ?.
+    A ✗ is held against the level over the number of all checks (Bonferroni), so that it may be said before
+    the others are tried. A ✓ shares its own level with the other ✓ (Holm 1979).
     """
-    suspicions = sorted(suspicions, key=lambda s: s.rank)
-    faulty = holm([s.chance_of_fault for s in suspicions], level)
     healthy = holm([s.chance_of_health for s in suspicions], level)
-    findings: list[Finding] = []
-    first = ""
-    for suspicion, is_fault, is_healthy in zip(suspicions, faulty, healthy, strict=True):
-        if is_fault and not suspicion.limit and not first:
-            findings.append(suspicion.finding)
-            first = suspicion.check
-        elif is_fault and not suspicion.limit:
-            findings.append(undecided(suspicion, f"it may follow from {first}: mend that first"))
-        elif is_healthy:
-            measured = suspicion.finding.measured
-            findings.append(Finding(suspicion.check, "✓", measured, "statistical"))
-        else:
-            seeds = suspicion.shown.any(0)
-            reason = suspicion.limit or f"{int(seeds.sum())} of {len(seeds)} seeds show it"
-            findings.append(undecided(suspicion, reason))
-    return findings
+    return [verdict(*pair, level) for pair in zip(suspicions, healthy, strict=True)]
+
+
+def verdict(suspicion: Suspicion, is_healthy: bool, level: float) -> Finding:
+    """Returns the finding of one suspicion."""
+    if suspicion.is_shown(level / len(STATISTICAL)):
+        return suspicion.finding
+    if is_healthy:
+        return Finding(suspicion.check, "✓", suspicion.finding.measured, "statistical")
+    seeds = np.atleast_1d(suspicion.shown.any(0))
+    return undecided(suspicion, suspicion.limit or f"{int(seeds.sum())} of {len(seeds)} seeds show it")
 
 
 def undecided(suspicion: Suspicion, reason: str) -> Finding:

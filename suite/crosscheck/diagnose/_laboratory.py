@@ -8,7 +8,6 @@ paired by seed. Nothing of the user's is changed: what is trained are copies.
 from __future__ import annotations
 
 import functools
-import time
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -19,6 +18,7 @@ import numpy as np
 from crosscheck._keras import layers_of
 from crosscheck.diagnose import _copies as copies
 from crosscheck.diagnose._chance import SEEDS
+from crosscheck.diagnose._clock import Clock
 from crosscheck.diagnose._outcomes import AS_IT_IS, OTHERS, Arm, Outcome
 from crosscheck.diagnose._program import Program
 from crosscheck.diagnose._rows import one_output, scalable, standardised
@@ -31,6 +31,7 @@ ROWS = 256  # that a seed trains on
 MOST_STEPS, FEWEST_STEPS = 400, 40
 BYTES = 400e6  # that the rows of all replicates may take
 STACKED_GAIN = 6.0  # how much faster a stacked step is than one alone, at the least seen
+RESERVE = 0.8  # of the time that is left, to be planned with
 SHARE = 0.3  # of the time, for the first training; the others wait for what it shows
 TOO_SHORT = 10  # one step here may stand for so many of the program's where slow learning is judged
 
@@ -56,7 +57,7 @@ class Laboratory:
         seconds: float = 45.0,
     ):
         self.program, self.seeds, self.skipped = program, tuple(seeds), list[str]()
-        self.deadline, self.seconds = time.monotonic() + seconds, seconds
+        self.clock, self.seconds = Clock(), seconds
         self.arguments = copies.compile_arguments(program.model)
         self.x, self.y, self.weight = one_output(program, self.arguments)
         self.rows = min(rows, 3 * len(self.y) // 4)
@@ -123,7 +124,7 @@ class Laboratory:
     @functools.cached_property
     def steps(self) -> int:
         """Steps of a training here: the program's own number, or what the time allows."""
-        seconds = self.seconds_of_a_step()
+        seconds = self.seconds_of_a_step
         allowed = int(SHARE * self.seconds / (len(self.seeds) * seconds))
         if allowed < FEWEST_STEPS:
             raise UsageError(
@@ -137,22 +138,23 @@ class Laboratory:
         """How many of the program's steps stand behind one here."""
         return max(1.0, min(self.own_steps, 1e9) / self.steps)
 
+    @functools.cached_property
     def seconds_of_a_step(self) -> float:
-        """Returns the time of one step of one copy, as they are run here."""
+        """The time of one step of one copy, as they are run here."""
         model = copies.rebuilt(self.program.model)
         model.compile(copies.fresh_optimizer(self.optimizer), **self.arguments)
         x, y = self.some(self.batch_size), self.y[: self.batch_size]
         times = []
         for _ in range(4):
-            began = time.monotonic()
+            clock = Clock()
             model.train_on_batch(x, y)
-            times.append(time.monotonic() - began)
+            times.append(clock.spent())
         stacks = Replicates(lambda: copies.rebuilt(self.program.model), [0]).plan.mode == "stacked"
         return min(times) / (STACKED_GAIN if stacks else 1.0)
 
     def left(self) -> float:
         """Returns the seconds that are left."""
-        return self.deadline - time.monotonic()
+        return self.seconds - self.clock.spent()
 
     # --- rows ---------------------------------------------------------------------------------------------
 
@@ -221,7 +223,12 @@ class Laboratory:
     def affordable(self) -> int:
         """How many more settings the time that is left suffices for."""
         self.as_it_is  # noqa: B018, its seconds are what is counted in
-        return max(0, int(0.8 * self.left() / max(self.seconds_of_a_training, 1e-3)))
+        return max(0, int((RESERVE * self.left() - self.seconds_of_a_program) / self.seconds_of_steps))
+
+    @property
+    def seconds_of_steps(self) -> float:
+        """The time of all steps of one setting, without compiling their program."""
+        return max(1e-3, self.seconds_of_a_step * self.steps * len(self.seeds))
 
     def can_afford(self, trainings: int) -> bool:
         """Whether so many more trainings fit into the time that is left."""
@@ -231,7 +238,9 @@ class Laboratory:
         """Why slow learning here is no fault of the program, in any case; "" where it may be."""
         if not tried:
             return (
-                "it learns under some seeds" if not self.fails else "no time was left to try what would help"
+                "it learns to decide under some seeds"
+                if not self.fails
+                else "no time was left to try what would help"
             )
         if self.compression > TOO_SHORT:
             return f"one step here stands for {self.compression:.0f} of the program's"
@@ -239,18 +248,9 @@ class Laboratory:
 
     def compared(self, other: Outcome | None) -> str:
         """Returns the losses of the program, of another setting and of the prior, in words."""
-        own = self.as_it_is
-        also = f"; {across(other.loss)} with {other.arm.name}" if other else ""
-        prior = number(float(np.median(own.prior_loss)))
-        return f"loss after {self.steps} steps {across(own.loss)}{also}; {prior} without any input"
-
-    @functools.cached_property
-    def initial_outputs(self) -> np.ndarray:
-        """The outputs for the held-out rows under the first weights of every seed, [S, H, …, K]."""
-        with copies.random_state_kept(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            replicas = Replicates(self.build, self.seeds)
-            return np.asarray(replicas.predict(self.rows_of(self.splits[1], [AS_IT_IS], self.splits[0])))
+        also = f"; {reached(other)} with {other.arm.name}" if other else ""
+        prior = number(float(np.median(self.as_it_is.prior_loss)))
+        return f"loss after {self.steps} steps {reached(self.as_it_is)}{also}; {prior} without any input"
 
     @functools.cached_property
     def relative_gradients(self) -> np.ndarray:
@@ -289,9 +289,9 @@ class Laboratory:
     def as_it_is(self) -> Outcome:
         """The program unchanged."""
         self.steps  # noqa: B018, measured before the clock starts
-        began = time.monotonic()
+        clock = Clock()
         outcome = self.train([AS_IT_IS])[0]
-        self.seconds_of_a_training = time.monotonic() - began
+        self.seconds_of_a_program = max(0.0, clock.spent() - self.seconds_of_steps)
         return outcome
 
     def train(
@@ -341,11 +341,12 @@ class Laboratory:
         options = (
             {"sample_weight": weight} if weight is not None else {"class_weight": self.program.class_weight}
         )
+        everything = self.rows_of(np.concatenate([which, held_out], 1), arms, which)
+        before = np.asarray(replicas.predict(everything))
         replicas.fit(x, y, batch_size=batch_size, epochs=epochs, shuffle=True, **options)
-        fitted = np.asarray(replicas.predict(x))
-        unseen = np.asarray(replicas.predict(self.rows_of(held_out, arms, which)))
+        after = np.asarray(replicas.predict(everything))
         weights = [np.asarray(value) for value in replicas.get_weights()]
-        return [self.outcome(arm, a, which, fitted, unseen, weights) for a, arm in enumerate(arms)]
+        return [self.outcome(arm, a, which, before, after, weights) for a, arm in enumerate(arms)]
 
     def compiled_with(self, arms: Sequence[Arm], optimizer: keras.Optimizer | None) -> dict[str, Any]:
         """Returns what the replicates are compiled with."""
@@ -360,28 +361,36 @@ class Laboratory:
         arm: Arm,
         a: int,
         which: np.ndarray,
-        fitted: np.ndarray,
-        unseen: np.ndarray,
+        before: np.ndarray,
+        after: np.ndarray,
         weights: list[np.ndarray],
     ) -> Outcome:
-        """Returns where the a-th setting ended."""
-        mine = slice(a * len(self.seeds), (a + 1) * len(self.seeds))
+        """Returns where the a-th setting ended, from the outputs for the rows trained on and the others."""
+        mine, n = slice(a * len(self.seeds), (a + 1) * len(self.seeds)), which.shape[1]
         task, y, y_held_out = self.task, self.y[which], self.y[self.splits[1]]
+        fitted, unseen = after[mine, :n], after[mine, n:]
 
         def each(measure: Callable[..., float], *columns: Any) -> np.ndarray:
             return np.array([measure(*row) for row in zip(*columns, strict=True)])
 
         return Outcome(
             arm,
-            each(task.loss_of, y, fitted[mine]),
-            each(task.error_of, y, fitted[mine]),
-            each(task.loss_of, y_held_out, unseen[mine]),
-            each(task.error_of, y_held_out, unseen[mine]),
+            each(task.loss_of, y, fitted),
+            each(task.error_of, y, fitted),
+            each(task.loss_of, y_held_out, unseen),
+            each(task.error_of, y_held_out, unseen),
             each(lambda labels: task.loss_of_prior(labels, (len(labels), *self.outputs[1:])), y),
             each(task.error_of_prior, y),
-            unseen[mine],
+            unseen,
+            before[mine, n:],
             [value[mine] for value in weights],
         )
+
+
+def reached(outcome: Outcome) -> str:
+    """Returns the loss across seeds, and how many decisions are wrong, in words."""
+    wrong = "" if np.isnan(outcome.error).any() else f", {np.median(outcome.error):.0%} wrong"
+    return across(outcome.loss) + wrong
 
 
 def first_line(error: Exception) -> str:

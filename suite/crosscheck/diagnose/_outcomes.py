@@ -29,6 +29,7 @@ OTHERS = (  # in the order in which they are given up for want of time
     Arm("ten times the learning rate", 10.0),
     Arm("a hundredth of the learning rate", 0.01),
     Arm("a hundred times the learning rate", 100.0),
+    Arm("a thousand times the learning rate", 1000.0),
 )
 HALF = 0.5  # of the way from the prior to a perfect fit
 
@@ -42,7 +43,7 @@ class Outcome:
         loss, error: on the rows trained on, [S]: the compiled loss without penalties, and wrong decisions.
         held_out_loss, held_out_error: on other rows, [S].
         prior_loss, prior_error: of the best output that is the same for every row, on the rows trained on.
-        outputs: on the held-out rows, [S, H, …, K].
+        outputs, initial_outputs: on the held-out rows after training and before it, [S, H, …, K].
         weights: of all seeds, [S, …] each, in the order of `model.variables`.
     """
 
@@ -54,6 +55,7 @@ class Outcome:
     prior_loss: np.ndarray
     prior_error: np.ndarray
     outputs: np.ndarray
+    initial_outputs: np.ndarray
     weights: list[np.ndarray]
 
     @property

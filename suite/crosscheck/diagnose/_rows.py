@@ -41,7 +41,7 @@ def one_output(program: Program, arguments: dict[str, Any]) -> tuple[Any, np.nda
         raise UsageError(f"{len(arrays[-1])} rows are too few to train on some and judge on others.")
     if not all(np.isfinite(a).all() for a in arrays):
         raise UsageError("Inputs or labels are not finite.")
-    kept = slice(None)
+    kept: Any = slice(None)
     if len(arrays[-1]) > POOL:
         kept = np.sort(np.random.default_rng(0).choice(len(arrays[-1]), POOL, replace=False))
     x = keras.tree.map_structure(lambda a: np.asarray(a)[kept], x)

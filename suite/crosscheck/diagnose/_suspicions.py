@@ -22,7 +22,6 @@ class Suspicion:
         limit: why it cannot be a ✗ in any case; "" where it can.
         chance, sound: in place of the sign tests' chances of a fault, and of health, where another exact test
             decides.
-        rank: what is to be mended first; the rest may follow from it.
     """
 
     check: str
@@ -31,7 +30,6 @@ class Suspicion:
     limit: str = ""
     chance: float | None = None
     sound: float | None = None
-    rank: int = 0
 
     @property
     def chance_of_fault(self) -> float:
@@ -41,10 +39,14 @@ class Suspicion:
         settings, n = self.shown.shape
         return min(1.0, settings * min(sign_chance(int(shown.sum()), n) for shown in self.shown))
 
+    def is_shown(self, level: float) -> bool:
+        """Whether it is a fault at a level, and nothing keeps it from being one."""
+        return not self.limit and self.chance_of_fault <= level
+
     @property
     def chance_of_health(self) -> float:
         """The chance of seeds that are free of it so often, where it shows in half of all seeds at least."""
         if self.sound is not None:
             return self.sound
-        free = ~self.shown.any(0)
+        free = np.atleast_1d(~self.shown.any(0))
         return sign_chance(int(free.sum()), len(free))

@@ -6,7 +6,12 @@ from crosscheck.diagnose._findings import Finding
 from crosscheck.diagnose._laboratory import Laboratory
 from crosscheck.diagnose._program import Program
 from crosscheck.diagnose._suspicions import Suspicion
-from crosscheck.diagnose.checks.activity import ACTIVITY
+from crosscheck.diagnose.checks.activity import (
+    dead_units,
+    exploding_gradients,
+    saturated_units,
+    vanishing_gradients,
+)
 from crosscheck.diagnose.checks.arguments import arguments
 from crosscheck.diagnose.checks.head import head
 from crosscheck.diagnose.checks.history import HISTORY as HISTORY
@@ -14,15 +19,43 @@ from crosscheck.diagnose.checks.inputs import inputs
 from crosscheck.diagnose.checks.labels import labels
 from crosscheck.diagnose.checks.layers import layers
 from crosscheck.diagnose.checks.metrics import metrics
-from crosscheck.diagnose.checks.one_step import MODES
 from crosscheck.diagnose.checks.one_step import ONE_STEP as ONE_STEP
-from crosscheck.diagnose.checks.signals import SIGNALS
+from crosscheck.diagnose.checks.one_step import is_reproducible, mode_gap
+from crosscheck.diagnose.checks.signals import initial_loss, labels_follow, prior_alone
 from crosscheck.diagnose.checks.splits import splits
-from crosscheck.diagnose.checks.training import TRAINING
+from crosscheck.diagnose.checks.training import (
+    bad_probabilities,
+    cannot_overfit,
+    ignores_input,
+    inputs_scale,
+    learning_rate_too_high,
+    learning_rate_too_low,
+    one_seed,
+)
 from crosscheck.diagnose.checks.weights import weights
 
 Check = Callable[[Program], Iterator[Finding]]
 Trial = Callable[[Laboratory], Iterator[Finding | Suspicion]]
 
 EXACT: tuple[Check, ...] = (inputs, labels, head, arguments, layers, weights, splits, metrics)
-STATISTICAL: tuple[Trial, ...] = (*SIGNALS, *TRAINING, *ACTIVITY, *MODES)
+# In order of what is to be mended first: a fault is looked for where none before it was found.
+STATISTICAL: tuple[Trial, ...] = (
+    labels_follow,
+    ignores_input,
+    inputs_scale,
+    exploding_gradients,
+    mode_gap,
+    learning_rate_too_high,
+    learning_rate_too_low,
+    vanishing_gradients,
+    dead_units,
+    cannot_overfit,
+)
+NOTES: tuple[Trial, ...] = (
+    initial_loss,
+    prior_alone,
+    bad_probabilities,
+    saturated_units,
+    one_seed,
+    is_reproducible,
+)

@@ -55,7 +55,6 @@ def vanishing_gradients(lab: Laboratory) -> Iterator[Suspicion]:
             repair=with_relu_throughout,
         ),
         limit=lab.limit(tried),
-        rank=4,
     )
 
 
@@ -86,7 +85,6 @@ def exploding_gradients(lab: Laboratory) -> Iterator[Suspicion]:
             ),
         ),
         limit=lab.limit(tried),
-        rank=2,
     )
 
 
@@ -150,7 +148,7 @@ def dead_units(lab: Laboratory) -> Iterator[Suspicion | Finding]:
         fix="a lower learning rate, he_normal weights, or LeakyReLU",
     )
     shown = (dead >= DEAD).any(1) & lab.as_it_is.fails
-    yield Suspicion("dead-units", shown[None], finding, rank=5)
+    yield Suspicion("dead-units", shown[None], finding)
     if not shown.all() and np.median(dead[:, worst]) >= QUIET:
         yield replace(finding, check="quiet-units", verdict="note", decided="heuristic", fix="")
 
@@ -197,6 +195,3 @@ def is_flat(z: np.ndarray) -> np.ndarray:
     low = np.where(z.min() < 0, -1.0, 0.0)
     u = (z - low) / (1 - low)  # a sigmoid of its argument, or of twice it
     return np.mean(u * (1 - u) < FLAT, 0) >= QUIET
-
-
-ACTIVITY = (exploding_gradients, vanishing_gradients, dead_units, saturated_units)

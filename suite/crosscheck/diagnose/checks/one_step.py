@@ -120,7 +120,6 @@ def mode_gap(lab: Laboratory) -> Iterator[Suspicion]:
         limit=f"one step here stands for {number(lab.compression)} of the program's"
         if lab.compression > TOO_SHORT
         else "",
-        rank=2,
     )
 
 
@@ -185,4 +184,3 @@ def seeded_weights(lab: Laboratory, steps: int = 3) -> list[np.ndarray]:
 
 
 ONE_STEP = (finite_numbers,)
-MODES = (mode_gap, is_reproducible)

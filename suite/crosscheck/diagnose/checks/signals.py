@@ -130,8 +130,8 @@ def statistics(probe: np.ndarray, orders: np.ndarray, targets: np.ndarray) -> np
 def initial_loss(lab: Laboratory) -> Iterator[Finding]:
     """Notes a loss before training that is far above that of saying the frequencies."""
     y = lab.y[lab.splits[1]]
-    losses = np.array([lab.task.loss_of(*pair) for pair in zip(y, lab.initial_outputs, strict=True)])
-    shape = lab.initial_outputs.shape[1:]
+    losses = np.array([lab.task.loss_of(*pair) for pair in zip(y, lab.as_it_is.initial_outputs, strict=True)])
+    shape = lab.as_it_is.initial_outputs.shape[1:]
     prior = np.array([lab.task.loss_of_prior(labels, shape) for labels in y])
     if lab.task.kind != "numbers" and np.all(losses > 3 * prior) and prior.min() > 0:
         yield Finding(
@@ -161,6 +161,3 @@ def prior_alone(lab: Laboratory) -> Iterator[Finding]:
             why="recall of every other class is 0.",
             fix="weights of classes in training, or logits corrected by the log-prior after it",
         )
-
-
-SIGNALS = (labels_follow, initial_loss, prior_alone)

@@ -47,7 +47,6 @@ def inputs_scale(lab: Laboratory) -> Iterator[Suspicion]:
             repair=standardise,
         ),
         limit=lab.limit(rescue is not None),
-        rank=1,
     )
 
 
@@ -103,7 +102,6 @@ def of_rates(lab: Laboratory, check: str, others: Sequence[Outcome], word: str) 
             repair=partial(with_rate, factor=best.arm.rate if best else 1.0),
         ),
         limit=limit_of_rates(lab, bool(others), word),
-        rank=3,
     )
 
 
@@ -115,7 +113,7 @@ def limit_of_rates(lab: Laboratory, tried: bool, word: str) -> str:
     """
     own = lab.as_it_is
     if not lab.fails:
-        return "it learns under some seeds"
+        return "it learns to decide under some seeds"
     if not tried:
         return "no rate was tried beyond those that its own number of steps makes up for"
     lost = bool(np.all(~(own.loss < LOST * own.prior_loss)))
@@ -166,7 +164,6 @@ def cannot_overfit(lab: Laboratory) -> Iterator[Suspicion]:
             repair=lambda program: with_optimizer(program, keras.optimizers.Adam(KNOWN_GOOD)),
         ),
         limit=limit,
-        rank=6,
     )
 
 
@@ -175,7 +172,7 @@ def ignores_input(lab: Laboratory) -> Iterator[Suspicion]:
     if all_rows_alike(lab):
         return
     own = lab.as_it_is
-    before = np.array([spread(outputs) for outputs in lab.initial_outputs])
+    before = np.array([spread(outputs) for outputs in lab.as_it_is.initial_outputs])
     after = np.array([spread(outputs) for outputs in own.outputs])
     shown = (before <= 1e-6) & (after <= 1e-6)
     yield Suspicion(
@@ -190,7 +187,6 @@ def ignores_input(lab: Laboratory) -> Iterator[Suspicion]:
             why="whatever the input is, the output is the same: somewhere before it the input is lost.",
             fix="look for a layer that multiplies by 0, masks everything, or is fed with a constant",
         ),
-        rank=0,
     )
 
 
@@ -204,6 +200,20 @@ def spread(outputs: np.ndarray) -> float:
     if not np.isfinite(outputs).all():
         return 1.0
     return float(np.ptp(outputs, axis=0).max() / max(np.abs(outputs).max(), 1e-30))
+
+
+def bad_probabilities(lab: Laboratory) -> Iterator[Finding]:
+    """Notes a loss above the prior's beside good decisions: confident where it is wrong."""
+    own = lab.as_it_is
+    if np.all(own.loss > own.prior_loss) and not own.fails.any():
+        yield Finding(
+            "loss-above-prior",
+            "note",
+            lab.compared(None),
+            "heuristic",
+            why="it decides well, and is so sure where it is wrong that saying the frequencies costs less.",
+            fix="standardise the inputs, or lower the learning rate",
+        )
 
 
 def one_seed(lab: Laboratory) -> Iterator[Finding]:
@@ -222,13 +232,3 @@ def one_seed(lab: Laboratory) -> Iterator[Finding]:
         why="a difference between two single runs that is smaller says nothing.",
         fix="Replicates(build, seeds=range(12))  # compare medians over seeds",
     )
-
-
-TRAINING = (
-    ignores_input,
-    inputs_scale,
-    learning_rate_too_high,
-    learning_rate_too_low,
-    cannot_overfit,
-    one_seed,
-)
