@@ -32,7 +32,7 @@ def main(count: int, each: int, exact_only: bool, jobs: int, seed: int, out: Pat
     click.echo(f"{count} healthy programs")
     healthy = running.healthy_truths(store, count, seed, jobs, click.echo)
     click.echo(f"{each} mutants of each fault, as far as there are programs for it")
-    mutants = running.mutant_truths(store, healthy, each, jobs, click.echo)
+    mutants = running.mutant_truths(store, healthy, each, exact_only, jobs, click.echo)
     judged = [truth for truth in mutants if truth.is_fault]
     click.echo(f"{len(healthy) + len(judged)} examinations")
     said = running.examinations(kept, [*healthy, *judged], exact_only, jobs, click.echo)

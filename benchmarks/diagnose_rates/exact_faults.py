@@ -286,7 +286,9 @@ def is_graph_of_rows(draft: Draft) -> bool:
 
 
 def is_of_positions(draft: Draft) -> bool:
-    return draft.head.family == "softmax" and draft.target.y.ndim > 1
+    """Without a mask of steps, which Keras' Softmax takes for one of classes."""
+    is_masked = any(config.get("mask_zero") for _, config in all_parts(draft))
+    return draft.head.family == "softmax" and draft.target.y.ndim > 1 and not is_masked
 
 
 def ignores_padding(draft: Draft) -> bool:

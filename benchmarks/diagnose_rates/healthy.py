@@ -268,6 +268,7 @@ def exclusive_head(rng: Rng, target: Target) -> Head:
 
 def softmax_head(rng: Rng, target: Target) -> Head:
     form = random_activation(rng, "softmax")
+    form = "Activation" if form == "Softmax" and padded(target) else form  # Softmax takes masks of classes
     is_logits = not form
     loss = one_of(rng, softmax_losses(rng, target, is_logits))
     sparse = loss.form in ("classes", "column")

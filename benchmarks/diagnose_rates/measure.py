@@ -66,7 +66,7 @@ def summary(
         "exact": rates_of([t for t in faulty if FAULTS[t.truth.fault].decided == "exact"]),
         "statistical": rates_of([t for t in faulty if FAULTS[t.truth.fault].decided == "statistical"]),
         "faults": [of_fault(name, mutants) for name in FAULTS if any(t.truth.fault == name for t in mutants)],
-        "not_seeded": [name for name in FAULTS if not any(t.truth.fault == name for t in mutants)],
+        "not_seeded": not_seeded(mutants, exact_only),
         "seconds": {
             "exact": spread([t.said.exact_seconds for t in examined]),
             "whole": spread([t.said.seconds for t in examined if t.said.seconds is not None]),
@@ -74,6 +74,12 @@ def summary(
         "published": PUBLISHED,
         "wrong": wrongs(healthy, faulty),
     }
+
+
+def not_seeded(mutants: Sequence[Trial], exact_only: bool) -> list[str]:
+    """Faults for which there was no program, of those that were asked for."""
+    asked = [name for name, fault in FAULTS.items() if fault.decided == "exact" or not exact_only]
+    return [name for name in asked if not any(trial.truth.fault == name for trial in mutants)]
 
 
 def of_healthy(trials: Sequence[Trial]) -> dict[str, Any]:

@@ -37,6 +37,9 @@ class Store:
         self.path, self.kind = path, kind
         path.parent.mkdir(parents=True, exist_ok=True)
         self.records = {record.key: record for record in self.read()}
+        if path.exists() and not path.read_bytes().endswith(b"\n"):
+            with path.open("a", encoding="utf-8") as file:
+                file.write("\n")  # or the next record would be lost with the half one
 
     def read(self) -> Iterator[Any]:
         """A last line that was not written to its end is left out."""
@@ -103,12 +106,15 @@ def healthy_truths(store: Store, count: int, seed: int, workers: int, report: Re
 
 
 def mutant_truths(
-    store: Store, healthy: Sequence[Truth], each: int, workers: int, report: Report
+    store: Store, healthy: Sequence[Truth], each: int, exact_only: bool, workers: int, report: Report
 ) -> list[Truth]:
-    """Of every fault, mutants of the first healthy programs to which it applies; their sizes take turns."""
+    """Of every fault, mutants of the first healthy programs to which it applies; their sizes take turns.
+
+    Statistical faults are left out where the exact checks alone are asked, which cannot see them.
+    """
     jobs = []
     drafts = [drawn(truth.seed, truth.place, truth.attempt) for truth in healthy]
-    for fault in FAULTS.values():
+    for fault in (f for f in FAULTS.values() if f.decided == "exact" or not exact_only):
         fitting = [truth for truth, draft in zip(healthy, drafts, strict=True) if fault.applies(draft)]
         for i, truth in enumerate(fitting[:each]):
             key = f"{truth.seed}/{truth.place}/{fault.name}"
