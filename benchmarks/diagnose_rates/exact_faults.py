@@ -243,8 +243,16 @@ def has_dense(draft: Draft) -> bool:
     return is_classifier(draft) and any(name == "Dense" for name, _ in all_parts(draft))
 
 
+def stays_alike(draft: Draft) -> bool:
+    """Nothing would tell units apart that begin alike."""
+    return has_dense(draft) and not has_part(draft, "Dropout", "Residual")
+
+
 def constant_kernels(value: float, rng: Rng, draft: Draft, size: float) -> Draft:
+    """Of the head too: hidden units that feed it alike are alike for ever."""
     initializer = keras.initializers.Constant(value)
+    name, config = draft.head.part
+    draft = draft.with_head(part=(name, {**config, "kernel_initializer": initializer}))
     return configured(draft, ("Dense",), kernel_initializer=initializer)
 
 
@@ -358,8 +366,8 @@ OPERATORS: dict[str, tuple[Callable[[Draft], bool], Operator]] = {
     "validation_split of sorted rows": (is_of_rows, sorted_split),
     "validation rows trained on": (is_of_many_rows, leaked),
     "no hidden non-linearity": (is_perceptron, linear),
-    "kernels of zeros": (has_dense, partial(constant_kernels, 0.0)),
-    "constant kernels": (has_dense, partial(constant_kernels, 0.05)),
+    "kernels of zeros": (stays_alike, partial(constant_kernels, 0.0)),
+    "constant kernels": (stays_alike, partial(constant_kernels, 0.05)),
     "nothing to train": (is_classifier, frozen),
     "learning rate of 0": (is_classifier, no_rate),
     "no epochs": (is_classifier, no_epochs),
