@@ -127,7 +127,8 @@ class Head:
 
     @property
     def units(self) -> int:
-        return int(self.part[1].get("units", self.part[1].get("filters", 0)))
+        config = self.part[1]
+        return int(config["units"] if "units" in config else config["filters"])
 
     @property
     def is_logits(self) -> bool:

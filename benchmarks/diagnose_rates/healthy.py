@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from benchmarks.diagnose_rates.drafts import Draft, Head, Loss, Part, padded
+from benchmarks.diagnose_rates.drafts import Draft, Head, LabelForm, Loss, Part, padded
 from benchmarks.diagnose_rates.tasks import TASKS, Target, Task
 from crosscheck import losses
 
@@ -292,8 +292,11 @@ def softmax_losses(rng: Rng, target: Target, is_logits: bool) -> list[Loss]:
             )
         ]
     smoothing = float(one_of(rng, (0.0, 0.0, 0.1)))
-    sparse = "classes" if target.y.ndim > 1 else one_of(rng, ("classes", "classes", "column"))
-    dense = "one-hot" if target.y.ndim > 1 else one_of(rng, ("one-hot", "one-hot", "soft"))
+    sparse: LabelForm = "classes"
+    dense: LabelForm = "one-hot"
+    if target.y.ndim == 1:
+        sparse = one_of(rng, ("classes", "classes", "column"))
+        dense = one_of(rng, ("one-hot", "one-hot", "soft"))
     options = [
         *[Loss("SparseCategoricalCrossentropy", lambda told: L.SparseCategoricalCrossentropy(told), sparse)]
         * 3,
