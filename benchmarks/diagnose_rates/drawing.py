@@ -22,6 +22,7 @@ SHOWN = {
     "crashed": ("crashed", "#333333"),
 }
 INCH_A_LINE = 0.24
+WIDTH = 0.3  # of a bar that stands for one size
 
 
 def figure(record: Record) -> Figure:
@@ -77,7 +78,7 @@ def draw_sizes(ax: Axes, faults: Sequence[Record]) -> None:
         for x, size in enumerate(fault["sizes"]):
             draw_size(ax, x, y, size)
     ax.set_yticks(places, [f"{fault['fault']}, {fault['unit']}" for fault in faults])
-    ax.set(title="Caught by size (left: smallest)", xlim=(-0.4, 3.9), ylim=(-0.6, len(faults) - 0.4))
+    ax.set(title="Caught by size (left: smallest)", xlim=(-0.1, 4.0), ylim=(-0.6, len(faults) - 0.4))
     ax.set_xticks([])
     ax.grid(False)
 
@@ -85,9 +86,12 @@ def draw_sizes(ax: Axes, faults: Sequence[Record]) -> None:
 def draw_size(ax: Axes, x: int, y: int, size: Record) -> None:
     caught = size["caught"]
     if caught["of"]:
-        ax.barh(y, 0.5 * caught["rate"], 0.55, x, color="#009e73")
-        ax.barh(y, 0.5 * (1 - caught["rate"]), 0.55, x + 0.5 * caught["rate"], color="#d55e00")
+        share = WIDTH * caught["rate"]
+        ax.barh(y, share, 0.55, x, color="#009e73")
+        ax.barh(y, WIDTH - share, 0.55, x + share, color="#d55e00")
         words = f"{size['size']:g}: {caught['count']}/{caught['of']}"
     else:
         words = f"{size['size']:g}: harmless" if size["seeded"] else f"{size['size']:g}: –"
-    ax.annotate(words, (x + (0.53 if caught["of"] else 0), y), va="center", fontsize=7, color=figures.THEORY)
+    ax.annotate(
+        words, (x + (WIDTH + 0.03 if caught["of"] else 0), y), va="center", fontsize=6.5, color=figures.THEORY
+    )
