@@ -22,7 +22,7 @@ SHOWN = {
     "crashed": ("crashed", "#333333"),
 }
 INCH_A_LINE = 0.24
-WIDTH = 0.3  # of a bar that stands for one size
+WIDTH = 0.24  # of a bar that stands for one size
 
 
 def figure(record: Record) -> Figure:
