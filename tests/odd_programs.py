@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from diagnosed_faults import embedding, on_positions, sorted_rows, two_outputs
 from diagnosed_programs import (
     BINARY_FROM_LOGITS,
     Given,
@@ -15,17 +16,13 @@ from diagnosed_programs import (
     N,
     classes,
     conv_head,
-    embedding,
     given,
     network,
     numbers,
     on_pixels,
-    on_positions,
     one_hot,
     rng,
     several,
-    sorted_rows,
-    two_outputs,
     with_logits,
     with_sigmoids,
     with_softmax,
@@ -157,8 +154,21 @@ HEALTHY: dict[str, Callable[[], Given]] = {
     "autoencoder of grey": lambda: given(
         autoencoder("binary_crossentropy", "sigmoid"), np.abs(np.tanh(numbers()))
     ),
+    "a penalty alone": lambda: given(penalised(), None),
     "a hinge": lambda: given(network(L.Dense(1, activation="tanh"), loss="hinge"), yes_or_no() * 2 - 1),
 }
+
+
+class Penalty(L.Layer):
+    def call(self, x: Any) -> Any:
+        self.add_loss(keras.ops.mean(keras.ops.square(x)))
+        return x
+
+
+def penalised() -> keras.Model:
+    model = keras.Sequential([keras.Input((6,)), L.Dense(3), Penalty()])
+    model.compile("adam")
+    return model
 
 
 def linear_model() -> keras.Model:

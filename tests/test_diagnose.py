@@ -6,7 +6,8 @@ import warnings
 
 import numpy as np
 import pytest
-from diagnosed_programs import FAULTS, Given
+from diagnosed_faults import FAULTS
+from diagnosed_programs import Given
 from odd_programs import HEALTHY
 
 from crosscheck.diagnose import Findings, diagnose
@@ -19,7 +20,7 @@ pytestmark = [
 
 def diagnosed(program: Given) -> Findings:
     model, arguments = program
-    return diagnose(model, **arguments)
+    return diagnose(model, **arguments, seconds=0)
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -46,8 +47,8 @@ def test_the_model_is_left_as_it_was(name: str) -> None:
     model, arguments = HEALTHY[name]()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        diagnose(model, **arguments)
+        diagnose(model, **arguments, seconds=0)
     before = [np.array(w) for w in model.get_weights()]
-    diagnose(model, **arguments)
+    diagnose(model, **arguments, seconds=0)
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
     assert not model.optimizer.variables or int(model.optimizer.iterations) == 0

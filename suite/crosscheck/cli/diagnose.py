@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -68,11 +69,10 @@ def command(
     Exit code 0 where nothing is wrong, 1 where there is a fault, 2 where the program could not be looked at.
     """
     set_backend(backend)
+    expected, style = parse_expected(expect), style or "text"
     if target.suffix == ".py":
-        run_script(
-            target, rest, number, timeout, verbose, lambda call: on_call(call, expect, style or "text")
-        )
-    text, code = on_files(target, rest, history, modules, expect, style or "text")
+        run_script(target, rest, number, timeout, verbose, lambda call: on_call(call, expected, style))
+    text, code = on_files(target, rest, history, modules, expected, style)
     click.echo(text)
     return code
 
@@ -84,10 +84,23 @@ def set_backend(backend: str | None) -> None:
         os.environ["KERAS_BACKEND"] = backend
 
 
-def on_call(call: Call, expect: Sequence[str], style: str) -> Told:
+def parse_expected(expected: Sequence[str]) -> dict[str, str]:
+    """Reasons by check, from CHECK=REASON.
+
+    Raises:
+        UsageError: there is no reason.
+    """
+    pairs = [text.partition("=") for text in expected]
+    for check, _, reason in pairs:
+        if not (check and reason):
+            raise UsageError(f"--expect {check}: say why it is expected: --expect {check or 'CHECK'}=REASON.")
+    return {check: reason for check, _, reason in pairs}
+
+
+def on_call(call: Call, expected: dict[str, str], style: str) -> Told:
     from crosscheck.diagnose import command as diagnosing
 
-    return diagnosing.diagnose_call(call, diagnosing.parse_expected(expect), style)
+    return diagnosing.diagnose_call(call, expected, style)
 
 
 def on_files(
@@ -95,7 +108,7 @@ def on_files(
     rest: Sequence[str],
     history: Path | None,
     modules: Sequence[str],
-    expect: Sequence[str],
+    expected: dict[str, str],
     style: str,
 ) -> Told:
     if len(rest) != 1:
@@ -103,7 +116,6 @@ def on_files(
     voice.import_keras(os.environ.get("KERAS_BACKEND", "tensorflow"))
     from crosscheck.diagnose import command as diagnosing
 
-    expected = diagnosing.parse_expected(expect)
     return diagnosing.diagnose_files(model, Path(rest[0]), history, modules, expected, style)
 
 
@@ -181,6 +193,6 @@ def leave(code: int) -> NoReturn:
     for child in multiprocessing.active_children():
         child.terminate()
     with contextlib.suppress(OSError, ValueError):
-        for stream in (click.get_text_stream("stdout"), click.get_text_stream("stderr")):
-            stream.flush()
+        sys.stdout.flush()
+        sys.stderr.flush()
     os._exit(code)

@@ -15,11 +15,12 @@ MOST = 6  # repairs that are tried; a program with more faults is mended step by
 
 # What the loss or the labels of an output decide is judged when these are mended, not twice.
 LABELS = ("labels-are-numbers", "labels-are-finite", "labels-form", "labels-units", "labels-in-range")
+WHOLE = ("labels-form", "labels-units", "labels-one-of-many")  # whose fix changes loss or head
 BEFORE = {
     "inputs-accepted": ("inputs-in-vocabulary",),
-    "head-fits-loss": ("labels-form", "labels-units", "labels-one-of-many", "softmax-axis"),
-    "softmax-axis": ("labels-form", "labels-units", "labels-one-of-many"),
-    "metric-fits-problem": (*LABELS, "labels-one-of-many", "head-fits-loss"),
+    "head-fits-loss": (*WHOLE, "softmax-axis", "loss-computes"),
+    "softmax-axis": WHOLE,
+    "metric-fits-problem": (*LABELS, "labels-one-of-many", "loss-computes", "head-fits-loss"),
     "class-weight": LABELS,
 }
 

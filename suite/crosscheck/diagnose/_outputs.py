@@ -135,8 +135,9 @@ def predictions_of(program: Program) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with keras.StatelessScope():  # a layer that keeps a state does not move on
+            with keras.StatelessScope(collect_losses=True) as scope:  # no layer's state moves on
                 result = program.model(keras.tree.map_structure(as_tensor, first), training=False)
+        program.memory["penalties"] = len(scope.losses)
         return keras.tree.map_structure(keras.ops.convert_to_numpy, result)
     except Exception as error:
         program.memory["refused"] = f"{type(error).__name__}: {first_line(error)}"
@@ -208,5 +209,8 @@ def keep_what_is_known(program: Program, mended: Program) -> None:
         return
     names = {key for key in program.memory if key.endswith((".examined", ".predictions_of"))}
     mended.memory.update(
-        {key: program.memory[key] for key in names | ({"unseen", "refused"} & set(program.memory))}
+        {
+            key: program.memory[key]
+            for key in names | ({"unseen", "refused", "penalties"} & set(program.memory))
+        }
     )

@@ -10,21 +10,7 @@ from crosscheck.diagnose._diagnose import examine
 from crosscheck.diagnose._findings import Findings
 from crosscheck.diagnose._harvest import harvest
 from crosscheck.diagnose._saved import program_of_files
-from crosscheck.errors import UsageError
 from crosscheck.scripts import Call
-
-
-def parse_expected(expected: Sequence[str]) -> dict[str, str]:
-    """Reasons by check, from CHECK=REASON.
-
-    Raises:
-        UsageError: there is no reason.
-    """
-    pairs = [text.partition("=") for text in expected]
-    for check, _, reason in pairs:
-        if not (check and reason):
-            raise UsageError(f"--expect {check}: say why it is expected: --expect {check or 'CHECK'}=REASON.")
-    return {check: reason for check, _, reason in pairs}
 
 
 def diagnose_call(call: Call, expected: dict[str, str], style: str) -> tuple[str, int]:

@@ -11,7 +11,7 @@ import keras
 from crosscheck._keras import calls_forgotten
 from crosscheck.doctor._cut import cut_before
 from crosscheck.doctor._examination import Output, Subject, losses_of, outputs_with_loss
-from crosscheck.doctor._graph import batch_of, first_line, outputs_of
+from crosscheck.doctor._graph import Step, batch_of, first_line, outputs_of
 from crosscheck.doctor._metrics import metrics_of
 from crosscheck.doctor._theory import Theory, absolute, is_known_by_name, recognised, squared, theory_by_name
 
@@ -34,6 +34,7 @@ class Anatomy:
         takes_logits: whether the loss wants logits; None where that is not known.
         ignored: the class that does not count, or None.
         is_crossentropy: False for squared and absolute errors too, whatever they are used for.
+        behind: the classes of the layers behind the logits, in order; `random`, of those that draw numbers.
         unknown: why the head is "unknown", where it could not be looked at; else "".
     """
 
@@ -51,6 +52,8 @@ class Anatomy:
     takes_logits: bool | None = None
     ignored: int | None = None
     is_crossentropy: bool = False
+    behind: tuple[str, ...] = ()
+    random: tuple[str, ...] = ()
     unknown: str = ""
 
     @property
@@ -81,9 +84,10 @@ def anatomy(subject: Subject, output: Output) -> Anatomy:
     theory = theory_by_name(output.loss)
     axis = theory.axis if theory else -1
     head, description, reason = "unknown", "", ""
+    steps: list[Step] = []
     try:
         cut = cut_before(output.tensor, subject.batch, axis, 1 if theory and theory.ignored == 0 else 0)
-        head, description = ("unknown" if cut.closed else cut.kind), str(cut)
+        head, description, steps = ("unknown" if cut.closed else cut.kind), str(cut), cut.steps
         if theory is None and not is_known_by_name(output.loss):
             theory = recognised(output.loss, cut.shape[axis], cut.shape)
         if theory and theory.value in (squared, absolute) and head == "identity" and not theory.takes_logits:
@@ -101,6 +105,8 @@ def anatomy(subject: Subject, output: Output) -> Anatomy:
         class_axis=axis,
         head=head,
         description=description,
+        behind=tuple(type(step.operation).__name__ for step in steps),
+        random=tuple(type(step.operation).__name__ for step in steps if step.is_random),
         unknown=reason,
         **of_theory(theory),
     )

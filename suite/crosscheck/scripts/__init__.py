@@ -73,7 +73,7 @@ def watched(script: Path, number: int, then: Callable[[Call], None]) -> Iterator
     """Within, old names are understood, and a call of this number is handed over."""
     watch = Watch(number, script, lambda call: then(with_translations(call, translation)))
     with contextlib.ExitStack() as undo:
-        translation = Translation(lambda keras: watch_models(keras.Model, watch, undo))
+        translation = Translation(script, lambda keras: watch_models(keras.Model, watch, undo))
         with translation.active():
             yield watch
 
@@ -88,6 +88,6 @@ def too_few(watch: Watch) -> str:
         times = "once" if watch.calls == 1 else f"{watch.calls} times"
         return f"{watch.script.name} trains {times}: there is no call {watch.number}."
     return (
-        f"{watch.script.name} never calls fit, nor train_on_batch, of a Keras model. "
+        f"{watch.script.name} never calls fit, nor train_on_batch, of a Keras model in its own process. "
         "From a training loop of its own: crosscheck.diagnose.diagnose(model, x, y)."
     )

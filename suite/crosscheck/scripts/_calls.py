@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -59,16 +60,21 @@ class Watch:
     active: bool = True
     seen: set[tuple[str, int]] = field(default_factory=set)
     calls: int = 0
+    process: int = field(default_factory=os.getpid)
     inside: threading.local = field(default_factory=threading.local)
 
     def is_counted(self, method: str, model: Any, place: str) -> bool:
         """Whether this is a call of the script's own, and one that was not counted yet."""
         if not self.active or getattr(self.inside, "training", False):
             return False
+        if os.getpid() != self.process:
+            raise Stopped  # nobody would hear of a call in a process that the script has forked
         if method == "fit":
             return True
-        known, _ = (place, id(model)) in self.seen, self.seen.add((place, id(model)))
-        return not known
+        if (place, id(model)) in self.seen:
+            return False
+        self.seen.add((place, id(model)))
+        return True
 
     def hand_over(self, call: Call) -> None:
         with self.within_training():

@@ -5,8 +5,11 @@ from __future__ import annotations
 import builtins
 import contextlib
 import os
+import re
 import sys
 import types
+import warnings
+from bdb import BdbQuit
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from unittest import mock
@@ -15,6 +18,7 @@ from crosscheck.errors import UsageError
 from crosscheck.scripts import _place
 
 LONGEST = 300  # characters of a message that is not ours
+BOLD = re.compile(r"\x1b\[\d*m")  # Keras writes so to a terminal
 
 
 def compiled(script: Path) -> types.CodeType:
@@ -38,7 +42,7 @@ def syntax_complaint(error: SyntaxError, script: Path) -> str:
     line = (error.text or "").strip()[:LONGEST]
     if "Missing parentheses in call to 'print'" in str(error.msg) or isinstance(error, TabError):
         return f"{place} is written for Python 2: {error.msg}: {line}"
-    return f"{place} is not Python 3 ({error.msg}): {line}"
+    return f"{place} is not Python 3 ({error.msg}){f': {line}' if line else ''}."
 
 
 @contextlib.contextmanager
@@ -53,6 +57,8 @@ def standing_for_main(script: Path, arguments: Sequence[str]) -> Iterator[types.
         stack.enter_context(mock.patch.object(sys, "argv", [str(script), *arguments]))
         stack.enter_context(mock.patch.object(sys, "path", [str(script.parent), *sys.path]))
         stack.enter_context(mock.patch.object(sys, "dont_write_bytecode", True))
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("default")
         stack.enter_context(own_modules(script, main))
         stack.enter_context(mock.patch.dict(os.environ, {"MPLBACKEND": "Agg"}))
         yield main
@@ -103,7 +109,7 @@ def complaint(error: Exception, script: Path) -> str:
     place = _place.of_error(error, script)
     if isinstance(error, SyntaxError):
         return syntax_complaint(error, Path(error.filename or script))
-    if isinstance(error, EOFError) and "reading a line" in str(error):
+    if isinstance(error, BdbQuit) or (isinstance(error, EOFError) and "reading a line" in str(error)):
         return f"{place} asks for input before it calls fit: give it through a pipe, or as an argument."
     if isinstance(error, ModuleNotFoundError) and error.name:
         return f"{place} imports {error.name}, which is not installed."
@@ -140,5 +146,5 @@ def is_of_network(error: BaseException) -> bool:
 
 
 def in_one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
+    text = " ".join(BOLD.sub("", str(error)).split())
     return text if len(text) <= LONGEST else text[:LONGEST] + " …"

@@ -36,6 +36,8 @@ class Followed(importlib.abc.Loader):
         return self.loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
+        if module.__spec__ is not None:
+            module.__spec__.loader = module.__loader__ = self.loader  # who asks for its files asks this one
         self.loader.exec_module(module)
         self.then(module)
 

@@ -139,6 +139,13 @@ def gradients(loss: Any, variables: Any) -> Any:
     raise UsageError("K.gradients() is of TensorFlow 1: Keras 3 has no symbolic gradients.")
 
 
+# --- other libraries -------------------------------------------------------------------------------------
+
+
+def asscalar(array: Any) -> Any:
+    return np.asarray(array).item()
+
+
 # --- layers and models -----------------------------------------------------------------------------------
 
 MERGED = {
@@ -177,7 +184,7 @@ Highway = refused("Highway", "write the layer yourself")
 
 def convolution_2d(*args: Any, **kwargs: Any) -> keras.layers.Layer:
     """`Convolution2D(32, 3, 3)`: a kernel of three by three, where `Conv2D` would read a stride of three."""
-    if len(args) >= 3 and all(isinstance(side, int) for side in args[1:3]):
+    if len(args) >= 3 and isinstance(args[1], int):
         args = (args[0], tuple(args[1:3]), *args[3:])
     return keras.layers.Conv2D(*args, **kwargs)
 

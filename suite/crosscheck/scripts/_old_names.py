@@ -20,7 +20,6 @@ ROOTS = (  # under which Keras has been imported, the longest first
     "tensorflow.contrib.keras.python.keras",
     "tensorflow.contrib.keras.api.keras",
     "tensorflow.contrib.keras",
-    "tensorflow.python.keras",
     "tensorflow.keras",
     "tf_keras",
     "keras",
@@ -28,13 +27,13 @@ ROOTS = (  # under which Keras has been imported, the longest first
 LIVING = ("tensorflow.keras", "keras")  # the roots that are there today
 
 LAYER_FILES = words(
-    "core convolutional recurrent embeddings normalization advanced_activations pooling local noise wrappers "
-    "merge cudnn_recurrent convolutional_recurrent containers experimental experimental.preprocessing core.dense "
-    "normalization.batch_normalization"
+    "core convolutional recurrent embeddings normalization advanced_activations pooling local noise "
+    "wrappers merge cudnn_recurrent convolutional_recurrent containers experimental "
+    "experimental.preprocessing core.dense normalization.batch_normalization"
 )
 UTILITY_FILES = words(
-    "np_utils vis_utils visualize_util generic_utils data_utils io_utils layer_utils training_utils all_utils "
-    "test_utils multi_gpu_utils"
+    "np_utils vis_utils visualize_util generic_utils data_utils io_utils layer_utils training_utils "
+    "all_utils test_utils multi_gpu_utils"
 )
 STANDING = ("tensorflow.keras.preprocessing.text",)  # gone from `keras` alone
 MODULES: dict[str, tuple[str, ...]] = {
@@ -61,11 +60,11 @@ TF_TEXT = "tensorflow.keras.preprocessing.text:"
 TF_SEQUENCE = "tensorflow.keras.preprocessing.sequence:"
 
 OPS = words(  # of `keras.backend`, by a name that `keras.ops` has too
-    "abs all any arange argmax argmin cast clip concatenate cos cumprod cumsum dot elu equal exp expand_dims "
-    "eye greater greater_equal hard_sigmoid less less_equal log logsumexp max maximum mean min minimum one_hot "
-    "not_equal ones ones_like prod relu repeat reshape round shape sigmoid sign sin softmax softplus softsign "
-    "sqrt square squeeze stack std stop_gradient sum tanh tile transpose var zeros zeros_like "
-    "binary_crossentropy categorical_crossentropy sparse_categorical_crossentropy"
+    "abs all any arange argmax argmin cast clip concatenate cos cumprod cumsum dot elu equal exp eye "
+    "expand_dims greater greater_equal hard_sigmoid less less_equal log logsumexp max maximum mean min "
+    "minimum not_equal one_hot ones ones_like prod relu repeat reshape round shape sigmoid sign sin softmax "
+    "softplus softsign sqrt square squeeze stack std stop_gradient sum tanh tile transpose var zeros "
+    "zeros_like binary_crossentropy categorical_crossentropy sparse_categorical_crossentropy"
 )
 RENAMED_OPS = {
     "pow": "power",
@@ -86,7 +85,21 @@ OWN_OPS = words(
     "get_session gradients name_scope count_params"
 )
 
+SHORT = {
+    "mse": "mean_squared_error",
+    "mae": "mean_absolute_error",
+    "mape": "mean_absolute_percentage_error",
+    "msle": "mean_squared_logarithmic_error",
+    "kld": "kl_divergence",
+    "kullback_leibler_divergence": "kl_divergence",
+    "cosine": "cosine_similarity",
+    "cosine_proximity": "cosine_similarity",
+    "logcosh": "log_cosh",
+}
+
 NAMES: dict[str, dict[str, str]] = {
+    "losses": {name: f"keras.losses:{new}" for name, new in SHORT.items()},
+    "metrics": {name: f"keras.losses:{new}" for name, new in SHORT.items()},
     "": {
         "objectives": "keras:losses",
         "initializations": "keras:initializers",
@@ -144,13 +157,33 @@ NAMES: dict[str, dict[str, str]] = {
 NAMES["optimizers.legacy"] = {
     name: f"keras.optimizers:{name}" for name in ("SGD", "RMSprop", "Adagrad", "Adadelta", "Adam", "Nadam")
 }
-TENSORFLOW = {  # what stands at the head of scripts before their first line of Keras
-    "set_random_seed": "tensorflow.random:set_seed",
-    "ConfigProto": "tensorflow.compat.v1:ConfigProto",
-    "GPUOptions": "tensorflow.compat.v1:GPUOptions",
-    "Session": "tensorflow.compat.v1:Session",
-    "get_default_graph": "tensorflow.compat.v1:get_default_graph",
-    "logging": "tensorflow.compat.v1:logging",
+OTHERS: dict[
+    str, dict[str, str]
+] = {  # of other libraries, which stop a script before its first line of Keras
+    "time": {"clock": "time:perf_counter"},
+    "numpy": {
+        **{name: f"builtins:{name}" for name in ("float", "int", "bool", "object", "str", "complex")},
+        "product": "numpy:prod",
+        "asscalar": f"{OURS}asscalar",
+        "float_": "numpy:float64",
+    },
+    "tensorflow": {
+        "set_random_seed": "tensorflow.random:set_seed",
+        "random_uniform": "tensorflow.random:uniform",
+        "random_normal": "tensorflow.random:normal",
+        "ConfigProto": "tensorflow.compat.v1:ConfigProto",
+        "GPUOptions": "tensorflow.compat.v1:GPUOptions",
+        "Session": "tensorflow.compat.v1:Session",
+        "get_default_graph": "tensorflow.compat.v1:get_default_graph",
+        "logging": "tensorflow.compat.v1:logging",
+    },
+}
+OTHER_MODULES = {
+    "sklearn.cross_validation": "sklearn.model_selection",
+    "sklearn.grid_search": "sklearn.model_selection",
+    "sklearn.externals.joblib": "joblib",
+    "sklearn.datasets.samples_generator": "sklearn.datasets",
+    "sklearn.datasets.base": "sklearn.datasets",
 }
 
 
@@ -276,9 +309,10 @@ FIT: dict[str, Any] = {
     ),
 }
 MODEL = {"input": "inputs", "output": "outputs"}
-LOSSES = {
-    "cosine_proximity": "cosine_similarity",
-    "kullback_leibler_divergence": "kl_divergence",
-    "logcosh": "log_cosh",
-}
+GONE_LOSSES = (
+    "cosine_proximity",
+    "cosine",
+    "kullback_leibler_divergence",
+    "logcosh",
+)  # of `SHORT`, as strings
 METHODS = words("fit_generator evaluate_generator predict_generator predict_classes predict_proba")

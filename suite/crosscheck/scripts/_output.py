@@ -38,6 +38,7 @@ class HiddenOutput:
             os.dup2(saved, number)
             os.close(saved)
         sys.stdout, sys.stderr = self.streams
+        self.file.close()
 
     def last_line(self) -> str:
         """The last line with words in it that was hidden; "" where there is none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sysconfig
 import traceback
 from collections.abc import Iterator
@@ -30,7 +31,9 @@ def written(filename: str, line: int | None, script: Path) -> str:
 
 def of_call(script: Path) -> str:
     """The innermost line of the user's that is being executed; "" where there is none."""
-    frames = ((frame.f_code.co_filename, line) for frame, line in traceback.walk_stack(None))
+    frames = (
+        (frame.f_code.co_filename, line) for frame, line in traceback.walk_stack(inspect.currentframe())
+    )
     return next((written(name, line, script) for name, line in frames if is_users(name, script)), "")
 
 

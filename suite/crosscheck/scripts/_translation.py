@@ -6,13 +6,15 @@ import contextlib
 import functools
 import importlib
 import inspect
+import traceback
 import weakref
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 from unittest import mock
 
-from crosscheck.scripts import _imports
+from crosscheck.scripts import _imports, _place
 from crosscheck.scripts import _old_names as old
 
 FOLLOWED = (
@@ -20,7 +22,7 @@ FOLLOWED = (
     "keras._tf_keras.keras",  # the module that `tf.keras` is
     "tensorflow.keras",  # and what `import tensorflow.keras` makes of the same file
     *(f"tensorflow.keras.{name}" for name in old.NAMES if name),
-    "tensorflow",
+    *old.OTHERS,
 )
 
 
@@ -28,11 +30,13 @@ class Translation:
     """Old names in the modules and classes of Keras, and a list of those that were met.
 
     Attributes:
+        script: the file that is run.
+        on_keras: called with Keras when it comes in, before its names are translated.
         met: each translation in one line, in the order of their first meeting.
     """
 
-    def __init__(self, on_keras: Callable[[ModuleType], None]) -> None:
-        self.on_keras = on_keras
+    def __init__(self, script: Path, on_keras: Callable[[ModuleType], None]) -> None:
+        self.script, self.on_keras = script, on_keras
         self.met: dict[str, None] = {}
         self.undo = contextlib.ExitStack()
         self.batch_shapes: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
@@ -47,9 +51,9 @@ class Translation:
             yield
 
     def meet(self, package: ModuleType) -> None:
-        """A package has come in: Keras under one of its names, or TensorFlow."""
-        if package.__name__ == "tensorflow":
-            self.offer(package, old.TENSORFLOW)
+        """A package has come in: Keras under one of its names, or another library."""
+        if package.__name__ in old.OTHERS:
+            self.offer(package, old.OTHERS[package.__name__])
             return
         _, _, within = package.__name__.partition("tensorflow.keras.")
         for name, names in old.NAMES.items():
@@ -61,7 +65,10 @@ class Translation:
             translate_classes(package, self)
 
     def offer(self, module: ModuleType, names: dict[str, str]) -> None:
-        """Names that a module does not have are looked for among the old ones."""
+        """Names that a module has not, or has in order to refuse them, are looked for among the old ones."""
+        if module.__name__.endswith("optimizers.legacy"):
+            for name in names.keys() & vars(module).keys():
+                self.undo.callback(vars(module).__setitem__, name, vars(module).pop(name))
         before = vars(module).get("__getattr__")
 
         def look_up(name: str) -> Any:
@@ -78,6 +85,8 @@ class Translation:
         """What makes a module that has moved; None where the name is nobody's, or is there today."""
         if fullname == "tensorflow.contrib":
             return lambda: ModuleType(fullname)
+        if fullname in old.OTHER_MODULES:
+            return functools.partial(self.renamed_module, fullname, old.OTHER_MODULES[fullname])
         root = next((r for r in old.ROOTS if fullname == r or fullname.startswith(r + ".")), None)
         if root is None or fullname in old.STANDING:
             return None
@@ -123,6 +132,17 @@ def new_name(value: str) -> str:
     return "a function like it" if value.startswith(old.OURS) else value.replace(":", ".")
 
 
+def standing_for(original: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Has a function look like the one that it replaces, also to `inspect.getfullargspec`."""
+
+    def decorate(stand_in: Callable[..., Any]) -> Callable[..., Any]:
+        stand_in = functools.wraps(original)(stand_in)
+        vars(stand_in)["__signature__"] = inspect.signature(original)
+        return stand_in
+
+    return decorate
+
+
 # --- arguments -------------------------------------------------------------------------------------------
 
 
@@ -133,12 +153,32 @@ def translate_classes(keras: ModuleType, translation: Translation) -> None:
         for name, table in tables.items():
             enter(renaming(getattr(owner, name), "__init__", table, translation))
     for kind in optimizers_of(keras):
-        enter(mock.patch.object(kind, "__init__", with_decay(kind.__init__, keras, translation)))
+        enter(mock.patch.object(kind, "__init__", with_decay(vars(kind)["__init__"], keras, translation)))
         enter(renaming(kind, "__init__", old.OPTIMIZERS, translation))
     enter(mock.patch.object(keras.optimizers.Optimizer, "lr", rate_of_optimizer(), create=True))
-    enter(renaming(keras.Model, "compile", old.COMPILE, translation))
+    trainer = owner_of(keras.Model, "compile")  # there: Keras asks whether a model's `compile` is its own
+    enter(mock.patch.object(trainer, "compile", with_losses(trainer.compile, translation)))
+    enter(renaming(trainer, "compile", old.COMPILE, translation))
     enter(renaming(keras.Model, "fit", old.FIT, translation))
     translate_models(keras, translation)
+
+
+def owner_of(kind: type, method: str) -> Any:
+    """The class from which another has a method."""
+    return next(parent for parent in kind.__mro__ if method in vars(parent))
+
+
+def shape_of(side: str, translation: Translation) -> property:
+    """`layer.input_shape`, for the script alone: `Sequential` asks whether a layer has it."""
+
+    def shape(layer: Any) -> Any:
+        _, (asking, _), *_ = traceback.walk_stack(inspect.currentframe())
+        if not _place.is_users(asking.f_code.co_filename, translation.script):
+            raise AttributeError(f"{type(layer).__name__!r} object has no attribute '{side}_shape'")
+        translation.note(f"layer.{side}_shape", f"layer.{side}.shape")
+        return getattr(layer, side).shape
+
+    return property(shape)
 
 
 def optimizers_of(keras: ModuleType) -> list[type]:
@@ -155,10 +195,13 @@ def translate_models(keras: ModuleType, translation: Translation) -> None:
         enter(renaming(kind, method, old.MODEL, translation))
     for name in old.METHODS:
         enter(mock.patch.object(keras.Model, name, told(getattr(ours, name), translation), create=True))
-    enter(mock.patch.object(keras.layers, "Convolution2D", ours.convolution_2d))
+    convolution = with_kernel(ours.convolution_2d, translation)
+    enter(mock.patch.object(keras.layers, "Convolution2D", convolution))
     checkpoint = keras.callbacks.ModelCheckpoint
     enter(mock.patch.object(checkpoint, "__init__", with_ending(checkpoint.__init__, translation)))
     enter(mock.patch.object(keras.Layer, "__init__", with_batch_shape(keras.Layer.__init__, translation)))
+    for side in ("input", "output"):
+        enter(mock.patch.object(keras.Layer, f"{side}_shape", shape_of(side, translation), create=True))
     add = with_input_of(keras.Sequential.add, keras, translation)
     enter(mock.patch.object(keras.Sequential, "add", add))
 
@@ -179,7 +222,7 @@ def renaming(kind: type, method: str, table: dict[str, Any], translation: Transl
     original = getattr(kind, method)
     owner = kind.__name__ if method in ("__init__", "__new__") else method
 
-    @functools.wraps(original)
+    @standing_for(original)
     def stand_in(self: Any, *args: Any, **kwargs: Any) -> Any:
         for name in [name for name in kwargs if name in table]:
             rename(kwargs, name, table[name], owner, translation)
@@ -208,7 +251,7 @@ def with_decay(
 ) -> Callable[..., Any]:
     """Keras 2's `decay=`: the rate divided by 1 + decay · steps, which is a schedule now."""
 
-    @functools.wraps(original)
+    @standing_for(original)
     def stand_in(self: Any, *args: Any, decay: float = 0.0, **kwargs: Any) -> Any:
         if decay:
             bound = bound_arguments(original, self, args, kwargs)
@@ -229,7 +272,32 @@ def bound_arguments(
     bound.apply_defaults()
     _, *named = bound.arguments.items()
     arguments = dict(named)
-    return {**arguments, **arguments.pop("kwargs", {})}
+    return arguments.pop("kwargs", {}) | arguments
+
+
+def with_kernel(function: Callable[..., Any], translation: Translation) -> Callable[..., Any]:
+    """`Convolution2D(32, 3, 3)` of Keras 1 is told, as it is not what `Conv2D` makes of the same numbers."""
+
+    @functools.wraps(function)
+    def stand_in(*args: Any, **kwargs: Any) -> Any:
+        if len(args) >= 3 and isinstance(args[1], int):
+            translation.note("Convolution2D(n, rows, columns)", "Conv2D(n, (rows, columns))")
+        return function(*args, **kwargs)
+
+    return stand_in
+
+
+def with_losses(original: Callable[..., Any], translation: Translation) -> Callable[..., Any]:
+    """`compile` understands losses by their old names."""
+
+    @standing_for(original)
+    def stand_in(self: Any, optimizer: Any = "rmsprop", loss: Any = None, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(loss, str) and loss in old.GONE_LOSSES:
+            translation.note(f"compile(loss={loss!r})", repr(old.SHORT[loss]))
+            loss = old.SHORT[loss]
+        return original(self, optimizer, loss, *args, **kwargs)
+
+    return stand_in
 
 
 def rate_of_optimizer() -> property:
@@ -242,7 +310,7 @@ def rate_of_optimizer() -> property:
 def with_ending(original: Callable[..., Any], translation: Translation) -> Callable[..., Any]:
     """A checkpoint's file gets an ending that Keras 3 takes; nothing is written before the first step."""
 
-    @functools.wraps(original)
+    @standing_for(original)
     def stand_in(self: Any, filepath: Any, *args: Any, **kwargs: Any) -> Any:
         weights_only = kwargs.get("save_weights_only")
         ending = ".weights.h5" if weights_only else ".keras"
@@ -257,7 +325,7 @@ def with_ending(original: Callable[..., Any], translation: Translation) -> Calla
 def with_batch_shape(original: Callable[..., Any], translation: Translation) -> Callable[..., Any]:
     """`batch_input_shape=` of a layer is kept until the layer is added to a model."""
 
-    @functools.wraps(original)
+    @standing_for(original)
     def stand_in(self: Any, *args: Any, batch_input_shape: Any = None, **kwargs: Any) -> Any:
         result = original(self, *args, **kwargs)
         if batch_input_shape is not None:
@@ -272,7 +340,7 @@ def with_input_of(
 ) -> Callable[..., Any]:
     """`Sequential.add` makes an input of the batch shape that its first layer was given."""
 
-    @functools.wraps(original)
+    @standing_for(original)
     def stand_in(self: Any, layer: Any, *args: Any, **kwargs: Any) -> Any:
         shape = translation.batch_shapes.get(layer) if isinstance(layer, keras.Layer) else None
         if shape is not None and not self.layers:

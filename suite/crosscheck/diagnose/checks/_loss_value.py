@@ -44,11 +44,12 @@ def refused_by_loss(output: Output, y: np.ndarray) -> Finding | None:
         return refused(output, y, error)
     if len(p) > 1 and p.ndim == 2 and values == (len(p), len(p)) and p.shape[1] != len(p):
         return crossed(output, y)
-    return None if math.isfinite(value) else not_finite(output, value)
+    is_of_head = output.anatomy.head == "identity" and output.anatomy.takes_logits is False
+    return None if math.isfinite(value) or is_of_head else not_finite(output, value)
 
 
 def is_of_keras_or_function(loss: Any) -> bool:
-    """Whether Keras brings labels and predictions to one rank before the loss: not for a class of one's own."""
+    """Whether Keras brings labels and predictions to one rank first: not for a class of one's own."""
     return not isinstance(loss, keras.losses.Loss) or is_of_keras(type(loss))
 
 

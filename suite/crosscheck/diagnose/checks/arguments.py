@@ -11,6 +11,7 @@ import numpy as np
 
 from crosscheck._keras import compiled_with
 from crosscheck.diagnose._findings import Finding
+from crosscheck.diagnose._outputs import predictions_of
 from crosscheck.diagnose._program import Program
 from crosscheck.diagnose._saying import fault, fine, note, number
 
@@ -19,20 +20,21 @@ LOSS, RATE, EPOCHS, STEPS, NAMES = "loss-is-given", "learning-rate", "epochs", "
 
 def arguments(program: Program) -> Iterator[Finding]:
     """What is wrong with the arguments, whatever the data."""
-    yield from loss_given(program.model)
+    yield from loss_given(program)
     yield from learning_rate(program)
     yield from epochs(program)
     yield from steps(program)
     yield from names(program.model)
 
 
-def loss_given(model: keras.Model) -> Iterator[Finding]:
-    """Whether anything is minimised; a class of one's own may say what in its train step."""
+def loss_given(program: Program) -> Iterator[Finding]:
+    """Whether anything is minimised: a class of one's own may say what, and so may a layer's `add_loss`."""
+    model, predicted = program.model, predictions_of(program)
     losses = compiled_with(model).get("loss")
     given = [loss for loss in keras.tree.flatten(losses) if loss is not None] if losses is not None else []
     kind = type(model)
     own = any(getattr(kind, n) is not getattr(keras.Model, n) for n in ("train_step", "compute_loss"))
-    if not given and not own and not model.losses:
+    if not given and not own and predicted is not None and not program.memory.get("penalties"):
         yield fault(
             LOSS,
             "The model is compiled without a loss.",

@@ -39,6 +39,10 @@ def finding_of(diagnosis: Diagnosis, output: Output) -> Finding:
     title = f"{diagnosis.loss} on {diagnosis.head}"
     if diagnosis.exit_code == 2:
         return undecided(HEAD, title, diagnosis.undecided, output)
+    if output.anatomy.random and output.is_classifier:
+        return drawn(diagnosis, output)
+    if diagnosis.exit_code == 0 and diagnosis.known and diagnosis.remarks:
+        return note(HEAD, title, " ".join(diagnosis.remarks), "from_logits=False, or no activation", output)
     if diagnosis.exit_code == 0:
         far = math.isinf(diagnosis.limit) and diagnosis.known
         return fine(HEAD, f"{title}: {'gradients survive' if far else 'nothing of classes to judge'}", output)
@@ -48,6 +52,18 @@ def finding_of(diagnosis: Diagnosis, output: Output) -> Finding:
         return note(HEAD, measured, f"{why} A program may train well without.".strip(), fix, output)
     tried = "on the doctor's copy the gradient survives" if diagnosis.tried else ""
     return fault(HEAD, measured, why, fix, output, repair_of(diagnosis, output), tried=tried)
+
+
+def drawn(diagnosis: Diagnosis, output: Output) -> Finding:
+    """Dropout behind the logits: what is trained is not what is predicted, and a right class may be 0."""
+    names = ", ".join(output.anatomy.random)
+    return fault(
+        HEAD,
+        f"{diagnosis.loss} on {diagnosis.head}: {names} stands behind the logits.",
+        "In training it sets classes to 0 at random, the right one too: no loss can reach 0.",
+        f"{names} before the last layer with weights",
+        output,
+    )
 
 
 def sentence(text: str) -> str:

@@ -11,8 +11,8 @@ from crosscheck.diagnose._outputs import Output, outputs_of
 from crosscheck.diagnose._program import Program
 from crosscheck.diagnose._saying import fault, fine, listed, note, shape_of
 from crosscheck.diagnose.checks import _label_form, _label_range
-from crosscheck.diagnose.checks._loss_value import refused_by_loss
 from crosscheck.diagnose.checks._label_facts import LabelFacts
+from crosscheck.diagnose.checks._loss_value import refused_by_loss
 
 
 def labels(program: Program) -> Iterator[Finding]:

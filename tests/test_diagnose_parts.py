@@ -1,0 +1,78 @@
+"""Parts of the diagnosis: the permutation test against enumeration, rows told apart, backends that differ."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import keras
+import numpy as np
+import pytest
+from diagnosed_programs import classes, given, numbers, with_softmax, yes_or_no
+
+from crosscheck.diagnose import Data, diagnose
+from crosscheck.diagnose.checks.splits import exact_p, hashes
+from crosscheck.doctor import anatomies
+
+pytestmark = pytest.mark.every_backend
+BACKEND = keras.backend.backend()
+
+
+def unlike(tail: tuple[int, ...], expected: np.ndarray) -> float:
+    counts = np.bincount(tail, minlength=len(expected))
+    return float(((counts - expected) ** 2 / expected).sum())
+
+
+@pytest.mark.parametrize("labels", [[0, 0, 0, 1, 1, 1], [0, 0, 1, 1, 2, 2], [0, 0, 0, 0, 0, 1]])
+def test_the_chance_of_a_tail_is_its_share_of_all_orders(labels: list[int]) -> None:
+    total = np.bincount(labels)
+    expected = total * (2 / len(labels))
+    orders = list(permutations(labels))
+    for tail in {tuple(order[-2:]) for order in orders}:
+        share = np.mean([unlike(o[-2:], expected) >= unlike(tail, expected) - 1e-9 for o in orders])
+        assert exact_p(total, np.bincount(tail, minlength=len(total))) == pytest.approx(share, abs=0.03)
+
+
+def test_a_split_of_shuffled_labels_is_rarely_called_unlike() -> None:
+    rng = np.random.default_rng(0)
+    small = 0
+    for _ in range(200):
+        y = rng.permutation(np.arange(100) % 4)
+        small += exact_p(np.bincount(y), np.bincount(y[80:], minlength=4)) <= 0.05
+    assert small <= 22  # of 200 at 5 %: binomial, above this with 0.02 %
+
+
+def test_rows_are_told_apart_by_all_inputs_together() -> None:
+    x = {"a": np.zeros((3, 2)), "b": np.array([0, 0, 1])}
+    first, second, third = hashes(Data(x, None))
+    assert first == second != third
+
+
+def test_the_anatomy_of_a_head() -> None:
+    (anatomy,) = anatomies(with_softmax(metrics=["accuracy"]))
+    assert (anatomy.head, anatomy.labels, anatomy.activation) == ("softmax", "classes", "softmax")
+    assert anatomy.classes == 4 and anatomy.takes_logits is False and anatomy.metrics == ("accuracy",)
+    assert not anatomy.random and anatomy.is_crossentropy
+
+
+def test_a_softmax_that_is_told_to_be_logits_is_a_fault_where_keras_does_not_find_the_logits() -> None:
+    model, data = given(with_softmax(keras.losses.SparseCategoricalCrossentropy(from_logits=True)), classes())
+    findings = diagnose(model, **data, seconds=0)
+    verdict = next(f.verdict for f in findings if f.check == "head-fits-loss")
+    assert verdict == ("note" if BACKEND == "tensorflow" else "✗")
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="tf.data is TensorFlow's")
+def test_a_dataset_is_read_and_whether_it_is_shuffled_is_told() -> None:
+    import tensorflow
+
+    rows = tensorflow.data.Dataset.from_tensor_slices((numbers(), classes()))
+    held_out = rows.shuffle(96).batch(8)
+    findings = diagnose(with_softmax(), rows.batch(8), validation_data=held_out, seconds=0)
+    assert [f.check for f in findings.faults] == ["validation-is-apart"]
+    assert any(f.check == "order" and f.verdict == "note" for f in findings)
+
+
+def test_keras_makes_the_weights_that_are_shown() -> None:
+    model, data = given(with_softmax(k=2), yes_or_no().astype(int), class_weight={0: 1.0, 1: 7.0})
+    shown = next(f for f in diagnose(model, **data, seconds=0) if f.check == "class-weight")
+    assert shown.verdict == "✓" and "1, 7" in shown.measured
