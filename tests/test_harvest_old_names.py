@@ -174,7 +174,10 @@ from sklearn.cross_validation import train_test_split
 from sklearn.externals import joblib
 assert np.float is float and np.zeros(2, dtype=np.int).dtype.kind == "i" and time.clock() > 0
 """,
-    "compile": "model.compile('sgd', 'cosine_proximity', metrics=['acc'], sample_weight_mode=None)",
+    "compile": """
+model.compile("sgd", "cosine_proximity", metrics=["acc"])
+assert model.loss == "cosine_similarity"
+""",
 }  # fmt: skip
 
 

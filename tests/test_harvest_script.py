@@ -14,7 +14,7 @@ from people_scripts import HEAD, call_of, write
 
 from crosscheck.cli import diagnose
 from crosscheck.errors import UsageError
-from crosscheck.scripts import stopped_at_fit
+from crosscheck.scripts import run_up_to_fit, stopped_at_fit
 
 FIT = "model.fit(x, y)\n"
 FAILS = {  # what is wrong with a script, and what is said of it
@@ -228,5 +228,6 @@ def test_a_call_in_a_forked_process_is_not_taken(tmp_path: Path) -> None:
         "    finally:\n        os._exit(7 if int(model.optimizer.iterations) else 0)\n"
         "assert os.waitpid(child, 0)[1] == 0, 'trained'\n"
     )
-    with pytest.raises(UsageError, match="never calls fit"), call_of(tmp_path, text):
-        pass
+    with pytest.raises(UsageError, match="never calls fit"):
+        run_up_to_fit(write(tmp_path, text), (), 1, lambda call: (tmp_path / "taken").touch())
+    assert not (tmp_path / "taken").exists()

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -159,13 +160,15 @@ def run_script(
 
 def say_and_leave(examine: Callable[[], Told], output: HiddenOutput) -> None:
     """What is found, or why nothing could be, and the end of the process; its other threads end with it."""
-    text, code, complaint = "", 0, ""
+    text, code, complaint, trace = "", 0, "", ""
     try:
         text, code = examine()
     except Exception as error:
         complaint, code = voice.complaint(error), getattr(error, "exit_code", 1)
+        trace = traceback.format_exc() if os.environ.get("CROSSCHECK_DEBUG") else ""
     output.restore()
     if complaint:
+        click.echo(trace, nl=False, err=True)
         voice.complain(complaint)
     else:
         click.echo(text)

@@ -37,6 +37,8 @@ def main() -> NoReturn:
     """Run the command line and leave with its exit code; a mistake costs one line and no traceback."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1 or os.environ.get("CROSSCHECK_DEBUG", "") not in ("", "0")
+    if debug:
+        os.environ["CROSSCHECK_DEBUG"] = "1"  # for what a script's own process has to say
     colour = False if os.environ.get("NO_COLOR") else None  # None: only where it can be shown
     signal.signal(signal.SIGTERM, terminate)
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import replace
 from typing import Any
 
@@ -21,8 +20,8 @@ HANDED_ON = {"epochs", "validation_split", "shuffle", "class_weight"}  # as it i
 def harvest(call: Call) -> Program:
     """The program that a call of `fit`, or of `train_on_batch`, trains.
 
-    Arrays are taken whole; of anything that is read batch by batch the first rows. A model that is built at
-    its first step is built.
+    Arrays are taken whole; of anything that is read batch by batch the first rows. The model stays as it is,
+    also where it waits for its first batch to be built.
 
     Raises:
         UsageError: the model is not compiled, or the data are none that Keras takes; the message says where.
@@ -38,7 +37,6 @@ def program_of(call: Call) -> Program:
         raise UsageError(f"{call.method} is called on a model that was not compiled.")
     given = call.arguments
     training, rows = training_data(call)
-    build(call.model, training)
     return Program(
         call.model,
         training,
@@ -65,14 +63,3 @@ def validation_data(given: Any) -> Data | None:
         return None
     data, _ = data_of(*keras.utils.unpack_x_y_sample_weight(given))
     return data
-
-
-def build(model: keras.Model, data: Data) -> None:
-    """Builds a model that waits for its first batch; one that does not take the data stays as it is."""
-    if model.built:
-        return
-    with contextlib.suppress(Exception):  # `inputs-accepted` says why
-        if isinstance(model, keras.Sequential):
-            model.build((None, *data.x.shape[1:]))
-        else:
-            model(keras.tree.map_structure(lambda array: array[:1], data.x), training=False)
