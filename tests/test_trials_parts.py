@@ -3,9 +3,19 @@
 import keras
 import numpy as np
 import pytest
-from trial_programs import FAULTY, Logarithm, blobs, embedding, network, one_row_off, program, texts
+from trial_programs import (
+    FAULTY,
+    Logarithm,
+    WithoutLastClass,
+    blobs,
+    embedding,
+    network,
+    one_row_off,
+    program,
+    texts,
+)
 
-from crosscheck.diagnose import Data, Program
+from crosscheck.diagnose import Data, Finding, Program
 from crosscheck.diagnose._by_trials import by_trials
 from crosscheck.diagnose._copies import is_freshly_drawn, rebuilt
 from crosscheck.diagnose._laboratory import Laboratory
@@ -140,12 +150,18 @@ def test_the_first_layer_that_is_not_finite_is_named():
     assert finding.verdict == "✓"
 
 
+def test_an_output_of_minus_infinity_that_does_no_harm_is_none():
+    model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(4), WithoutLastClass()])
+    (finding,) = finite_numbers(program(model))
+    assert finding.verdict == "✓"
+
+
 @pytest.mark.every_backend
 def test_a_fix_is_tried():
     _, faulty = FAULTY["Adam at 10"]
     given = faulty()
-    finding = next(f for f in by_trials(given, 30).findings if f.verdict == "✗")
-    assert "lower under 12 of 12 seeds" in try_repair(finding, given)
+    finding = next(f for f in by_trials(given, 300).findings if f.verdict == "✗")
+    assert "errors" in (line := try_repair(finding, given, 300)) and "12 of 12 seeds" in line
 
 
 def test_a_fix_that_changes_nothing_says_so():
@@ -156,7 +172,7 @@ def test_a_fix_that_changes_nothing_says_so():
 
 def test_labels_one_row_off_are_moved_back():
     given = program(data=one_row_off())
-    finding = next(f for f in by_trials(given, 30).findings if f.check == "labels-follow-inputs")
+    finding = next(f for f in by_trials(given, 300).findings if f.check == "labels-follow-inputs")
     np.testing.assert_array_equal(finding.repair(given).training.y, blobs()[1])
 
 
@@ -164,3 +180,28 @@ def test_symbols_are_never_standardised():
     lab = Laboratory(program(embedding(), texts(), loss="binary_crossentropy"), seconds=20)
     assert not lab.can_be_standardised
     assert Laboratory(program(), seconds=20).can_be_standardised
+
+
+def test_without_seconds_nothing_is_trained(monkeypatch):
+    monkeypatch.setattr(Laboratory, "__init__", lambda *arguments, **options: pytest.fail("trained"))
+    assert {f.check for f in by_trials(program(), seconds=0).findings} == {"finite-numbers"}
+
+
+def test_a_trial_that_fails_hides_no_other(monkeypatch):
+    def broken(lab):
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr("crosscheck.diagnose._by_trials.STATISTICAL", (broken,))
+    monkeypatch.setattr(
+        "crosscheck.diagnose._by_trials.NOTES", (lambda lab: iter([Finding("last", "note", "")]),)
+    )
+    trials = by_trials(program(), 20)
+    assert "Broken: RuntimeError: broken" in trials.skipped
+    assert trials.findings[-1].check == "last"
+
+
+def test_weights_that_the_training_left_say_nothing_of_how_it_began():
+    given = program()
+    given.model.fit(given.training.x, given.training.y, verbose=0)
+    trials = by_trials(Program(given.model, given.training, history={"loss": [1.0]}), 20)
+    assert any("as it stood before" in sentence for sentence in trials.skipped)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -9,10 +10,10 @@ import numpy as np
 
 from crosscheck.diagnose._chance import LEVEL, holm
 from crosscheck.diagnose._findings import Finding
-from crosscheck.diagnose._laboratory import Laboratory
+from crosscheck.diagnose._laboratory import Laboratory, first_line
 from crosscheck.diagnose._program import Program
 from crosscheck.diagnose._suspicions import Suspicion
-from crosscheck.diagnose.checks import HISTORY, NOTES, ONE_STEP, STATISTICAL, Trial
+from crosscheck.diagnose.checks import HISTORY, NOTES, ONE_STEP, STATISTICAL, Check, Trial
 from crosscheck.errors import UsageError
 
 SECONDS = 45.0  # of training, in all
@@ -31,24 +32,38 @@ def by_trials(program: Program, seconds: float = SECONDS) -> Trials:
 
     Args:
         program: its model is built and compiled; it is not changed.
-        seconds: that all training may take.
+        seconds: that all training may take; 0 trains nothing, but for one step.
 
     Returns:
         One finding a check. ✗: the seeds showed a fault of the stated size beside its control, at 1 % for
         all checks together. ✓: it was as sure that there is none. ?: neither, with the reason.
     """
-    certain = [finding for check in (*ONE_STEP, *HISTORY) for finding in check(program)]
-    trials = tried(program, seconds)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what Keras warns of is diagnosed here
+        return quietly(program, seconds)
+
+
+def quietly(program: Program, seconds: float) -> Trials:
+    """The work of `by_trials`."""
+    certain = [finding for check in (*ONE_STEP, *HISTORY) for finding in said(check, program)]
+    if any(f.check == "finite-numbers" and f.verdict == "✗" for f in certain):
+        trials = Trials((), ("Nothing was trained, for one step is not finite: mend that first.",))
+    else:
+        trials = tried(program, seconds)
     placed = [replace(f, place=f.place or program.place) for f in (*certain, *trials.findings)]
     return Trials(tuple(placed), trials.skipped)
 
 
 def tried(program: Program, seconds: float) -> Trials:
     """Returns what training itself shows."""
+    if seconds <= 0:
+        return Trials(())
     try:
         lab = Laboratory(program, seconds=seconds)
     except UsageError as error:
         return Trials((), (f"Nothing was trained. {error}",))
+    except Exception as error:  # such as of a model that cannot take its data, which has checks of its own
+        return Trials((), (f"Nothing was trained. {type(error).__name__}: {first_line(error)}",))
     suspicions: list[Suspicion] = []
     notes: list[Finding] = []
     for trial in (*STATISTICAL, *NOTES):
@@ -63,12 +78,23 @@ def tried(program: Program, seconds: float) -> Trials:
     return Trials((*judged(suspicions), *notes), tuple(dict.fromkeys(lab.skipped)))
 
 
+def said(check: Check, program: Program) -> list[Finding]:
+    """Returns what a check finds; a ? where it fails."""
+    try:
+        return list(check(program))
+    except Exception as error:  # a model of the user's may do anything; the other checks go on
+        text = f"the check could not be made: {type(error).__name__}: {first_line(error)}"
+        return [Finding(check.__name__.replace("_", "-"), "?", text)]
+
+
 def heard(trial: Trial, lab: Laboratory) -> Iterator[Finding | Suspicion]:
     """Yields what a trial says; where it cannot be held, that is among what the laboratory has skipped."""
     try:
         yield from trial(lab)
     except UsageError as error:
         lab.skipped.append(f"{words_of(trial.__name__)}: {error}")
+    except Exception as error:  # a model of the user's may do anything; the other trials go on
+        lab.skipped.append(f"{words_of(trial.__name__)}: {type(error).__name__}: {first_line(error)}")
 
 
 def words_of(name: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from crosscheck._keras import compiled_with, layers_of, shapes_built_for
+from crosscheck._keras import compiled_with, input_specs, layers_of, shapes_built_for
 from crosscheck.errors import UsageError
 
 Layers = Callable[[keras.Layer], keras.Layer]
@@ -133,7 +133,7 @@ class Inside:
 
     def __init__(self, model: keras.Model, layers: Sequence[str]):
         self.model = model
-        self.outputs = keras.Model(model.inputs, [model.get_layer(name).output for name in layers])
+        self.outputs = keras.Model(input_specs(model), [model.get_layer(name).output for name in layers])
 
     def __call__(self, x: Any) -> list[np.ndarray]:
         return [keras.ops.convert_to_numpy(z) for z in keras.tree.flatten(self.outputs(x, training=False))]

@@ -19,11 +19,11 @@ from crosscheck._keras import layers_of
 from crosscheck.diagnose import _copies as copies
 from crosscheck.diagnose._chance import SEEDS
 from crosscheck.diagnose._clock import Clock
-from crosscheck.diagnose._outcomes import AS_IT_IS, OTHERS, Arm, Outcome
+from crosscheck.diagnose._outcomes import AS_IT_IS, OTHERS, Arm, Outcome, reached
 from crosscheck.diagnose._program import Program
 from crosscheck.diagnose._rows import one_output, scalable, standardised
 from crosscheck.diagnose._task import Task, task_of
-from crosscheck.diagnose._words import across, number
+from crosscheck.diagnose._words import number
 from crosscheck.errors import UsageError
 from crosscheck.replicates import Replicates
 
@@ -78,6 +78,10 @@ class Laboratory:
         """
         model = self.program.model
         drawn = copies.is_freshly_drawn(model, fresh)
+        if not drawn and self.program.history:
+            raise UsageError(
+                "The weights are those that the training left: give the model as it stood before it."
+            )
         if not drawn:
             self.skipped.append(
                 "The weights are trained already, and kept: seeds differ in their rows and batches alone."
@@ -354,7 +358,8 @@ class Laboratory:
         if any(arm.rate != 1 for arm in arms):
             rates = np.repeat([arm.rate for arm in arms], len(self.seeds)) * (self.rate or np.nan)
             options["optimizer_arguments"] = {"learning_rate": rates}
-        return {**options, **self.arguments}
+        # the program as it is proves that replicates train as `fit` does; the others differ in numbers alone
+        return {**options, **self.arguments, "check": optimizer is None and list(arms) == [AS_IT_IS]}
 
     def outcome(
         self,
@@ -385,12 +390,6 @@ class Laboratory:
             before[mine, n:],
             [value[mine] for value in weights],
         )
-
-
-def reached(outcome: Outcome) -> str:
-    """Returns the loss across seeds, and how many decisions are wrong, in words."""
-    wrong = "" if np.isnan(outcome.error).any() else f", {np.median(outcome.error):.0%} wrong"
-    return across(outcome.loss) + wrong
 
 
 def first_line(error: Exception) -> str:

@@ -42,9 +42,9 @@ EXACT: tuple[Check, ...] = (inputs, labels, head, arguments, layers, weights, sp
 STATISTICAL: tuple[Trial, ...] = (
     labels_follow,
     ignores_input,
+    mode_gap,
     inputs_scale,
     exploding_gradients,
-    mode_gap,
     learning_rate_too_high,
     learning_rate_too_low,
     vanishing_gradients,

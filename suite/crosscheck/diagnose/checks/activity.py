@@ -17,7 +17,7 @@ from crosscheck.diagnose._outcomes import Arm
 from crosscheck.diagnose._program import Program
 from crosscheck.diagnose._suspicions import Suspicion
 from crosscheck.diagnose._words import across, number
-from crosscheck.diagnose.checks.training import with_optimizer
+from crosscheck.diagnose.checks.training import rectifies, with_optimizer
 
 SQUASHING = ("sigmoid", "tanh", "softsign", "hard_sigmoid", "hard_tanh")
 VANISHED = 1e-3  # of the last layer's relative gradient, in the first (AutoTrainer 2021)
@@ -151,13 +151,6 @@ def dead_units(lab: Laboratory) -> Iterator[Suspicion | Finding]:
     yield Suspicion("dead-units", shown[None], finding)
     if not shown.all() and np.median(dead[:, worst]) >= QUIET:
         yield replace(finding, check="quiet-units", verdict="note", decided="heuristic", fix="")
-
-
-def rectifies(layer: keras.Layer) -> bool:
-    """Returns whether a layer's output is that of a ReLU."""
-    if isinstance(layer, keras.layers.ReLU):
-        return not layer.negative_slope and not layer.threshold
-    return getattr(getattr(layer, "activation", None), "__name__", "") == "relu"
 
 
 def shares(lab: Laboratory, layers: list[str], s: int, holds: Any) -> list[float]:

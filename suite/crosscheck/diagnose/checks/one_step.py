@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from crosscheck._keras import layers_of, layers_within
+from crosscheck._keras import input_specs, layers_of, layers_within
 from crosscheck.diagnose._copies import (
     compile_arguments,
     fresh_optimizer,
@@ -36,7 +37,8 @@ def finite_numbers(program: Program) -> Iterator[Finding]:
     if not all(is_finite(a) for a in keras.tree.flatten(x)):
         return  # a fault of the inputs, which has a check of its own
     try:
-        with random_state_kept():
+        with random_state_kept(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             place = first_non_finite(program, x, y)
     except Exception as error:  # a model that cannot be rebuilt or run has findings of its own
         yield Finding("finite-numbers", "?", f"one step could not be taken: {str(error).splitlines()[0]}")
@@ -63,20 +65,29 @@ def first_rows(program: Program) -> tuple[Any, Any]:
 
 
 def first_non_finite(program: Program, x: Any, y: Any) -> str:
-    """Returns where one step first gives a number that is not finite, in words; "" where none does."""
+    """Returns where one step first gives a number that is not finite, in words; "" where none does harm.
+
+    An output of −∞ that a loss understands, as of a class that is masked out, does none.
+    """
     copy = with_weights(rebuilt(program.model), weights_of(program.model))
-    for variable in copy.variables:
-        if not is_finite(variable.value):
-            return f'the weight "{variable.path}", before any step'
+    if spoilt := first_variable(copy):
+        return f'the weight "{spoilt}", before any step'
     outputs = keras.tree.flatten(copy(x, training=False))
-    if not all(is_finite(output) for output in outputs):
-        return f"layer {first_layer(copy, x)}"
+    layer = "" if all(is_finite(output) for output in outputs) else first_layer(copy, x)
     copy.compile(fresh_optimizer(program.model.optimizer), **compile_arguments(program.model))
     loss = copy.train_on_batch(x, y)
-    if not np.isfinite(loss).all():
-        return "the loss, of outputs that are finite"
-    spoilt = next((v.path for v in copy.variables if not is_finite(v.value)), "")
-    return f'the weight "{spoilt}", after one step' if spoilt else ""
+    spoilt = first_variable(copy)
+    if np.isfinite(loss).all() and not spoilt:
+        return ""
+    if layer:
+        return f"layer {layer}"
+    lost = not np.isfinite(loss).all()
+    return "the loss, of outputs that are finite" if lost else f'the weight "{spoilt}", after one step'
+
+
+def first_variable(model: keras.Model) -> str:
+    """Returns the path of the first variable that is not finite; "" where all are."""
+    return next((v.path for v in model.variables if not is_finite(v.value)), "")
 
 
 def is_finite(value: Any) -> bool:
@@ -89,7 +100,7 @@ def first_layer(model: keras.Model, x: Any) -> str:
     """Returns the first layer of a model whose output is not finite, by name and class."""
     if has_graph(model):
         for layer in model.layers:
-            outputs = keras.Model(model.inputs, layer.output)(x)
+            outputs = keras.Model(input_specs(model), layer.output)(x)
             if not all(is_finite(output) for output in keras.tree.flatten(outputs)):
                 return f'"{layer.name}" ({type(layer).__name__})'
     return f'"{model.name}" ({type(model).__name__})'

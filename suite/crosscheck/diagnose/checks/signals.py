@@ -53,8 +53,8 @@ def labels_follow(lab: Laboratory) -> Iterator[Suspicion]:
             f"row {'after' if SHIFTS[best] > 0 else 'before'} p = {number(others[best])}",
             "statistical",
             why="labels stand one row off their inputs.",
-            fix=f"y = np.roll(y, {-SHIFTS[best]}, axis=0)",
-            repair=lambda program: moved_labels(program, -SHIFTS[best]),
+            fix=f"y = np.roll(y, {SHIFTS[best]}, axis=0)",
+            repair=lambda program: moved_labels(program, SHIFTS[best]),
         ),
         limit=""
         if chance < UNSEEN
