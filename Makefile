@@ -22,7 +22,7 @@ OPTIONS     = --scale $(SCALE) --backend $(BACKEND) $(if $(JOBS),--jobs $(JOBS))
 PYTEST      = $(BIN)/python -m pytest -n $(or $(JOBS),2) --dist loadgroup --no-loadscope-reorder
 STUDIES    := $(filter-out _%,$(basename $(notdir $(wildcard studies/*.py))))
 
-.PHONY: all setup test test-all report report-pdf verify audit audit-rates doctor-rates bench data check clean help $(STUDIES)
+.PHONY: all setup test test-all report report-pdf verify audit audit-rates doctor-rates diagnose-rates bench data check clean help $(STUDIES)
 .DEFAULT_GOAL := all
 
 all: $(READY)  ## run every study, write results and report
@@ -64,6 +64,9 @@ audit-rates: $(READY)  ## how often the audit is wrong: N=400 random losses, hal
 doctor-rates: $(READY)  ## how often the doctor is wrong: N=450 random models: results/doctor/rates.*
 	@$(BIN)/python -m benchmarks.doctor_rates $(or $(N),450)
 
+diagnose-rates: $(READY)  ## how often the diagnosis is wrong: N=400 healthy programs and every fault: results/diagnose/
+	@$(BIN)/python -m benchmarks.diagnose_rates $(or $(N),400) $(if $(JOBS),--jobs $(JOBS))
+
 bench: $(READY)  ## time Replicates against loops, hand-written programs and the limit: results/bench/
 	@$(BIN)/python -m benchmarks
 
@@ -81,7 +84,7 @@ clean:  ## remove saved rows and caches; results/ and the environment stay
 	find suite studies tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:  ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 	@printf '  STUDY       one study: %s\n' '$(STUDIES)'
 	@printf 'Variables: SCALE=smoke|standard|full BACKEND=tensorflow|jax|torch JOBS=N DATA=… N=… GPU=1 REPLACE=1 PYTHON=…\n'
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import keras
 
+from crosscheck.diagnose._by_trials import SECONDS, by_trials
 from crosscheck.diagnose._findings import Finding, Findings
-from crosscheck.diagnose._mend_all import mended
+from crosscheck.diagnose._mend_all import Mending, mended
 from crosscheck.diagnose._mending import built_copy
 from crosscheck.diagnose._outputs import outputs_of
 from crosscheck.diagnose._program import Data, Program
@@ -34,9 +35,10 @@ def diagnose(
     shuffle: bool = True,
     history: Any = None,
     expected: Mapping[str, str] | None = None,
+    seconds: float = SECONDS,
     **arguments: Any,
 ) -> Findings:
-    """Says what is wrong with training this model on these data: takes what `fit` takes, and trains nothing.
+    """Says what is wrong with training this model on these data: takes what `fit` takes, and trains copies.
 
     Args:
         model: compiled, as it stands before `fit`; it is not changed.
@@ -46,6 +48,7 @@ def diagnose(
             as `fit` has them.
         history: what `fit` returned, or its `history`, where the program has run already.
         expected: reasons for faults that are known and meant, by the name of the check.
+        seconds: that training of copies may take; with 0 the exact checks are made alone.
         arguments: whatever else `fit` is given.
 
     Returns:
@@ -68,7 +71,7 @@ def diagnose(
         history=getattr(history, "history", history),
         arguments=arguments,
     )
-    return examine(program, expected)
+    return examine(program, expected, seconds)
 
 
 def as_parts(validation_data: Any) -> tuple[Any, ...]:
@@ -76,8 +79,10 @@ def as_parts(validation_data: Any) -> tuple[Any, ...]:
     return tuple(validation_data) if isinstance(validation_data, tuple | list) else (validation_data,)
 
 
-def examine(program: Program, expected: Mapping[str, str] | None = None) -> Findings:
-    """All checks of a program, in the order of what to mend first.
+def examine(
+    program: Program, expected: Mapping[str, str] | None = None, seconds: float = SECONDS
+) -> Findings:
+    """All checks of a program, in the order of what to mend first; with 0 seconds the exact ones alone.
 
     Raises:
         UsageError: the model is not compiled, or a reason is missing for what is expected.
@@ -88,9 +93,23 @@ def examine(program: Program, expected: Mapping[str, str] | None = None) -> Find
         raise UsageError(f"Expect {unreasoned[0]!r} with its reason, as in '{unreasoned[0]}=it is meant'.")
     program, skipped = ready(program)
     mending = mended(program, exact_findings(program), exact_findings)
-    placed = [replace(f, place=f.place or program.place) for f in mending.findings]
+    found = list(mending.findings)
+    if seconds > 0:
+        shown, left_out = trained(mending, seconds)
+        found += shown
+        skipped += left_out
+    placed = [replace(f, place=f.place or program.place) for f in found]
     ordered = sorted(placed, key=lambda finding: RANK[finding.verdict])
     return Findings(tuple(ordered), tuple(skipped), dict(expected or {}), title_of(program))
+
+
+def trained(mending: Mending, seconds: float) -> tuple[list[Finding], list[str]]:
+    """What training the mended program shows, and what was not tried; nothing where a fault stays."""
+    stays = [f.check for f in mending.findings if f.verdict == "✗" and f.check not in mending.repaired]
+    if stays:
+        return [], [f"Nothing was trained: {', '.join(dict.fromkeys(stays))} must be mended first."]
+    trials = by_trials(mending.program, seconds)
+    return list(trials.findings), list(trials.skipped)
 
 
 def exact_findings(program: Program) -> list[Finding]:

@@ -17,7 +17,17 @@ from crosscheck._files import write_atomically
 from crosscheck.claims import register
 from crosscheck.claims.words import Truth, Verdict
 from crosscheck.errors import UsageError
-from crosscheck.report import audits, chapter, explorables, markup, path_matrix, summary, svg, tables
+from crosscheck.report import (
+    audits,
+    chapter,
+    diagnoses,
+    explorables,
+    markup,
+    path_matrix,
+    summary,
+    svg,
+    tables,
+)
 from crosscheck.report.records import VerdictRecord, read_all, to_json
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -53,6 +63,7 @@ def write_report(folder: Path, reference: chapter.Reference = chapter.nothing) -
         "openings": explorables.openings(),
         "trials": explorables.trials(),
         "scripts": [Markup((TEMPLATES / name).read_text(encoding="utf-8")) for name in SCRIPTS],
+        "rates": diagnoses.read(folder),
     }
     templates = environment()
     files = {file: templates.get_template(template).render(content) for file, template in PAGES.items()}

@@ -1,0 +1,144 @@
+"""All trials, in processes, kept on disk one by one: what was interrupted goes on where it was."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any, TypeVar
+
+import keras
+import msgspec
+
+import crosscheck
+from benchmarks.diagnose_rates.trials import (
+    FAULTS,
+    Examined,
+    Truth,
+    drawn,
+    examined,
+    find_healthy,
+    find_mutant,
+)
+
+TASKS_PER_PROCESS = 20  # TensorFlow keeps memory of every model
+T = TypeVar("T", bound=msgspec.Struct)
+Report = Callable[[str], Any]
+TRUTHS = ("tasks", "drafts", "healthy", "health", "faults", "exact_faults", "trained_faults")
+
+
+class Store:
+    """Records by key, one JSON line each, in a file that is appended to."""
+
+    def __init__(self, path: Path, kind: type[Any]):
+        self.path, self.kind = path, kind
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.records = {record.key: record for record in self.read()}
+        if path.exists() and not path.read_bytes().endswith(b"\n"):
+            with path.open("a", encoding="utf-8") as file:
+                file.write("\n")  # or the next record would be lost with the half one
+
+    def read(self) -> Iterator[Any]:
+        """A last line that was not written to its end is left out."""
+        if self.path.exists():
+            for line in self.path.read_text(encoding="utf-8").splitlines():
+                try:
+                    yield msgspec.json.decode(line, type=self.kind)
+                except msgspec.DecodeError:
+                    continue
+
+    def add(self, record: Any) -> None:
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(msgspec.json.encode(record).decode() + "\n")
+        self.records[record.key] = record
+
+
+def fingerprint(files: Iterable[Path]) -> str:
+    """Of the content of source files, of Keras and of the backend."""
+    digest = hashlib.sha256(f"{keras.__version__} {keras.backend.backend()}".encode())
+    for file in sorted(files):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def truth_store(folder: Path) -> Store:
+    """Kept as long as generator and operators stay as they are."""
+    here = Path(__file__).parent
+    return Store(folder / f"truths-{fingerprint(here / f'{name}.py' for name in TRUTHS)}.jsonl", Truth)
+
+
+def examination_store(folder: Path, exact_only: bool) -> Store:
+    """Kept as long as no line of the package or of these benchmarks changes."""
+    sources = [*Path(crosscheck.__file__).parent.rglob("*.py"), *Path(__file__).parent.glob("*.py")]
+    kind = "exact" if exact_only else "whole"
+    return Store(folder / f"{kind}-{fingerprint(sources)}.jsonl", Examined)
+
+
+def run(
+    store: Store,
+    jobs: Sequence[tuple[str, Callable[..., Any], tuple[Any, ...]]],
+    workers: int,
+    report: Report,
+) -> None:
+    """Runs the jobs (key, function, arguments) whose key is not in the store."""
+    due = [job for job in jobs if job[0] not in store.records]
+    if workers == 0:
+        for _, function, arguments in due:
+            store.add(function(*arguments))
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, max_tasks_per_child=TASKS_PER_PROCESS) as pool:
+        futures = [pool.submit(function, *arguments) for _, function, arguments in due]
+        for i, future in enumerate(as_completed(futures), 1):
+            store.add(future.result())
+            if i % 20 == 0 or i == len(futures):
+                report(f"  {i} of {len(futures)}")
+
+
+def healthy_truths(store: Store, count: int, seed: int, workers: int, report: Report) -> list[Truth]:
+    """Programs that reached their goal."""
+    jobs = [(f"{seed}/{place}/", find_healthy, (seed, place)) for place in range(count)]
+    run(store, jobs, workers, report)
+    return [store.records[key] for key, *_ in jobs]
+
+
+def mutant_truths(
+    store: Store, healthy: Sequence[Truth], each: int, exact_only: bool, workers: int, report: Report
+) -> list[Truth]:
+    """Of every fault, mutants of the first healthy programs to which it applies; their sizes take turns.
+
+    Statistical faults are left out where the exact checks alone are asked, which cannot see them.
+    """
+    jobs = []
+    drafts = [drawn(truth.seed, truth.place, truth.attempt) for truth in healthy]
+    for fault in (f for f in FAULTS.values() if f.decided == "exact" or not exact_only):
+        fitting = [truth for truth, draft in zip(healthy, drafts, strict=True) if fault.applies(draft)]
+        for i, truth in enumerate(fitting[:each]):
+            key = f"{truth.seed}/{truth.place}/{fault.name}"
+            jobs.append((key, find_mutant, (truth, fault.name, fault.sizes[i % len(fault.sizes)])))
+    run(store, jobs, workers, report)
+    return [store.records[key] for key, *_ in jobs]
+
+
+def examinations(
+    folder: Path, truths: Sequence[Truth], exact_only: bool, workers: int, report: Report
+) -> dict[str, Examined]:
+    """What the diagnosis says of all of them, by key; of exact faults the exact checks alone are asked."""
+    found: dict[str, Examined] = {}
+    for exact in (True, False):
+        chosen = [truth for truth in truths if is_exact(truth, exact_only) is exact]
+        store = examination_store(folder, exact)
+        run(store, [(truth.key, examined, (truth, exact)) for truth in chosen], workers, report)
+        found |= {truth.key: store.records[truth.key] for truth in chosen}
+    return found
+
+
+def is_exact(truth: Truth, exact_only: bool) -> bool:
+    return exact_only or bool(truth.fault and FAULTS[truth.fault].decided == "exact")
+
+
+def as_json(record: Any) -> str:
+    return json.dumps(record, indent=1, ensure_ascii=False) + "\n"
