@@ -35,6 +35,7 @@ NAMES = (
     "mutual_information",
     "brier_vs_kl",
     "people",
+    "class_imbalance",
     "gaussian_prior",
     "laplace_prior",
     "ood_overconfidence",
