@@ -1,9 +1,10 @@
-"""Imbalanced classes: weights move probabilities by a known amount, and move nothing where classes separate.
+"""Imbalanced classes: weights wear off where a model separates its examples, and focal loss does not help.
 
 Expect: on separable points, and in networks that fit every image, what class weights do to the boundary wears
-off with training; where classes overlap they only add ln w to the logits, which one subtraction undoes, and
-which could as well be added after training; focal loss finds no more of a rare class. Costs half a minute at
-the standard scale. Run it with `crosscheck run class_imbalance`.
+off with training; where classes overlap they find the decision of least balanced error, which ln π subtracted
+after training finds as well; focal loss finds no more of a rare class. What weights do to probabilities is
+asked in `class_weights`. Costs half a minute at the standard scale. Run it with
+`crosscheck run class_imbalance`.
 """
 
 from __future__ import annotations
@@ -12,18 +13,19 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from crosscheck.claims import Check, Claim, Equal, Exceeds, Identity, Theory, Unit, unit
-from crosscheck.lazy import figures, imbalance, keras, long_tails, pd, rows, special
+from crosscheck.claims import Check, Claim, Equal, Exceeds, Theory, Unit, unit
+from crosscheck.lazy import figures, imbalance, long_tails, pd, rows, special
 
 CLAIM = Claim(
-    title="Class weights wear off where classes separate, and are one subtraction where they do not",
-    statement="Cross-entropy is adapted to imbalanced classes: weighted by the class, with adjusted logits, or "
-    "as focal loss, it does better by the rare ones.",
-    formula=r"p_k \propto w_k\,\eta_k, \qquad \lVert w \rVert \cdot \text{gap} \to \text{const}",
+    title="Class weights wear off where a model separates its examples, and focal loss treats classes alike",
+    statement="Cross-entropy is adapted to imbalanced classes: weighted by the class, with adjusted logits, "
+    "or as focal loss, it does better by the rare ones.",
+    formula=r"\lVert w \rVert \cdot \text{gap} \to \tfrac12 \ln \frac{w_1}{w_0}",
     source="the chapter's introduction",
-    correct="Where classes overlap, weights add ln w to the logits: the same after training by hand, and undone "
-    "by subtracting it. Where a model separates its examples they move the boundary ever less (Byrd & Lipton "
-    "2019), and it is early stopping or a penalty that keeps their effect. Focal loss treats classes alike.",
+    correct="Where classes overlap, weights and adjusted logits find the decision of least balanced error, and "
+    "so does subtracting ln π after training. Where a model separates its examples, weights move the boundary "
+    "ever less (Byrd & Lipton 2019): early stopping or a penalty keeps what they gain. Focal loss finds no "
+    "more of a rare class.",
 )
 
 SEEDS = {"smoke": 6, "standard": 24, "full": 64}
@@ -148,77 +150,6 @@ def draw_gains(ax, rows: pd.DataFrame) -> None:
     ax.legend(fontsize=7)
 
 
-# --- laws: what do weights make of probabilities, and what undoes it? ----------------------------------
-
-CHANCES, WEIGHTS, EXAMPLES = (0.05, 0.2), (5.0, 20.0), 65_536
-CASES = tuple((k, q, w) for k in (2, 3) for q in CHANCES for w in WEIGHTS)
-named_case = lambda k, q, w: f"K = {k}, q = {q:g}, w = {w:g}"
-
-MINIMISER = Check(
-    "minimiser",
-    "Trained on labels of the law η with weights w, a model comes to predict w η / Σ w η.",
-    Equal(margin=0.02),
-    r"p_k = \frac{w_k \eta_k}{\sum_j w_j \eta_j}",
-    control="the weight given to another class",
-    positive="no weights, and η",
-    population="generator",
-    settings=tuple(named_case(*case) for case in CASES),
-)
-RESTORED = Check(
-    "restored",
-    "Subtracting ln w from its logits gives η back.",
-    Equal(margin=0.02),
-    r"\mathrm{softmax}(z - \ln w) = \eta",
-    control="half of ln w subtracted",
-    positive="no weights, and nothing subtracted",
-    population="generator",
-    settings=MINIMISER.settings,
-)
-
-
-def law_of(k: int, q: float) -> np.ndarray:
-    """η: the first class has the chance q."""
-    return np.array([q, 1 - q] if k == 2 else [q, 0.3, 0.7 - q])
-
-
-def weights_of(k: int, w: float, at: int = 0) -> np.ndarray:
-    return np.where(np.arange(k) == at, w, 1.0)
-
-
-def train_laws(seeds: tuple[int, ...], k: int) -> Iterator[pd.DataFrame]:
-    """The first class's probability, after training with its weight, with another's, and with none."""
-    cases = [case for case in CASES if case[0] == k]
-    eta = np.array([law_of(k, q) for _, q, _ in cases])
-    weight = np.array([weights_of(k, w) for _, _, w in cases])
-    other = np.array([weights_of(k, w, 1) for _, _, w in cases])
-    arms = np.concatenate([weight, other, np.ones_like(weight)])
-    p = imbalance.trained_laws(np.tile(eta, (3, 1)), arms, seeds, EXAMPLES)  # [3 L, S, K]
-    weighted, exchanged, plain = (part[..., 0] for part in np.split(p, 3))
-    undone = lambda power: imbalance.weighted_law(p[: len(cases)], weight[:, None] ** -power)[..., 0]
-    for i, case in enumerate(cases):
-        place = {"setting": named_case(*case), "seed": seeds}
-        law = imbalance.weighted_law(eta[i], weight[i])[0]
-        yield MINIMISER.rows(weighted[i], exchanged[i], law, **place)
-        yield RESTORED.rows(undone(1.0)[i], undone(0.5)[i], case[1], positive=plain[i], **place)
-        yield MINIMISER.rows(positive=plain[i], reference=case[1], **place)
-
-
-def draw_shift(ax, rows: pd.DataFrame) -> None:
-    part = rows[(rows["arm"] == "claim") & rows["check"].isin([MINIMISER.id, RESTORED.id])]
-    for check, marker, label in ((MINIMISER, "o", "as trained"), (RESTORED, "s", "ln w subtracted")):
-        off = part[part["check"] == check.id].copy()
-        off["true"] = off["setting"].str.extract(r"q = ([\d.]+)").astype("float64")
-        means = off.groupby("setting", sort=False)[["true", "value"]].mean()
-        ax.plot(means["true"], means["value"], marker, label=label, alpha=0.7)
-    q = np.linspace(0, 0.3, 50)
-    for w in WEIGHTS:
-        law = [imbalance.weighted_law([at, 1 - at], [w, 1.0])[0] for at in q]
-        figures.theory_line(ax, q, law, "theory" if w == WEIGHTS[0] else "")
-    figures.theory_line(ax, q, q, "p = η", linestyle=":")
-    ax.set(title="Overlapping: weights add ln w", xlabel="true chance η", ylabel="predicted p")
-    ax.legend(fontsize=8)
-
-
 # --- lines: two Gaussians, balanced errors in closed form ----------------------------------------------
 
 SHARES = (0.1, 0.02)  # ρ
@@ -247,16 +178,6 @@ FOCAL_RECALL = Check(
     population="generator",
     settings=(*(f"ρ = {share:g}" for share in SHARES), *SETS),
 )
-RECALIBRATION = Check(
-    "recalibration",
-    "On fresh examples, a line trained with a weight w is mended by the slope 1 and the intercept −ln w.",
-    Equal(margin=0.1),
-    r"\mathrm{logit}\,\eta = 1 \cdot z - \ln \frac{w_1}{w_0}",
-    control="focal loss in place of weights",
-    positive="cross-entropy without weights: slope 1, intercept 0",
-    population="generator",
-    settings=tuple(f"{part}, w = {w:g}" for w in WEIGHTS for part in ("slope", "intercept")),
-)
 
 
 def train_lines(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
@@ -267,7 +188,6 @@ def train_lines(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
         for share in (0.5, *SHARES)
         for arm, gamma in (*((arm, 0.0) for arm in ARMS), ("focal", FOCAL))
     ]
-    trainings += [(SHARES[0], w, 0.0, 0.0) for w in WEIGHTS]
     counts = np.concatenate([imbalance.counted(share, seeds, COUNTED) for share, *_ in trainings])
     _, *arguments = (np.repeat(part, len(seeds)) for part in zip(*trainings, strict=True))
     lines = imbalance.fitted_lines(counts, *arguments)
@@ -278,7 +198,6 @@ def train_lines(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     even, *uneven = (by_training[4 * i : 4 * i + 4] for i in range(3))
     for share, group in zip(SHARES, uneven, strict=True):
         yield from error_rows(share, group, even, seeds)
-    yield from recalibration_rows(by_training[12:], uneven[0], seeds)
 
 
 def error_rows(share: float, group: list, even: list, seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
@@ -296,24 +215,6 @@ def error_rows(share: float, group: list, even: list, seeds: tuple[int, ...]) ->
     yield FOCAL_RECALL.rows(focal, weighted, plain, **place)
     of_even = [1 - line.balanced_error for line in even]
     yield FOCAL_RECALL.rows(positive=of_even[3], reference=of_even[0], **place)
-
-
-def recalibration_rows(weighted: list, uneven: list, seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
-    """Slopes and intercepts that suit fresh labels, given the log-odds of lines that were trained before."""
-    fresh = imbalance.counted(SHARES[0], [seed + 10**6 for seed in seeds], COUNTED)
-    subjects = [*weighted, uneven[3], uneven[0]]  # by w; focal; plain
-    scores = np.concatenate([one.slope[:, None] * imbalance.grid() + one.offset[:, None] for one in subjects])
-    mending = imbalance.fitted_lines(np.concatenate([fresh] * len(subjects)), feature=scores)
-    parts = {
-        "slope": np.split(mending.slope, len(subjects)),
-        "intercept": np.split(mending.offset, len(subjects)),
-    }
-    for i, w in enumerate(WEIGHTS):
-        for part, by_subject in parts.items():
-            right = 1.0 if part == "slope" else -np.log(w)
-            place = {"setting": f"{part}, w = {w:g}", "seed": seeds}
-            yield RECALIBRATION.rows(by_subject[i], by_subject[-2], right, **place)
-            yield RECALIBRATION.rows(positive=by_subject[-1], reference=float(part == "slope"), **place)
 
 
 def draw_errors(ax, rows: pd.DataFrame) -> None:
@@ -353,88 +254,15 @@ def train_rankings(seeds: tuple[int, ...]) -> pd.DataFrame:
     )
 
 
-# --- Keras: what it does with weights ------------------------------------------------------------------
-
-KERAS_WEIGHT = Check(
-    "keras_weight",
-    "Keras divides a weighted loss by the number of examples, not by the sum of their weights.",
-    Identity(ulps=4),
-    r"\mathcal{L} = \frac{1}{N} \sum_n w_n \ell_n",
-    control="held against Σ w ℓ / Σ w",
-    positive="held against that, where all weights are 1",
-    settings=("class_weight", "sample_weight"),
-    exact=True,
-)
-OVERSAMPLING = Check(
-    "oversampling",
-    "Every example of the rarer class five times, or with the weight 5: a linear model ends at the same place, "
-    "to a hundredth of its length.",
-    Equal(margin=0.01),
-    r"\frac{\lVert \theta_{\text{repeated}} - \theta_{\text{weighted}} \rVert}"
-    r"{\lVert \theta_{\text{weighted}} \rVert} = 0",
-    control="four times in place of five",
-    positive="scikit-learn, with the same weights",
-    population="generator",
-)
-
-
-def measure_keras(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
-    """The loss that `train_on_batch` reports of a batch whose losses are known."""
-    z, y = np.linspace(-3, 3, 16, dtype="float32")[:, None], np.arange(16) % 3 == 0
-    loss = np.logaddexp(0, np.where(y, -1, 1) * z[:, 0].astype("float64"))
-    weights = np.where(y, 5.0, 1.0)
-    for setting in KERAS_WEIGHT.settings:
-        seen = reported(z, y, setting, weights, 5.0)
-        unweighted = reported(z, y, setting, np.ones(16), 1.0)
-        mean, normalised = (weights * loss).mean(), (weights * loss).sum() / weights.sum()
-        place = {"setting": setting, "resolution": np.finfo("float32").eps * mean}
-        yield KERAS_WEIGHT.rows(seen, reference=mean, **place)
-        yield KERAS_WEIGHT.rows(control=seen, reference=normalised, **place)
-        yield KERAS_WEIGHT.rows(positive=unweighted, reference=loss.mean(), **place)
-
-
-def reported(z: np.ndarray, y: np.ndarray, how: str, weights: np.ndarray, weight: float) -> float:
-    """The loss of a model that hands on its logits; it has one weight, so that it can be trained."""
-    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, "linear", False, "ones")])
-    model.compile("sgd", keras.losses.BinaryCrossentropy(from_logits=True))
-    told = {"class_weight": {0: 1.0, 1: weight}} if how == "class_weight" else {"sample_weight": weights}
-    return float(model.train_on_batch(z, y.astype("float32")[:, None], **told))
-
-
-def train_oversampled(seeds: tuple[int, ...]) -> pd.DataFrame:
-    """Relative distances of linear models' weights from those of a weighted training."""
-    off = imbalance.oversampled(seeds, 5)
-    return OVERSAMPLING.rows(off["as many"], off["one less"], positive=off["scikit-learn"], seed=seeds)
-
-
 # --- the study -----------------------------------------------------------------------------------------
 
-CHECKS = (
-    SEPARABLE,
-    INTERPOLATING,
-    MINIMISER,
-    RESTORED,
-    RECALIBRATION,
-    BALANCED_ERROR,
-    POST_HOC,
-    FOCAL_RECALL,
-    AUROC,
-    KERAS_WEIGHT,
-    OVERSAMPLING,
-)
+CHECKS = (SEPARABLE, INTERPOLATING, BALANCED_ERROR, POST_HOC, FOCAL_RECALL, AUROC)
 THEORIES = (
-    Theory(
-        "weighted_law",
-        lambda q, w: float(imbalance.weighted_law(law_of(3, q), weights_of(3, w))[0]),
-        lambda q, w: float(imbalance.weighted_law_by_search(law_of(3, q), weights_of(3, w))[0]),
-        [(q, w) for q in CHANCES for w in (1.0, *WEIGHTS)],
-        1e-6,
-    ),
     Theory(
         "balanced_error",
         lambda *at: imbalance.balanced_error(*at),
         lambda *at: imbalance.balanced_error_by_quadrature(*at),
-        [(0.5, 0.0), (0.1, 0.0), (0.02, 0.0), (0.1, np.log(9)), (0.02, np.log(49))],
+        [(0.5, 0.0), (0.1, 0.0), (0.02, 0.0), (0.1, float(np.log(9))), (0.02, float(np.log(49)))],
         1e-9,
     ),
     Theory(
@@ -452,11 +280,8 @@ def units(scale: str) -> list[Unit]:
     return [
         *(unit(train_tails, few, data=name, cost=8) for name in SETS),
         unit(follow_boundaries, seeds, looks=LOOKS[scale], cost=5),
-        *(unit(train_laws, seeds, k=k, cost=3) for k in (2, 3)),
         unit(train_lines, seeds, cost=5),
         unit(train_rankings, seeds, cost=5),
-        unit(train_oversampled, seeds, cost=3),
-        unit(measure_keras),
     ]
 
 
@@ -464,13 +289,14 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
     """Balanced accuracies of networks, early and late, by what was done about the rare classes."""
     part = rows[rows["quantity"] == "balanced accuracy"]
     look = part.groupby("setting")["x"].rank("dense").map({1.0: "early", 2.0: "late"})
-    wide = part.assign(look=look).pivot_table("value", ["setting", "path"], "look", sort=False).reset_index()
-    return wide.set_axis(["Images", "Training", "Balanced accuracy, early", "late"], axis=1)
+    wide = part.assign(look=look).pivot_table("value", ["setting", "path"], "look", sort=False)
+    titles = ["Images", "Training", "Balanced accuracy, early", "late"]
+    return wide[["early", "late"]].reset_index().set_axis(titles, axis=1)
 
 
 def figure(rows: pd.DataFrame):
     """What becomes of weights where classes separate, in the plane and in networks, and where they overlap."""
-    canvas, axes = figures.panels(2, 2)
-    for draw, ax in zip((draw_boundaries, draw_gains, draw_shift, draw_errors), axes, strict=True):
+    canvas, axes = figures.panels(3, 1, height=3.5)
+    for draw, ax in zip((draw_boundaries, draw_gains, draw_errors), axes, strict=True):
         draw(ax, rows)
     return canvas

@@ -36,6 +36,7 @@ NAMES = (
     "brier_vs_kl",
     "people",
     "class_imbalance",
+    "class_weights",
     "gaussian_prior",
     "laplace_prior",
     "ood_overconfidence",

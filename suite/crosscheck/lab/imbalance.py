@@ -79,6 +79,10 @@ class Lines(NamedTuple):
         """The lines with something added to their log-odds."""
         return Lines(self.slope, self.offset + correction)
 
+    def at(self, x: np.ndarray) -> np.ndarray:
+        """Log-odds at x [X]: [R, X]."""
+        return self.slope[:, None] * x + self.offset[:, None]
+
     @property
     def balanced_error(self) -> np.ndarray:
         return error_of_line(self.slope, self.offset)
@@ -89,13 +93,16 @@ def grid() -> np.ndarray:
     return np.linspace(-6, 6, NODES)
 
 
-def counted(share: float, seeds: Sequence[int], examples: int) -> np.ndarray:
-    """How often each label and value of x occurs among so many examples drawn anew for each seed: [S, 2, X]."""
+def counted(share: float, seeds: Sequence[int], examples: int, part: int = 0) -> np.ndarray:
+    """How often each label and value of x occurs among so many examples drawn for each seed: [S, 2, X].
+
+    A seed has several sets of examples, numbered by `part`.
+    """
     x = grid()
     law = np.exp(np.stack([log_density(x, 0), log_density(x, 1)]))
     law = np.array([1 - share, share])[:, None] * law / law.sum(1, keepdims=True)
-    draw = lambda seed: np.random.default_rng([seed, round(1000 * share)]).multinomial(examples, law.ravel())
-    return np.stack([draw(seed) for seed in seeds]).reshape(-1, 2, len(x))
+    generators = (np.random.default_rng([seed, round(1000 * share), part]) for seed in seeds)
+    return np.stack([rng.multinomial(examples, law.ravel()) for rng in generators]).reshape(-1, 2, len(x))
 
 
 def fitted_lines(
