@@ -33,6 +33,8 @@ METRICS = {
     "ece largest": lambda **more: metrics.ExpectedCalibrationError(norm="max", name="max", **more),
     "brier": lambda **more: metrics.BrierScore(**more),
     "brier within": lambda **more: metrics.BrierScore(7, "within", **more),
+    "balanced": lambda **more: metrics.BalancedAccuracy(**more),
+    "tree": lambda **more: metrics.MeanTreeDistance([0, 0, 1, 1, 2], **more),
     "likelihood": lambda **more: metrics.NegativeLogLikelihood(**more),
 }
 

@@ -9,6 +9,7 @@ from crosscheck import autodiff as autodiff
 from crosscheck import calibration as calibration
 from crosscheck import callbacks as callbacks
 from crosscheck import data as data
+from crosscheck import decisions as decisions
 from crosscheck import detection as detection
 from crosscheck import doctor as doctor
 from crosscheck import information as information
@@ -19,6 +20,9 @@ from crosscheck import optimizers as optimizers
 from crosscheck import paths as paths
 from crosscheck import regularizers as regularizers
 from crosscheck import replicates as replicates
+from crosscheck import restoring as restoring
+from crosscheck import transitions as transitions
+from crosscheck import trees as trees
 from crosscheck.claims import rows as rows
 from crosscheck.lab import averaged as averaged
 from crosscheck.lab import bases as bases

@@ -115,6 +115,22 @@ def label_poisson(z: Any, y: Any) -> Any:
     return sigmoid(z) + y * mp.log1p(mp.exp(-z))
 
 
+def label_generalized(z: Any, y: Any, q: float) -> Any:
+    """(1 − p^q) / q for the p of the true label: Zhang & Sabuncu 2018."""
+    one, zero = (-mp.expm1(-mpf(q) * mp.log1p(mp.exp(logit))) / mpf(q) for logit in (-z, z))
+    return y * one + (1 - y) * zero
+
+
+def label_asymmetric(z: Any, y: Any, gamma_positive: float, gamma_negative: float, margin: float) -> Any:
+    """−y (1 − p)^γ₊ ln p − (1 − y) p_m^γ₋ ln(1 − p_m) with p_m = max(p − m, 0): Ben-Baruch et al. 2021."""
+    p, rest = sigmoid(z), sigmoid(-z)
+    present = rest ** mpf(gamma_positive) * mp.log1p(mp.exp(-z))
+    if p <= mpf(margin):
+        return y * present
+    absent = (p - mpf(margin)) ** mpf(gamma_negative) * -mp.log(rest + mpf(margin))
+    return y * present + (1 - y) * absent
+
+
 def class_crossentropy(z: Any, y: Any, label_smoothing: float) -> Any:
     """−Σ y ln softmax(z)."""
     pairs = zip(y, log_softmax(z), strict=True)
@@ -203,6 +219,7 @@ SMOOTHINGS = tuple({"label_smoothing": alpha} for alpha in (0.05, 0.1, 0.2))
 GAMMAS = (0.5, 1.0, 2.0, 3.0, 5.0)
 PLAIN = {"label_smoothing": 0.0}
 BINARY_FOCAL = {"gamma": 2.0, "alpha": 0.25, "balanced": 0.0, "label_smoothing": 0.0}
+ASYMMETRIC = {"gamma_positive": 0.0, "gamma_negative": 4.0, "margin": 0.05}
 CLASS_FOCAL = {"gamma": 2.0, "alpha": 0.25, "label_smoothing": 0.0}
 
 THEORIES: dict[str, LossTheory] = {
@@ -221,6 +238,10 @@ THEORIES: dict[str, LossTheory] = {
     "squared hinge": LossTheory(label_squared_hinge, "labels", hard=True),
     "absolute error": LossTheory(label_absolute, "labels", hard=True),
     "binary poisson": LossTheory(label_poisson, "labels", proper=True, symmetric=False),
+    "binary generalized crossentropy": LossTheory(
+        label_generalized, "labels", {"q": 0.5}, tuple({"q": q} for q in (0.3, 0.7)), linear=True
+    ),
+    "asymmetric": LossTheory(label_asymmetric, "labels", ASYMMETRIC, symmetric=False, linear=True),
     "categorical crossentropy": LossTheory(
         class_crossentropy, "classes", PLAIN, SMOOTHINGS, True, True, linear=True
     ),

@@ -57,6 +57,34 @@ def examples(y_true: Any, y_pred: Any, sample_weight: Any, dtype: str, from_logi
     return Examples(labels, p, logits, ops.reshape(weight, (-1,)), binary=prediction.shape[-1] == 1)
 
 
+def label_examples(y_true: Any, y_pred: Any, sample_weight: Any, dtype: str, from_logits: bool) -> Examples:
+    """Returns a batch of several labels, each of its own sigmoid, as `Examples` of L columns.
+
+    Labels are shares in [0, 1], [..., L] as the predictions; [...] will do where L = 1. What is outside of
+    [0, 1] becomes NaN.
+
+    Raises:
+        ValueError: if the shapes do not fit.
+    """
+    weight = weights(y_pred, sample_weight, dtype)
+    prediction, y = ops.cast(y_pred, dtype), ops.convert_to_tensor(y_true)
+    if len(y.shape) == len(prediction.shape) - 1 and prediction.shape[-1] == 1:
+        y = ops.expand_dims(y, -1)
+    if not fits(y.shape, prediction.shape):
+        raise ValueError(f"Labels {tuple(y.shape)} and predictions {tuple(prediction.shape)} do not fit.")
+    counted = ops.expand_dims(weight != 0, -1)
+    p = ops.sigmoid(prediction) if from_logits else prediction
+    both = (replaced(as_shares(values), counted) for values in (ops.cast(y, dtype), p))
+    labels, p = (ops.reshape(values, (-1, prediction.shape[-1])) for values in both)
+    return Examples(labels, p, None, ops.reshape(weight, (-1,)), binary=False)
+
+
+def as_shares(values: Any) -> Any:
+    """Returns values where they lie in [0, 1], to `TOLERANCE`, and NaN elsewhere."""
+    inside = ops.logical_and(values >= -TOLERANCE, values <= 1 + TOLERANCE)
+    return ops.where(inside, values, ops.full_like(values, float("nan")))
+
+
 def frequencies(y_true: Any, prediction: Any) -> Any:
     """Returns the labels as frequencies [..., K] for predictions [..., K]; K = 2 for a single output.
 
@@ -206,8 +234,11 @@ class ProbabilityMetric(StreamingMetric):
         super().__init__(name=name, dtype=dtype)
         self.from_logits = from_logits
 
+    labels_apart = False  # whether each label has a sigmoid of its own, and rows need not sum to 1
+
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        batch = examples(y_true, y_pred, sample_weight, self.dtype, self.from_logits)
+        read = label_examples if self.labels_apart else examples
+        batch = read(y_true, y_pred, sample_weight, self.dtype, self.from_logits)
         warn_of_nan(batch.labels, batch.probabilities)
         self.accumulate(batch)
 

@@ -100,7 +100,13 @@ def positive_class(batch: Examples) -> tuple[Any, Any]:
     return batch.probabilities[:, 1:], batch.labels[:, 1:]
 
 
-KINDS = {"top_label": top_label, "class_wise": class_wise, "positive_class": positive_class}
+KINDS = {
+    "top_label": top_label,
+    "class_wise": class_wise,
+    "positive_class": positive_class,
+    "label_wise": class_wise,  # of labels that are read apart
+}
+BY_COLUMN = ("class_wise", "label_wise")
 SCHEMES = ("equal_width", "equal_mass")
 
 # --- |accuracy − confidence| over bins: sums of gaps and counts, [C, bins], to [C] -----------------------
@@ -137,8 +143,9 @@ class ExpectedCalibrationError(ProbabilityMetric):
         bins: B.
         scheme: "equal_width" or "equal_mass".
         kind: "top_label", the confidence in the predicted class (Guo et al. 2017); "class_wise", the mean
-            over classes of each one's error against the rest (Kull et al. 2019; the state grows with K); or
-            "positive_class", that of class 1 of two.
+            over classes of each one's error against the rest (Kull et al. 2019; the state grows with K);
+            "positive_class", that of class 1 of two; or "label_wise", the mean over several labels, each of
+            its own sigmoid, labels and predictions [..., L].
         norm: "l1" as above; "l2", √Σ_b (n_b / N) gap_b²; "max", the largest gap of any bin.
         from_logits: whether predictions are logits.
         name, dtype: as in `keras.metrics.Metric`; float32 or float64.
@@ -171,7 +178,8 @@ class ExpectedCalibrationError(ProbabilityMetric):
         super().__init__(from_logits=from_logits, name=name, dtype=dtype)
         self.edges = equal_width(bins) if scheme == "equal_width" else log_odds_cells()
         self.classes: int | None = None
-        if kind != "class_wise":
+        self.labels_apart = kind == "label_wise"
+        if kind not in BY_COLUMN:
             self.start(1)
 
     def start(self, classes: int) -> None:
@@ -218,7 +226,7 @@ class ExpectedCalibrationError(ProbabilityMetric):
         count, *sums = (ops.convert_to_numpy(total) for total in self.binned())
         with np.errstate(invalid="ignore"):
             means = [total / count for total in sums]
-        by_class = self.kind == "class_wise"
+        by_class = self.kind in BY_COLUMN
         return Reliability(*(values if by_class else values[0] for values in (count, *means)))
 
     def get_config(self) -> dict[str, Any]:

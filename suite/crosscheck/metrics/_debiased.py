@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from crosscheck.metrics._base import Examples, ProbabilityMetric, equal_width, member_of, one_of, positive
-from crosscheck.metrics._calibration import KINDS
+from crosscheck.metrics._calibration import BY_COLUMN, KINDS
 
 
 def calibration_floor(probabilities: np.ndarray, bins: int = 15) -> np.ndarray:
@@ -54,8 +54,24 @@ def squared_calibration_error(probabilities: np.ndarray, labels: np.ndarray, bin
 
     Source: Kumar, Liang & Ma 2019, section 4.1: their estimator, where all confidences in a bin are alike.
     """
-    confidence = probabilities.max(-1)
-    gap = (probabilities.argmax(-1) == labels) - confidence  # [..., N]
+    return squared_calibration_gap(probabilities.max(-1), probabilities.argmax(-1) == labels, bins)
+
+
+def squared_calibration_gap(confidence: np.ndarray, correct: np.ndarray, bins: int = 15) -> np.ndarray:
+    """Returns the debiased squared calibration error of N confidences, as `squared_calibration_error`.
+
+    Class by class, or label by label, it is that of each column: with p and y [N, K],
+    `squared_calibration_gap(p.T, y.T).mean(-1)` is what `SquaredCalibrationError(kind="class_wise")` gives.
+
+    Args:
+        confidence: in [0, 1], [..., N].
+        correct: how far each prediction came true, 0 to 1, [..., N].
+        bins: number of equal-width bins B, over [0, 1].
+
+    Returns:
+        [...]; at most 1, and negative as often as not where all is calibrated.
+    """
+    gap = correct - confidence  # [..., N]
     member, total = bin_of(confidence, bins), np.zeros(gap.shape[:-1])
     for b in range(bins):
         inside = np.where(member == b, gap, 0)
@@ -83,8 +99,8 @@ class SquaredCalibrationError(ProbabilityMetric):
 
     Args:
         bins: B.
-        kind: "top_label", "class_wise" (the mean over classes) or "positive_class", as in
-            `ExpectedCalibrationError`.
+        kind: "top_label", "class_wise" (the mean over classes), "positive_class", or "label_wise" (the mean
+            over several labels, each of its own sigmoid), as in `ExpectedCalibrationError`.
         from_logits: whether predictions are logits.
         name, dtype: as in `keras.metrics.Metric`; float32 or float64.
 
@@ -116,7 +132,8 @@ class SquaredCalibrationError(ProbabilityMetric):
         super().__init__(from_logits=from_logits, name=name, dtype=dtype)
         self.edges = equal_width(bins)
         self.classes: int | None = None
-        if kind != "class_wise":
+        self.labels_apart = kind == "label_wise"
+        if kind not in BY_COLUMN:
             self.start(1)
 
     def start(self, classes: int) -> None:

@@ -1,0 +1,428 @@
+"""Losses of imbalance, noise, trees and many labels: 50 digits, minimisers, limits, and as Keras losses."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from applied_losses import APPLIED, NOISE, OF_CLASSES, OF_LABELS, PRIORS, WEIGHTS, exact, example
+from plainly import PLAINLY
+from scipy import optimize
+
+from crosscheck import losses, restoring
+from crosscheck.autodiff import logit_gradient
+from crosscheck.models import perceptron
+from crosscheck.replicates import Replicates
+
+pytestmark = pytest.mark.every_backend
+
+DTYPES = ("float32", "float64")
+
+
+def numbers(tensor) -> np.ndarray:
+    return np.asarray(keras.ops.convert_to_numpy(tensor))
+
+
+# --- value and gradient -----------------------------------------------------------------------------
+
+RESTORED = (
+    *("weighted", "weighted label", "adjusted", "generalised", "generalised label"),
+    *("asymmetric", "asymmetric, no margin"),
+)
+LEADS = np.array([0, 0.5, 3, 10, 16, 30, 60, 80])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", OF_LABELS)
+def test_labels_are_exact_relative_to_their_own_size_in_both_tails(name: str, dtype: str) -> None:
+    """Value to 16 units, gradient to 32; the shift by the prior and powers e^(γ ln p) scale with |z|.
+
+    What rounds to 0 may do so below the dtype's smallest normal number. With a margin, label 0 is exact
+    against the margin: p − m cancels.
+    """
+    z = np.concatenate([-LEADS[::-1], LEADS]).astype(dtype)[:, None]
+    info = np.finfo(dtype)
+    for label in (0.0, 1.0):
+        y = np.full_like(z, label)
+        value, slope = exact(name, y, z)
+        ulps = 16 + 6 * np.abs(z[:, 0])
+        floor = 4 * info.eps * 0.05 if name == "asymmetric" and label == 0 else 4 * info.tiny
+        error = np.abs(numbers(APPLIED[name](y, z)) - value)
+        np.testing.assert_array_less(error, ulps * info.eps * np.abs(value) + floor)
+        error = np.abs(logit_gradient(APPLIED[name], y, z)[:, 0] - slope[:, 0])
+        known = np.isfinite(slope[:, 0])
+        np.testing.assert_array_less(error[known], (2 * ulps * info.eps * np.abs(slope[:, 0]) + floor)[known])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("offset", (0, 1e4))
+@pytest.mark.parametrize("name", OF_CLASSES)
+def test_classes_are_exact_where_cross_entropy_is(name: str, offset: float, dtype: str) -> None:
+    """Each in turn true and ahead: components but the foremost relative to their size, the rest against 1."""
+    step = np.finfo(dtype).eps
+    for true in range(3):
+        for ahead in range(3):
+            z = np.zeros((len(LEADS), 3), dtype)
+            z[:, ahead] = LEADS
+            z[:, (ahead + 1) % 3] -= 0.5
+            y = np.tile(np.eye(3, dtype=dtype)[true], (len(LEADS), 1))
+            shifted = (z + np.asarray(offset, dtype)).astype(dtype)
+            value, slope = exact(name, y, shifted)
+            actual = numbers(APPLIED[name](y, shifted))
+            # A tree counts nodes, too, with weight 2; class weights are up to 10.
+            scale = 8 * (max(WEIGHTS) if name == "weighted" else 3)
+            rounding = scale * step * (1 + LEADS)
+            shift = step * offset if name == "adjusted" else 0  # z + ln π is rounded once at the size of z
+            np.testing.assert_array_less(np.abs(actual - value), rounding + 4 * shift)
+            error = np.abs(logit_gradient(APPLIED[name], y, shifted) - slope)
+            np.testing.assert_array_less(error, scale * step + 4 * shift)
+            others = [k for k in range(3) if k not in (ahead, true)]
+            if name != "tree":  # within the true node a component is p − p/P(node), rounded against p
+                bound = (scale * (1 + LEADS[:, None]) * step + 4 * shift) * np.abs(slope[:, others])
+                floor = 8 * np.finfo(dtype).tiny
+                np.testing.assert_array_less(
+                    error[:, others], bound + floor + cancelled(name, z, true, others, step)
+                )
+
+
+def cancelled(name: str, z: np.ndarray, true: int, others: list[int], step: float) -> np.ndarray:
+    """Forward correction takes p_i T_iy/P(y) from p_i: what is left is exact against p_i alone."""
+    p = np.exp(z - z.max(-1, keepdims=True))
+    p = (p / p.sum(-1, keepdims=True))[:, others]
+    return 400 * step * p if name == "corrected" else 0 * p
+
+
+@pytest.mark.parametrize("name", APPLIED)
+def test_the_largest_logits_stay_finite(name: str) -> None:
+    y, z = example(name)
+    for scale in (-1e4, 1e4):
+        assert np.isfinite(numbers(APPLIED[name](y, scale * np.sign(z)))).all()
+        assert np.isfinite(logit_gradient(APPLIED[name], y, scale * np.sign(z))).all()
+
+
+@pytest.mark.parametrize("name", APPLIED)
+def test_soft_labels_follow_the_formula(name: str) -> None:
+    y, z = example(name)
+    rng = np.random.default_rng(6)
+    y = rng.dirichlet(np.ones(3), len(z)) if name in OF_CLASSES else rng.random(z.shape)
+    z = z.astype("float64")
+    value, slope = exact(name, y, z)
+    np.testing.assert_allclose(numbers(APPLIED[name](y, z)), value, rtol=1e-13)
+    np.testing.assert_allclose(logit_gradient(APPLIED[name], y, z), slope, atol=1e-13)
+
+
+@pytest.mark.parametrize("name", OF_CLASSES)
+def test_integers_are_rows_and_no_class_is_nan(name: str) -> None:
+    y, z = example(name)
+    expected = numbers(APPLIED[name](y, z))
+    for labels in (y.argmax(1), y.argmax(1)[:, None], y.argmax(1).astype("float32")):
+        np.testing.assert_array_equal(numbers(APPLIED[name](labels, z)), expected)
+    wrong = numbers(APPLIED[name](np.array([0, 3, -1, 0.5, 2, 1]), z))
+    assert np.isnan(wrong).tolist() == [False, True, True, True, False, False]
+
+
+@pytest.mark.parametrize("name", OF_CLASSES)
+@pytest.mark.parametrize(("y", "z"), [((4, 2), (4, 3)), ((3,), (4, 3)), ((4, 1), (4, 1)), ((4,), (4, 2, 3))])
+def test_shapes_that_do_not_fit_are_refused(name: str, y, z) -> None:
+    with pytest.raises(ValueError, match=r"differ in shape|one class"):
+        APPLIED[name](np.zeros(y), np.zeros(z))
+
+
+# --- what the losses are least at -------------------------------------------------------------------
+
+
+def least(name: str, law: np.ndarray) -> np.ndarray:
+    """The logits [1, K] of least expected loss, found by BFGS on the loss itself in float64."""
+    z0 = np.zeros(law.shape[-1])
+
+    def value_and_slope(z: np.ndarray) -> tuple[float, np.ndarray]:
+        row = z[None].astype("float64")
+        return float(numbers(APPLIED[name](law, row))[0]), logit_gradient(APPLIED[name], law, row)[0]
+
+    found = optimize.minimize(value_and_slope, z0, jac=True, method="BFGS", options={"gtol": 1e-11})
+    return found.x[None]
+
+
+def softmax(z: np.ndarray) -> np.ndarray:
+    shares = np.exp(z - z.max(-1, keepdims=True))
+    return shares / shares.sum(-1, keepdims=True)
+
+
+@pytest.mark.parametrize("name", [name for name in APPLIED if APPLIED[name].minimiser])
+def test_the_minimiser_is_the_one_in_the_docstring(name: str) -> None:
+    law = np.array([[0.35, 0.4, 0.25]]) if name in OF_CLASSES else np.array([[0.2, 0.5, 0.65]])
+    z = least(name, APPLIED[name].seen(law))
+    p = softmax(z) if name in OF_CLASSES else 1 / (1 + np.exp(-z))
+    np.testing.assert_allclose(p, APPLIED[name].minimiser(law), atol=1e-7)
+
+
+def restored(name: str, z: np.ndarray) -> np.ndarray:
+    """The chances that a restoring function tells, of logits at the optimum."""
+    config = APPLIED[name].config
+    sigmoid = lambda logits: 1 / (1 + np.exp(-numbers(logits)))
+    return {
+        "weighted": lambda: softmax(numbers(restoring.class_weights_restored(z, WEIGHTS))),
+        "weighted label": lambda: sigmoid(restoring.label_weights_restored(z, config.get("class_weights"))),
+        "adjusted": lambda: softmax(numbers(restoring.prior_corrected(z, [1 / 3] * 3, PRIORS))),
+        "generalised": lambda: softmax(numbers(restoring.generalised_restored(z, 0.7))),
+        "generalised label": lambda: sigmoid(restoring.generalised_restored(z, 0.7)),
+        "asymmetric": lambda: numbers(restoring.asymmetric_restored(z, **config)),
+        "asymmetric, no margin": lambda: numbers(restoring.asymmetric_restored(z, **config)),
+    }[name]()
+
+
+@pytest.mark.parametrize("name", RESTORED)
+def test_what_is_restored_is_the_law(name: str) -> None:
+    law = np.array([[0.35, 0.4, 0.25]]) if name in OF_CLASSES else np.array([[0.2, 0.5, 0.65]])
+    z = least(name, law)
+    np.testing.assert_allclose(restored(name, z), law, atol=1e-6)
+    p = softmax(z) if name in OF_CLASSES else 1 / (1 + np.exp(-z))
+    assert np.abs(p - law).max() > 0.05, "there was something to restore"
+
+
+def test_two_classes_restore_as_one_logit() -> None:
+    z, pair = np.array([[0.3], [-2.0]]), np.array([[0.0, 0.3], [0.0, -2.0]])
+    ahead = lambda logits: np.diff(numbers(logits))
+    for one, two in (
+        (restoring.class_weights_restored(z, [1, 5]), restoring.class_weights_restored(pair, [1, 5])),
+        (
+            restoring.prior_corrected(z, [0.9, 0.1], [0.5, 0.5]),
+            restoring.prior_corrected(pair, [0.9, 0.1], [0.5, 0.5]),
+        ),
+    ):
+        np.testing.assert_allclose(numbers(one), ahead(two), rtol=1e-14)
+    np.testing.assert_allclose(
+        numbers(restoring.label_weights_restored(z, (1, 5))),
+        numbers(restoring.class_weights_restored(z, [1, 5])),
+    )
+
+
+def test_prior_correction_is_bayes_under_another_prior() -> None:
+    """Enumerated: P(x | class) of four inputs, and the posterior under either prior."""
+    likelihood = np.random.default_rng(8).dirichlet(np.ones(4), 3)  # [K, x]
+    before, after = np.array([0.7, 0.2, 0.1]), np.array([0.2, 0.3, 0.5])
+    posterior = lambda prior: (prior[:, None] * likelihood / (prior @ likelihood)).T
+    corrected = numbers(restoring.prior_corrected(np.log(posterior(before)), before, after))
+    np.testing.assert_allclose(softmax(corrected), posterior(after), rtol=1e-12)
+
+
+# --- limits -----------------------------------------------------------------------------------------
+
+
+def test_limits_are_cross_entropy() -> None:
+    y, z = example("weighted")
+    z = z.astype("float64")
+    plain = numbers(losses.categorical_crossentropy(y, z))
+    same = lambda values, **how: np.testing.assert_allclose(numbers(values), plain, **({"rtol": 1e-12} | how))
+    same(losses.class_weighted_crossentropy(y, z, [1, 1, 1]))
+    same(losses.logit_adjusted_crossentropy(y, z, PRIORS, tau=0))
+    same(losses.logit_adjusted_crossentropy(y, z, [1 / 3] * 3))
+    same(losses.forward_corrected_crossentropy(y, z, np.eye(3)))
+    same(losses.generalised_crossentropy(y, z, q=1e-7), rtol=1e-5)
+    same(losses.hierarchical_crossentropy(y, z, [0, 0, 1], weight=0))
+    same(losses.hierarchical_crossentropy(y, z, [0, 0, 0], weight=3))
+    same(numbers(losses.hierarchical_crossentropy(y, z, [0, 1, 2], weight=1)) / 2)
+
+
+def test_limits_of_labels_are_binary_cross_entropy() -> None:
+    y, z = example("asymmetric")
+    z = z.astype("float64")
+    plain = numbers(losses.binary_crossentropy(y, z))
+    for values in (
+        losses.class_weighted_binary_crossentropy(y, z, (1, 1)),
+        losses.logit_adjusted_binary_crossentropy(y, z, 0.5),
+        losses.forward_corrected_binary_crossentropy(y, z),
+        losses.asymmetric_loss(y, z, 0, 0, 0),
+    ):
+        np.testing.assert_allclose(numbers(values), plain, rtol=1e-13)
+    np.testing.assert_allclose(numbers(losses.generalised_binary_crossentropy(y, z, 1e-7)), plain, rtol=1e-5)
+
+
+def test_labels_may_have_rates_of_their_own() -> None:
+    y, z = example("asymmetric")
+    apart = lambda loss, *lists: np.mean(
+        [numbers(loss(y[:, i : i + 1], z[:, i : i + 1], *(a[i] for a in lists))) for i in range(3)], 0
+    )
+    rates = [0.1, 0.3, 0.5]
+    adjusted, corrected = (
+        losses.logit_adjusted_binary_crossentropy,
+        losses.forward_corrected_binary_crossentropy,
+    )
+    np.testing.assert_allclose(numbers(adjusted(y, z, rates)), apart(adjusted, rates), rtol=1e-6)
+    lost, invented = [0.1, 0.2, 0.3], [0.3, 0.0, 0.1]
+    np.testing.assert_allclose(
+        numbers(corrected(y, z, lost, invented)), apart(corrected, lost, invented), rtol=1e-6
+    )
+    weights = [1, 2, 3], [5, 1, 2]
+    pairs = list(zip(*weights, strict=True))
+    weighted = losses.class_weighted_binary_crossentropy
+    np.testing.assert_allclose(numbers(weighted(y, z, weights)), apart(weighted, pairs), rtol=1e-6)
+
+
+def test_a_tensor_of_arguments_gives_each_example_its_own() -> None:
+    y, z = example("weighted", n=3)
+    values = np.array([0.2, 0.5, 0.9], "float32")
+    for loss in (
+        lambda y, z, a: losses.logit_adjusted_crossentropy(y, z, PRIORS, a),
+        losses.generalised_crossentropy,
+        lambda y, z, a: losses.hierarchical_crossentropy(y, z, [0, 0, 1], a),
+    ):
+        apart = [numbers(loss(y[i : i + 1], z[i : i + 1], float(a)))[0] for i, a in enumerate(values)]
+        together = numbers(loss(y, z, keras.ops.convert_to_tensor(values)))
+        np.testing.assert_allclose(together, apart, rtol=1e-5)
+
+
+def test_uniform_noise_is_label_smoothing_in_expectation() -> None:
+    """applied: noise ε over the other classes, smoothing α = εK/(K − 1)."""
+    y, z = example("weighted")
+    z = z.astype("float64")
+    noise = 0.3
+    expected = (1 - noise) * y + noise / 2 * (1 - y)
+    np.testing.assert_allclose(
+        numbers(losses.categorical_crossentropy(expected, z)),
+        numbers(losses.categorical_crossentropy(y, z, noise * 3 / 2)),
+        rtol=1e-12,
+    )
+
+
+def test_three_levels_add_up_and_weights_are_of_each() -> None:
+    """The chain rule by enumeration: every node's probability summed over its classes."""
+    z = np.random.default_rng(9).normal(size=(5, 8))
+    y, p = np.array([0, 3, 5, 6, 7]), softmax(z)
+    levels = [[0, 0, 1, 1, 2, 2, 3, 3], [0, 0, 0, 0, 1, 1, 1, 1]]
+    expected = -np.log(p[np.arange(5), y])
+    for level, weight in zip(levels, (0.5, 3.0), strict=True):
+        inside = np.equal(level, np.array(level)[y][:, None])
+        expected -= weight * np.log((p * inside).sum(1))
+    actual = losses.hierarchical_crossentropy(y, z, levels, [0.5, 3.0])
+    np.testing.assert_allclose(numbers(actual), expected, rtol=1e-12)
+    nodes = numbers(losses.node_logits(z, levels[0]))
+    np.testing.assert_allclose(softmax(nodes), p.reshape(5, 4, 2).sum(-1), rtol=1e-12)
+
+
+# --- refusals ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: losses.LogitAdjustedCrossentropy([0.5, 0.6]), "sum to 1"),
+        (lambda: losses.LogitAdjustedCrossentropy([1.0, 0.0]), "positive"),
+        (lambda: losses.LogitAdjustedBinaryCrossentropy(1.0), "between 0 and 1"),
+        (lambda: losses.ClassWeightedCrossentropy([1, -1]), "positive"),
+        (lambda: losses.ClassWeightedBinaryCrossentropy([1, 2, 3]), "positive"),
+        (lambda: losses.ClassWeightedBinaryCrossentropy(3), "positive"),
+        (lambda: losses.ForwardCorrectedCrossentropy([[0.5, 0.4], [0, 1]]), "distributions"),
+        (lambda: losses.ForwardCorrectedCrossentropy([[1.0, 0.0], [1.0, 0.0]]), "label 1"),
+        (lambda: losses.ForwardCorrectedCrossentropy([0.5, 0.5]), r"\[K, K\]"),
+        (lambda: losses.ForwardCorrectedBinaryCrossentropy(0.6, 0.5), "sum below 1"),
+        (lambda: losses.GeneralisedCrossentropy(0), "q"),
+        (lambda: losses.GeneralisedBinaryCrossentropy(1.5), "q"),
+        (lambda: losses.HierarchicalCrossentropy([[0, 0, 1], [0, 1, 1]]), "nest"),
+        (lambda: losses.HierarchicalCrossentropy([0, 0, 1], [1, 2]), "levels"),
+        (lambda: losses.HierarchicalCrossentropy([0, 0, 1], -1.0), "negative"),
+        (lambda: losses.HierarchicalCrossentropy([0, 0.5, 1]), "whole"),
+        (lambda: losses.AsymmetricLoss(-1), "negative"),
+        (lambda: losses.AsymmetricLoss(margin=1.0), "margin"),
+        (lambda: restoring.generalised_restored(np.zeros((1, 2)), 1), "q"),
+        (lambda: restoring.class_weights_restored(np.zeros((1, 3)), [1, 2]), "3 classes"),
+    ],
+)
+def test_arguments_that_mean_nothing_are_refused(make, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.parametrize("name", OF_CLASSES)
+def test_arguments_of_another_number_of_classes_are_refused(name: str) -> None:
+    if name != "generalised":
+        with pytest.raises(ValueError, match=r"4 classes|of 4"):
+            APPLIED[name](np.eye(4), np.zeros((4, 4)))
+
+
+# --- the Keras classes ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", APPLIED)
+def test_classes_reduce_weight_and_mask_as_keras_does(name: str) -> None:
+    y, z = example(name)
+    values, weights = numbers(APPLIED[name](y, z)), np.array([0.5, 0, 2, 1, 3, 0.25], "float32")
+    whole = {
+        "sum_over_batch_size": np.sum(values * weights) / 6,
+        "sum": np.sum(values * weights),
+        None: values * weights,
+    }
+    for reduction, expected in whole.items():
+        actual = APPLIED[name].loss(reduction=reduction)(y, z, sample_weight=weights)
+        np.testing.assert_allclose(numbers(actual), expected, rtol=2e-6)
+    masked = keras.ops.convert_to_tensor(z)
+    masked._keras_mask = keras.ops.convert_to_tensor(np.array([True, False] * 3))
+    np.testing.assert_allclose(numbers(APPLIED[name].loss()(y, masked)), values[::2].mean(), rtol=2e-6)
+
+
+@pytest.mark.parametrize("name", APPLIED)
+def test_configuration_survives_the_round_trip(name: str) -> None:
+    loss = APPLIED[name].loss(reduction="sum", name="mine", dtype="float64")
+    again = keras.losses.deserialize(keras.losses.serialize(loss))
+    assert type(again) is APPLIED[name].make and again.get_config() == loss.get_config()
+    assert again.get_config() == {
+        **APPLIED[name].config,
+        "reduction": "sum",
+        "name": "mine",
+        "dtype": "float64",
+    }
+    y, z = example(name)
+    assert float(numbers(again(y, z.astype("float64")))) == float(numbers(loss(y, z.astype("float64"))))
+
+
+@pytest.mark.parametrize("name", APPLIED)
+def test_a_float64_loss_computes_in_float64_and_half_in_float32(name: str) -> None:
+    y, z = example(name)
+    wide = APPLIED[name].loss(dtype="float64", reduction=None)(y, z.astype("float64"))
+    np.testing.assert_array_equal(numbers(wide), numbers(APPLIED[name](y, z.astype("float64"))))
+    half = keras.ops.cast(z, "float16")
+    actual = APPLIED[name](y, half)
+    assert keras.backend.standardize_dtype(actual.dtype) == "float32"
+    np.testing.assert_array_equal(numbers(actual), numbers(APPLIED[name](y, keras.ops.cast(half, "float32"))))
+
+
+@pytest.mark.parametrize("name", APPLIED)
+def test_a_compiled_model_is_saved_and_loaded_with_its_loss(name: str, tmp_path) -> None:
+    y, x = example(name)
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3)])
+    model.compile("sgd", APPLIED[name].loss(), **PLAINLY)
+    model.fit(x, y, verbose=0)
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    assert again.loss.get_config() == model.loss.get_config()
+    assert again.evaluate(x, y, verbose=0) == pytest.approx(model.evaluate(x, y, verbose=0), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", APPLIED)
+def test_replicates_train_as_one_model_does(name: str) -> None:
+    y, x = example(name, n=12)
+    replicas = Replicates(perceptron(3, [], 3), [1, 2])
+    start = replicas.member(1).get_weights()
+    replicas.compile(keras.optimizers.SGD(0.1), APPLIED[name].loss(), **PLAINLY)
+    replicas.fit(x, y, 12, 3)
+    alone = perceptron(3, [], 3)()
+    alone.set_weights(start)
+    alone.compile(keras.optimizers.SGD(0.1), APPLIED[name].loss(), **PLAINLY)
+    alone.fit(x, y, 12, 3, verbose=0)
+    for mine, theirs in zip(replicas.member(1).get_weights(), alone.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=1e-6)
+    assert np.abs(start[0] - alone.get_weights()[0]).max() > 1e-3, "they trained"
+
+
+def test_a_tensorflow_graph_compiles_all() -> None:
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("of TensorFlow")
+    for name, applied in APPLIED.items():
+        y, z = example(name)
+        compiled = tf.function(applied, jit_compile=True)(tf.constant(y), tf.constant(z))
+        np.testing.assert_allclose(compiled, applied(y, z), rtol=1e-5, atol=1e-7)
+
+
+def test_the_noise_of_the_tests_is_one() -> None:
+    assert np.allclose(np.sum(NOISE, 1), 1) and 0 in np.ravel(NOISE)
