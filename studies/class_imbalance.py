@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from crosscheck.claims import Check, Claim, Equal, Exceeds, Theory, Unit, unit
-from crosscheck.lazy import figures, imbalance, long_tails, pd, rows, special
+from crosscheck.lazy import autodiff, figures, imbalance, long_tails, pd, restoring, rows, special
 
 CLAIM = Claim(
     title="Class weights wear off where a model separates its examples, and focal loss treats classes alike",
@@ -114,7 +114,8 @@ def train_tails(seeds: tuple[int, ...], name: str) -> Iterator[pd.DataFrame]:
     images = long_tails.tail(name, MOST[name], RATIO[name], TESTED)
     logits = long_tails.followed(seeds, images, EPOCHS[name], HIDDEN, RATE)
     score = {arm: long_tails.balanced_accuracy(z, images.y_test) for arm, z in logits.items()}  # [E, S]
-    after = logits["plain"] - np.log(images.shares)
+    even = np.full(len(images.shares), 1 / len(images.shares))
+    after = autodiff.numbers(restoring.prior_corrected(logits["plain"], images.shares, even))
     score["plain, ln π subtracted"] = long_tails.balanced_accuracy(after, images.y_test)
     gain = {
         arm: score[arm] - score["plain, L2" if arm.endswith("L2") else "plain"]

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from crosscheck.claims import Check, Claim, Equal, Identity, Theory, Unit, unit
-from crosscheck.lazy import figures, imbalance, keras, pd
+from crosscheck.lazy import autodiff, figures, imbalance, keras, pd, restoring, special
 
 CLAIM = Claim(
     title="Class weights cost calibration by exactly ln w, and one subtraction gives it back",
@@ -63,6 +63,11 @@ def weights_of(k: int, w: float, at: int = 0) -> np.ndarray:
     return np.where(np.arange(k) == at, w, 1.0)
 
 
+def restored(z: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Probabilities after `class_weights_restored`, of logits [S, K]."""
+    return special.softmax(autodiff.numbers(restoring.class_weights_restored(z, weights)), -1)
+
+
 def train_laws(seeds: tuple[int, ...], k: int) -> Iterator[pd.DataFrame]:
     """The first class's probability, after training with its weight, with another's, and with none."""
     cases = [case for case in CASES if case[0] == k]
@@ -70,14 +75,14 @@ def train_laws(seeds: tuple[int, ...], k: int) -> Iterator[pd.DataFrame]:
     weight = np.array([weights_of(k, w) for _, _, w in cases])
     other = np.array([weights_of(k, w, 1) for _, _, w in cases])
     arms = np.concatenate([weight, other, np.ones_like(weight)])
-    p = imbalance.trained_laws(np.tile(eta, (3, 1)), arms, seeds, EXAMPLES)  # [3 L, S, K]
-    weighted, exchanged, plain = (part[..., 0] for part in np.split(p, 3))
-    undone = lambda power: imbalance.weighted_law(p[: len(cases)], weight[:, None] ** -power)[..., 0]
+    z = imbalance.trained_laws(np.tile(eta, (3, 1)), arms, seeds, EXAMPLES)  # [3 L, S, K]
+    weighted, exchanged, plain = (part[..., 0] for part in np.split(special.softmax(z, -1), 3))
     for i, case in enumerate(cases):
+        undone, half = (restored(z[i], weight[i] ** power)[:, 0] for power in (1.0, 0.5))
         place = {"setting": named_case(*case), "seed": seeds}
         law = imbalance.weighted_law(eta[i], weight[i])[0]
         yield MINIMISER.rows(weighted[i], exchanged[i], law, **place)
-        yield RESTORED.rows(undone(1.0)[i], undone(0.5)[i], case[1], positive=plain[i], **place)
+        yield RESTORED.rows(undone, half, case[1], positive=plain[i], **place)
         yield MINIMISER.rows(positive=plain[i], reference=case[1], **place)
 
 

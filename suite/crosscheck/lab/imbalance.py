@@ -155,7 +155,7 @@ def focal_binary(y: Any, z: Any, shift: Any, gamma: Any) -> Any:
 
 
 def trained_laws(laws: np.ndarray, weights: np.ndarray, seeds: Sequence[int], examples: int) -> np.ndarray:
-    """What models of biases alone predict, trained on so many labels drawn from laws [L, K]: [L, S, K].
+    """Logits of models of biases alone, trained on so many labels drawn from laws [L, K]: [L, S, K].
 
     Labels are counted, and every class is one example whose `sample_weight` is its count times its weight.
 
@@ -178,7 +178,7 @@ def trained_laws(laws: np.ndarray, weights: np.ndarray, seeds: Sequence[int], ex
     y = np.broadcast_to(np.arange(classes), mass.shape)
     x, nothing = np.zeros((*mass.shape, 1), "float32"), np.zeros(len(mass))
     _, bias = posteriors.trained(x, y, sparse_categorical_crossentropy, nothing, classes, mass)
-    return special.softmax(bias, -1).reshape(len(laws), len(seeds), classes)
+    return bias.reshape(len(laws), len(seeds), classes)
 
 
 # --- how a line ranks examples of many features ------------------------------------------------------------

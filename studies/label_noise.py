@@ -1,0 +1,390 @@
+"""Wrong labels: uniform noise is label smoothing, a network memorises them last, and people's are of no T.
+
+Expect: the gradient under uniform noise is that of smoothed labels, to the last digit; a network first takes
+flipped images for what they are and then learns their labels by heart, as the gradient comes to be theirs;
+where noise goes by the class, the correction finds the clean law; where people label, every image has noise of
+its own, and no prediction that is corrected by the average T can tell it. Costs half a minute at the standard
+scale. Run it with `crosscheck run label_noise`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from crosscheck.claims import Check, Claim, Equal, Exceeds, Identity, Theory, Unit, unit
+from crosscheck.lazy import autodiff, data, figures, keras, losses, memorising, noise, pd, rows
+
+CLAIM = Claim(
+    title="Uniform label noise is label smoothing; people's noise is not what the correction takes it for",
+    statement="Cross-entropy is adapted to noisy labels.",
+    formula=r"p = T^\top \eta, \qquad \varepsilon \text{ uniform} \iff \alpha = \frac{\varepsilon K}{K - 1}",
+    source="the chapter's introduction",
+    correct="Trained on noisy labels, cross-entropy learns the noisy law Tᵀη, uniform noise being label "
+    "smoothing, and a large network learns wrong labels by heart once it has learnt the right ones. The "
+    "correction by T finds η where noise goes by the class alone; people's goes by the image.",
+)
+
+SEEDS = {"smoke": 6, "standard": 24, "full": 64}
+FEW = {"smoke": 6, "standard": 16, "full": 64}  # of networks
+EPS = float(np.finfo("float64").eps)
+
+
+# --- smoothing: what is uniform noise, on the mean? ----------------------------------------------------
+
+SHARES = (0.1, 0.4)  # ε
+SMOOTHING = Check(
+    "smoothing",
+    "The gradient of cross-entropy, averaged over uniform label noise ε, is that of labels smoothed by "
+    "Keras' α = ε K/(K − 1).",
+    Identity(ulps=8),
+    r"\sum_j T_{yj} \nabla \ell_j = \nabla \ell^{\alpha}_y, \quad \alpha = \frac{\varepsilon K}{K - 1}",
+    control="α = ε",
+    positive="Keras' own smoothed loss, in its float32",
+    settings=("K = 2", "K = 10"),
+    exact=True,
+)
+
+
+def measure_smoothing(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
+    """Gradients on random logits: of every label, mixed by the noise, and of smoothed labels."""
+    for k in (2, 10):
+        z, one_hot = np.random.default_rng(k).normal(scale=3, size=(40, k)), np.eye(k)
+        y = np.arange(40) % k
+        slope = lambda label, z: autodiff.logit_gradient(losses.categorical_crossentropy, label, z)
+        by_label = np.stack([slope(np.tile(one_hot[j], (40, 1)), z) for j in range(k)])
+        for share in SHARES:
+            mixed = np.einsum("nj,jnk->nk", noise.uniform(k, share)[y], by_label)
+            own, wrong = (smoothed(one_hot[y], z, alpha) for alpha in (share * k / (k - 1), share))
+            place = {"setting": f"K = {k}", "x": share}
+            yield SMOOTHING.rows(mixed, reference=own, resolution=EPS, **place)
+            yield SMOOTHING.rows(control=mixed, reference=wrong, resolution=EPS, **place)
+            theirs = smoothed_by_keras(one_hot[y], z, share * k / (k - 1))
+            single = float(np.finfo("float32").eps)
+            yield SMOOTHING.rows(positive=theirs, reference=mixed, resolution=single, **place)
+
+
+def smoothed(y: np.ndarray, z: np.ndarray, alpha: float) -> np.ndarray:
+    return autodiff.logit_gradient(lambda y, z: losses.categorical_crossentropy(y, z, alpha), y, z)
+
+
+def smoothed_by_keras(y: np.ndarray, z: np.ndarray, alpha: float) -> np.ndarray:
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=alpha, reduction=None)
+    return autodiff.logit_gradient(loss, y.astype("float32"), z.astype("float32"))
+
+
+# --- laws: what is learnt, with and without the correction? --------------------------------------------
+
+NOISE = {
+    "ε = 0.2": (lambda share: noise.uniform(noise.CLASSES, share), 0.2),
+    "ε = 0.4": (lambda share: noise.uniform(noise.CLASSES, share), 0.4),
+    "pair flip, 0.3": (lambda share: noise.pair_flip(noise.CLASSES, share), 0.3),
+}
+EXAMPLES, LOOKED_AT, HIDDEN = 8192, 2000, (32,)
+
+PLAIN = Check(
+    "plain",
+    "Trained on noisy labels, a network comes to predict the noisy law Tᵀη (root mean square distance).",
+    Equal(margin=0.03),
+    r"p = T^\top \eta",
+    control="held against the law of half of the noise",
+    positive="clean labels, held against η",
+    population="generator",
+    settings=tuple(NOISE),
+)
+FORWARD = Check(
+    "forward",
+    "Forward-corrected by the right T, a well-specified model trained on noisy labels predicts η.",
+    Equal(margin=0.03),
+    r"\arg\min_p \mathbb{E}\bigl[-\ln (T^\top p)_{\tilde y}\bigr] = \eta",
+    control="corrected for half of the noise",
+    positive="clean labels, and no correction",
+    population="generator",
+    settings=tuple(NOISE),
+)
+MISSED, INVENTED = 0.3, 0.1  # ρ₊, ρ₋
+THRESHOLD = Check(
+    "threshold",
+    "Where clean classes are even, a network trained on labels of which 0.3 of the ones and 0.1 of the zeros "
+    "are flipped predicts 0.4, not ½: that is the right threshold.",
+    Equal(margin=0.02),
+    r"\tilde\eta\,\big|_{\eta = 1/2} = \frac{1 - \rho_+ + \rho_-}{2}",
+    control="the rates exchanged",
+    positive="clean labels, and ½",
+    population="generator",
+)
+
+
+def train_laws(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
+    """Networks and corrected linear models on three Gaussians whose labels are noisy."""
+    clean = np.eye(noise.CLASSES)
+    whole = [make(share) for make, share in NOISE.values()]
+    half = [make(share / 2) for make, share in NOISE.values()]
+    sets = [noise.sampled(seeds, EXAMPLES, law) for law in (*whole, clean)]
+    x, y = (np.concatenate([pair[i] for pair in sets]) for i in (0, 1))
+    fresh, _ = noise.sampled([seeds[0] + 10**6], LOOKED_AT, clean)
+    eta, many = noise.posterior(fresh[0]), len(seeds)
+    arms = lambda p: np.split(p, len(p) // many)
+    *plain, of_clean = arms(noise.trained(seeds * 4, x, y, np.zeros(4 * many), [], fresh[0], HIDDEN))
+    again = lambda array: np.concatenate([array, array[: 3 * many]])  # right T, none, half of the noise
+    which = np.repeat([1, 2, 3, 0, 4, 5, 6], many)
+    corrected = arms(noise.trained(seeds * 7, again(x), again(y), which, whole + half, fresh[0], ()))
+    for i, setting in enumerate(NOISE):
+        place = {"setting": setting, "seed": seeds}
+        laws = [eta @ law for law in (whole[i], half[i])]
+        yield PLAIN.rows(*(noise.rms(plain[i], law) for law in laws), **place)
+        yield PLAIN.rows(positive=noise.rms(of_clean, eta), **place)
+        yield FORWARD.rows(*(noise.rms(corrected[j], eta) for j in (i, i + 4)), **place)
+        yield FORWARD.rows(positive=noise.rms(corrected[3], eta), **place)
+
+
+def train_thresholds(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
+    """What networks predict halfway between two Gaussians, by the noise of their labels."""
+    laws = [np.array([[1 - b, b], [a, 1 - a]]) for a, b in ((MISSED, INVENTED), (INVENTED, MISSED), (0, 0))]
+    x, y = data.samples([data.GaussianMixture(2.0, 1)], seeds, EXAMPLES)
+    noisy = [
+        [noise.relabelled(row, law, np.random.default_rng([s, 2])) for s, row in zip(seeds, y, strict=True)]
+        for law in laws
+    ]
+    inputs, labels = np.concatenate([x] * 3), np.concatenate(noisy).astype("int32")
+    middle = np.zeros((1, 1), "float32")
+    p = noise.trained(seeds * 3, inputs, labels, np.zeros(len(inputs)), [], middle, (16,), 2)
+    claim, control, positive = p[:, 0, 1].reshape(3, -1)
+    yield THRESHOLD.rows(claim, control, noise.right_threshold(MISSED, INVENTED), seed=seeds)
+    yield THRESHOLD.rows(positive=positive, reference=0.5, seed=seeds)
+
+
+# --- memorising: what becomes of flipped images as training goes on? -----------------------------------
+
+SETS = ("digits", "mnist", "fashion_mnist")
+TRAINED, TESTED, RATE = 500, 1000, 3e-3
+WIDTH = (256,)
+LOOKS = {"smoke": (0, 2, 5, 10, 20, 60), "standard": (0, 2, 5, 10, 20, 40, 80), "full": (0, 2, 5, 10, 20, 40, 80, 160)}
+
+EARLY_LEARNING = Check(
+    "early_learning",
+    "Trained on labels of which 40 % are flipped, a network takes flipped images for what they are and then "
+    "unlearns it: the share falls by 0.2 from its peak.",
+    Exceeds(margin=0.2),
+    r"\max_t a_t - a_T, \quad a_t = \Pr(\hat y_t = y \mid \tilde y \ne y)",
+    control="generalised cross-entropy, q = 0.7",
+    positive="20 % flipped",
+    population="these data sets",
+    settings=SETS,
+)
+MEMORISED = Check(
+    "memorised",
+    "At the end it has learnt the labels of flipped images by heart: 0.3 more of them than with generalised "
+    "cross-entropy.",
+    Exceeds(margin=0.3),
+    r"\Pr(\hat y = \tilde y \mid \tilde y \ne y)",
+    control="a linear model of four grey values, under either loss",
+    positive="20 % flipped",
+    population="these data sets",
+    settings=SETS,
+)
+GRADIENT_SHARE = Check(
+    "gradient_share",
+    "Before, the gradient has come to be that of the flipped images: their share of it rises by 0.3 from the "
+    "start to its peak.",
+    Exceeds(margin=0.3),
+    r"\frac{\sum_{\tilde y \ne y} \lVert p - \tilde y \rVert}{\sum \lVert p - \tilde y \rVert}",
+    control="generalised cross-entropy, whose gradient is nothing where an image is confidently mistaken",
+    positive="20 % flipped",
+    population="these data sets",
+    settings=SETS,
+)
+
+
+def train_flipped(seeds: tuple[int, ...], name: str, looks: list[int]) -> Iterator[pd.DataFrame]:
+    """Networks on images with flipped labels, looked at as they go; and linear models of little."""
+    x, y, x_test, y_test = memorising.images(name, TRAINED, TESTED)
+    course = memorising.followed(seeds, x, y, x_test, y_test, looks, WIDTH, RATE)
+    of = dict(zip(memorising.ARMS, range(len(memorising.ARMS)), strict=True))
+    end = course.memorised[-1]
+    little = memorising.coarse(x, 2)
+    small = memorising.followed(
+        seeds, little, y, memorising.coarse(x_test, 2), y_test, looks[-1:], (), RATE
+    ).memorised[-1]
+    place = {"setting": name, "seed": seeds}
+    unlearnt = course.true.max(0) - course.true[-1]
+    risen = course.gradient.max(0) - course.gradient[0]
+    for check, values in ((EARLY_LEARNING, unlearnt), (GRADIENT_SHARE, risen)):
+        arms = (values[of[arm]] for arm in ("cross-entropy", "generalised"))
+        yield check.rows(*arms, positive=values[of["fewer flipped"]], **place)
+    apart = lambda shares, one, other: shares[of[one]] - shares[of[other]]
+    yield MEMORISED.rows(
+        apart(end, "cross-entropy", "generalised"),
+        apart(small, "cross-entropy", "generalised"),
+        positive=apart(end, "fewer flipped", "generalised, fewer flipped"),
+        **place,
+    )
+    for arm, i in of.items():
+        for quantity, values in zip(course._fields, course, strict=True):
+            along = {**place, "x": np.array(looks)[:, None], "path": arm}
+            yield rows.tidy(quantity=quantity, value=values[:, i], **along)
+
+
+def draw_course(ax, rows: pd.DataFrame) -> None:
+    name = next(name for name in reversed(SETS) if (rows["setting"] == name).any())
+    part = rows[(rows["setting"] == name) & (rows["path"] == "cross-entropy")]
+    labels = {"true": "taken for what they are", "memorised": "as labelled", "gradient": "share of gradient"}
+    for quantity, label in labels.items():
+        figures.curve(ax, part[part["quantity"] == quantity], label, marker="o")
+    ax.set(title=f"Flipped images, {name}", xlabel="epoch", xscale="symlog", ylim=(0, 1))
+    ax.set(ylabel="share of the flipped 40 %")
+    ax.legend(fontsize=8)
+
+
+# --- people: is their noise that of a T? ---------------------------------------------------------------
+
+PEOPLE, SPLIT = ("fashion_mnist_h",), (7000, 3000)
+
+HUMAN = Check(
+    "human",
+    "Of one person's label an image, a network corrected by people's average T tells people's shares worse "
+    "than one that is not: what T makes of its prediction is 0.02 further from them, by root mean square.",
+    Exceeds(margin=0.02),
+    r"\mathrm{rms}(T^\top p_{\text{corrected}} - q) - \mathrm{rms}(p_{\text{plain}} - q)",
+    control="labels drawn anew by the image's class alone, from the same T, and T's rows in place of q",
+    positive="the best prediction there is for every image, which knows q: its distance from q",
+    population="splits of this set",
+    settings=PEOPLE,
+)
+
+
+def train_on_people(seeds: tuple[int, ...], name: str) -> Iterator[pd.DataFrame]:
+    """Networks on one label an image: a person's, or drawn by the class; plain, or corrected by the T."""
+    whole = data.load(name)
+    q = np.concatenate([whole.y_train, whole.y_test]).astype("float64")
+    law = noise.by_class(q)
+    x = np.concatenate([data.averaged(part, whole.shape, 8) for part in (whole.x_train, whole.x_test)])
+    split = data.random_splits(x, q, seeds, *SPLIT)
+    clean, clean_test = split.y.argmax(-1), split.y_test.argmax(-1)
+    draws = lambda shares: np.stack(
+        [noise.relabelled(c, s, np.random.default_rng([seed, 3])) for c, s, seed in zip(clean, shares, seeds, strict=True)]
+    )
+    people, by_class = draws(split.y), draws(law[clean])
+    labels = np.concatenate([people, people, by_class, by_class]).astype("int32")
+    four = lambda array: np.concatenate([array] * 4)
+    which = np.repeat([0, 1, 0, 1], len(seeds))
+    p = noise.trained(seeds * 4, four(split.x), labels, which, [law], four(split.x_test), (64,), 10)
+    plain, corrected, plain_again, corrected_again = np.split(p, 4)
+    place = {"setting": name, "seed": seeds}
+    off, off_plain = noise.rms(corrected @ law, split.y_test), noise.rms(plain, split.y_test)
+    again = noise.rms(corrected_again @ law, law[clean_test]) - noise.rms(plain_again, law[clean_test])
+    best = [noise.nearest_mixture(law, shares) for shares in split.y_test]
+    bound = noise.rms(np.stack(best), split.y_test)
+    yield HUMAN.rows(off - off_plain, again, positive=bound, **place)
+    right = lambda p: (p.argmax(-1) == clean_test).mean(-1)
+    shown = {"plain": off_plain, "corrected": off, "the best for every image": bound}
+    for arm, value in shown.items():
+        yield rows.tidy(quantity="distance from people", path=arm, value=value, **place)
+    for arm, value in (("plain", right(plain)), ("corrected", right(corrected))):
+        yield rows.tidy(quantity="accuracy by most people", path=arm, value=value, **place)
+
+
+def draw_people(ax, rows: pd.DataFrame) -> None:
+    part = rows[rows["quantity"] == "distance from people"]
+    if part.empty:
+        ax.text(0.5, 0.5, "fashion_mnist_h is not prepared here", ha="center", transform=ax.transAxes)
+        return
+    figures.intervals(ax, part.assign(case="").set_index(["path", "case", "seed"])["value"])
+    ax.set(title="From people's shares q", xlabel="root mean square distance", xlim=(0, None))
+
+
+def draw_laws(ax, rows: pd.DataFrame) -> None:
+    part = rows[rows["check"].isin([PLAIN.id, FORWARD.id]) & rows["arm"].isin(["claim", "control"])]
+    named = {
+        (PLAIN.id, "claim"): "plain, from Tᵀη",
+        (FORWARD.id, "claim"): "corrected, from η",
+        (FORWARD.id, "control"): "half corrected, from η",
+    }
+    named_rows = part.assign(name=[named.get(pair) for pair in zip(part["check"], part["arm"], strict=True)])
+    figures.intervals(ax, named_rows.dropna(subset="name").set_index(["name", "setting", "seed"])["value"])
+    ax.set(title="Noise by the class", xlabel="root mean square distance", xlim=(0, None))
+    ax.legend(fontsize=7)
+
+
+# --- the study -----------------------------------------------------------------------------------------
+
+CHECKS = (
+    SMOOTHING,
+    HUMAN,
+    EARLY_LEARNING,
+    MEMORISED,
+    GRADIENT_SHARE,
+    PLAIN,
+    FORWARD,
+    THRESHOLD,
+)
+LAWS = [(law, (0.7, 0.2, 0.1)) for law in ("ε = 0.2", "pair flip, 0.3")]
+made = lambda setting: NOISE[setting][0](NOISE[setting][1])
+THEORIES = (
+    Theory(
+        "plain",
+        lambda law, eta: float((np.array(eta) @ made(law))[0]),
+        lambda law, eta: float(noise.plain_by_search(made(law), np.array(eta))[0]),
+        LAWS,
+        1e-6,
+    ),
+    Theory(
+        "forward",
+        lambda law, eta: eta[0],
+        lambda law, eta: float(noise.forward_by_search(made(law), np.array(eta))[0]),
+        LAWS,
+        1e-5,
+    ),
+    Theory(
+        "threshold",
+        lambda *rates: noise.right_threshold(*rates),
+        lambda *rates: noise.threshold_by_scan(*rates),
+        [(MISSED, INVENTED), (0.0, 0.0), (0.05, 0.4)],
+        1e-5,
+    ),
+)
+
+
+def units(scale: str) -> list[Unit]:
+    seeds, few, looks = range(SEEDS[scale]), range(FEW[scale]), list(LOOKS[scale])
+    return [
+        *(unit(train_flipped, few, data=name, cost=10, looks=looks) for name in SETS),
+        *(unit(train_on_people, few, data=name, cost=10) for name in PEOPLE),
+        unit(train_laws, seeds, cost=10),
+        unit(train_thresholds, seeds, cost=5),
+        unit(measure_smoothing),
+    ]
+
+
+def table(rows: pd.DataFrame) -> pd.DataFrame:
+    """What becomes of flipped images under either loss: at the peak, and at the end."""
+    part = rows[rows["quantity"].isin(["true", "memorised", "test"])]
+    course = part.pivot_table("value", ["setting", "path", "x"], "quantity", sort=False)[
+        ["true", "memorised", "test"]
+    ]
+    by_arm = course.groupby(level=["setting", "path"], sort=False)
+    titles = [
+        "taken for what they are, at best",
+        "at the end",
+        "as labelled, at the end",
+        "test accuracy, at best",
+        "at the end ",
+    ]
+    columns = [
+        by_arm["true"].max(),
+        by_arm["true"].last(),
+        by_arm["memorised"].last(),
+        by_arm["test"].max(),
+        by_arm["test"].last(),
+    ]
+    wide = pd.concat(columns, axis=1).set_axis(titles, axis=1)
+    return wide.rename_axis(["Images", "Training"]).reset_index()
+
+
+def figure(rows: pd.DataFrame):
+    """Flipped images along training; people's noise beside noise by the class."""
+    canvas, axes = figures.panels(3, 1, height=3.5)
+    for draw, ax in zip((draw_course, draw_people, draw_laws), axes, strict=True):
+        draw(ax, rows)
+    return canvas
