@@ -160,7 +160,11 @@ def train_thresholds(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
 SETS = ("digits", "mnist", "fashion_mnist")
 TRAINED, TESTED, RATE = 500, 1000, 3e-3
 WIDTH = (256,)
-LOOKS = {"smoke": (0, 2, 5, 10, 20, 60), "standard": (0, 2, 5, 10, 20, 40, 80), "full": (0, 2, 5, 10, 20, 40, 80, 160)}
+LOOKS = {
+    "smoke": (0, 2, 5, 10, 20, 60),
+    "standard": (0, 2, 5, 10, 20, 40, 80),
+    "full": (0, 2, 5, 10, 20, 40, 80, 160),
+}
 
 EARLY_LEARNING = Check(
     "early_learning",
@@ -263,7 +267,10 @@ def train_on_people(seeds: tuple[int, ...], name: str) -> Iterator[pd.DataFrame]
     split = data.random_splits(x, q, seeds, *SPLIT)
     clean, clean_test = split.y.argmax(-1), split.y_test.argmax(-1)
     draws = lambda shares: np.stack(
-        [noise.relabelled(c, s, np.random.default_rng([seed, 3])) for c, s, seed in zip(clean, shares, seeds, strict=True)]
+        [
+            noise.relabelled(c, s, np.random.default_rng([seed, 3]))
+            for c, s, seed in zip(clean, shares, seeds, strict=True)
+        ]
     )
     people, by_class = draws(split.y), draws(law[clean])
     labels = np.concatenate([people, people, by_class, by_class]).astype("int32")

@@ -37,6 +37,8 @@ NAMES = (
     "people",
     "class_imbalance",
     "class_weights",
+    "label_noise",
+    "robust_losses",
     "gaussian_prior",
     "laplace_prior",
     "ood_overconfidence",

@@ -65,7 +65,9 @@ def followed(
     kinds = [loss for loss, _ in ARMS.values()]
     noisy = np.stack([[overtraining.flipped(y, seed, share) for seed in seeds] for _, share in ARMS.values()])
     replicas = Replicates(perceptron(x.shape[1], hidden, 10), tuple(seeds) * len(ARMS), paired=True)
-    weights = {f"of_{i}": np.repeat([kind == own for own in kinds], len(seeds)) for i, kind in enumerate(LOSSES)}
+    weights = {
+        f"of_{i}": np.repeat([kind == own for own in kinds], len(seeds)) for i, kind in enumerate(LOSSES)
+    }
     arguments = {name: weight.astype("float32") for name, weight in weights.items()}
     replicas.compile(keras.optimizers.Adam(rate), mixed, loss_arguments=arguments)
     inputs, labels = np.broadcast_to(x, (len(replicas), *x.shape)), noisy.reshape(len(replicas), -1)
@@ -101,7 +103,9 @@ def mixed(y, z, **weights):
     return sum(weights[f"of_{i}"] * part for i, part in enumerate(parts))
 
 
-def looked(kinds: Sequence[str], logits: np.ndarray, y: np.ndarray, noisy: np.ndarray) -> tuple[np.ndarray, ...]:
+def looked(
+    kinds: Sequence[str], logits: np.ndarray, y: np.ndarray, noisy: np.ndarray
+) -> tuple[np.ndarray, ...]:
     """What `Course` holds of logits [A, S, N, K], but for the test: [A, S] each."""
     flipped, decided = noisy != y, logits.argmax(-1)
     count = flipped.sum(-1)
