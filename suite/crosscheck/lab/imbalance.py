@@ -235,22 +235,25 @@ def oversampled(seeds: Sequence[int], times: int) -> dict[str, np.ndarray]:
     """‖θ − θ_weighted‖ / ‖θ_weighted‖ of linear models on 20 examples of class 1 and 180 of class 0: [S] each.
 
     "as many": class 1 repeated so often as its weight says, "one less": once less, "scikit-learn": weighted.
+    All are trained in one program, in which who is not there has the weight 0.
     """
     from sklearn.linear_model import LogisticRegression
 
     sets = [uneven(seed) for seed in seeds]
     x, y = (np.stack(part) for part in zip(*sets, strict=True))
     weight = np.where(y == 1, float(times), 1.0)
-    weighted = converged(x, y, weight / weight.mean(1, keepdims=True))
-    repeated = {}
-    for name, count in (("as many", times), ("one less", times - 1)):
-        more = [np.repeat(np.arange(len(row)), np.where(row == 1, count, 1)) for row in y]
-        pairs = [(a[of], b[of]) for a, b, of in zip(x, y, more, strict=True)]
-        repeated[name] = converged(*(np.stack(part) for part in zip(*pairs, strict=True)))
+    more = lambda count: np.concatenate([np.ones_like(y), *[y] * (count - 1)], 1)  # 1 for who is there
+    arms = {"as many": more(times), "one less": np.concatenate([more(times - 1), 0 * y], 1)}
+    arms["weighted"] = np.concatenate([weight, *[0 * y] * (times - 1)], 1)
+    there = np.concatenate(list(arms.values()))  # [A · S, times · N]
+    repeated = (np.tile(part, (len(arms), times, *[1] * (part.ndim - 2))) for part in (x, y))
+    theta = converged(*repeated, there / there.mean(1, keepdims=True))
+    by_arm = dict(zip(arms, np.split(theta, len(arms)), strict=True))
+    weighted = by_arm.pop("weighted")
     solver = LogisticRegression(C=1e8, class_weight={0: 1, 1: times}, tol=1e-10, max_iter=10_000)
     fits = (solver.fit(*pair) for pair in zip(x, y, strict=True))
-    repeated["scikit-learn"] = np.array([[*fit.coef_[0], *fit.intercept_] for fit in fits])
-    return {name: distances(theta, weighted) for name, theta in repeated.items()}
+    by_arm["scikit-learn"] = np.array([[*fit.coef_[0], *fit.intercept_] for fit in fits])
+    return {name: distances(theta, weighted) for name, theta in by_arm.items()}
 
 
 def distances(theta: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -264,13 +267,13 @@ def uneven(seed: int) -> tuple[np.ndarray, np.ndarray]:
     return x.astype("float32"), y
 
 
-def converged(x: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
+def converged(x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Kernel and bias of linear models on x [S, N, D], in Keras: [S, D + 1]."""
     from crosscheck.lab import posteriors
     from crosscheck.losses import binary_crossentropy
 
-    masses = None if weight is None else weight.astype("float32")
-    parts = posteriors.trained(x, y[..., None], binary_crossentropy, np.zeros(len(x)), sample_weight=masses)
+    masses, nothing = weight.astype("float32"), np.zeros(len(x))
+    parts = posteriors.trained(x, y[..., None], binary_crossentropy, nothing, sample_weight=masses)
     return np.concatenate([parts[0][..., 0], parts[1]], axis=1)
 
 

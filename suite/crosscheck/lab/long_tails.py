@@ -10,7 +10,6 @@ import numpy as np
 from crosscheck import data
 
 CLASSES = 10
-RARE = 8  # threshold below which a class has too few images for a test to mean much; see `tail`
 ARMS = {  # τ of adjusted logits, whether classes are weighted, γ of focal loss, λ of an L2 penalty
     "plain": (0.0, False, 0.0, 0.0),
     "weighted": (0.0, True, 0.0, 0.0),
@@ -40,18 +39,18 @@ def tail(name: str, most: int, ratio: float, tested: int) -> Tail:
     """The first images of each class of a set, ever fewer, and as many held-out ones of every class.
 
     Args:
-        name: of the set; images larger than the digits are averaged to 14 × 14.
+        name: of the set; images larger than the digits are averaged to 7 × 7.
         most, ratio: as in `sizes`.
         tested: held-out images of each class, at most.
     """
     images = data.load(name)
     x, x_test = images.x_train, images.x_test
     y, y_test = images.y_train, images.y_test
-    if name == "digits":  # a third to train on, the rest is held out
+    if name == "digits":  # half to train on, the rest is held out
         x, y = np.concatenate([x, x_test]), np.concatenate([y, y_test])
         x, x_test, y, y_test = x[: len(x) // 2], x[len(x) // 2 :], y[: len(y) // 2], y[len(y) // 2 :]
     else:
-        x, x_test = (data.averaged(part, images.shape, 14) for part in (x, x_test))
+        x, x_test = (data.averaged(part, images.shape, 8) for part in (x, x_test))
     kept = np.concatenate([np.flatnonzero(y == k)[:n] for k, n in enumerate(sizes(most, ratio))])
     even = min(tested, np.bincount(y_test).min())
     held_out = np.concatenate([np.flatnonzero(y_test == k)[:even] for k in range(CLASSES)])
@@ -62,7 +61,7 @@ def tail(name: str, most: int, ratio: float, tested: int) -> Tail:
 def followed(
     seeds: Sequence[int], images: Tail, looks: Sequence[int], hidden: int, rate: float
 ) -> dict[str, np.ndarray]:
-    """Held-out logits [E, S, M, K] of each of the `ARMS` after so many epochs of Adam, from the same weights."""
+    """Held-out logits [E, S, M, K] of each of the `ARMS` after so many epochs, all from the same weights."""
     import keras
 
     from crosscheck.lab.overtraining import penalised_perceptron
@@ -101,3 +100,9 @@ def adjusted_focal(log_shares: np.ndarray) -> Any:
 def balanced_accuracy(logits: np.ndarray, y: np.ndarray) -> np.ndarray:
     """The mean over classes of the share that is right, of logits [..., M, K]: [...]. Classes are even."""
     return (logits.argmax(-1) == y).mean(-1)
+
+
+def recall_of_rare(logits: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The same over the rarer half of the classes."""
+    rare = y >= CLASSES // 2
+    return balanced_accuracy(logits[..., rare, :], y[rare])
