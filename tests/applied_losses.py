@@ -14,8 +14,8 @@ import numpy as np
 from mpmath import mp, mpf
 
 from crosscheck import losses
-from crosscheck.audit.theories import LossTheory, evaluate
 
+STEP = mpf(10) ** -40
 PRIORS = [0.7, 0.2, 0.1]
 WEIGHTS = [0.5, 2.0, 10.0]
 NOISE = [[0.8, 0.2, 0.0], [0.1, 0.6, 0.3], [0.05, 0.15, 0.8]]
@@ -223,13 +223,33 @@ OF_LABELS = [name for name, applied in APPLIED.items() if applied.kind == "multi
 
 
 def exact(name: str, y: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Value [N] and gradient [N, K] at 50 digits; of labels the mean over them."""
+    """Value [N] and gradient [N, K] by a central difference at 150 digits; of labels the mean over them.
+
+    The audit's 50 digits leave an absolute error of 1e-35 in the gradient, as large as e^(−80).
+    """
     applied = APPLIED[name]
-    unit = "classes" if applied.kind == "categorical" else "labels"
-    value, gradient = evaluate(
-        LossTheory(applied.formula, unit), {}, np.asarray(z, float), np.asarray(y, float)
-    )
-    return value, gradient
+    with mp.workdps(150):
+        rows = [
+            row_of_classes(applied.formula, *row)
+            if name in OF_CLASSES
+            else row_of_labels(applied.formula, *row)
+            for row in zip(np.asarray(z, float).tolist(), np.asarray(y, float).tolist(), strict=True)
+        ]
+    values, slopes = zip(*rows, strict=True)
+    return np.array(values), np.array(slopes)
+
+
+def row_of_classes(formula: Callable[..., Any], z: list[float], y: list[float]) -> tuple[float, list[float]]:
+    z, y = [mpf(value) for value in z], [mpf(value) for value in y]
+    moved = lambda k, h: [value + (h if i == k else 0) for i, value in enumerate(z)]
+    slopes = [(formula(moved(k, STEP), y) - formula(moved(k, -STEP), y)) / (2 * STEP) for k in range(len(z))]
+    return float(formula(z, y)), [float(slope) for slope in slopes]
+
+
+def row_of_labels(formula: Callable[..., Any], z: list[float], y: list[float]) -> tuple[float, list[float]]:
+    pairs = [(mpf(a), mpf(b)) for a, b in zip(z, y, strict=True)]
+    slopes = [(formula(a + STEP, b) - formula(a - STEP, b)) / (2 * STEP) / len(z) for a, b in pairs]
+    return float(mp.fsum(formula(a, b) for a, b in pairs) / len(z)), [float(slope) for slope in slopes]
 
 
 def example(name: str, n: int = 6) -> tuple[np.ndarray, np.ndarray]:

@@ -26,9 +26,7 @@ LABEL_METRICS = {
     "micro": lambda **more: metrics.F1("micro", name="micro", **more),
     "example": lambda **more: metrics.F1("example", zero_division="skip", name="example", **more),
     "subset": lambda **more: metrics.SubsetAccuracy(**more),
-    "label-wise ece": lambda **more: metrics.ExpectedCalibrationError(
-        kind="label_wise", from_logits=more.pop("from_logits", False), name="lw", **more
-    ),
+    "label-wise ece": lambda **more: metrics.ExpectedCalibrationError(kind="label_wise", name="lw", **more),
     "label-wise squared": lambda **more: metrics.SquaredCalibrationError(
         kind="label_wise", name="slw", **more
     ),

@@ -145,9 +145,11 @@ def asymmetric_restored(
     # |ℓ₁′| = (1 − p)^γ / p + γ (1 − p)^(γ−1) (−ln p), times p (1 − p) so that nothing is divided by 0
     present = ops.exp(-gamma_positive * of_zero) * (rest + gamma_positive * p * of_one)
     inside = p > margin
-    shifted = ops.where(inside, p - margin, ops.full_like(p, 0.5))
-    left = ops.where(inside, rest + margin, ops.full_like(p, 0.5))  # 1 − p_m
-    surprise = -ops.log(left) if margin else of_zero
-    slope = p * rest * (gamma_negative * surprise / shifted + 1 / left)
+    shifted = ops.where(inside, p - margin, ops.ones_like(p))
+    left = ops.where(inside, rest + margin, ops.ones_like(p))  # 1 − p_m
+    if margin:
+        slope = p * rest * (gamma_negative * -ops.log(left) / shifted + 1 / left)
+    else:  # p/p_m and (1 − p)/(1 − p_m) are 1, also where both round to 0
+        slope = rest * gamma_negative * of_zero + p
     absent = ops.where(inside, ops.power(shifted, gamma_negative) * slope, ops.zeros_like(p))
     return absent / (absent + present)

@@ -47,7 +47,9 @@ def logit_adjusted_crossentropy(y_true: Any, logits: Any, priors: Any, tau: Any 
     """
     z = computed(logits)
     shift = constant(np.log(as_priors(priors, z.shape[-1])), z)
-    return categorical_crossentropy(class_rows(y_true, z), z + ops.expand_dims(constant(tau, z), -1) * shift)
+    rows = class_rows(y_true, z)
+    z = z - ops.stop_gradient(ops.max(z, axis=-1, keepdims=True))  # so that no large z swallows ln π
+    return categorical_crossentropy(rows, z + ops.expand_dims(constant(tau, z), -1) * shift)
 
 
 @keras.saving.register_keras_serializable(package="crosscheck")
@@ -68,7 +70,9 @@ def logit_adjusted_binary_crossentropy(y_true: Any, logits: Any, priors: Any, ta
     Source: Menon et al. 2021, section 4.
     """
     z, share = computed(logits), as_rates("priors", priors)
-    shift = constant(np.log(share) - np.log1p(-share), z)
+    # One number for each label: TensorFlow 2.21 folds a constant of shape [1] into the bias of the layer
+    # before, and then reads beyond its end, which makes gradients wrong without an error.
+    shift = ops.broadcast_to(constant(np.log(share) - np.log1p(-share), z), (z.shape[-1],))
     return binary_crossentropy(y_true, z + ops.expand_dims(constant(tau, z), -1) * shift)
 
 
@@ -150,7 +154,8 @@ def as_pair(class_weights: Any) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         ValueError: unless they are two, and positive.
     """
-    pair = [np.asarray(weight, "float64") for weight in class_weights] if np.ndim(class_weights) else []
+    listed = isinstance(class_weights, (list, tuple, np.ndarray))
+    pair = [np.asarray(weight, "float64") for weight in class_weights] if listed else []
     if len(pair) != 2 or not all(((weight > 0) & np.isfinite(weight)).all() for weight in pair):
         raise ValueError(f"`class_weights` must be (w₀, w₁), both positive, not {class_weights!r}.")
     return pair[0], pair[1]

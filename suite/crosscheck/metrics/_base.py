@@ -106,10 +106,15 @@ def frequencies(y_true: Any, prediction: Any) -> Any:
     return distribution(ops.cast(ops.expand_dims(ops.cast(y, "int32"), -1) == places, prediction.dtype))
 
 
-def reason_for_nan(labels: Any, probabilities: Any) -> str:
-    """Returns why labels or predictions [..., K] became NaN, in words; "" where none of them did."""
+def reason_for_nan(labels: Any, probabilities: Any, apart: bool = False) -> str:
+    """Returns why labels or predictions [..., K] became NaN, in words; "" where none of them did.
+
+    `apart` says that the columns are labels of their own, not K classes.
+    """
     y, p = (np.isnan(np.asarray(values)).any(-1) for values in (labels, probabilities))
     k = np.shape(labels)[-1]
+    if y.any() and apart:
+        return f"{int(y.sum())} of {y.size} rows of labels are not all in [0, 1], and give NaN."
     if y.any():
         return (
             f"{int(y.sum())} of {y.size} labels are no classes 0…{k - 1}, nor frequencies of them, and give "
@@ -123,10 +128,10 @@ def reason_for_nan(labels: Any, probabilities: Any) -> str:
     return ""
 
 
-def warn_of_nan(labels: Any, probabilities: Any) -> None:
+def warn_of_nan(labels: Any, probabilities: Any, apart: bool) -> None:
     """Warns of labels or predictions that became NaN, where they are numbers; not within a program."""
     try:
-        reason = reason_for_nan(ops.convert_to_numpy(labels), ops.convert_to_numpy(probabilities))
+        reason = reason_for_nan(ops.convert_to_numpy(labels), ops.convert_to_numpy(probabilities), apart)
     except Exception:  # the tensors of a program that is being compiled have no numbers yet
         return
     if reason:
@@ -239,7 +244,7 @@ class ProbabilityMetric(StreamingMetric):
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         read = label_examples if self.labels_apart else examples
         batch = read(y_true, y_pred, sample_weight, self.dtype, self.from_logits)
-        warn_of_nan(batch.labels, batch.probabilities)
+        warn_of_nan(batch.labels, batch.probabilities, self.labels_apart)
         self.accumulate(batch)
 
     def accumulate(self, batch: Examples) -> None:

@@ -137,8 +137,9 @@ class ThresholdMetric(LabelMetric):
         if self.threshold is not None or len(y.shape) != len(scores.shape) - 1 or scores.shape[-1] == 1:
             return label_rows(y_true, scores)
         places = ops.arange(scores.shape[-1], dtype="int32")
-        one_hot = ops.cast(ops.expand_dims(ops.cast(y, "int32"), -1) == places, scores.dtype)
-        return one_hot, ops.broadcast_to(ops.any(one_hot > 0, axis=-1, keepdims=True), ops.shape(one_hot))
+        same = ops.equal(ops.expand_dims(ops.cast(y, scores.dtype), -1), ops.cast(places, scores.dtype))
+        is_class = ops.any(same, axis=-1, keepdims=True)
+        return ops.cast(same, scores.dtype), ops.broadcast_to(is_class, ops.shape(same))
 
     def valid(self, scores: Any) -> Any:
         if self.from_logits or self.threshold is None:
