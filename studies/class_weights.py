@@ -143,7 +143,7 @@ def draw_mending(ax, rows: pd.DataFrame) -> None:
     z, arms = np.linspace(-4, 4, 2), {"claim": WEIGHTS, "control": WEIGHTS[:1], "positive": WEIGHTS[:1]}
     labels = {"positive": "no weights", "control": "focal loss"}
     for arm, w in ((arm, w) for arm, some in arms.items() for w in some):
-        slope, intercept = mean.loc[(arm, f"{w:g}"), ["slope", "intercept"]]
+        slope, intercept = mean.loc[(arm, f"{w:g}"), ["slope", "intercept"]].to_numpy()
         ax.plot(z, slope * z + intercept, label=labels.get(arm, f"w = {w:g}"))
     for w in WEIGHTS:
         figures.theory_line(ax, z, z - np.log(w), "z − ln w" if w == WEIGHTS[0] else "")
@@ -165,8 +165,8 @@ KERAS_WEIGHT = Check(
 )
 OVERSAMPLING = Check(
     "oversampling",
-    "Every example of the rarer class five times, or with the weight 5: a linear model ends at the same place, "
-    "to a hundredth of its length.",
+    "Every example of the rarer class five times, or with the weight 5: a linear model ends at the same "
+    "place, to a hundredth of its length.",
     Equal(margin=0.01),
     r"\frac{\lVert \theta_{\text{repeated}} - \theta_{\text{weighted}} \rVert}"
     r"{\lVert \theta_{\text{weighted}} \rVert} = 0",

@@ -94,7 +94,7 @@ def draw_sharpened(ax, rows: pd.DataFrame) -> None:
 
 CONSTANT_SUM = Check(
     "constant_sum",
-    "Summed over all labels that an example could have, the absolute error is 2(K − 1), whatever is predicted.",
+    "Summed over all labels that an example could have, the absolute error is 2(K − 1), whatever p.",
     Identity(ulps=4),
     r"\sum_j \lVert e_j - p \rVert_1 = 2\,(K - 1)",
     control="cross-entropy",
@@ -104,7 +104,8 @@ CONSTANT_SUM = Check(
 )
 GCE_BOUNDS = Check(
     "gce_bounds",
-    "The sum of generalised cross-entropy lies between (K − K^(1−q))/q and (K − 1)/q: by how much it is inside.",
+    "The sum of generalised cross-entropy lies between (K − K^(1−q))/q and (K − 1)/q: by how much it is "
+    "inside.",
     Exceeds(margin=-1e-9),
     r"\frac{K - K^{1 - q}}{q} \le \sum_j \ell_j \le \frac{K - 1}{q}",
     control="cross-entropy",
@@ -155,7 +156,8 @@ BACKWARD_FLOOR = Check(
 )
 STABLE = Check(
     "stable",
-    "Value and gradient of the forward-corrected loss, from logits of up to 10⁴ in size, are those at 50 digits.",
+    "Value and gradient of the forward-corrected loss, from logits of up to 10⁴ in size, are those at 50 "
+    "digits.",
     Identity(ulps=8),
     r"\ln \textstyle\sum_i e^{z_i} - \ln \sum_i e^{z_i + \ln T_{i \tilde y}}",
     control="through probabilities, clipped as Keras clips them",
@@ -171,10 +173,10 @@ def measure_corrections(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     loss = -special.log_softmax(z, -1)
     for setting, make in (("uniform", noise.uniform), ("pair flip", noise.pair_flip)):
         law, half = make(3, 0.3), make(3, 0.15)
-        clean = (robust.backward(loss, one) @ law.T for one in (law, half))
+        right, wrong = (robust.backward(loss, one) @ law.T for one in (law, half))
         solved = np.linalg.solve(law, loss.T).T @ law.T
         scale = EPS * np.abs(loss).max(-1, keepdims=True)
-        yield BACKWARD.rows(*clean, loss, positive=solved, setting=setting, resolution=scale)
+        yield BACKWARD.rows(right, wrong, loss, positive=solved, setting=setting, resolution=scale)
     for setting, arms in robust.forward_in_tails().items():
         claim, control, positive, exact, resolution = arms
         yield STABLE.rows(claim, control, exact, positive=positive, setting=setting, resolution=resolution)

@@ -16,7 +16,7 @@ from crosscheck import data
 
 APART = 2.0  # d
 NODES = 81  # of a grid of x on which examples are counted
-STEPS = 400  # of full-batch Adam, at a rate that falls to zero
+STEPS = 600  # of full-batch Adam, at a rate that falls to zero
 
 
 # --- laws ----------------------------------------------------------------------------------------------
@@ -28,9 +28,9 @@ def weighted_law(eta: Any, weights: Any) -> np.ndarray:
     return tilted / tilted.sum(-1, keepdims=True)
 
 
-def weighted_law_by_search(eta: Sequence[float], weights: Sequence[float]) -> np.ndarray:
+def weighted_law_by_search(eta: Any, weights: Any) -> np.ndarray:
     """The same by SciPy's search for the logits of least −Σ w η ln softmax(z), z₀ = 0: [K]."""
-    mass = np.array(weights) * np.array(eta)
+    mass = np.asarray(weights) * np.asarray(eta)
     log_p = lambda free: special.log_softmax(np.concatenate([[0], free]))
     found = optimize.minimize(lambda free: -mass @ log_p(free), np.zeros(len(mass) - 1), tol=1e-12)
     return np.exp(log_p(found.x))
@@ -130,6 +130,7 @@ def fitted_lines(
     mass = counts * np.stack([vector(1.0), vector(weight)], 1)[..., None]
     mass = mass.reshape(many, -1) / mass.mean((1, 2))[:, None]
     replicas = Replicates(perceptron(1, [], 1), range(many))
+    replicas.set_weights([np.zeros_like(weights) for weights in replicas.get_weights()])
     rate = keras.optimizers.schedules.CosineDecay(0.1, STEPS)
     arguments = {"shift": vector(shift), "gamma": vector(gamma)}
     replicas.compile(keras.optimizers.Adam(rate), focal_binary, loss_arguments=arguments)
@@ -187,7 +188,7 @@ def trained_laws(laws: np.ndarray, weights: np.ndarray, seeds: Sequence[int], ex
 def rankings(
     seeds: Sequence[int], share: float, dim: int, examples: int, weight: float
 ) -> dict[str, np.ndarray]:
-    """AUROC over the population of linear models trained plainly, with a weight, adjusted, on shuffled labels.
+    """AUROC over the population of linear models, by what they were trained on, or with.
 
     Scores are normal in either class, so that it is Φ(d w₀ / (‖w‖ √2)): [S] each.
     """
@@ -232,7 +233,7 @@ def balanced_repeats(y: np.ndarray, seed: int) -> np.ndarray:
 
 
 def oversampled(seeds: Sequence[int], times: int) -> dict[str, np.ndarray]:
-    """‖θ − θ_weighted‖ / ‖θ_weighted‖ of linear models on 20 examples of class 1 and 180 of class 0: [S] each.
+    """‖θ − θ_weighted‖ / ‖θ_weighted‖ of linear models on 180 examples of class 0 and 20 of class 1: [S].
 
     "as many": class 1 repeated so often as its weight says, "one less": once less, "scikit-learn": weighted.
     All are trained in one program, in which who is not there has the weight 0.
@@ -246,8 +247,8 @@ def oversampled(seeds: Sequence[int], times: int) -> dict[str, np.ndarray]:
     arms = {"as many": more(times), "one less": np.concatenate([more(times - 1), 0 * y], 1)}
     arms["weighted"] = np.concatenate([weight, *[0 * y] * (times - 1)], 1)
     there = np.concatenate(list(arms.values()))  # [A · S, times · N]
-    repeated = (np.tile(part, (len(arms), times, *[1] * (part.ndim - 2))) for part in (x, y))
-    theta = converged(*repeated, there / there.mean(1, keepdims=True))
+    again = lambda part: np.tile(part, (len(arms), times, *[1] * (part.ndim - 2)))
+    theta = converged(again(x), again(y), there / there.mean(1, keepdims=True))
     by_arm = dict(zip(arms, np.split(theta, len(arms)), strict=True))
     weighted = by_arm.pop("weighted")
     solver = LogisticRegression(C=1e8, class_weight={0: 1, 1: times}, tol=1e-10, max_iter=10_000)

@@ -76,11 +76,10 @@ def followed(
         if epochs > done:
             replicas.fit(inputs, labels, batch_size=64, epochs=epochs - done)
         logits, held_out = replicas.predict(x), replicas.predict(x_test)
-        shape = (len(ARMS), len(seeds), -1)
-        seen.append(
-            [*looked(kinds, logits.reshape(*shape[:2], *logits.shape[1:]), y, noisy)]
-            + [(held_out.argmax(-1) == y_test).mean(-1).reshape(shape[:2])]
-        )
+        shape = len(ARMS), len(seeds)
+        right = (held_out.argmax(-1) == y_test).mean(-1)
+        by_arm = logits.reshape(*shape, *logits.shape[1:])
+        seen.append([*looked(kinds, by_arm, y, noisy), right.reshape(shape)])
         done = epochs
     return Course(*(np.stack(values) for values in zip(*seen, strict=True)))
 

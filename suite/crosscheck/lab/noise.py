@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 from scipy import optimize, special
 
-from crosscheck import data
-
 CLASSES = 3
 CENTRES = 1.5 * np.array([[1, 0], [-0.5, 0.75**0.5], [-0.5, -(0.75**0.5)]])  # of even Gaussians N(c, I)
 
@@ -78,7 +76,7 @@ def sampled(seeds: Sequence[int], examples: int, noise: np.ndarray) -> tuple[np.
 
 
 def relabelled(clean: np.ndarray, noise: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A label of each example drawn from its row: of T by the class, [K, K], or of laws of its own, [N, K]."""
+    """A label of each example drawn from its class's row of T [K, K], or from a law of its own [N, K]."""
     rows = noise[clean] if len(noise) != len(clean) else noise
     return np.minimum((rng.random((len(clean), 1)) > rows.cumsum(1)).sum(1), rows.shape[1] - 1)
 
@@ -145,11 +143,11 @@ def rms(p: np.ndarray, law: np.ndarray) -> np.ndarray:
     return np.sqrt(((p - law) ** 2).mean((-2, -1)))
 
 
-# --- people: every image has its own noise -------------------------------------------------------------------
+# --- people: every image has its own noise -----------------------------------------------------------------
 
 
 def by_class(shares: np.ndarray) -> np.ndarray:
-    """The mean of people's shares [N, K] over the images of each class, that most people choose: T, [K, K]."""
+    """T: the mean of people's shares [N, K] over the images of each class, which is what most choose."""
     clean = shares.argmax(1)
     return np.stack([shares[clean == k].mean(0) for k in range(shares.shape[1])])
 

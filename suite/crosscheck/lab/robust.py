@@ -34,8 +34,8 @@ def trained_biases(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Shares of labels drawn from η [K], [S, K], and logits of biases trained on them, [1 + Q, S, K].
 
-    The first are those of cross-entropy, then of generalised cross-entropy by its power q. Labels are counted,
-    and every class is one example whose `sample_weight` is its count.
+    The first are those of cross-entropy, then of generalised cross-entropy by its power q. Labels are
+    counted, and every class is one example whose `sample_weight` is its count.
     """
     import keras
 
@@ -101,7 +101,7 @@ def backward(loss: np.ndarray, law: np.ndarray) -> np.ndarray:
 
 
 def forward_in_tails() -> dict[str, tuple[np.ndarray, ...]]:
-    """Of the forward-corrected loss's value and gradient: ours, through probabilities, SciPy's, exact, ulp."""
+    """Of the corrected loss's value and gradient: ours, through probabilities, SciPy's, exact, and an ulp."""
     parts = [in_tails(law) for law in (noise.uniform(3, 0.3), noise.pair_flip(3, 0.3))]
     return {
         what: tuple(np.concatenate([part[i][j].ravel() for part in parts]) for j in range(5))
