@@ -1,4 +1,4 @@
-"""The studies `class_imbalance` and `class_weights`, sabotaged: what held must fail, and controls still do."""
+"""`class_imbalance` and `class_weights`, sabotaged: what held must fail, and the controls still do so."""
 
 from __future__ import annotations
 
