@@ -265,31 +265,26 @@ def train_on_people(seeds: tuple[int, ...], name: str) -> Iterator[pd.DataFrame]
     law = noise.by_class(q)
     x = np.concatenate([data.averaged(part, whole.shape, 8) for part in (whole.x_train, whole.x_test)])
     split = data.random_splits(x, q, seeds, *SPLIT)
-    clean, clean_test = split.y.argmax(-1), split.y_test.argmax(-1)
-    draws = lambda shares: np.stack(
-        [
-            noise.relabelled(c, s, np.random.default_rng([seed, 3]))
-            for c, s, seed in zip(clean, shares, seeds, strict=True)
-        ]
-    )
-    people, by_class = draws(split.y), draws(law[clean])
-    labels = np.concatenate([people, people, by_class, by_class]).astype("int32")
+    people, by_class = (noise.one_label_each(shares, seeds) for shares in (split.y, law[split.y.argmax(-1)]))
     four = lambda array: np.concatenate([array] * 4)
-    which = np.repeat([0, 1, 0, 1], len(seeds))
+    labels, which = np.concatenate([people, people, by_class, by_class]), np.repeat([0, 1, 0, 1], len(seeds))
     p = noise.trained(seeds * 4, four(split.x), labels, which, [law], four(split.x_test), (64,), 10)
-    plain, corrected, plain_again, corrected_again = np.split(p, 4)
-    place = {"setting": name, "seed": seeds}
-    off, off_plain = noise.rms(corrected @ law, split.y_test), noise.rms(plain, split.y_test)
-    again = noise.rms(corrected_again @ law, law[clean_test]) - noise.rms(plain_again, law[clean_test])
-    best = [noise.nearest_mixture(law, shares) for shares in split.y_test]
-    bound = noise.rms(np.stack(best), split.y_test)
-    yield HUMAN.rows(off - off_plain, again, positive=bound, **place)
-    right = lambda p: (p.argmax(-1) == clean_test).mean(-1)
-    shown = {"plain": off_plain, "corrected": off, "the best for every image": bound}
+    yield from human_rows(np.split(p, 4), split.y_test, law, {"setting": name, "seed": seeds})
+
+
+def human_rows(p: list[np.ndarray], q: np.ndarray, law: np.ndarray, place: dict) -> Iterator[pd.DataFrame]:
+    """Distances from shares q [S, M, K] of predictions, plain and corrected, twice: of people, by the class."""
+    clean = q.argmax(-1)
+    by_class = noise.rms(p[3] @ law, law[clean]) - noise.rms(p[2], law[clean])
+    best = noise.rms(np.stack([noise.nearest_mixture(law, shares) for shares in q]), q)
+    plain, corrected = noise.rms(p[0], q), noise.rms(p[1] @ law, q)
+    yield HUMAN.rows(corrected - plain, by_class, positive=best, **place)
+    shown = {"plain": plain, "corrected": corrected, "the best for every image": best}
     for arm, value in shown.items():
         yield rows.tidy(quantity="distance from people", path=arm, value=value, **place)
-    for arm, value in (("plain", right(plain)), ("corrected", right(corrected))):
-        yield rows.tidy(quantity="accuracy by most people", path=arm, value=value, **place)
+    for arm, part in zip(shown, p[:2], strict=False):
+        right = (part.argmax(-1) == clean).mean(-1)
+        yield rows.tidy(quantity="accuracy by most people", path=arm, value=right, **place)
 
 
 def draw_people(ax, rows: pd.DataFrame) -> None:
@@ -370,27 +365,19 @@ def units(scale: str) -> list[Unit]:
 
 def table(rows: pd.DataFrame) -> pd.DataFrame:
     """What becomes of flipped images under either loss: at the peak, and at the end."""
-    part = rows[rows["quantity"].isin(["true", "memorised", "test"])]
-    course = part.pivot_table("value", ["setting", "path", "x"], "quantity", sort=False)[
-        ["true", "memorised", "test"]
-    ]
-    by_arm = course.groupby(level=["setting", "path"], sort=False)
-    titles = [
-        "taken for what they are, at best",
-        "at the end",
-        "as labelled, at the end",
-        "test accuracy, at best",
-        "at the end ",
-    ]
-    columns = [
-        by_arm["true"].max(),
-        by_arm["true"].last(),
-        by_arm["memorised"].last(),
-        by_arm["test"].max(),
-        by_arm["test"].last(),
-    ]
-    wide = pd.concat(columns, axis=1).set_axis(titles, axis=1)
-    return wide.rename_axis(["Images", "Training"]).reset_index()
+    shown = ["true", "memorised", "test"]
+    part = rows[rows["quantity"].isin(shown)]
+    course = part.pivot_table("value", ["setting", "path", "x"], "quantity", sort=False)
+    by_arm = course[shown].groupby(level=["setting", "path"], sort=False)
+    best, end = by_arm.max(), by_arm.last()
+    columns = {
+        "Taken for what they are, at best": best["true"],
+        "at the end": end["true"],
+        "As labelled, at the end": end["memorised"],
+        "Test accuracy, at best": best["test"],
+        "its end": end["test"],
+    }
+    return pd.DataFrame(columns).rename_axis(["Images", "Training"]).reset_index()
 
 
 def figure(rows: pd.DataFrame):

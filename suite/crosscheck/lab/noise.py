@@ -76,8 +76,8 @@ def sampled(seeds: Sequence[int], examples: int, noise: np.ndarray) -> tuple[np.
 
 
 def relabelled(clean: np.ndarray, noise: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A label of each example drawn from its class's row of T [K, K], or from a law of its own [N, K]."""
-    rows = noise[clean] if len(noise) != len(clean) else noise
+    """A label of each example of these classes, drawn from its row of the noise: [N]."""
+    rows = noise[clean]
     return np.minimum((rng.random((len(clean), 1)) > rows.cumsum(1)).sum(1), rows.shape[1] - 1)
 
 
@@ -150,6 +150,14 @@ def by_class(shares: np.ndarray) -> np.ndarray:
     """T: the mean of people's shares [N, K] over the images of each class, which is what most choose."""
     clean = shares.argmax(1)
     return np.stack([shares[clean == k].mean(0) for k in range(shares.shape[1])])
+
+
+def one_label_each(shares: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
+    """A label of every example, drawn from shares of its own, [S, N, K]: [S, N]."""
+    classes = np.arange(shares.shape[1])
+    pairs = zip(shares, seeds, strict=True)
+    drawn = [relabelled(classes, law, np.random.default_rng([seed, 3])) for law, seed in pairs]
+    return np.stack(drawn).astype("int32")
 
 
 def nearest_mixture(noise: np.ndarray, law: np.ndarray, steps: int = 400) -> np.ndarray:
