@@ -172,7 +172,7 @@ EARLY_LEARNING = Check(
     "unlearns it: the share falls by 0.2 from its peak.",
     Exceeds(margin=0.2),
     r"\max_t a_t - a_T, \quad a_t = \Pr(\hat y_t = y \mid \tilde y \ne y)",
-    control="generalised cross-entropy, q = 0.7",
+    control="a linear model of four grey values, which learns nothing by heart",
     positive="20 % flipped",
     population="these data sets",
     settings=SETS,
@@ -206,22 +206,19 @@ def train_flipped(seeds: tuple[int, ...], name: str, looks: list[int]) -> Iterat
     x, y, x_test, y_test = memorising.images(name, TRAINED, TESTED)
     course = memorising.followed(seeds, x, y, x_test, y_test, looks, WIDTH, RATE)
     of = dict(zip(memorising.ARMS, range(len(memorising.ARMS)), strict=True))
-    end = course.memorised[-1]
-    little = memorising.coarse(x, 2)
-    small = memorising.followed(
-        seeds, little, y, memorising.coarse(x_test, 2), y_test, looks[-1:], (), RATE
-    ).memorised[-1]
+    little, held_out = (memorising.coarse(part, 2) for part in (x, x_test))
+    small = memorising.followed(seeds, little, y, held_out, y_test, looks, (), RATE)
     place = {"setting": name, "seed": seeds}
-    unlearnt = course.true.max(0) - course.true[-1]
+    unlearnt, unlearnt_by_little = (part.true.max(0) - part.true[-1] for part in (course, small))
+    whole, fewer = of["cross-entropy"], of["fewer flipped"]
+    yield EARLY_LEARNING.rows(unlearnt[whole], unlearnt_by_little[whole], positive=unlearnt[fewer], **place)
     risen = course.gradient.max(0) - course.gradient[0]
-    for check, values in ((EARLY_LEARNING, unlearnt), (GRADIENT_SHARE, risen)):
-        arms = (values[of[arm]] for arm in ("cross-entropy", "generalised"))
-        yield check.rows(*arms, positive=values[of["fewer flipped"]], **place)
+    yield GRADIENT_SHARE.rows(risen[whole], risen[of["generalised"]], positive=risen[fewer], **place)
     apart = lambda shares, one, other: shares[of[one]] - shares[of[other]]
     yield MEMORISED.rows(
-        apart(end, "cross-entropy", "generalised"),
-        apart(small, "cross-entropy", "generalised"),
-        positive=apart(end, "fewer flipped", "generalised, fewer flipped"),
+        apart(course.memorised[-1], "cross-entropy", "generalised"),
+        apart(small.memorised[-1], "cross-entropy", "generalised"),
+        positive=apart(course.memorised[-1], "fewer flipped", "generalised, fewer flipped"),
         **place,
     )
     for arm, i in of.items():
@@ -265,7 +262,8 @@ def train_on_people(seeds: tuple[int, ...], name: str) -> Iterator[pd.DataFrame]
     law = noise.by_class(q)
     x = np.concatenate([data.averaged(part, whole.shape, 8) for part in (whole.x_train, whole.x_test)])
     split = data.random_splits(x, q, seeds, *SPLIT)
-    people, by_class = (noise.one_label_each(shares, seeds) for shares in (split.y, law[split.y.argmax(-1)]))
+    laws = split.y, law[split.y.argmax(-1)]
+    people, by_class = (noise.one_label_each(shares, seeds) for shares in laws)
     four = lambda array: np.concatenate([array] * 4)
     labels, which = np.concatenate([people, people, by_class, by_class]), np.repeat([0, 1, 0, 1], len(seeds))
     p = noise.trained(seeds * 4, four(split.x), labels, which, [law], four(split.x_test), (64,), 10)
@@ -273,7 +271,7 @@ def train_on_people(seeds: tuple[int, ...], name: str) -> Iterator[pd.DataFrame]
 
 
 def human_rows(p: list[np.ndarray], q: np.ndarray, law: np.ndarray, place: dict) -> Iterator[pd.DataFrame]:
-    """Distances from shares q [S, M, K] of predictions, plain and corrected, twice: of people, by the class."""
+    """Distances from shares q [S, M, K] of predictions, plain and corrected: of people, then by the class."""
     clean = q.argmax(-1)
     by_class = noise.rms(p[3] @ law, law[clean]) - noise.rms(p[2], law[clean])
     best = noise.rms(np.stack([noise.nearest_mixture(law, shares) for shares in q]), q)

@@ -91,6 +91,7 @@ def made_up_course(end: float):
         true = np.array([[0.1, 0.8, ends.get(arm, 0.5)] for arm in memorising.ARMS]).T[..., None] + jitter
         hidden = arguments[-2]
         memorised = 1 - true if hidden else 0.1 + jitter
+        true = true if hidden else 0.1 + jitter
         return memorising.Course(true, memorised, true, true)
 
     return followed
