@@ -157,7 +157,7 @@ BACKWARD_FLOOR = Check(
 STABLE = Check(
     "stable",
     "Value and gradient of the forward-corrected loss, from logits of up to 10⁴ in size, are those at 50 "
-    "digits.",
+    "digits, in units of what an ulp of the logits, or of 1, moves.",
     Identity(ulps=8),
     r"\ln \textstyle\sum_i e^{z_i} - \ln \sum_i e^{z_i + \ln T_{i \tilde y}}",
     control="through probabilities, clipped as Keras clips them",

@@ -131,8 +131,17 @@ def in_tails(law: np.ndarray) -> list[tuple[np.ndarray, ...]]:
     slopes = (autodiff.logit_gradient(loss, y, z) for loss in (ours, clipped))
     return [
         (*values, by_scipy[0], value, EPS * np.maximum(1, value)),
-        (*slopes, by_scipy[1], gradient, np.full_like(gradient, EPS)),
+        (*slopes, by_scipy[1], gradient, EPS * np.maximum(1, moved_by_rounding(z, joint))),
     ]
+
+
+def moved_by_rounding(z: np.ndarray, joint: np.ndarray) -> np.ndarray:
+    """Σ_j |∂²L/∂z_i∂z_j| |z_j| at most: what relative errors of an ulp in the logits do to the gradient."""
+    total = np.zeros_like(z)
+    for p in (special.softmax(z, -1), special.softmax(joint, -1)):
+        hessian = p[:, :, None] * (np.eye(z.shape[1]) - p[:, None, :])
+        total += np.einsum("nij,nj->ni", np.abs(hessian), np.abs(z))
+    return total
 
 
 def exact(z: np.ndarray, y: np.ndarray, law: np.ndarray) -> tuple[float, np.ndarray]:
