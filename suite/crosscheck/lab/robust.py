@@ -120,11 +120,12 @@ def in_tails(law: np.ndarray) -> list[tuple[np.ndarray, ...]]:
     value, gradient = (
         np.stack(part) for part in zip(*(exact(*case, law) for case in zip(z, y, strict=True)), strict=True)
     )
+    low = z - z.max(-1, keepdims=True)
     with np.errstate(divide="ignore"):
-        joint = z + np.log(law[:, y.argmax(1)]).T
+        joint = low + np.log(law[:, y.argmax(1)]).T
     by_scipy = (
-        special.logsumexp(z, -1) - special.logsumexp(joint, -1),
-        special.softmax(z, -1) - special.softmax(joint, -1),
+        special.logsumexp(low, -1) - special.logsumexp(joint, -1),
+        special.softmax(low, -1) - special.softmax(joint, -1),
     )
     clipped = through_probabilities(law)
     values = (autodiff.numbers(loss(*autodiff.tensors(y, z))) for loss in (ours, clipped))
