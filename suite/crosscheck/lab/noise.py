@@ -160,7 +160,7 @@ def one_label_each(shares: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
     return np.stack(drawn).astype("int32")
 
 
-def nearest_mixture(noise: np.ndarray, law: np.ndarray, steps: int = 400) -> np.ndarray:
+def nearest_mixture(noise: np.ndarray, law: np.ndarray, steps: int = 200) -> np.ndarray:
     """The Tᵀp nearest to each law [N, K] of all distributions p: whatever a model says, no nearer: [N, K].
 
     By projected gradient steps of length 1/σ², σ the largest singular value of T.
@@ -169,6 +169,28 @@ def nearest_mixture(noise: np.ndarray, law: np.ndarray, steps: int = 400) -> np.
     for _ in range(steps):
         p = onto_simplex(p - rate * (p @ noise - law) @ noise.T)
     return p @ noise
+
+
+def floors(noise: np.ndarray, shares: np.ndarray) -> dict[str, np.ndarray]:
+    """Root mean square distances of shares [S, M, K] from the nearest Tᵀp: [S] each.
+
+    "people" is over all images, "disputed" over the half whose greatest share is least.
+    """
+    off = np.stack([((nearest_mixture(noise, q) - q) ** 2).mean(1) for q in shares])  # [S, M]
+    order = shares.max(-1).argsort(1)[:, : shares.shape[1] // 2]
+    half = np.take_along_axis(off, order, 1)
+    return {name: np.sqrt(part.mean(1)) for name, part in (("people", off), ("disputed", half))}
+
+
+def redrawn(
+    noise: np.ndarray, shares: np.ndarray, judges: int, seeds: Sequence[int], part: int
+) -> np.ndarray:
+    """Shares of so many people who err by the class alone, that of the greatest share: [S, M, K]."""
+    laws = noise[shares.argmax(-1)]
+    laws = laws / laws.sum(-1, keepdims=True)
+    generators = (np.random.default_rng([seed, 4, part]) for seed in seeds)
+    pairs = zip(generators, laws, strict=True)
+    return np.stack([rng.multinomial(judges, law) for rng, law in pairs]) / judges
 
 
 def onto_simplex(points: np.ndarray) -> np.ndarray:
