@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from crosscheck.claims import Check, Claim, Equal, Exceeds, Identity, Theory, Unit, unit
-from crosscheck.lazy import autodiff, data, figures, keras, losses, memorising, noise, pd, rows
+from crosscheck.lazy import autodiff, data, figures, keras, losses, memorising, noise, pd, rows, smoothing
 
 CLAIM = Claim(
     title="Uniform label noise is label smoothing; people's noise is not what the correction takes it for",
@@ -56,17 +56,14 @@ def measure_smoothing(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
         by_label = np.stack([slope(np.tile(one_hot[j], (40, 1)), z) for j in range(k)])
         for share in SHARES:
             mixed = np.einsum("nj,jnk->nk", noise.uniform(k, share)[y], by_label)
-            own, wrong = (smoothed(one_hot[y], z, alpha) for alpha in (share * k / (k - 1), share))
+            alphas, loss = (share * k / (k - 1), share), losses.categorical_crossentropy
+            own, wrong = (smoothing.smoothed_gradient(loss, alpha, one_hot[y], z) for alpha in alphas)
             place = {"setting": f"K = {k}", "x": share}
             yield SMOOTHING.rows(mixed, reference=own, resolution=EPS, **place)
             yield SMOOTHING.rows(control=mixed, reference=wrong, resolution=EPS, **place)
-            theirs = smoothed_by_keras(one_hot[y], z, share * k / (k - 1))
+            theirs = smoothed_by_keras(one_hot[y], z, alphas[0])
             single = float(np.finfo("float32").eps)
             yield SMOOTHING.rows(positive=theirs, reference=mixed, resolution=single, **place)
-
-
-def smoothed(y: np.ndarray, z: np.ndarray, alpha: float) -> np.ndarray:
-    return autodiff.logit_gradient(lambda y, z: losses.categorical_crossentropy(y, z, alpha), y, z)
 
 
 def smoothed_by_keras(y: np.ndarray, z: np.ndarray, alpha: float) -> np.ndarray:
@@ -161,11 +158,7 @@ def train_thresholds(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
 SETS = ("digits", "fashion_mnist")
 TRAINED, TESTED, RATE = 500, 1000, 3e-3
 WIDTH = (256,)
-LOOKS = {
-    "smoke": (0, 2, 5, 10, 20, 60),
-    "standard": (0, 2, 5, 10, 20, 40, 80),
-    "full": (0, 2, 5, 10, 20, 40, 80, 160),
-}
+LOOKS = (0, 2, 5, 10, 20, 40, 80)  # epochs
 
 EARLY_LEARNING = Check(
     "early_learning",
@@ -202,13 +195,13 @@ GRADIENT_SHARE = Check(
 )
 
 
-def train_flipped(seeds: tuple[int, ...], name: str, looks: list[int]) -> Iterator[pd.DataFrame]:
+def train_flipped(seeds: tuple[int, ...], name: str) -> Iterator[pd.DataFrame]:
     """Networks on images with flipped labels, looked at as they go; and linear models of little."""
     x, y, x_test, y_test = memorising.images(name, TRAINED, TESTED)
-    course = memorising.followed(seeds, x, y, x_test, y_test, looks, WIDTH, RATE)
+    course = memorising.followed(seeds, x, y, x_test, y_test, LOOKS, WIDTH, RATE)
     of = dict(zip(memorising.ARMS, range(len(memorising.ARMS)), strict=True))
     little, held_out = (memorising.coarse(part, 2) for part in (x, x_test))
-    small = memorising.followed(seeds, little, y, held_out, y_test, looks, (), RATE)
+    small = memorising.followed(seeds, little, y, held_out, y_test, LOOKS, (), RATE)
     place = {"setting": name, "seed": seeds}
     unlearnt, unlearnt_by_little = (part.true.max(0) - part.true[-1] for part in (course, small))
     whole, fewer = of["cross-entropy"], of["fewer flipped"]
@@ -224,7 +217,7 @@ def train_flipped(seeds: tuple[int, ...], name: str, looks: list[int]) -> Iterat
     )
     for arm, i in of.items():
         for quantity, values in zip(course._fields, course, strict=True):
-            along = {**place, "x": np.array(looks)[:, None], "path": arm}
+            along = {**place, "x": np.array(LOOKS)[:, None], "path": arm}
             yield rows.tidy(quantity=quantity, value=values[:, i], **along)
 
 
@@ -370,9 +363,9 @@ THEORIES = (
 
 
 def units(scale: str) -> list[Unit]:
-    seeds, few, looks = range(SEEDS[scale]), range(FEW[scale]), list(LOOKS[scale])
+    seeds, few = range(SEEDS[scale]), range(FEW[scale])
     return [
-        *(unit(train_flipped, few, data=name, cost=10, looks=looks) for name in SETS),
+        *(unit(train_flipped, few, data=name, cost=10) for name in SETS),
         *(unit(train_on_people, few, data=name, cost=10) for name in PEOPLE),
         unit(train_laws, few, cost=10),
         unit(train_thresholds, seeds, cost=5),

@@ -77,7 +77,7 @@ def test_networks_that_forget_nothing_are_seen(monkeypatch) -> None:
     monkeypatch.setattr(memorising, "images", lambda *_: (np.zeros((4, 64)),) * 4)
     for end, verdict in ((0.3, "holds"), (0.7, "fails")):
         monkeypatch.setattr(memorising, "followed", made_up_course(end))
-        rows = list(study.train_flipped(SEEDS, "digits", [0, 10, 100]))
+        rows = list(study.train_flipped(SEEDS, "digits"))
         assert words(judged(study.EARLY_LEARNING, rows, QUICK)) == (verdict, "fails", "holds")
         assert words(judged(study.MEMORISED, rows, QUICK)) == (verdict, "fails", "holds")
 
@@ -86,14 +86,19 @@ def made_up_course(end: float):
     """Courses by arm: cross-entropy ends as told, the others always alike."""
 
     def followed(seeds, x, *arguments):
-        jitter = np.random.default_rng(0).normal(0, 1e-3, (3, len(memorising.ARMS), len(seeds)))
+        jitter = np.random.default_rng(0).normal(
+            0, 1e-3, (len(study.LOOKS), len(memorising.ARMS), len(seeds))
+        )
         ends = {
             "cross-entropy": end,
             "generalised": 0.75,
             "fewer flipped": 0.3,
             "generalised, fewer flipped": 0.75,
         }
-        true = np.array([[0.1, 0.8, ends.get(arm, 0.5)] for arm in memorising.ARMS]).T[..., None] + jitter
+        between = [0.8] * (len(study.LOOKS) - 2)
+        true = (
+            np.array([[0.1, *between, ends.get(arm, 0.5)] for arm in memorising.ARMS]).T[..., None] + jitter
+        )
         hidden = arguments[-2]
         memorised = 1 - true if hidden else 0.1 + jitter
         true = true if hidden else 0.1 + jitter
