@@ -156,9 +156,9 @@ def train_thresholds(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
 # --- memorising: what becomes of flipped images as training goes on? -----------------------------------
 
 SETS = ("digits", "fashion_mnist")
-TRAINED, TESTED, RATE = 500, 1000, 3e-3
-WIDTH = (256,)
-LOOKS = (0, 2, 5, 10, 20, 40, 80)  # epochs
+TRAINED, TESTED, RATE = 300, 1000, 1e-2
+WIDTH = (128,)
+LOOKS = (0, 2, 5, 15, 50, 160)  # epochs
 
 EARLY_LEARNING = Check(
     "early_learning",
