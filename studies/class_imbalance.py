@@ -1,8 +1,8 @@
 """Imbalanced classes: weights wear off where a model separates its examples, and focal loss does not help.
 
 Expect: on separable points, and in networks that fit every image, what class weights do to the boundary wears
-off with training; where classes overlap they find the decision of least balanced error, which ln π subtracted
-after training finds as well; focal loss finds no more of a rare class. What weights do to probabilities is
+off with training; where classes overlap they find the decision of least balanced error, and so does ln π
+subtracted after training, if that was not stopped early; focal loss finds no more of a rare class. What weights do to probabilities is
 asked in `class_weights`. Costs half a minute at the standard scale. Run it with
 `crosscheck run class_imbalance`.
 """
@@ -22,10 +22,10 @@ CLAIM = Claim(
     "or as focal loss, it does better by the rare ones.",
     formula=r"\lVert w \rVert \cdot \text{gap} \to \tfrac12 \ln \frac{w_1}{w_0}",
     source="the chapter's introduction",
-    correct="Where classes overlap, weights and adjusted logits find the decision of least balanced error, "
-    "and so does subtracting ln π after training, once that has come to its end. Where a model separates its examples, weights move the "
-    "boundary ever less (Byrd & Lipton 2019), and in networks plain training catches up with most of what "
-    "they gain early. Focal loss finds no more of a rare class.",
+    correct="Where classes overlap, weights, adjusted logits, and ln π subtracted after training all find the "
+    "decision of least balanced error; of a network stopped early the subtraction falls short. Where a model "
+    "separates its examples, weights move the boundary ever less (Byrd & Lipton 2019), and in networks plain "
+    "training catches up with most of what they gain early. Focal loss finds no more of a rare class.",
 )
 
 SEEDS = {"smoke": 6, "standard": 24, "full": 64}
