@@ -2,8 +2,8 @@
 
 Expect: on separable points, and in networks that fit every image, what class weights do to the boundary wears
 off with training; where classes overlap they find the decision of least balanced error, and so does ln π
-subtracted after training, if that was not stopped early; focal loss finds no more of a rare class. What weights do to probabilities is
-asked in `class_weights`. Costs half a minute at the standard scale. Run it with
+subtracted after training, if that was not stopped early; focal loss finds no more of a rare class. What
+weights do to probabilities is asked in `class_weights`. Costs a minute at the standard scale. Run it with
 `crosscheck run class_imbalance`.
 """
 
@@ -22,7 +22,7 @@ CLAIM = Claim(
     "or as focal loss, it does better by the rare ones.",
     formula=r"\lVert w \rVert \cdot \text{gap} \to \tfrac12 \ln \frac{w_1}{w_0}",
     source="the chapter's introduction",
-    correct="Where classes overlap, weights, adjusted logits, and ln π subtracted after training all find the "
+    correct="Where classes overlap, weights, adjusted logits, and ln π subtracted after training find the "
     "decision of least balanced error; of a network stopped early the subtraction falls short. Where a model "
     "separates its examples, weights move the boundary ever less (Byrd & Lipton 2019), and in networks plain "
     "training catches up with most of what they gain early. Focal loss finds no more of a rare class.",

@@ -166,7 +166,7 @@ EARLY_LEARNING = Check(
     "unlearns it: the share falls by 0.2 from its peak.",
     Exceeds(margin=0.2),
     r"\max_t a_t - a_T, \quad a_t = \Pr(\hat y_t = y \mid \tilde y \ne y)",
-    control="a linear model of four grey values, which learns nothing by heart",
+    control="a linear model of nine grey values, which learns nothing by heart",
     positive="20 % flipped",
     population="these data sets",
     settings=SETS,
@@ -177,7 +177,7 @@ MEMORISED = Check(
     "cross-entropy.",
     Exceeds(margin=0.3),
     r"\Pr(\hat y = \tilde y \mid \tilde y \ne y)",
-    control="a linear model of four grey values, under either loss",
+    control="a linear model of nine grey values, under either loss",
     positive="20 % flipped",
     population="these data sets",
     settings=SETS,
@@ -188,7 +188,7 @@ GRADIENT_SHARE = Check(
     "start to its peak.",
     Exceeds(margin=0.3),
     r"\frac{\sum_{\tilde y \ne y} \lVert p - \tilde y \rVert}{\sum \lVert p - \tilde y \rVert}",
-    control="a linear model of four grey values, which learns nothing by heart",
+    control="a linear model of nine grey values, which learns nothing by heart",
     positive="a network that is trained on the right labels, and looked at on flipped ones",
     population="these data sets",
     settings=SETS,
@@ -200,7 +200,7 @@ def train_flipped(seeds: tuple[int, ...], name: str) -> Iterator[pd.DataFrame]:
     x, y, x_test, y_test = memorising.images(name, TRAINED, TESTED)
     course = memorising.followed(seeds, x, y, x_test, y_test, LOOKS, WIDTH, RATE)
     of = dict(zip(memorising.ARMS, range(len(memorising.ARMS)), strict=True))
-    little, held_out = (memorising.coarse(part, 2) for part in (x, x_test))
+    little, held_out = (memorising.coarse(part, 3) for part in (x, x_test))
     small = memorising.followed(seeds, little, y, held_out, y_test, LOOKS, (), RATE)
     place = {"setting": name, "seed": seeds}
     whole, fewer = of["cross-entropy"], of["fewer flipped"]
