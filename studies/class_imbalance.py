@@ -148,7 +148,7 @@ def draw_gains(ax, rows: pd.DataFrame) -> None:
                 values = gain[name].dropna()
                 ax.plot(values.index, values, style, color=colour, label=label)
     ax.set(title="In networks too", xlabel="epoch", xscale="log", ylim=(0, None))
-    ticks = sorted({epoch for name in gain for epoch in EPOCHS[name]})
+    ticks = sorted({epoch for name in gain for epoch in EPOCHS[str(name)]})
     ax.set_xticks(ticks, [f"{epoch:g}" for epoch in ticks])
     ax.set_xticks([], minor=True)
     ax.set(ylabel="balanced accuracy gained by weights")

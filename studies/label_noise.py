@@ -302,7 +302,7 @@ def draw_people(ax, rows: pd.DataFrame) -> None:
     if part.empty:
         ax.text(0.5, 0.5, "fashion_mnist_h is not prepared here", ha="center", transform=ax.transAxes)
         return
-    figures.intervals(ax, part.assign(case="").set_index(["path", "case", "seed"])["value"])
+    figures.intervals(ax, part.assign(what="distance").set_index(["what", "path", "seed"])["value"])
     ax.set(title="From people's shares q", xlabel="root mean square distance", xlim=(0, None))
 
 

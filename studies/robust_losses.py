@@ -190,9 +190,9 @@ def train_backward(seeds: tuple[int, ...]) -> pd.DataFrame:
 
 def draw_backward(ax, rows: pd.DataFrame) -> None:
     part = rows[(rows["check"] == BACKWARD_FLOOR.id) & (rows["arm"] != "positive")]
-    named = part.assign(name=part["arm"].map({"claim": "network", "control": "little"}), case="")
-    named["value"] *= -1
-    figures.intervals(ax, named.set_index(["name", "case", "seed"])["value"])
+    models = {"claim": "a network", "control": "a linear model\nof four grey values"}
+    named = part.assign(model=part["arm"].map(models), loss="backward loss", value=-part["value"])
+    figures.intervals(ax, named.set_index(["loss", "model", "seed"])["value"])
     ax.axvline(0, color="0.6", linewidth=0.8)
     ax.set(title="Training loss on noisy digits", xlabel="nats")
 
