@@ -34,12 +34,16 @@ from crosscheck.lab import descent as descent
 from crosscheck.lab import distances as distances
 from crosscheck.lab import excesses as excesses
 from crosscheck.lab import gap_panels as gap_panels
+from crosscheck.lab import imbalance as imbalance
 from crosscheck.lab import independence as independence
 from crosscheck.lab import label_counts as label_counts
 from crosscheck.lab import landscape as landscape
 from crosscheck.lab import likelihood as likelihood
 from crosscheck.lab import log_odds as log_odds
+from crosscheck.lab import long_tails as long_tails
+from crosscheck.lab import memorising as memorising
 from crosscheck.lab import multilabel as multilabel
+from crosscheck.lab import noise as noise
 from crosscheck.lab import one_weight as one_weight
 from crosscheck.lab import optima as optima
 from crosscheck.lab import overtraining as overtraining
@@ -50,6 +54,7 @@ from crosscheck.lab import pointwise as pointwise
 from crosscheck.lab import posteriors as posteriors
 from crosscheck.lab import risk as risk
 from crosscheck.lab import rivals as rivals
+from crosscheck.lab import robust as robust
 from crosscheck.lab import saturating as saturating
 from crosscheck.lab import scores as scores
 from crosscheck.lab import separation as separation

@@ -130,4 +130,4 @@ def register() -> Register:
     return msgspec.toml.decode(FILE.read_bytes(), type=Register)
 
 
-IDS = tuple(f"S{number:02}" for number in range(1, 58))
+IDS = tuple(f"S{number:02}" for number in range(1, 60))
