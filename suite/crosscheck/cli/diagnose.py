@@ -10,7 +10,7 @@ import threading
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import click
 
@@ -23,6 +23,15 @@ from crosscheck.scripts import Call, HiddenOutput, no_keyboard, run_up_to_fit
 
 FILE = click.Path(path_type=Path)
 Told = tuple[str, int]  # the text and the exit code
+
+
+class Wanted(NamedTuple):
+    """What is asked of a diagnosis: reasons by check, the seconds of training, and how it is written."""
+
+    expected: dict[str, str]
+    seconds: float
+    style: str
+
 
 of_scripts = options_of(
     click.option("--call", "number", default=1, show_default=True, type=click.IntRange(min=1), metavar="N",
@@ -45,6 +54,14 @@ of_models = options_of(
 @of_scripts
 @of_models
 @click.option("--expect", multiple=True, metavar="CHECK=REASON", help="A finding that is meant, and why.")
+@click.option(
+    "--seconds",
+    default=45.0,
+    show_default=True,
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="That training of copies may take; 0 for the exact checks alone.",
+)
 @click.option("--backend", type=click.Choice(BACKENDS), help="[default: what the script, or Keras, says]")
 @click.option("--json", "style", flag_value="json", help="The findings as JSON on the output.")
 @click.option("--markdown", "style", flag_value="markdown", help="The findings for a pull request.")
@@ -57,10 +74,13 @@ def command(
     history: Path | None,
     modules: tuple[str, ...],
     expect: tuple[str, ...],
+    seconds: float,
     backend: str | None,
     style: str | None,
 ) -> int:
     """What is wrong with this training program? It is examined before its first step, and nothing is changed.
+
+    Exact checks come first; then copies of the model are trained for seconds, a dozen at a time.
 
     SCRIPT.py *runs*, with the arguments after --, from this directory, as `python SCRIPT.py` would run it, up
     to its first call of fit: what it does before that is done. There it is stopped: nothing after the call is
@@ -70,10 +90,10 @@ def command(
     Exit code 0 where nothing is wrong, 1 where there is a fault, 2 where the program could not be looked at.
     """
     set_backend(backend)
-    expected, style = parse_expected(expect), style or "text"
+    wanted = Wanted(parse_expected(expect), seconds, style or "text")
     if target.suffix == ".py":
-        run_script(target, rest, number, timeout, verbose, lambda call: on_call(call, expected, style))
-    text, code = on_files(target, rest, history, modules, expected, style)
+        run_script(target, rest, number, timeout, verbose, lambda call: on_call(call, wanted))
+    text, code = on_files(target, rest, history, modules, wanted)
     click.echo(text)
     return code
 
@@ -98,10 +118,10 @@ def parse_expected(expected: Sequence[str]) -> dict[str, str]:
     return {check: reason for check, _, reason in pairs}
 
 
-def on_call(call: Call, expected: dict[str, str], style: str) -> Told:
+def on_call(call: Call, wanted: Wanted) -> Told:
     from crosscheck.diagnose import command as diagnosing
 
-    return diagnosing.diagnose_call(call, expected, style)
+    return diagnosing.diagnose_call(call, *wanted)
 
 
 def on_files(
@@ -109,15 +129,14 @@ def on_files(
     rest: Sequence[str],
     history: Path | None,
     modules: Sequence[str],
-    expected: dict[str, str],
-    style: str,
+    wanted: Wanted,
 ) -> Told:
     if len(rest) != 1:
         raise UsageError(f"{model} is no script (.py), so it is a model: give it one file of data, .npz.")
     voice.import_keras(os.environ.get("KERAS_BACKEND", "tensorflow"))
     from crosscheck.diagnose import command as diagnosing
 
-    return diagnosing.diagnose_files(model, Path(rest[0]), history, modules, expected, style)
+    return diagnosing.diagnose_files(model, Path(rest[0]), history, modules, *wanted)
 
 
 # --- a script --------------------------------------------------------------------------------------------

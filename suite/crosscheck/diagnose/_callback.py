@@ -30,6 +30,7 @@ class Diagnose(keras.callbacks.Callback):
     Args:
         x, y, sample_weight: the data, where they are not those of the call.
         expected: reasons for faults that are known and meant, by the name of the check.
+        seconds: that training of copies may take before `fit` goes on; 0 for the exact checks alone.
         stop: whether training stops where something is wrong.
         printed: takes the text; None prints nothing.
 
@@ -44,18 +45,19 @@ class Diagnose(keras.callbacks.Callback):
         sample_weight: Any = None,
         *,
         expected: Mapping[str, str] | None = None,
+        seconds: float = 0.0,
         stop: bool = False,
         printed: Any = print,
     ):
         super().__init__()
         self.data = None if x is None else data_of(x, y, sample_weight)[0]
-        self.expected, self.stop, self.printed = expected, stop, printed
+        self.expected, self.seconds, self.stop, self.printed = expected, seconds, stop, printed
         self.findings: Findings | None = None
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         """Looks at the program; training goes on whatever is found, unless it is to stop."""
         try:
-            self.findings = examine(program_under_way(self.model, self.data), self.expected)
+            self.findings = examine(program_under_way(self.model, self.data), self.expected, self.seconds)
         except UsageError as error:
             self.say(f"Diagnose could not look: {error}")
             return

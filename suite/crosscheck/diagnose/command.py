@@ -13,10 +13,10 @@ from crosscheck.diagnose._saved import program_of_files
 from crosscheck.scripts import Call
 
 
-def diagnose_call(call: Call, expected: dict[str, str], style: str) -> tuple[str, int]:
+def diagnose_call(call: Call, expected: dict[str, str], seconds: float, style: str) -> tuple[str, int]:
     """The text on a script that was stopped at its `fit`, and the exit code."""
     program = harvest(call)
-    findings = examine(program, expected)
+    findings = examine(program, expected, seconds)
     return written(findings, style, program.place, call.translated), findings.exit_code
 
 
@@ -26,11 +26,12 @@ def diagnose_files(
     history: Path | None,
     modules: Sequence[str],
     expected: dict[str, str],
+    seconds: float,
     style: str,
 ) -> tuple[str, int]:
     """The text on a saved model and its data, and the exit code."""
     program = program_of_files(model, data, history, modules)
-    findings = examine(program, expected)
+    findings = examine(program, expected, seconds)
     return written(findings, style, program.place), findings.exit_code
 
 
