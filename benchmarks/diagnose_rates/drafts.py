@@ -258,6 +258,11 @@ def built_model(draft: Draft) -> keras.Model:
     return model
 
 
+def input_dtype(x: Array) -> str:
+    """As people write an input: pixels of 8 bits become float32, which Keras does, and no layer else."""
+    return "float32" if x.dtype == np.uint8 else x.dtype.name
+
+
 def metrics(draft: Draft) -> Any:
     lists = [[metric() for metric in head.metrics] for head in draft.heads]
     return None if not any(lists) else lists[0] if len(lists) == 1 else lists
@@ -269,7 +274,7 @@ def single(things: Any) -> Any:
 
 
 def functional(draft: Draft) -> keras.Model:
-    inputs = [keras.Input(x.shape[1:], dtype=x.dtype.name) for x in draft.task.x]
+    inputs = [keras.Input(x.shape[1:], dtype=input_dtype(x)) for x in draft.task.x]
     met = [through(i, stem) for i, stem in zip(inputs, draft.stems, strict=True)]
     trunk = through(met[0] if len(met) == 1 else keras.layers.Concatenate()(met), draft.trunk)
     return keras.Model(single(inputs), single([through(trunk, head_parts(head)) for head in draft.heads]))

@@ -27,6 +27,7 @@ from benchmarks.diagnose_rates.trials import (
 TASKS_PER_PROCESS = 20  # TensorFlow keeps memory of every model
 T = TypeVar("T", bound=msgspec.Struct)
 Report = Callable[[str], Any]
+Job = tuple[str, Callable[..., Any], tuple[Any, ...]]
 TRUTHS = ("tasks", "drafts", "healthy", "health", "faults", "exact_faults", "trained_faults")
 
 
@@ -79,7 +80,7 @@ def examination_store(folder: Path, exact_only: bool) -> Store:
 
 def run(
     store: Store,
-    jobs: Sequence[tuple[str, Callable[..., Any], tuple[Any, ...]]],
+    jobs: Sequence[Job],
     workers: int,
     report: Report,
 ) -> None:
@@ -89,13 +90,19 @@ def run(
         for _, function, arguments in due:
             store.add(function(*arguments))
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, max_tasks_per_child=TASKS_PER_PROCESS) as pool:
-        futures = [pool.submit(function, *arguments) for _, function, arguments in due]
-        for i, future in enumerate(as_completed(futures), 1):
-            store.add(future.result())
-            if i % 20 == 0 or i == len(futures):
-                report(f"  {i} of {len(futures)}")
+    chunk = workers * TASKS_PER_PROCESS
+    for start in range(0, len(due), chunk):
+        for record in in_processes(due[start : start + chunk], workers):
+            store.add(record)
+        report(f"  {min(start + chunk, len(due))} of {len(due)}")
+
+
+def in_processes(jobs: Sequence[Job], workers: int) -> Iterator[Any]:
+    """The results as they come. Each call has new processes: a pool that renews its own may hang."""
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        futures = [pool.submit(function, *arguments) for _, function, arguments in jobs]
+        for future in as_completed(futures):
+            yield future.result()
 
 
 def healthy_truths(store: Store, count: int, seed: int, workers: int, report: Report) -> list[Truth]:
