@@ -27,6 +27,7 @@ CLAIM = Claim(
 )
 
 SEEDS = {"smoke": 6, "standard": 24, "full": 64}
+LAW_SEEDS = {"smoke": 6, "standard": 40, "full": 64}
 FEW = {"smoke": 6, "standard": 16, "full": 64}  # of networks
 EPS = float(np.finfo("float64").eps)
 
@@ -368,7 +369,7 @@ def units(scale: str) -> list[Unit]:
     return [
         *(unit(train_flipped, few, data=name, cost=10) for name in SETS),
         *(unit(train_on_people, few, data=name, cost=10) for name in PEOPLE),
-        unit(train_laws, few, cost=10),
+        unit(train_laws, range(LAW_SEEDS[scale]), cost=20),
         unit(train_thresholds, seeds, cost=5),
         unit(measure_smoothing),
     ]

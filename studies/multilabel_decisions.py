@@ -24,7 +24,8 @@ CLAIM = Claim(
     "where tags are missing, after dividing by the chance to be written down.",
 )
 SEEDS = {"smoke": 6, "standard": 32, "full": 64}
-SPLITS = {"smoke": 6, "standard": 24, "full": 64}
+SPLITS = {"smoke": 6, "standard": 40, "full": 64}
+WHOLE_SPLITS = {"smoke": 12, "standard": 48, "full": 128}
 EXAMPLES, MANY = 4096, 65_536
 MARGINALS = (0.7, 0.5, 0.3, 0.3)
 COUNTED = "the sample's own frequencies, without training"
@@ -287,7 +288,7 @@ def units(scale: str) -> list[Unit]:
         unit(measure_beta, range(SEEDS[scale]), cost=2),
         *(unit(train_real, splits, data=name, cost=5) for name in SETS),
         unit(train_subset, range(SEEDS[scale]), cost=4),
-        unit(train_real_subset, range(2 * SPLITS[scale]), data="yeast", cost=5),
+        unit(train_real_subset, range(WHOLE_SPLITS[scale]), data="yeast", cost=5),
         unit(train_missing, range(SEEDS[scale]), cost=4),
     ]
 
