@@ -27,7 +27,7 @@ CLAIM = Claim(
 )
 
 SEEDS = {"smoke": 6, "standard": 24, "full": 64}
-LAW_SEEDS = {"smoke": 6, "standard": 40, "full": 64}
+LAW_SEEDS = {"smoke": 6, "standard": 20, "full": 64}
 FEW = {"smoke": 6, "standard": 16, "full": 64}  # of networks
 EPS = float(np.finfo("float64").eps)
 
@@ -119,7 +119,7 @@ def train_laws(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     clean = np.eye(noise.CLASSES)
     whole = [make(share) for make, share in NOISE.values()]
     half = [make(share / 2) for make, share in NOISE.values()]
-    sets = [noise.sampled(seeds, EXAMPLES, law) for law in (*whole, clean)]
+    sets = [noise.sampled(seeds, 2 * EXAMPLES, law) for law in (*whole, clean)]
     x, y = (np.concatenate([pair[i] for pair in sets]) for i in (0, 1))
     fresh, _ = noise.sampled([seeds[0] + 10**6], LOOKED_AT, clean)
     eta, many = noise.posterior(fresh[0]), len(seeds)

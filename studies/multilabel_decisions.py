@@ -62,7 +62,7 @@ THRESHOLD_REAL = Check(
     "the best one, both taken from the other half of the examples.",
     Exceeds(margin=-0.01),
     r"F(F^*/2) - F(t^*) \ge -0.01",
-    control="the threshold ½",
+    control="the threshold F*, not halved",
     positive="tags drawn anew from the probabilities themselves",
     population="splits of this set",
     settings=("yeast", "goemotions"),
@@ -106,14 +106,14 @@ def train_real(seeds: tuple[int, ...], name: str) -> Iterator[pd.DataFrame]:
 
 
 def threshold_rows(p: np.ndarray, y: np.ndarray, place: dict) -> Iterator[pd.DataFrame]:
-    """What F1 loses by F*/2, and by ½; of tags as they are, and drawn from the probabilities."""
+    """What F1 loses by F*/2, and by F*; of tags as they are, and drawn from the probabilities."""
     if p.shape[-1] > 10:  # GoEmotions' largest tags
         largest = np.argsort(-y.mean((0, 1)), kind="stable")[:10]
         p, y = p[..., largest], y[..., largest]
     drawn = np.random.default_rng(place["seed"][0]).random(p.shape) < p
-    lost, lost_by_half = np.transpose([tagging.regrets(*pair) for pair in zip(p, y, strict=True)])
+    lost, lost_by_whole = np.transpose([tagging.regrets(*pair) for pair in zip(p, y, strict=True)])
     own, _ = np.transpose([tagging.regrets(*pair) for pair in zip(p, drawn, strict=True)])
-    yield THRESHOLD_REAL.rows(lost, lost_by_half, positive=own, **place)
+    yield THRESHOLD_REAL.rows(lost, lost_by_whole, positive=own, **place)
     best = [tagging.threshold_and_f1(a.ravel(), b.ravel()) for a, b in zip(p, y, strict=True)]
     for threshold, reached in best:
         yield rows.tidy(quantity="threshold", x=reached, value=threshold, setting=place["setting"])

@@ -189,13 +189,14 @@ def threshold_and_f1(p: np.ndarray, y: np.ndarray) -> tuple[float, float]:
 
 
 def regrets(p: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-    """What F1 on the second half of [M, L] gains by F*/2, and by ½, over the best threshold of the first."""
+    """What F1 on the second half of [M, L] gains by F*/2, and by F* itself, over the first half's best."""
     half = len(p) // 2
     (p, p_test), (y, y_test) = ((part[:half].ravel(), part[half:].ravel()) for part in (p, y))
     best = best_threshold(p, y)
     reached = f1(p_test, y_test, best)
-    at_half_of_it, at_half = (f1(p_test, y_test, t) for t in (f1(p, y, best) / 2, 0.5))
-    return at_half_of_it - reached, at_half - reached
+    highest = f1(p, y, best)
+    at_half_of_it, at_it = (f1(p_test, y_test, t) for t in (highest / 2, highest))
+    return at_half_of_it - reached, at_it - reached
 
 
 def expected_f1(threshold: float, a: float, b: float) -> float:
