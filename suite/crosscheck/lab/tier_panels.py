@@ -40,4 +40,4 @@ def show_changes(ax: Any, changes: dict[str, pd.Series]) -> None:
     figures.intervals(ax, pd.concat(changes))
     ax.axvline(0, color="0.6", linewidth=0.8)
     ax.locator_params(axis="x", nbins=5)
-    ax.legend(fontsize=7)
+    ax.legend(fontsize=7, loc="center right", framealpha=0.9)
