@@ -9,6 +9,7 @@ from crosscheck.diagnose._by_trials import by_trials
 SECONDS = 300.0  # plenty, so that no verdict hangs on what else the machine does
 QUICK = (
     "perceptron",
+    "rare class, weighted",
     "noise for labels",
     "input lost",
     "gradient descent at 30",

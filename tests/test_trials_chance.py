@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from crosscheck.diagnose._by_trials import judged
+from crosscheck.diagnose._by_trials import judged, undecided
 from crosscheck.diagnose._chance import LEVEL, SEEDS, holm, permutation_chance, sign_chance
 from crosscheck.diagnose._findings import Finding
 from crosscheck.diagnose._suspicions import Suspicion
@@ -83,3 +83,14 @@ def test_health_at_half_of_all_seeds_is_said_as_rarely():
 def test_a_limit_keeps_a_fault_undecided():
     (finding,) = judged([suspicion("slow", np.ones((1, SEEDS), bool), limit="too short")])
     assert finding.verdict == "?" and "too short" in finding.why
+
+
+def test_what_no_seed_shows_comes_without_a_fix():
+    fault = Finding("learning-rate-low", "✗", "loss", "statistical", fix="learning_rate = 0.1")
+    limited = Suspicion(
+        "learning-rate-low", np.ones((1, 12), bool), fault, limit="it learns under some seeds"
+    )
+    shown = np.arange(12) < 6
+    assert undecided(limited, "it learns").fix == ""
+    assert undecided(Suspicion("learning-rate-low", ~np.ones((1, 12), bool), fault), "no signal").fix == ""
+    assert undecided(Suspicion("learning-rate-low", shown[None], fault), "6 of 12").fix == fault.fix

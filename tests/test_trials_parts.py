@@ -20,7 +20,7 @@ from crosscheck.diagnose._by_trials import by_trials
 from crosscheck.diagnose._copies import is_freshly_drawn, rebuilt
 from crosscheck.diagnose._laboratory import Laboratory
 from crosscheck.diagnose._repairs import try_repair
-from crosscheck.diagnose._task import task_of
+from crosscheck.diagnose._task import row_weights, task_of
 from crosscheck.diagnose.checks.one_step import finite_numbers
 from crosscheck.errors import UsageError
 
@@ -73,6 +73,29 @@ def test_places_without_a_class_do_not_count():
     assert task.error_of(y, right) == 0 and task.error_of(y, 1 - right) == 1
 
 
+@pytest.mark.every_backend
+@pytest.mark.parametrize("loss", [keras.losses.BinaryCrossentropy(), "binary_crossentropy"])
+def test_weights_of_classes_weigh_loss_errors_and_prior(loss):
+    y = np.array([[1.0], [0], [0], [0]])
+    task = task_of(y, (4, 1), loss)
+    weights = row_weights(task, y, None, {0: 1.0, 1: 3.0})
+    np.testing.assert_array_equal(weights, [3, 1, 1, 1])
+    assert task.loss_of_prior(y, (4, 1), weights) == pytest.approx(np.log(2), rel=1e-4)
+    assert task.error_of_prior(y, weights) == pytest.approx(0.5)
+    outputs = np.array([[0.9], [0.9], [0.1], [0.1]], "float32")
+    assert task.error_of(y, outputs, weights) == pytest.approx(1 / 6)
+    assert task.loss_of(y, outputs, weights) == pytest.approx(-(5 * np.log(0.9) + np.log(0.1)) / 6, rel=1e-4)
+
+
+def test_weights_of_classes_weigh_integers_and_places_without_a_class():
+    y = np.array([0, 0, 0, 2])
+    task = task_of(y, (4, 3), SPARSE)
+    weights = row_weights(task, y, None, {2: 3.0})
+    np.testing.assert_allclose(task.shares(y, weights), [0.5, 0, 0.5])
+    assert task.loss_of_prior(y, (4, 3), weights) == pytest.approx(np.log(2), rel=1e-4)
+    assert task.error_of_prior(y, weights) == pytest.approx(0.5)
+
+
 # --- copies ----------------------------------------------------------------------------------------------
 
 
@@ -82,6 +105,15 @@ def test_new_weights_are_told_from_trained_ones():
     assert is_freshly_drawn(given.model, rebuilt(given.model))
     given.model.fit(given.training.x, given.training.y, epochs=2, verbose=0)
     assert not is_freshly_drawn(given.model, rebuilt(given.model))
+
+
+@pytest.mark.every_backend
+def test_an_adapted_normalization_makes_no_trained_model():
+    x, _ = blobs()
+    normalize = keras.layers.Normalization()
+    normalize.adapt(7 * x + 3)
+    model = network(normalize, 16)
+    assert is_freshly_drawn(model, rebuilt(model))
 
 
 def test_two_draws_are_hardly_ever_told_apart():

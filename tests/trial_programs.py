@@ -109,6 +109,7 @@ HEALTHY: dict[str, Callable[[], Program]] = {
     "sorted labels": lambda: program(data=in_order(*blobs())),
     "regression": lambda: program(network(16, outputs=1), regression(), loss="mse", epochs=40),
     "imbalanced": lambda: program(data=imbalanced()),
+    "rare class, weighted": lambda: weighted(),
     "noise for labels": lambda: program(data=(blobs()[0], np.random.default_rng(1).integers(0, 3, 400))),
     "pretrained, low rate": lambda: pretrained(),
 }
@@ -133,6 +134,18 @@ def in_order(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def regression() -> tuple[np.ndarray, np.ndarray]:
     x, _ = blobs()
     return x, (x @ np.linspace(-1, 1, FEATURES) + 3).astype("float32")[:, None]
+
+
+def weighted() -> Program:
+    """A rare class that is hard to tell, and counts for as much as the other."""
+    rng = np.random.default_rng(5)
+    y = (rng.random(2000) < 0.06).astype("float32")
+    x = (rng.normal(size=(len(y), FEATURES)) + 0.9 * y[:, None] * (np.arange(FEATURES) < 2)).astype("float32")
+    model = keras.Sequential(
+        [keras.Input((FEATURES,)), keras.layers.Dense(16, "relu"), keras.layers.Dense(1, "sigmoid")]
+    )
+    adam = keras.optimizers.Adam(1e-3)
+    return program(model, (x, y), adam, "binary_crossentropy", class_weight={0: 0.53, 1: 8.3})
 
 
 def imbalanced() -> tuple[np.ndarray, np.ndarray]:

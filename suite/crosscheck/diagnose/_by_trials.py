@@ -125,6 +125,7 @@ def verdict(suspicion: Suspicion, is_healthy: bool, level: float) -> Finding:
 def undecided(suspicion: Suspicion, reason: str) -> Finding:
     """Returns a ? with what was measured and why it decides nothing."""
     finding = suspicion.finding
+    fix = finding.fix if not suspicion.limit and suspicion.shown.any() else ""  # of what no seed shows, none
     return Finding(
-        suspicion.check, "?", finding.measured, "statistical", why=f"undecided: {reason}.", fix=finding.fix
+        suspicion.check, "?", finding.measured, "statistical", why=f"undecided: {reason}.", fix=fix
     )

@@ -87,13 +87,14 @@ def weights_of(model: keras.Model) -> list[np.ndarray]:
 
 
 def is_freshly_drawn(model: keras.Model, fresh: keras.Model) -> bool:
-    """Returns whether the trained weights look like the initial ones of a model drawn anew.
+    """Returns whether the weights that are to be trained look like the initial ones of a model drawn anew.
 
+    What is not trained says nothing: statistics of an adapted `Normalization`, a frozen pretrained layer.
     What initialisers set to a constant must be that constant. What they draw must have its scale, to four
     standard errors: a pretrained or a trained model fails one or the other.
     """
     pairs = zip(weights_of(model), weights_of(fresh), model.variables, strict=True)
-    return all(looks_alike(mine, drawn) for mine, drawn, variable in pairs if is_weight(variable))
+    return all(looks_alike(mine, drawn) for mine, drawn, v in pairs if v.trainable and is_weight(v))
 
 
 def is_weight(variable: Any) -> bool:

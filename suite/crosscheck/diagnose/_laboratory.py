@@ -22,7 +22,7 @@ from crosscheck.diagnose._clock import Clock
 from crosscheck.diagnose._outcomes import AS_IT_IS, OTHERS, Arm, Outcome, reached
 from crosscheck.diagnose._program import Program
 from crosscheck.diagnose._rows import one_output, scalable, standardised
-from crosscheck.diagnose._task import Task, task_of
+from crosscheck.diagnose._task import Task, row_weights, task_of
 from crosscheck.diagnose._words import number
 from crosscheck.errors import UsageError
 from crosscheck.replicates import Replicates
@@ -68,6 +68,7 @@ class Laboratory:
             outputs = np.asarray(fresh.predict(self.some(16), verbose=0))
         self.outputs = outputs.shape
         self.task: Task = task_of(self.y, (len(self.y), *outputs.shape[1:]), self.arguments["loss"])
+        self.row_weights = row_weights(self.task, self.y, self.weight, program.class_weight)
 
     # --- the model --------------------------------------------------------------------------------------
 
@@ -242,9 +243,7 @@ class Laboratory:
         """Why slow learning here is no fault of the program, in any case; "" where it may be."""
         if not tried:
             return (
-                "it learns to decide under some seeds"
-                if not self.fails
-                else "no time was left to try what would help"
+                "it learns under some seeds" if not self.fails else "no time was left to try what would help"
             )
         if self.compression > TOO_SHORT:
             return f"one step here stands for {self.compression:.0f} of the program's"
@@ -372,20 +371,21 @@ class Laboratory:
     ) -> Outcome:
         """Returns where the a-th setting ended, from the outputs for the rows trained on and the others."""
         mine, n = slice(a * len(self.seeds), (a + 1) * len(self.seeds)), which.shape[1]
-        task, y, y_held_out = self.task, self.y[which], self.y[self.splits[1]]
+        task, others, shape = self.task, self.splits[1], (n, *self.outputs[1:])
         fitted, unseen = after[mine, :n], after[mine, n:]
 
-        def each(measure: Callable[..., float], *columns: Any) -> np.ndarray:
+        def each(measure: Callable[..., float], rows: np.ndarray, *columns: Any) -> np.ndarray:
+            columns = (self.y[rows], *columns, self.row_weights[rows])
             return np.array([measure(*row) for row in zip(*columns, strict=True)])
 
         return Outcome(
             arm,
-            each(task.loss_of, y, fitted),
-            each(task.error_of, y, fitted),
-            each(task.loss_of, y_held_out, unseen),
-            each(task.error_of, y_held_out, unseen),
-            each(lambda labels: task.loss_of_prior(labels, (len(labels), *self.outputs[1:])), y),
-            each(task.error_of_prior, y),
+            each(task.loss_of, which, fitted),
+            each(task.error_of, which, fitted),
+            each(task.loss_of, others, unseen),
+            each(task.error_of, others, unseen),
+            each(lambda labels, weights: task.loss_of_prior(labels, shape, weights), which),
+            each(task.error_of_prior, which),
             unseen,
             before[mine, n:],
             [value[mine] for value in weights],

@@ -42,7 +42,8 @@ class Outcome:
 
     Attributes:
         arm: the setting.
-        loss, error: on the rows trained on, [S]: the compiled loss without penalties, and wrong decisions.
+        loss, error: on the rows trained on, [S]: the compiled loss without penalties, and wrong decisions, in
+            means by the weights that the program gives its rows or classes.
         held_out_loss, held_out_error: on other rows, [S].
         prior_loss, prior_error: of the best output that is the same for every row, on the rows trained on.
         outputs, initial_outputs: on the held-out rows after training and before it, [S, H, …, K].

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ class Task:
 
     Attributes:
         kind: one class among several, labels that each hold or not (one is a binary task), or numbers.
-        loss: of a batch, as the model was compiled with it; without penalties and weights.
+        loss: of a batch, as the model was compiled with it; without penalties.
         width: units of the output.
         ignored: the label of places that do not count, or None.
     """
@@ -29,19 +29,32 @@ class Task:
     width: int
     ignored: int | None = None
 
-    def loss_of(self, y: np.ndarray, outputs: np.ndarray) -> float:
-        """Returns the mean loss of outputs [N, …]; ∞ where it is not finite."""
+    def loss_of(self, y: np.ndarray, outputs: np.ndarray, weights: np.ndarray | None = None) -> float:
+        """Returns the mean loss of outputs [N, …], by weights of rows [N]; ∞ where it is not finite."""
         if not np.isfinite(outputs).all():
             return np.inf
         if self.kind != "classes" and y.size == outputs.size:
             y = np.reshape(y, outputs.shape)  # as `compile` would, where a bare function would broadcast
         try:
-            value = float(np.mean(keras.ops.convert_to_numpy(self.loss(y, outputs))))
+            value = self.weighed(y, outputs, weights)
         except Exception:  # a loss of the user's own may refuse; then there is nothing to compare
             return np.nan
         return value if np.isfinite(value) else np.inf
 
-    def error_of(self, y: np.ndarray, outputs: np.ndarray) -> float:
+    def weighed(self, y: np.ndarray, outputs: np.ndarray, weights: np.ndarray | None) -> float:
+        """Returns the mean loss of finite outputs, by weights of rows where they differ."""
+        if weights is None or np.ptp(weights) == 0:
+            return float(np.mean(keras.ops.convert_to_numpy(self.loss(y, outputs))))
+        weights = (weights / weights.mean()).astype("float32")
+        if isinstance(self.loss, keras.losses.Loss):
+            return float(np.mean(keras.ops.convert_to_numpy(self.loss(y, outputs, sample_weight=weights))))
+        values = keras.ops.convert_to_numpy(self.loss(y, outputs))
+        by_row = (
+            values.reshape(len(weights), -1).mean(1) if len(np.atleast_1d(values)) == len(weights) else values
+        )
+        return float(np.mean(by_row * weights))
+
+    def error_of(self, y: np.ndarray, outputs: np.ndarray, weights: np.ndarray | None = None) -> float:
         """Returns the share of wrong decisions; NaN for numbers.
 
         Of labels that hold or not, a probability is cut at ½ and a logit at 0: the better of both counts.
@@ -52,28 +65,34 @@ class Task:
             return 1.0
         if self.kind == "classes":
             classes, counted = classes_of(y, self.width), self.counted(y)
-            return float(np.mean(outputs.argmax(-1).ravel()[counted] != classes[counted]))
+            wrong = outputs.argmax(-1).ravel()[counted] != classes[counted]
+            return float(np.average(wrong, weights=self.of_places(y, weights)[counted]))
         true = np.reshape(y, outputs.shape) > 0.5
-        return min(float(np.mean((outputs > cut) != true)) for cut in (0.0, 0.5))
+        wrong = [((outputs > cut) != true).reshape(len(y), -1).mean(1) for cut in (0.0, 0.5)]
+        return min(float(np.average(rows, weights=weights)) for rows in wrong)
 
-    def error_of_prior(self, y: np.ndarray) -> float:
+    def error_of_prior(self, y: np.ndarray, weights: np.ndarray | None = None) -> float:
         """Returns the error of always deciding for what is most frequent; NaN for numbers."""
         if self.kind == "numbers":
             return np.nan
         if self.kind == "classes":
-            return 1 - float(self.shares(y).max())
-        share = np.reshape(y, (len(y), -1)).mean(0)
+            return 1 - float(self.shares(y, weights).max())
+        share = np.average(np.reshape(y, (len(y), -1)), 0, weights)
         return float(np.minimum(share, 1 - share).mean())
 
-    def loss_of_prior(self, y: np.ndarray, shape: tuple[int, ...]) -> float:
+    def loss_of_prior(
+        self, y: np.ndarray, shape: tuple[int, ...], weights: np.ndarray | None = None
+    ) -> float:
         """Returns the least loss of one and the same output for every example: for cross-entropy, the
         entropy of the class frequencies.
 
         Args:
             y: the labels.
             shape: of the outputs, [N, …, K].
+            weights: of the rows, [N].
         """
-        values = [self.loss_of(y, np.broadcast_to(c, shape).astype("float32")) for c in self.constants(y)]
+        rows = [np.broadcast_to(c, shape).astype("float32") for c in self.constants(y, weights)]
+        values = [self.loss_of(y, outputs, weights) for outputs in rows]
         finite = [value for value in values if np.isfinite(value)]
         return min(finite, default=np.nan)
 
@@ -81,17 +100,24 @@ class Task:
         """Returns which places have a class, [N]."""
         return classes_of(y, self.width) != (-1 if self.ignored is None else self.ignored)
 
-    def shares(self, y: np.ndarray) -> np.ndarray:
-        """Returns the share of each class, [K]."""
-        counts = np.bincount(classes_of(y, self.width)[self.counted(y)], minlength=self.width)
-        return counts / max(1, counts.sum())
+    def of_places(self, y: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+        """Returns the weight of every place that has a class or none, [N · places]."""
+        places = classes_of(y, self.width).size
+        return np.ones(places) if weights is None else np.repeat(weights, places // len(weights))
 
-    def constants(self, y: np.ndarray) -> list[np.ndarray]:
+    def shares(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        """Returns the share of each class, [K]."""
+        classes, counted = classes_of(y, self.width), self.counted(y)
+        counts = np.bincount(classes[counted], self.of_places(y, weights)[counted], minlength=self.width)
+        return counts / max(1e-30, counts.sum())
+
+    def constants(self, y: np.ndarray, weights: np.ndarray | None = None) -> list[np.ndarray]:
         """Returns outputs that say the frequencies alone, as probabilities, as logits and as numbers."""
         if self.kind == "classes":
-            shares = self.shares(y)
+            shares = self.shares(y, weights)
         else:
-            shares = np.reshape(y, (-1, self.width)).astype("float64").mean(0)
+            repeated = None if weights is None else np.repeat(weights, y.size // self.width // len(weights))
+            shares = np.average(np.reshape(y, (-1, self.width)).astype("float64"), 0, repeated)
         if self.kind == "numbers":
             return [shares, np.median(np.reshape(y, (-1, self.width)), 0)]
         inside = np.clip(shares, 1e-6, 1 - 1e-6)
@@ -103,6 +129,18 @@ def classes_of(y: np.ndarray, width: int) -> np.ndarray:
     y = np.asarray(y)
     one_hot = y.ndim > 1 and y.shape[-1] == width
     return y.argmax(-1).ravel() if one_hot else np.round(y).astype("int64").ravel()
+
+
+def row_weights(
+    task: Task, y: np.ndarray, given: np.ndarray | None, of_classes: Mapping[Any, float] | None
+) -> np.ndarray:
+    """Returns the weight of every row in training, [N]; 1 where there is none, or one for every place."""
+    if given is not None:
+        return given.reshape(-1) if given.size == len(y) and np.sum(given) > 0 else np.ones(len(y))
+    classes = classes_of(y.ravel() if y.size == len(y) else y, task.width)  # a column holds no one-hot row
+    if not of_classes or task.kind == "numbers" or classes.size != len(y):
+        return np.ones(len(y))
+    return np.array([float(of_classes.get(int(c), 1.0)) for c in classes])
 
 
 def task_of(y: np.ndarray, outputs: tuple[int, ...], loss: Any) -> Task:

@@ -115,7 +115,7 @@ def limit_of_rates(lab: Laboratory, tried: bool, word: str) -> str:
     """
     own = lab.as_it_is
     if not lab.fails:
-        return "it learns to decide under some seeds"
+        return "it learns under some seeds"
     if not tried:
         return "no rate was tried beyond those that its own number of steps makes up for"
     lost = bool(np.all(~(own.loss < LOST * own.prior_loss)))
