@@ -147,6 +147,15 @@ HEALTHY: dict[str, Callable[[], Given]] = {
     "logistic regression": lambda: given(linear_model(), classes()),
     "a bottleneck": lambda: given(keras_bottleneck(), classes()),
     "zero head": lambda: given(zero_head(), classes()),
+    "activations as operations": lambda: given(by_operations(), classes()),
+    "a way around": lambda: given(with_skip(), classes()),
+    "layers in another order than they are called": lambda: given(out_of_order(), classes()),
+    "accuracy of shares under squared errors": lambda: given(
+        with_logits("mean_squared_error", metrics=["accuracy"]), soft()
+    ),
+    "accuracy of classes as −1 and 1": lambda: given(
+        with_logits("mean_squared_error", metrics=["accuracy"]), one_hot() * 2 - 1
+    ),
     "warm-up": lambda: given(warm_up(), classes()),
     "regression": lambda: given(with_logits("mean_squared_error", k=1, metrics=["mae"]), numbers()[:, 0]),
     "regression of several": lambda: given(with_logits("mean_squared_error"), numbers(K)),
@@ -181,5 +190,43 @@ def linear_model() -> keras.Model:
 
 def keras_bottleneck() -> keras.Model:
     model = keras.Sequential([keras.Input((6,)), L.Dense(2), L.Dense(K, activation="softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy")
+    return model
+
+
+def by_operations() -> keras.Model:
+    """Dense layers that are linear by themselves, with a ReLU between them that is no layer."""
+    inputs = keras.Input((6,))
+    outputs = L.Dense(K, activation="softmax")(keras.ops.relu(L.Dense(8)(inputs)))
+    return compiled(keras.Model(inputs, outputs))
+
+
+def with_skip() -> keras.Model:
+    """Equal weights before and behind, and another branch that tells the units apart."""
+    alike = keras.initializers.Constant(0.1)
+    inputs = keras.Input((6,))
+    within = L.Dense(8, activation="tanh", kernel_initializer=alike)(inputs)
+    both = L.Add()([within, L.Dense(8)(inputs)])
+    return compiled(
+        keras.Model(inputs, L.Dense(K, activation="softmax", kernel_initializer=alike)(L.ReLU()(both)))
+    )
+
+
+class OutOfOrder(keras.Model):
+    """Two Dense layers in its list, one behind the other, that are called beside a third."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.head = L.Dense(8), L.Dense(8), L.Dense(K, activation="softmax")
+
+    def call(self, x: Any) -> Any:
+        return self.head(keras.ops.tanh(self.first(x)) * self.second(x))
+
+
+def out_of_order() -> keras.Model:
+    return compiled(OutOfOrder())
+
+
+def compiled(model: keras.Model) -> keras.Model:
     model.compile("adam", "sparse_categorical_crossentropy")
     return model
