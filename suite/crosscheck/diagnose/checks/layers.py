@@ -99,7 +99,7 @@ def is_sequence(model: keras.Model) -> bool:
 
 
 def is_chain(model: keras.Model) -> bool:
-    """Whether each layer of a functional model is called on the output of the one before, and nothing else."""
+    """Whether each layer of a functional model is called on the output of the one before, alone."""
     try:
         (first,), (last,) = model.inputs, model.outputs
         follow = all(after.input is before.output for before, after in itertools.pairwise(model.layers))
