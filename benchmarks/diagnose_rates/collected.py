@@ -99,11 +99,12 @@ def readings_of(name: str, judged: Sequence[Row]) -> list[dict[str, Any]]:
 def page(record: Mapping[str, Any]) -> str:
     parts = [
         "# What the diagnosis says of other people's programs",
-        "Two published collections of buggy training scripts and their repaired versions, run in place and up to "
-        f"their `fit`, on {record['backend']} with Keras {record['keras']}: the exact checks alone, one script at "
-        "a time, 60 s for each to come to its `fit`. They were used for development. A “repair” mends what "
-        "its question was about, and may leave another fault: each ✗ on a repaired version was read in its "
-        "script, and what was read is below. A script without data beside it, or for Python 2, cannot run.",
+        "Two published collections of buggy training scripts and their repaired versions, run in place, up to "
+        f"their `fit`, on {record['backend']} with Keras {record['keras']}: the exact checks alone, one "
+        "script at a time, 60 s for each to come to its `fit`. They were used for development.",
+        "A “repair” mends what its question was about, and may leave another fault: each ✗ on a repaired "
+        "version was read in its script, and what was read is below. In the collections scripts read data "
+        "that are not there, use libraries and a Keras that are gone, or are parts without a `fit`.",
         *(part for collection in record["collections"] for part in parts_of(collection)),
     ]
     return "\n\n".join(parts) + "\n"
@@ -114,12 +115,10 @@ def parts_of(collection: Mapping[str, Any]) -> Iterator[str]:
     yield f"## {name}"
     yield (
         f"`{collection['folder']}` of [{repository}](https://github.com/{repository}) at "
-        f"`{collection['commit'][:7]}`: {collection['scripts']} scripts, of which {collection['ran']} came to "
-        "their `fit` and were diagnosed."
+        f"`{collection['commit'][:7]}`: {collection['scripts']} scripts, {collection['ran']} of which came "
+        "to their `fit` and were diagnosed."
     )
-    yield "\n".join(
-        ["| version | diagnosed | with a ✗ |", "| --- | ---: | ---: |", *version_lines(collection)]
-    )
+    yield "\n".join([*head, *version_lines(collection)])
     told = ", ".join(f"{word} {count}" for word, count in collection["pairs"].items())
     yield f"Programs of which both versions were diagnosed, by where a ✗ was found: {told}."
     lines = [f"| {words} | {count} |" for words, count in collection["why_not"].items()]

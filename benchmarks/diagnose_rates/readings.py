@@ -1,4 +1,4 @@
-"""What reading the repaired versions that have a ✗ showed: "true", the fault is there; "false alarm"; or doubt.
+"""What reading the repaired versions that have a ✗ showed: "true", the fault is there, or "false alarm".
 
 A reading is an opinion of whoever read the script, with its reason; nothing is counted by it but itself.
 """
@@ -6,7 +6,9 @@ A reading is an opinion of whoever read the script, with its reason; nothing is 
 from __future__ import annotations
 
 OF_NUMBERS = "A regression under squared errors, with metrics=['accuracy']."
-OF_SEVERAL = "Several labels at once on sigmoids, with metrics=['accuracy']: Keras 3 takes that for the largest of them."
+OF_SEVERAL = (
+    "Several labels at once on sigmoids, with metrics=['accuracy']: the largest of each row is compared."
+)
 
 # (collection, id): (what it is, why)
 READINGS: dict[tuple[str, str], tuple[str, str]] = {
@@ -18,7 +20,7 @@ READINGS: dict[tuple[str, str], tuple[str, str]] = {
     ("BenchDL4Real", "Defects4ML/073/script"): ("true", OF_NUMBERS),
     ("BenchDL4Real", "SFData/s38584268"): (
         "true",
-        "Dense(50) without activation under categorical_crossentropy, which takes its numbers for probabilities.",
+        "Dense(50) without activation under categorical_crossentropy, which reads probabilities.",
     ),
     ("BenchDL4Real", "SFData/s50364194"): (
         "true",

@@ -126,7 +126,7 @@ class Collection(Struct, frozen=True):
     """What was said of a published collection of programs.
 
     Attributes:
-        fixed_read: how many of the ✗ on repaired versions were read as what: "true", "false alarm", "not read".
+        fixed_read: how many of the ✗ on repaired versions were read as "true", "false alarm", "not read".
     """
 
     name: str
