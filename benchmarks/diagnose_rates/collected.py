@@ -99,8 +99,8 @@ def readings_of(name: str, judged: Sequence[Row]) -> list[dict[str, Any]]:
 def page(record: Mapping[str, Any]) -> str:
     parts = [
         "# What the diagnosis says of other people's programs",
-        "Two published collections of buggy training scripts and their repaired versions, run in place, up to "
-        f"their `fit`, on {record['backend']} with Keras {record['keras']}: the exact checks alone, one "
+        "Two published collections of buggy training scripts and their repaired versions, run in place, up "
+        f"to their `fit`, on {record['backend']} with Keras {record['keras']}: the exact checks alone, one "
         "script at a time, 60 s for each to come to its `fit`. They were used for development.",
         "A “repair” mends what its question was about, and may leave another fault: each ✗ on a repaired "
         "version was read in its script, and what was read is below. In the collections scripts read data "
@@ -118,6 +118,7 @@ def parts_of(collection: Mapping[str, Any]) -> Iterator[str]:
         f"`{collection['commit'][:7]}`: {collection['scripts']} scripts, {collection['ran']} of which came "
         "to their `fit` and were diagnosed."
     )
+    head = ["| version | diagnosed | with a ✗ |", "| --- | ---: | ---: |"]
     yield "\n".join([*head, *version_lines(collection)])
     told = ", ".join(f"{word} {count}" for word, count in collection["pairs"].items())
     yield f"Programs of which both versions were diagnosed, by where a ✗ was found: {told}."
