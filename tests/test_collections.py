@@ -130,7 +130,7 @@ def test_the_report_shows_what_was_said_of_the_collections(tmp_path: Path) -> No
     for file in ("report.html", "README.md"):
         assert words in (results / file).read_text()
     page = (results / "diagnose" / "collections.md").read_text()
-    assert "| b | inputs-vary | not read |  |" in page and "| never calls fit | 1 |" in page
+    assert "| b | inputs-vary | not read |  |" in page and "| never calls fit | 0 | 1 |" in page
 
 
 def test_broken_counts_are_named(tmp_path: Path) -> None:

@@ -122,8 +122,8 @@ def parts_of(collection: Mapping[str, Any]) -> Iterator[str]:
     yield "\n".join([*head, *version_lines(collection)])
     told = ", ".join(f"{word} {count}" for word, count in collection["pairs"].items())
     yield f"Programs of which both versions were diagnosed, by where a ✗ was found: {told}."
-    lines = [f"| {words} | {count} |" for words, count in collection["why_not"].items()]
-    yield "\n".join(["| why a script was not diagnosed | scripts |", "| --- | ---: |", *lines])
+    head = ["| why a script was not diagnosed | buggy | fixed |", "| --- | ---: | ---: |"]
+    yield "\n".join([*head, *reason_lines(collection)])
     yield "\n".join(["| buggy, with a ✗ | checks |", "| --- | --- |", *buggy_lines(collection["rows"])])
     read = [
         f"| {r['id']} | {', '.join(r['found'])} | {r['verdict']} | {r['why']} |"
@@ -137,6 +137,14 @@ def version_lines(collection: Mapping[str, Any]) -> list[str]:
     return [
         f"| {version} | {collection[version]['ran']} | {collection[version]['with_fault']} |"
         for version in ("buggy", "fixed")
+    ]
+
+
+def reason_lines(collection: Mapping[str, Any]) -> list[str]:
+    """Keras itself refuses many a buggy version before its fit."""
+    told = Counter((row["why_not"], row["version"]) for row in collection["rows"])
+    return [
+        f"| {words} | {told[words, 'buggy']} | {told[words, 'fixed']} |" for words in collection["why_not"]
     ]
 
 
