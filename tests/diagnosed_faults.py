@@ -137,6 +137,11 @@ METRICS: dict[str, tuple[str, Callable[[], Given], bool]] = {
         lambda: given(with_logits("mean_squared_error", k=1, metrics=["accuracy"]), numbers()[:, 0]),
         False,
     ),
+    "accuracy of rows of numbers": (
+        "metric-fits-problem",
+        lambda: given(with_logits("huber", k=D, metrics=["accuracy"]), numbers()),
+        False,
+    ),
 }
 
 # --- inputs, splits, layers, arguments --------------------------------------------------------------------
@@ -174,6 +179,22 @@ def constant(value: float) -> keras.Model:
         [keras.Input((D,)), L.Dense(8, activation="relu", **start), L.Dense(K, activation="softmax", **start)]
     )
     model.compile("adam", "sparse_categorical_crossentropy")
+    return model
+
+
+def chain(*, hidden: str = "linear", start: Any = "glorot_uniform") -> keras.Model:
+    """A functional model of one layer behind the other."""
+    inputs = keras.Input((D,))
+    within = L.Dense(8, activation=hidden, kernel_initializer=start)(inputs)
+    model = keras.Model(inputs, L.Dense(K, activation="softmax", kernel_initializer=start)(within))
+    model.compile("adam", "sparse_categorical_crossentropy")
+    return model
+
+
+def without_channels() -> keras.Model:
+    """A convolution that is built by its first images, which have no channels."""
+    model = keras.Sequential([L.Conv2D(4, 3), L.Flatten(), L.Dense(K, activation="softmax")])
+    model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
     return model
 
 
@@ -237,6 +258,17 @@ OTHERS: dict[str, tuple[str, Callable[[], Given], bool]] = {
             ),
             classes(),
         ),
+        False,
+    ),
+    "linear, functional": ("hidden-layers-count", lambda: given(chain(), classes()), False),
+    "all alike, functional": (
+        "units-differ",
+        lambda: given(chain(hidden="tanh", start=keras.initializers.Constant(0.1)), classes()),
+        False,
+    ),
+    "images without channels": (
+        "inputs-accepted",
+        lambda: given(without_channels(), one_hot(), numbers(8, 8)),
         False,
     ),
     "softmax along positions": (

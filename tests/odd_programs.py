@@ -147,6 +147,15 @@ HEALTHY: dict[str, Callable[[], Given]] = {
     "logistic regression": lambda: given(linear_model(), classes()),
     "a bottleneck": lambda: given(keras_bottleneck(), classes()),
     "zero head": lambda: given(zero_head(), classes()),
+    "activations as operations": lambda: given(by_operations(), classes()),
+    "a way around": lambda: given(with_skip(), classes()),
+    "a call of its own": lambda: given(with_own_call(), classes()),
+    "accuracy of shares under squared errors": lambda: given(
+        with_logits("mean_squared_error", metrics=["accuracy"]), soft()
+    ),
+    "accuracy of classes as −1 and 1": lambda: given(
+        with_logits("mean_squared_error", metrics=["accuracy"]), one_hot() * 2 - 1
+    ),
     "warm-up": lambda: given(warm_up(), classes()),
     "regression": lambda: given(with_logits("mean_squared_error", k=1, metrics=["mae"]), numbers()[:, 0]),
     "regression of several": lambda: given(with_logits("mean_squared_error"), numbers(K)),
@@ -181,5 +190,38 @@ def linear_model() -> keras.Model:
 
 def keras_bottleneck() -> keras.Model:
     model = keras.Sequential([keras.Input((6,)), L.Dense(2), L.Dense(K, activation="softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy")
+    return model
+
+
+def by_operations() -> keras.Model:
+    """Dense layers that are linear by themselves, with a ReLU between them that is no layer."""
+    inputs = keras.Input((6,))
+    outputs = L.Dense(K, activation="softmax")(keras.ops.relu(L.Dense(8)(inputs)))
+    return compiled(keras.Model(inputs, outputs))
+
+
+def with_skip() -> keras.Model:
+    """Equal weights before and behind, and a way around that tells the units apart after a step."""
+    alike = keras.initializers.Constant(0.1)
+    inputs = keras.Input((6,))
+    within = L.Dense(6, activation="tanh", kernel_initializer=alike)(inputs)
+    head = L.Dense(K, activation="softmax", kernel_initializer=alike)
+    return compiled(keras.Model(inputs, head(L.Add()([within, inputs]))))
+
+
+class Squared(keras.Sequential):
+    """Linear layers one behind the other, and a call that is not."""
+
+    def call(self, x: Any, training: bool | None = None, mask: Any = None) -> Any:
+        hidden, head = self.layers
+        return head(keras.ops.square(hidden(x)))
+
+
+def with_own_call() -> keras.Model:
+    return compiled(Squared([keras.Input((6,)), L.Dense(8), L.Dense(K, activation="softmax")]))
+
+
+def compiled(model: keras.Model) -> keras.Model:
     model.compile("adam", "sparse_categorical_crossentropy")
     return model

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import gzip
+import json
+from dataclasses import asdict
 from pathlib import Path
 
+import made_up_study as made_up
 import numpy as np
 import pytest
 from people_scripts import HEAD, write
 
-from benchmarks.diagnose_rates import collections
+from benchmarks.diagnose_rates import collected, collections
+from crosscheck.errors import UsageError
+from crosscheck.report.page import write_report
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # from Python 3.12 on
 
@@ -74,3 +79,62 @@ def test_every_script_gets_a_row(tmp_path: Path) -> None:
         ("buggy", True, ""),
         ("fixed", False, "fails before its fit: ZeroDivisionError"),
     ]
+
+
+# --- what is kept of it -----------------------------------------------------------------------------------
+
+
+def row(id: str, version: str, found: tuple[str, ...] = (), why_not: str = "", ran: bool = True) -> dict:
+    return asdict(collections.Row(id, version, ran, why_not, 1.0, found))
+
+
+ROWS = [
+    row("a", "buggy", ("units-differ",)),
+    row("a", "fixed"),
+    row("b", "buggy", ("units-differ",)),
+    row("b", "fixed", ("inputs-vary",)),
+    row("c", "buggy"),
+    row("c", "fixed", why_not="never calls fit", ran=False),
+    row("d", "buggy", why_not="is not diagnosed in time"),
+]
+
+
+def test_a_script_counts_where_it_was_diagnosed_and_a_pair_where_both_were() -> None:
+    counts = collected.counts("made up", ROWS)
+    assert (counts["scripts"], counts["ran"]) == (7, 5)
+    assert counts["buggy"] == {"ran": 3, "with_fault": 2} and counts["fixed"] == {"ran": 2, "with_fault": 1}
+    assert counts["pairs"] == {"buggy alone": 1, "both": 1, "fixed alone": 0, "neither": 0}
+    assert counts["why_not"] == {"never calls fit": 1, "is not diagnosed in time": 1}
+
+
+def test_a_fault_of_a_repaired_version_that_nobody_read_is_told_to_be_so() -> None:
+    assert collected.counts("made up", ROWS)["fixed_read"] == {"not read": 1}
+
+
+def kept(folder: Path) -> Path:
+    for name in ("one.jsonl", "two.jsonl"):
+        (folder / name).write_text("".join(json.dumps(r) + "\n" for r in ROWS))
+    results = folder / "results"
+    made_up.write(results, "saturation", made_up.study())
+    files = [str(folder / name) for name in ("one.jsonl", "two.jsonl")]
+    collected.write.main([*files, "--out", str(results / "diagnose")], standalone_mode=False)
+    return results
+
+
+def test_the_report_shows_what_was_said_of_the_collections(tmp_path: Path) -> None:
+    results = kept(tmp_path)
+    write_report(results)
+    words = (
+        "something is wrong in 2 of 3 buggy ones, and in 1 of 2 repaired ones (by reading these: not read 1)"
+    )
+    for file in ("report.html", "README.md"):
+        assert words in (results / file).read_text()
+    page = (results / "diagnose" / "collections.md").read_text()
+    assert "| b | inputs-vary | not read |  |" in page and "| never calls fit | 0 | 1 |" in page
+
+
+def test_broken_counts_are_named(tmp_path: Path) -> None:
+    results = kept(tmp_path)
+    (results / "diagnose" / "collections.json").write_text("{}")
+    with pytest.raises(UsageError, match=r"collections\.json is not what was said of the collections"):
+        write_report(results)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from itertools import permutations
+from typing import Any
 
 import keras
 import numpy as np
 import pytest
+from diagnosed_faults import chain
 from diagnosed_programs import classes, given, numbers, with_softmax, yes_or_no
 
 from crosscheck.diagnose import Data, diagnose
@@ -76,3 +78,52 @@ def test_keras_makes_the_weights_that_are_shown() -> None:
     model, data = given(with_softmax(k=2), yes_or_no().astype(int), class_weight={0: 1.0, 1: 7.0})
     shown = next(f for f in diagnose(model, **data, seconds=0) if f.check == "class-weight")
     assert shown.verdict == "✓" and "1, 7" in shown.measured
+
+
+class UnimplementedError(Exception):
+    """As TensorFlow raises it for channels first on a processor that lacks them."""
+
+
+class OnAnotherMachine(keras.Model):
+    def call(self, x: Any) -> Any:
+        raise UnimplementedError(
+            "Exception encountered when calling Conv2D.call().\n\n\x1b[1mNHWC only\x1b[0m"
+        )
+
+
+def test_an_operation_that_this_machine_lacks_is_no_fault_of_the_program() -> None:
+    model = OnAnotherMachine()
+    model.compile("adam", "sparse_categorical_crossentropy")
+    findings = diagnose(model, numbers(), classes(), seconds=0)
+    accepted = next(f for f in findings if f.check == "inputs-accepted")
+    assert accepted.verdict == "?" and "NHWC only" in accepted.measured and not findings.faults
+
+
+def test_counts_as_labels_of_a_softmax_are_a_weight_and_not_without_a_minimum() -> None:
+    findings = diagnose(
+        with_softmax("categorical_crossentropy"), numbers(), classes(4, k=9).astype("float32"), seconds=0
+    )
+    (fault,) = findings.faults
+    assert fault.check == "labels-in-range" and "acts as a weight" in fault.why
+
+
+@pytest.mark.parametrize("kind", ["sequential", "chain", "subclassed"])
+def test_only_what_is_known_to_be_a_chain_is_said_to_be_linear(kind: str) -> None:
+    made = {"sequential": linear_sequence, "chain": chain, "subclassed": LinearModel}
+    model = made[kind]()
+    model.compile("adam", "sparse_categorical_crossentropy")
+    said = [f.verdict for f in diagnose(model, numbers(), classes(), seconds=0) if "hidden" in f.check]
+    assert said == ([] if kind == "subclassed" else ["✗"])
+
+
+class LinearModel(keras.Model):
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden, self.head = keras.layers.Dense(8), keras.layers.Dense(4, activation="softmax")
+
+    def call(self, x: Any) -> Any:
+        return self.head(self.hidden(x))
+
+
+def linear_sequence() -> keras.Model:
+    return keras.Sequential([keras.Input((6,)), *LinearModel().layers])

@@ -127,18 +127,21 @@ def script_at(path: Path, collection: Path) -> Script | None:
     return None
 
 
-def diagnosed(script: Script, timeout: float) -> tuple[Row, str]:
+def diagnosed(script: Script, timeout: float, seconds: float = 0) -> tuple[Row, str]:
     """The row of a script, run from its folder in a process of its own, and what that complained of."""
     start = time.perf_counter()
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        code = in_a_fork(lambda: diagnose(script.path, timeout), out.fileno(), err.fileno(), 4 * timeout)
-        seconds = round(time.perf_counter() - start, 1)
+        ended_after = 4 * timeout + 2 * seconds
+        code = in_a_fork(
+            lambda: diagnose(script.path, timeout, seconds), out.fileno(), err.fileno(), ended_after
+        )
+        spent = round(time.perf_counter() - start, 1)
         text, complaint = read(out), read(err)
     if code is None:
-        return Row(script.id, script.version, True, "is not diagnosed in time", seconds), complaint
+        return Row(script.id, script.version, True, "is not diagnosed in time", spent), complaint
     if code == 2 or not text:
-        return Row(script.id, script.version, False, reason(complaint), seconds), complaint
-    return row_of(script, json.loads(text), seconds), ""
+        return Row(script.id, script.version, False, reason(complaint), spent), complaint
+    return row_of(script, json.loads(text), spent), ""
 
 
 def read(file: IO[str]) -> str:
@@ -146,9 +149,10 @@ def read(file: IO[str]) -> str:
     return file.read().strip()
 
 
-def diagnose(script: Path, timeout: float) -> None:
+def diagnose(script: Path, timeout: float, seconds: float) -> None:
     os.chdir(script.parent)
-    sys.argv = ["crosscheck", "diagnose", script.name, "--json", "--timeout", str(timeout)]
+    limits = ["--timeout", str(timeout), "--seconds", str(seconds)]
+    sys.argv = ["crosscheck", "diagnose", script.name, "--json", *limits]
     main.main()
 
 
@@ -197,13 +201,16 @@ def reason(complaint: str) -> str:
 @click.argument("collection", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--timeout", default=120.0, show_default=True, help="Seconds for a script to come to its fit.")
+@click.option("--seconds", default=0.0, show_default=True, help="Seconds of training; 0: exact checks alone.")
 @click.option("--only", default="", help="Only ids that contain this.")
 @click.option(
     "--mnist",
     type=click.Path(exists=True, path_type=Path),
     help="Folder of its four gz files, where there is no network.",
 )
-def measure(collection: Path, out: Path, timeout: float, only: str, mnist: Path | None) -> None:
+def measure(
+    collection: Path, out: Path, timeout: float, seconds: float, only: str, mnist: Path | None
+) -> None:
     """Diagnose every script below COLLECTION, one at a time, and write a row each to OUT."""
     keras.callbacks.DeepLocalize = keras.callbacks.backpropagation = DeepLocalize
     if mnist:
@@ -211,7 +218,7 @@ def measure(collection: Path, out: Path, timeout: float, only: str, mnist: Path 
     rows = []
     for script in scripts_in(collection):
         if only in script.id:
-            row, complaint = diagnosed(script, timeout)
+            row, complaint = diagnosed(script, timeout, seconds)
             rows.append(row)
             click.echo(
                 f"{row.version:6} {row.id}: {complaint or ', '.join(row.found) or 'nothing found'}", err=True

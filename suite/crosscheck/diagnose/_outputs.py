@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from crosscheck._keras import compiled_with
 from crosscheck.diagnose._program import Data, Program, remembered
 from crosscheck.doctor import Anatomy, Diagnosis, anatomies, examine, loss_anatomy
 
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # TensorFlow's errors have it
 FEW = 4  # rows that the model itself is run on, to see what it gives
 
 
@@ -90,7 +92,7 @@ def looked_at(program: Program, flat: Sequence[np.ndarray]) -> list[Anatomy]:
         return anatomies(program.model, resolved_losses(program))
     except Exception as error:
         program.memory["unseen"] = f"The head: {error}"
-    if losses is None:
+    if losses is None or not flat:
         return []
     names = [str(path[-1]) if path else program.model.name for path, _ in paths_of(program)]
     return [plain(names[i], i, loss, flat[i]) for i, loss in losses_by_index(losses, names)]
@@ -152,8 +154,10 @@ def as_tensor(array: np.ndarray) -> Any:
 
 
 def first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+    """The first line of an error that says something: Keras begins with the layer that it met it in."""
+    lines = [line.strip() for line in COLOUR.sub("", str(error)).splitlines() if line.strip()]
+    telling = [line for line in lines if not line.startswith("Exception encountered when calling")]
+    return (telling or lines or [type(error).__name__])[0]
 
 
 def part_of(given: Any, anatomy: Anatomy) -> Any:

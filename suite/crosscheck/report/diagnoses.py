@@ -115,6 +115,63 @@ class Rates(Struct, frozen=True):
         return [fault for fault in self.faults if fault.of]
 
 
+class Version(Struct, frozen=True):
+    """Scripts of one version: how many were diagnosed, and in how many something is wrong."""
+
+    ran: int
+    with_fault: int
+
+
+class Collection(Struct, frozen=True):
+    """What was said of a published collection of programs.
+
+    Attributes:
+        fixed_read: how many of the ✗ on repaired versions were read as "true", "false alarm", "not read".
+    """
+
+    name: str
+    repository: str
+    scripts: int
+    ran: int
+    buggy: Version
+    fixed: Version
+    fixed_read: dict[str, int]
+
+    @property
+    def words(self) -> str:
+        """In a sentence."""
+        read = ", ".join(f"{word} {count}" for word, count in self.fixed_read.items())
+        return (
+            f"{self.scripts} scripts, {self.ran} came to their fit: "
+            f"something is wrong in {self.buggy.with_fault} of {self.buggy.ran} buggy ones, and in "
+            f"{self.fixed.with_fault} of {self.fixed.ran} repaired ones"
+            + (f" (by reading these: {read})" if read else "")
+        )
+
+
+class Collections(Struct, frozen=True):
+    """The content of collections.json that the report shows."""
+
+    keras: str
+    backend: str
+    exact_checks_alone: bool
+    collections: list[Collection]
+
+    @property
+    def backend_name(self) -> str:
+        return BACKEND_NAMES.get(self.backend, self.backend)
+
+
+def read_collections(folder: Path) -> Collections | None:
+    """What was said of the collections, under the results folder; None where they have not been looked at.
+
+    Raises:
+        UsageError: where collections.json is broken or not ours.
+    """
+    file, command = folder / "diagnose" / "collections.json", "python -m benchmarks.diagnose_rates.collected"
+    return decode(file, Collections, "what was said of the collections", command) if file.exists() else None
+
+
 def read(folder: Path) -> Rates | None:
     """The rates under the results folder; None where they have not been measured.
 

@@ -64,6 +64,7 @@ def write_report(folder: Path, reference: chapter.Reference = chapter.nothing) -
         "trials": explorables.trials(),
         "scripts": [Markup((TEMPLATES / name).read_text(encoding="utf-8")) for name in SCRIPTS],
         "rates": diagnoses.read(folder),
+        "collected": diagnoses.read_collections(folder),
     }
     templates = environment()
     files = {file: templates.get_template(template).render(content) for file, template in PAGES.items()}

@@ -98,15 +98,22 @@ def outside_unit_interval(facts: LabelFacts) -> Finding:
     output = facts.output
     fix, mapping = rescaled(facts)
     values = listed(facts.distinct) if len(facts.distinct) <= 6 else f"{facts.low:.4g} … {facts.high:.4g}"
-    why = (
-        "Beyond [0, 1] the loss has no minimum: it pulls the logit to infinity."
-        if output.is_classifier
-        else f"A {output.anatomy.head} can give nothing beyond [0, 1]."
-    )
+    why = what_follows(facts)
     repair: Callable[[Program], Program] | None = None
     if mapping is not None:
         repair = lambda program: mapped_labels(program, output, mapping)
     return fault(RANGE, f"The labels are {values}, outside [0, 1].", why, fix, output, repair)
+
+
+def what_follows(facts: LabelFacts) -> str:
+    output = facts.output
+    if not output.is_classifier:
+        return f"A {output.anatomy.head} can give nothing beyond [0, 1]."
+    if output.anatomy.labels == "one-hot" and facts.low >= 0:
+        return (
+            "The classes share a probability of 1: no output meets such a row, and its sum acts as a weight."
+        )
+    return "Beyond [0, 1] the loss has no minimum: it pulls the logit to infinity."
 
 
 def rescaled(facts: LabelFacts) -> tuple[str, Callable[[np.ndarray], np.ndarray] | None]:

@@ -11,10 +11,11 @@ import numpy as np
 from crosscheck.diagnose._findings import Finding
 from crosscheck.diagnose._outputs import predictions_of
 from crosscheck.diagnose._program import Program
-from crosscheck.diagnose._saying import fault, fine, note, number, shape_of
+from crosscheck.diagnose._saying import fault, fine, note, number, shape_of, undecided
 
 ACCEPTED, FINITE, VARIED = "inputs-accepted", "inputs-are-finite", "inputs-vary"
 EMBEDDED, ROWS = "inputs-in-vocabulary", "as-many-labels"
+LACKING = "UnimplementedError"  # TensorFlow's, where a processor lacks an operation: channels first, on a CPU
 ENOUGH = 8  # rows from which on it is no chance that all are alike
 
 
@@ -41,9 +42,17 @@ def accepted(program: Program) -> Iterator[Finding]:
     if predicted is not None:
         yield fine(ACCEPTED, f"the model takes {shapes}")
         return
+    refusal = program.memory.get("refused", "")
+    if refusal.startswith(LACKING):
+        yield undecided(
+            ACCEPTED,
+            f"On this machine the model cannot be called on its inputs {shapes}: {refusal[:300]}",
+            "Its processor lacks an operation, which another may have: outputs were not looked at.",
+        )
+        return
     yield fault(
         ACCEPTED,
-        f"The model cannot be called on its inputs {shapes}: {program.memory.get('refused', '')[:300]}",
+        f"The model cannot be called on its inputs {shapes}: {refusal[:300]}",
         "Training stops at its first step.",
         "inputs of the shape and dtype that the first layer wants",
     )

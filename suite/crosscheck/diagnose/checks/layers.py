@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from crosscheck._keras import is_of_keras
 from crosscheck.diagnose._findings import Finding
 from crosscheck.diagnose._outputs import Output, outputs_of
 from crosscheck.diagnose._program import Program
@@ -88,8 +89,23 @@ def array(variable: Any) -> np.ndarray:
 
 
 def is_sequence(model: keras.Model) -> bool:
-    """Whether layers follow one another in the order of `model.layers`."""
-    return isinstance(model, keras.Sequential)
+    """Whether layers follow one another in the order of `model.layers`, from its one input to its one output.
+
+    A functional chain is one; of a subclassed model with a `call` of its own it is not known.
+    """
+    if not is_of_keras(type(model).call):
+        return False
+    return isinstance(model, keras.Sequential) or is_chain(model)
+
+
+def is_chain(model: keras.Model) -> bool:
+    """Whether each layer of a functional model is called on the output of the one before, alone."""
+    try:
+        (first,), (last,) = model.inputs, model.outputs
+        follow = all(after.input is before.output for before, after in itertools.pairwise(model.layers))
+        return follow and model.layers[0].output is first and model.layers[-1].output is last
+    except (AttributeError, ValueError):  # two inputs, or a layer that was called more than once
+        return False
 
 
 def feeds_alike(kernel: np.ndarray, units: int) -> bool:
@@ -113,7 +129,10 @@ def linear_stack(program: Program) -> Iterator[Finding]:
     if len(weighted) < 2:
         return
     last = model.layers.index(weighted[-1])
-    if not all(is_straight(layer) for layer in model.layers[:last]):
+    before = model.layers[:last]
+    if any(isinstance(layer, keras.Model) for layer in before):
+        return
+    if not all(is_straight(layer) for layer in before):
         yield fine(LINEAR, "something between the layers is not linear")
         return
     yield judged_stack(weighted)

@@ -303,14 +303,28 @@ def accuracy_of_numbers(given: Any, perfect: np.ndarray, output: Output) -> Find
     metric = metric_for(fresh(given), perfect, perfect)
     if not isinstance(metric, ACCURACIES):
         return None
-    value = value_of(metric, perfect, perfect)
+    value, of = value_of(metric, perfect, perfect), "that are exactly the labels"
     if value > 1 - TOLERANCE:
-        return None
+        if not isinstance(metric, M.CategoricalAccuracy) or not are_wide_numbers(output, perfect):
+            return None
+        value, of = value_of(metric, perfect, perfect + 100), "that are all wrong by 100"
     return fault(
         METRIC,
-        f"{name_of(given)!r}, which Keras makes {type(metric).__name__}, is {value:.3f} for predictions that "
-        "are exactly the labels.",
+        f"{name_of(given)!r}, which Keras makes {type(metric).__name__}, is {value:.3f} for predictions "
+        f"{of}.",
         "The labels are numbers, and no classes: an accuracy says nothing of them.",
         'metrics=["mean_absolute_error"]',
         output,
     )
+
+
+def are_wide_numbers(output: Output, y: np.ndarray) -> bool:
+    """Whether columns under a loss of Keras hold numbers that name no class.
+
+    Classes may be written as any two numbers, such as -1 and 1, and as shares that sum to 1.
+    """
+    loss = output.anatomy.loss
+    is_known = is_of_keras(loss if hasattr(loss, "__name__") else type(loss))
+    if not is_known or y.ndim < 2 or y.shape[-1] < 2 or len(np.unique(y)) <= 2:
+        return False
+    return not LabelFacts(y, output).sums_to_one
