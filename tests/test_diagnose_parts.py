@@ -12,7 +12,7 @@ from diagnosed_faults import chain
 from diagnosed_programs import classes, given, numbers, with_softmax, yes_or_no
 
 from crosscheck.diagnose import Data, diagnose
-from crosscheck.diagnose.checks.splits import exact_p, hashes
+from crosscheck.diagnose.checks.splits import exact_p, hashes, scaled_alike
 from crosscheck.doctor import anatomies
 
 pytestmark = pytest.mark.every_backend
@@ -127,3 +127,10 @@ class LinearModel(keras.Model):
 
 def linear_sequence() -> keras.Model:
     return keras.Sequential([keras.Input((6,)), *LinearModel().layers])
+
+
+@pytest.mark.parametrize(("factor", "asked"), [(1.0, 0), (2.0, 0), (255.0, 1), (1 / 255, 1)])
+def test_a_validation_that_is_scaled_otherwise_is_asked_about(factor: float, asked: int) -> None:
+    x = np.random.default_rng(0).uniform(size=(64, 8, 8, 1))
+    findings = list(scaled_alike(Data(x, None), Data(factor * x[:32], None)))
+    assert [finding.verdict for finding in findings] == ["?"] * asked

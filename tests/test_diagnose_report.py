@@ -227,3 +227,8 @@ def test_a_missing_file_and_one_without_x(files: tuple[str, str], tmp_path: Path
 def test_every_fault_has_a_row_in_the_documentation() -> None:
     page = (Path(__file__).parents[1] / "docs" / "diagnose.md").read_text(encoding="utf-8")
     assert not {check for check, *_ in FAULTS.values() if f"`{check}`" not in page}
+
+
+def test_what_is_expected_and_not_there_is_told() -> None:
+    findings = labelled(np.arange(96) % 3, expected={"nonsense": "why not"})
+    assert findings.exit_code == 0 and "Expected, and not found: nonsense." in findings.skipped

@@ -247,7 +247,8 @@ def sigmoid_head(rng: Rng, target: Target, units: int) -> Head:
         options += [Loss('"binary_crossentropy"', lambda _: "binary_crossentropy", "labels")] * 2
     metrics: list[Names] = [(), (lambda: M.BinaryAccuracy(threshold=0.0 if is_logits else 0.5),)]
     if not is_logits:
-        metrics += [(lambda: "accuracy",), (M.AUC,), (lambda: "binary_accuracy",)]
+        plain = "accuracy" if units == 1 else "binary_accuracy"  # of several labels "accuracy" is another one
+        metrics += [(lambda: plain,), (M.AUC,), (lambda: "binary_accuracy",)]
     return Head(
         "sigmoid",
         logit_part(target, units),

@@ -99,6 +99,8 @@ def examine(
         found += shown
         skipped += left_out
     placed = [replace(f, place=f.place or program.place) for f in found]
+    unknown = (expected or {}).keys() - {f.check for f in placed if f.verdict == "✗"}
+    skipped += [f"Expected, and not found: {check}." for check in sorted(unknown)]
     ordered = sorted(placed, key=lambda finding: RANK[finding.verdict])
     return Findings(tuple(ordered), tuple(skipped), dict(expected or {}), title_of(program))
 

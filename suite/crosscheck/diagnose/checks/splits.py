@@ -12,12 +12,13 @@ from scipy import stats
 from crosscheck.diagnose._findings import Finding
 from crosscheck.diagnose._outputs import Output, outputs_of
 from crosscheck.diagnose._program import Data, Program
-from crosscheck.diagnose._saying import fault, fine, note
+from crosscheck.diagnose._saying import fault, fine, note, number, undecided
 
-TAIL, SHARED, ORDER = "validation-split", "validation-is-apart", "order"
+TAIL, SHARED, SCALE, ORDER = "validation-split", "validation-is-apart", "validation-scale", "order"
 LEVEL = 0.0005  # of a permutation test here; there are two, beside those that Holm shares out
 APART = 0.25  # total variation between the labels of tail and head from which on they are told apart
 DRAWS = 9999
+SCALED = 16.0  # how many times as wide one part is as the other where they were hardly prepared alike
 LEAK = 0.05  # share of the validation rows that must be training rows
 
 
@@ -28,6 +29,7 @@ def splits(program: Program) -> Iterator[Finding]:
             yield from tail_like_head(program, output)
     if program.validation is not None:
         yield from apart(program.training, program.validation)
+        yield from scaled_alike(program.training, program.validation)
     yield from ordered(program)
 
 
@@ -124,6 +126,31 @@ def apart(training: Data, validation: Data) -> Iterator[Finding]:
         yield note(SHARED, f"{measured}.", "They say nothing of rows that were not trained.")
     else:
         yield fine(SHARED, measured)
+
+
+def scaled_alike(training: Data, validation: Data) -> Iterator[Finding]:
+    """Whether the inputs of both were prepared alike: how wide the middle half of all their numbers is.
+
+    A question and no fault: there is no saying that other inputs were not meant.
+    """
+    pairs = zip(keras.tree.flatten(training.x), keras.tree.flatten(validation.x), strict=False)
+    for mine, theirs in pairs:
+        widths = [middle_half(array) for array in (mine, theirs)]
+        if min(widths) > 0 and max(widths) >= SCALED * min(widths):
+            yield undecided(
+                SCALE,
+                f"Half of all training inputs lie within {number(widths[0])}, of the validation's within "
+                f"{number(widths[1])}.",
+                "If one of them was scaled and the other was not, the validation says nothing.",
+            )
+
+
+def middle_half(array: np.ndarray) -> float:
+    """The distance of the quartiles of all numbers; 0 where they are none, or whole classes of words."""
+    if array.dtype.kind not in "fiu" or not array.size:
+        return 0.0
+    low, high = np.nanpercentile(array, [25, 75])
+    return float(high - low) if np.isfinite(high - low) else 0.0
 
 
 def hashes(data: Data) -> np.ndarray:
