@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from diagnosed_faults import FAULTS, with_nan
 from diagnosed_programs import classes, given, numbers, with_softmax
 
 from crosscheck.cli.main import cli
-from crosscheck.diagnose import Data, Diagnose, Finding, Findings, Program, diagnose, examine
+from crosscheck.diagnose import Data, Diagnose, Finding, Findings, Program, _diagnose, diagnose, examine
+from crosscheck.diagnose._by_trials import Trials
+from crosscheck.diagnose._mend_all import Mending
 from crosscheck.errors import UsageError
 
 pytestmark = pytest.mark.every_backend
@@ -232,3 +235,11 @@ def test_every_fault_has_a_row_in_the_documentation() -> None:
 def test_what_is_expected_and_not_there_is_told() -> None:
     findings = labelled(np.arange(96) % 3, expected={"nonsense": "why not"})
     assert findings.exit_code == 0 and "Expected, and not found: nonsense." in findings.skipped
+
+
+def test_a_wrong_metric_does_not_keep_copies_from_being_trained(monkeypatch) -> None:
+    asked = []
+    monkeypatch.setattr(_diagnose, "by_trials", lambda program, seconds: asked.append(seconds) or Trials(()))
+    for check in ("metric-fits-problem", "inputs-accepted"):
+        _diagnose.trained(Mending(None, [replace(FAULT, check=check)]), 3.0)
+    assert asked == [3.0]

@@ -285,7 +285,7 @@ def test_files_that_are_no_models_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no file"):
         command(str(tmp_path / "missing.keras"))
     (tmp_path / "text.keras").write_text("not a model")
-    with pytest.raises(UsageError, match="cannot be loaded"):
+    with pytest.raises(UsageError, match="cannot be loaded: it is no archive"):
         command(str(tmp_path / "text.keras"))
     with pytest.raises(UsageError, match=r"\.keras"):
         command(str(tmp_path / "text.h5"))

@@ -18,6 +18,11 @@ from crosscheck.diagnose._sources import data_of
 from crosscheck.diagnose.checks import EXACT
 from crosscheck.errors import UsageError
 
+UNTRAINED = {
+    "metric-fits-problem",
+    "validation-split",
+    "validation-is-apart",
+}  # of which no step takes notice
 RANK = {"✗": 0, "?": 1, "note": 2, "✓": 3}
 
 
@@ -107,7 +112,8 @@ def examine(
 
 def trained(mending: Mending, seconds: float) -> tuple[list[Finding], list[str]]:
     """What training the mended program shows, and what was not tried; nothing where a fault stays."""
-    stays = [f.check for f in mending.findings if f.verdict == "✗" and f.check not in mending.repaired]
+    done = UNTRAINED.union(mending.repaired)
+    stays = [f.check for f in mending.findings if f.verdict == "✗" and f.check not in done]
     if stays:
         return [], [f"Nothing was trained: {', '.join(dict.fromkeys(stays))} must be mended first."]
     trials = by_trials(mending.program, seconds)

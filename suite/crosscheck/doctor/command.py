@@ -6,6 +6,7 @@ import importlib
 import json
 import sys
 import warnings
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,8 @@ def load_model(file: Path, modules: Iterable[str]) -> Any:
         raise UsageError(f"{file} is not a .keras file. Save the model with `model.save('name.keras')`.")
     if not file.is_file():
         raise UsageError(f"There is no file {file}.")
+    if not zipfile.is_zipfile(file):
+        raise UsageError(f"{file} cannot be loaded: it is no archive, as a .keras file is. Is it damaged?")
     sys.path.insert(0, str(Path.cwd()))
     for module in modules:
         try:
