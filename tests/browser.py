@@ -75,6 +75,7 @@ def look(page: Path, probes: dict[str, tuple[int, str]], scheme: int = LIGHT) ->
 def chromium(*arguments: str, scheme: int = LIGHT) -> tuple[str, list[str]]:
     """Its standard output, and what pages have written to the console."""
     how = ("--enable-logging=stderr", "--window-size=1400,1000", "--virtual-time-budget=20000")
+    how += ("--disable-ipc-flooding-protection",)  # probes change the address more often than people can
     looking = command(*how, f"--blink-settings=preferredColorScheme={scheme}", *arguments)
     ran = subprocess.run(looking, capture_output=True, text=True, timeout=120, check=True)
     return ran.stdout, [line for line in ran.stderr.splitlines() if ":CONSOLE" in line]
