@@ -70,6 +70,7 @@ def test_a_process_says_how_it_ended(tmp_path: Path) -> None:
         assert collections.read(out) == "said"
 
 
+@pytest.mark.long  # it forks, which may hang in a process where TensorFlow has run before
 def test_every_script_gets_a_row(tmp_path: Path) -> None:
     for name, text in (("origin", HEAD + "model.fit(x, y)\n"), ("repair", "1 / 0\n")):
         write(tmp_path, text, f"{name}.py")

@@ -22,7 +22,9 @@ def measured() -> list:
 @pytest.mark.parametrize(("factor", "expected"), [(1.0, "holds"), (1.01, "fails")])
 def test_a_loss_off_by_one_per_cent_is_seen(monkeypatch, factor: float, expected: str) -> None:
     class Off(losses.BinaryCrossentropy):
-        function = staticmethod(lambda y, z, a=0.0: factor * losses.binary_crossentropy(y, z, a))
+        function = staticmethod(
+            lambda y, z, label_smoothing=0.0: factor * losses.binary_crossentropy(y, z, label_smoothing)
+        )
 
     monkeypatch.setitem(heads.OURS, "binary", (Off, Off.function))
     rows = measured()
