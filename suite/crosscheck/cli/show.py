@@ -37,7 +37,7 @@ FIGURES = ("figure.svg", "figure.png")
 @click.option("--open", "opened", is_flag=True, help="Open the figure, where there is a display.")
 @json_option
 def command(name: str, results: Path | None, opened: bool, as_json: bool) -> int:
-    """A sentence of the chapter (S01 to S55) with its verdict, evidence, conditions and checks; or the claim
+    """A sentence of the chapter (S01 to S59) with its verdict, evidence, conditions and checks; or the claim
     of a STUDY, its formula, its verdict check by check with intervals, and where its figure is.
 
     What has not been run on this machine is shown with the verdict of the reference.
