@@ -127,10 +127,11 @@ def test_the_report_says_how_a_design_stands(state, says):
     assert summary.registration(record) == says
 
 
-def test_every_block_of_seeds_is_a_chance_to_be_wrong_and_the_report_counts_them():
-    first = check(region=(None, 1.0), registered=Registered(design="a", block=1))
-    third = check(region=(-1.0, 1.0), registered=Registered(design="a", block=3))
+def test_every_block_of_seeds_is_a_chance_to_be_wrong_at_the_level_of_its_own_run():
+    first = check(region=(None, 1.0), level=1 - 2e-5, registered=Registered(design="a", block=1))
+    third = check(region=(-1.0, 1.0), level=1 - 4e-5, registered=Registered(design="a", block=3))
     exact = check(region=(-1.0, 1.0), level=1, registered=Registered(design="a", block=9))
-    study = SimpleNamespace(checks=[first, third, exact])
-    assert summary.chances([study]) == pytest.approx((1 * 1 + 2 * 3) / 3)
-    assert summary.chances([SimpleNamespace(checks=[exact])]) == 1.0
+    studies = [SimpleNamespace(checks=[first, third]), SimpleNamespace(checks=[exact])]
+    assert summary.chance_of_error(studies) == pytest.approx(1e-5 + 2 * 3 * 2e-5)
+    assert summary.chance_of_error(studies, anew=False) == pytest.approx(1e-5 + 2 * 2e-5)
+    assert summary.chance_of_error(studies[1:]) == 0

@@ -109,21 +109,25 @@ def counted(records: Sequence[VerdictRecord]) -> list[tuple[Verdict, int]]:
 
 
 def sureness(records: Sequence[VerdictRecord]) -> dict[str, Any]:
-    """Error rate, ends of intervals and level; where runs differ, the weaker promise."""
+    """Chances of a wrong verdict, ends of intervals and level; where runs differ, the weaker promise."""
     runs = [record.provenance for record in records]
-    rate = max((run.error_rate for run in runs if run.error_rate), default=None)
+    has_rate = any(run.error_rate for run in runs)
     return {
-        "error_rate": rate and rate * chances(records),
+        "error_rate": chance_of_error(records) if has_rate else None,
+        "at_first": chance_of_error(records, anew=False) if has_rate else None,
         "level": min((run.level for run in runs if run.level), default=None),
         "tails": max((run.tails for run in runs if run.tails), default=None),
     }
 
 
-def chances(records: Sequence[VerdictRecord]) -> float:
-    """How many chances to be wrong an end of an interval has had, on the mean: one a block of seeds."""
-    ends = [(tails(check), blocks(check)) for record in records for check in record.checks]
-    total = sum(count for count, _ in ends)
-    return sum(count * tries for count, tries in ends) / total if total else 1.0
+def chance_of_error(records: Sequence[VerdictRecord], anew: bool = True) -> float:
+    """The most by which any end of an interval misses: the sum over all, each at the level it was judged at.
+
+    Studies of another run may have been judged when there were fewer, at a level of their own. With `anew`
+    each block of seeds that a check was confirmed on is a further chance.
+    """
+    checks = [check for record in records for check in record.checks]
+    return sum(tails(c) * (1 - (c.level or 1)) / 2 * (blocks(c) if anew else 1) for c in checks)
 
 
 def tails(check: CheckRecord) -> int:
