@@ -20,8 +20,8 @@ from crosscheck.diagnose._by_trials import by_trials
 from crosscheck.diagnose._copies import is_freshly_drawn, rebuilt
 from crosscheck.diagnose._laboratory import Laboratory
 from crosscheck.diagnose._repairs import try_repair
-from crosscheck.diagnose._task import row_weights, task_of
-from crosscheck.diagnose.checks.one_step import finite_numbers
+from crosscheck.diagnose._task import Task, row_weights, task_of
+from crosscheck.diagnose.checks.one_step import both_modes, finite_numbers
 from crosscheck.errors import UsageError
 
 SPARSE = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -206,6 +206,32 @@ def test_labels_one_row_off_are_moved_back():
     given = program(data=one_row_off())
     finding = next(f for f in by_trials(given, 300).findings if f.check == "labels-follow-inputs")
     np.testing.assert_array_equal(finding.repair(given).training.y, blobs()[1])
+
+
+def test_labels_of_the_row_after_may_be_a_forecast():
+    x, y = blobs()
+    given = program(data=(x, np.roll(y, -1)))
+    finding = next(f for f in by_trials(given, 300).findings if f.check == "labels-follow-inputs")
+    assert finding.verdict == "?" and "forecast" in finding.why and not finding.fix
+
+
+def test_a_rate_that_makes_confident_errors_is_not_called_right():
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 5, 1500)
+    x = (3.2 * np.eye(5)[y] + rng.normal(size=(1500, 5))).astype("float32")
+    model = network(32, 32, keras.layers.Dense(5, activation="softmax"), inputs=(5,))
+    model.pop()
+    given = program(model, (x, y), keras.optimizers.Adam(10.0), "sparse_categorical_crossentropy")
+    finding = next(f for f in by_trials(given, 300).findings if f.check == "learning-rate-high")
+    assert finding.verdict != "✓"
+
+
+def test_both_modes_are_weighed_as_the_loss_is(monkeypatch):
+    given = program(network(keras.layers.BatchNormalization()), class_weight={0: 1.0, 1: 9.0, 2: 1.0})
+    lab = Laboratory(given, seconds=20)
+    assert np.isfinite(lab.as_it_is.loss).all()
+    monkeypatch.setattr(Task, "loss_of", lambda task, y, outputs, weights=None: np.ptp(weights))
+    np.testing.assert_array_equal(both_modes(lab), np.full((2, len(lab.seeds)), 8.0))
 
 
 def test_symbols_are_never_standardised():

@@ -154,7 +154,8 @@ def losses_of_modes(lab: Laboratory, copy: keras.Model, s: int) -> tuple[float, 
             layer.momentum = 0.0
     copy(x, training=True)
     renewed = ops.convert_to_numpy(copy(x, training=False))
-    return lab.task.loss_of(y, np.concatenate(outputs)), lab.task.loss_of(y, renewed)
+    weights = lab.row_weights[which]
+    return lab.task.loss_of(y, np.concatenate(outputs), weights), lab.task.loss_of(y, renewed, weights)
 
 
 def cut(x: Any, rows: slice) -> Any:

@@ -56,12 +56,20 @@ def labels_follow(lab: Laboratory) -> Iterator[Suspicion]:
             fix=f"y = np.roll(y, {SHIFTS[best]}, axis=0)",
             repair=lambda program: moved_labels(program, SHIFTS[best]),
         ),
-        limit=""
-        if chance < UNSEEN
-        else f"neither neighbours nor a linear fit show a signal in {len(y)} rows",
+        limit=limit_of_rows(len(y), chance < UNSEEN, SHIFTS[best]),
         chance=chance,
         sound=own,
     )
+
+
+def limit_of_rows(rows: int, is_seen: bool, shift: int) -> str:
+    """Why labels are not called misplaced; "" where they may be.
+
+    Who forecasts the next row from this one has labels that stand in the row after, and must not move them.
+    """
+    if not is_seen:
+        return f"neither neighbours nor a linear fit show a signal in {rows} rows"
+    return "so does a forecast of the row after, which is none" if shift > 0 else ""
 
 
 def moved_labels(program: Program, shift: int) -> Program:
@@ -129,10 +137,11 @@ def statistics(probe: np.ndarray, orders: np.ndarray, targets: np.ndarray) -> np
 
 def initial_loss(lab: Laboratory) -> Iterator[Finding]:
     """Notes a loss before training that is far above that of saying the frequencies."""
-    y = lab.y[lab.splits[1]]
-    losses = np.array([lab.task.loss_of(*pair) for pair in zip(y, lab.as_it_is.initial_outputs, strict=True)])
+    y, weights = lab.y[lab.splits[1]], lab.row_weights[lab.splits[1]]
+    before = zip(y, lab.as_it_is.initial_outputs, weights, strict=True)
+    losses = np.array([lab.task.loss_of(*row) for row in before])
     shape = lab.as_it_is.initial_outputs.shape[1:]
-    prior = np.array([lab.task.loss_of_prior(labels, shape) for labels in y])
+    prior = np.array([lab.task.loss_of_prior(*row) for row in zip(y, [shape] * len(y), weights, strict=True)])
     if lab.task.kind != "numbers" and np.all(losses > 3 * prior) and prior.min() > 0:
         yield Finding(
             "initial-loss",

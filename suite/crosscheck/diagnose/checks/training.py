@@ -13,6 +13,7 @@ from functools import partial
 import keras
 import numpy as np
 
+from crosscheck.diagnose._chance import sign_chance
 from crosscheck.diagnose._copies import fresh_optimizer, has_graph, rebuilt, with_weights
 from crosscheck.diagnose._findings import Finding
 from crosscheck.diagnose._laboratory import Laboratory
@@ -20,11 +21,13 @@ from crosscheck.diagnose._outcomes import AS_IT_IS, Arm, Outcome
 from crosscheck.diagnose._program import Program
 from crosscheck.diagnose._rows import FEWEST_ROWS
 from crosscheck.diagnose._suspicions import Suspicion
+from crosscheck.diagnose._task import classes_of
 from crosscheck.diagnose._words import across, number
 
 KNOWN_GOOD = 1e-3  # Adam's rate, which trains most models
 FEW_ROWS = 16
 ALIKE = 1e-6  # difference between rows, of their size, that is rounding alone
+CLIPPED = 1e-7  # where Keras clips probabilities: the loss of a more confident error is not known here
 LOST = 0.9  # of the prior's loss, and above: nothing has been learnt
 
 
@@ -89,6 +92,8 @@ def of_rates(lab: Laboratory, check: str, others: Sequence[Outcome], word: str) 
         return
     own, failing = lab.as_it_is, lab.own_steps_fail
     shown = np.array([failing & own.rescued_by(other) for other in others])
+    doubtful = overshoots(lab) if word == "high" else np.zeros(len(lab.seeds), bool)
+    free = ~(shown.any(0) if len(others) else failing) & ~doubtful
     best = min(others, key=lambda other: float(np.median(other.loss)), default=None)
     rate = lab.rate * (best.arm.rate if best else 1.0)
     yield Suspicion(
@@ -103,17 +108,47 @@ def of_rates(lab: Laboratory, check: str, others: Sequence[Outcome], word: str) 
             fix=f"optimizer.learning_rate = {number(rate)}",
             repair=partial(with_rate, factor=best.arm.rate if best else 1.0),
         ),
-        limit=limit_of_rates(lab, bool(others), word),
+        limit=limit_of_rates(lab, bool(others), word, doubtful),
+        sound=sign_chance(int(free.sum()), len(free)),
     )
 
 
-def limit_of_rates(lab: Laboratory, tried: bool, word: str) -> str:
+def overshoots(lab: Laboratory) -> np.ndarray:
+    """Under which seeds rows that were not trained on are, or may be, worse off than by the prior, [S].
+
+    A rate that is too high makes confident errors, few of them where classes are far apart: decisions are
+    right then, and the loss is anything.
+    """
+    own, y = lab.as_it_is, lab.y[lab.splits[1]]
+    is_chance = own.outputs.min() >= 0 and own.outputs.max() <= 1
+    confident = [is_chance and is_surely_wrong(lab, *pair) for pair in zip(y, own.outputs, strict=True)]
+    return ~(own.held_out_loss <= own.prior_loss) | np.array(confident)
+
+
+def is_surely_wrong(lab: Laboratory, y: np.ndarray, p: np.ndarray) -> bool:
+    """Whether an example's class, or a label, has a probability below what Keras distinguishes from 0."""
+    if lab.task.kind == "numbers":
+        return False
+    if lab.task.kind == "labels":
+        true = np.reshape(y, p.shape) > 0.5
+        return bool((np.where(true, p, 1 - p) < CLIPPED).any())
+    counted = lab.task.counted(y)
+    rows = p.reshape(-1, p.shape[-1])[counted]
+    return bool((rows[np.arange(len(rows)), classes_of(y, lab.task.width)[counted]] < CLIPPED).any())
+
+
+def limit_of_rates(lab: Laboratory, tried: bool, word: str, doubtful: np.ndarray) -> str:
     """Why the learning rate is no fault in any case; "" where it may be.
 
     More steps than are taken here may mend what learns slowly. They do not mend what is no better than the
     prior, for a rate that is too high for it.
     """
     own = lab.as_it_is
+    if not lab.fails and doubtful.any():
+        return (
+            f"under {int(doubtful.sum())} of {len(doubtful)} seeds the loss on other rows is above the "
+            "prior's, or an error is so confident that it may be"
+        )
     if not lab.fails:
         return "it learns under some seeds"
     if not tried:
