@@ -218,8 +218,8 @@ def test_labels_of_the_row_after_may_be_a_forecast():
 def test_a_rate_that_makes_confident_errors_is_not_called_right():
     rng = np.random.default_rng(0)
     y = rng.integers(0, 5, 1500)
-    x = (3.2 * np.eye(5)[y] + rng.normal(size=(1500, 5))).astype("float32")
-    model = network(32, 32, keras.layers.Dense(5, activation="softmax"), inputs=(5,))
+    x = (4.5 * np.eye(5)[y] + rng.normal(size=(1500, 5))).astype("float32")
+    model = network(64, keras.layers.Dense(5, activation="softmax"), inputs=(5,))
     model.pop()
     given = program(model, (x, y), keras.optimizers.Adam(10.0), "sparse_categorical_crossentropy")
     finding = next(f for f in by_trials(given, 300).findings if f.check == "learning-rate-high")
