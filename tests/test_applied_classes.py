@@ -1,4 +1,4 @@
-"""Losses of imbalance, noise, trees and many labels within Keras: compiled, saved, as replicates, in graphs."""
+"""Losses of imbalance, noise, trees, many labels within Keras: compiled, saved, as replicates, in graphs."""
 
 from __future__ import annotations
 
