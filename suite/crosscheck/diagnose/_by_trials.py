@@ -10,9 +10,10 @@ import numpy as np
 
 from crosscheck.diagnose._chance import LEVEL, holm
 from crosscheck.diagnose._findings import Finding
-from crosscheck.diagnose._laboratory import Laboratory, first_line
+from crosscheck.diagnose._laboratory import Laboratory
 from crosscheck.diagnose._program import Program
 from crosscheck.diagnose._suspicions import Suspicion
+from crosscheck.diagnose._words import first_line
 from crosscheck.diagnose.checks import HISTORY, NOTES, ONE_STEP, STATISTICAL, Check, Trial
 from crosscheck.errors import UsageError
 

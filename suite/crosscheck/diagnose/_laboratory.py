@@ -23,7 +23,7 @@ from crosscheck.diagnose._outcomes import AS_IT_IS, OTHERS, Arm, Outcome, reache
 from crosscheck.diagnose._program import Program
 from crosscheck.diagnose._rows import one_output, scalable, standardised
 from crosscheck.diagnose._task import Task, row_weights, task_of
-from crosscheck.diagnose._words import number
+from crosscheck.diagnose._words import first_line, rounded
 from crosscheck.errors import UsageError
 from crosscheck.replicates import Replicates
 
@@ -252,7 +252,7 @@ class Laboratory:
     def compared(self, other: Outcome | None) -> str:
         """Returns the losses of the program, of another setting and of the prior, in words."""
         also = f"; {reached(other)} with {other.arm.name}" if other else ""
-        prior = number(float(np.median(self.as_it_is.prior_loss)))
+        prior = rounded(float(np.median(self.as_it_is.prior_loss)))
         return f"loss after {self.steps} steps {reached(self.as_it_is)}{also}; {prior} without any input"
 
     @functools.cached_property
@@ -390,8 +390,3 @@ class Laboratory:
             before[mine, n:],
             [value[mine] for value in weights],
         )
-
-
-def first_line(error: Exception) -> str:
-    """Returns the first line of what an exception says."""
-    return (str(error) or type(error).__name__).splitlines()[0]

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from crosscheck.diagnose._findings import Finding
-from crosscheck.diagnose._outputs import first_line, keep_what_is_known
+from crosscheck.diagnose._outputs import keep_what_is_known
 from crosscheck.diagnose._program import Program
+from crosscheck.diagnose._words import first_line
 
 Examination = Callable[[Program], list[Finding]]
 Key = tuple[str, str]  # check and output

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,9 +12,9 @@ import numpy as np
 
 from crosscheck._keras import compiled_with
 from crosscheck.diagnose._program import Data, Program, remembered
+from crosscheck.diagnose._words import first_line
 from crosscheck.doctor import Anatomy, Diagnosis, anatomies, examine, loss_anatomy
 
-COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # TensorFlow's errors have it
 FEW = 4  # rows that the model itself is run on, to see what it gives
 
 
@@ -151,13 +150,6 @@ def as_tensor(array: np.ndarray) -> Any:
     if array.dtype.kind == "f":
         array = array.astype(keras.config.floatx())
     return keras.ops.convert_to_tensor(array) if array.dtype.kind not in "OSU" else array
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an error that says something: Keras begins with the layer that it met it in."""
-    lines = [line.strip() for line in COLOUR.sub("", str(error)).splitlines() if line.strip()]
-    telling = [line for line in lines if not line.startswith("Exception encountered when calling")]
-    return (telling or lines or [type(error).__name__])[0]
 
 
 def part_of(given: Any, anatomy: Anatomy) -> Any:

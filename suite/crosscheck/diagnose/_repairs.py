@@ -9,7 +9,7 @@ from crosscheck.diagnose._findings import Finding
 from crosscheck.diagnose._laboratory import Laboratory
 from crosscheck.diagnose._outcomes import Outcome
 from crosscheck.diagnose._program import Program
-from crosscheck.diagnose._words import number
+from crosscheck.diagnose._words import rounded
 from crosscheck.errors import UsageError
 
 SECONDS = 20.0  # for each of the two
@@ -44,7 +44,7 @@ def try_repair(finding: Finding, program: Program, seconds: float = SECONDS) -> 
 def alone(mended: Laboratory, error: str) -> str:
     """Returns what the mended program does where the other one cannot be trained."""
     try:
-        loss = number(float(np.median(mended.as_it_is.held_out_loss)))
+        loss = rounded(float(np.median(mended.as_it_is.held_out_loss)))
     except UsageError as second:
         return f"not tried: {second}"
     return (
@@ -63,5 +63,5 @@ def compared(before: Outcome, after: Outcome, steps: int) -> str:
 def part(name: str, before: np.ndarray, after: np.ndarray) -> str:
     """Returns one measure's medians, and how many seeds it is lower under, with the chance of so many."""
     lower, n = int(np.sum(after < before)), len(before)
-    medians = f"{number(float(np.median(before)))} → {number(float(np.median(after)))}"
-    return f"{name} {medians} (lower under {lower} of {n} seeds, p = {number(sign_chance(lower, n))})"
+    medians = f"{rounded(float(np.median(before)))} → {rounded(float(np.median(after)))}"
+    return f"{name} {medians} (lower under {lower} of {n} seeds, p = {rounded(sign_chance(lower, n))})"

@@ -28,9 +28,11 @@ def fault(
     return Finding(check, "✗", measured, output=name, why=why, fix=fix, repair=repair, **more)
 
 
-def note(check: str, measured: str, why: str = "", fix: str = "", output: Output | None = None) -> Finding:
+def note(
+    check: str, measured: str, why: str = "", fix: str = "", output: Output | None = None, **more: Any
+) -> Finding:
     """Legal, but to be known."""
-    return Finding(check, "note", measured, output=output.name if output else "", why=why, fix=fix)
+    return Finding(check, "note", measured, output=output.name if output else "", why=why, fix=fix, **more)
 
 
 def undecided(check: str, measured: str, why: str = "", output: Output | None = None) -> Finding:

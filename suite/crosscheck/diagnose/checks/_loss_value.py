@@ -10,8 +10,9 @@ import numpy as np
 
 from crosscheck._keras import is_of_keras
 from crosscheck.diagnose._findings import Finding
-from crosscheck.diagnose._outputs import Output, first_line
+from crosscheck.diagnose._outputs import Output
 from crosscheck.diagnose._saying import fault, shape_of
+from crosscheck.diagnose._words import first_line
 
 COMPUTES = "loss-computes"
 

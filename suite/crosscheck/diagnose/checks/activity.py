@@ -16,7 +16,7 @@ from crosscheck.diagnose._laboratory import Laboratory
 from crosscheck.diagnose._outcomes import Arm
 from crosscheck.diagnose._program import Program
 from crosscheck.diagnose._suspicions import Suspicion
-from crosscheck.diagnose._words import across, number
+from crosscheck.diagnose._words import across, rounded
 from crosscheck.diagnose.checks.training import rectifies, with_optimizer
 
 SQUASHING = ("sigmoid", "tanh", "softsign", "hard_sigmoid", "hard_tanh")
@@ -137,7 +137,7 @@ def dead_units(lab: Laboratory) -> Iterator[Suspicion | Finding]:
     n = lab.rows
     measured = (
         f'{across(dead[:, worst])} of the units of "{layers[worst]}" are active on none of {n} rows '
-        f"(one that was active on more than {number(3 / n)} of all rows would show with 95 %)"
+        f"(one that was active on more than {rounded(3 / n)} of all rows would show with 95 %)"
     )
     finding = Finding(
         "dead-units",

@@ -12,8 +12,9 @@ from crosscheck.claims.estimates import share
 from crosscheck.diagnose._copies import compile_arguments
 from crosscheck.diagnose._findings import Finding
 from crosscheck.diagnose._program import Program
+from crosscheck.diagnose._saying import note
 from crosscheck.diagnose._task import Task, classes_of, task_of
-from crosscheck.diagnose._words import number
+from crosscheck.diagnose._words import rounded
 from crosscheck.diagnose.checks.one_step import first_non_finite, first_rows
 
 FALLING, LATE = 5, 1.1  # epochs in a row; the share by which a validation loss has risen again
@@ -52,8 +53,8 @@ def below_prior(program: Program) -> Iterator[Finding]:
     values = {"loss": float(losses.min())}
     if len(series(program, "val_loss")):
         values["val_loss"] = float(np.nanmin(series(program, "val_loss")))
-    lowest = ", ".join(f"{name} {number(value)}" for name, value in values.items())
-    measured = f"lowest {lowest}; {number(prior)} for saying the frequencies"
+    lowest = ", ".join(f"{name} {rounded(value)}" for name, value in values.items())
+    measured = f"lowest {lowest}; {rounded(prior)} for saying the frequencies"
     if not np.isfinite(prior) or prior <= 0:
         return
     if values["loss"] < prior or values.get("val_loss", np.inf) < prior:
@@ -86,6 +87,7 @@ def still_falling(program: Program) -> Iterator[Finding]:
             f"the loss fell in each of the last {FALLING} epochs, last by {1 - last[-1] / last[-2]:.0%}",
             "it was not done.",
             "more epochs",
+            decided="heuristic",
         )
 
 
@@ -102,10 +104,11 @@ def overfitting(program: Program) -> Iterator[Finding]:
     ):
         yield note(
             "overfitting",
-            f"val_loss was {number(validation[best])} in epoch {best + 1}, and is {number(validation[-1])} "
-            f"at the end; loss fell from {number(losses[best])} to {number(losses[-1])}",
+            f"val_loss was {rounded(validation[best])} in epoch {best + 1}, and is {rounded(validation[-1])} "
+            f"at the end; loss fell from {rounded(losses[best])} to {rounded(losses[-1])}",
             "from there on it learns the rows that it sees.",
             'keras.callbacks.EarlyStopping("val_loss", patience=3, restore_best_weights=True)',
+            decided="heuristic",
         )
 
 
@@ -131,23 +134,17 @@ def overconfident(program: Program) -> Iterator[Finding]:
             f"{temperature(logits, classes)}",
             "its probabilities promise more than they keep.",
             "crosscheck.calibration.calibrate(model, x_held_out, y_held_out)",
-            (low, high),
+            decided="heuristic",
+            interval=(low, high),
         )
 
 
 def temperature(logits: np.ndarray, classes: np.ndarray) -> str:
     """Returns the temperature that mends confidence, in words; "" where there is none."""
     try:
-        return f"; temperature {number(float(fit_temperature(logits, classes)))}"
+        return f"; temperature {rounded(float(fit_temperature(logits, classes)))}"
     except ValueError:
         return ""
-
-
-def note(
-    check: str, measured: str, why: str, fix: str, interval: tuple[float, float] | None = None
-) -> Finding:
-    """Returns a note."""
-    return Finding(check, "note", measured, "heuristic", interval=interval, why=why, fix=fix)
 
 
 def series(program: Program, name: str) -> np.ndarray:

@@ -25,7 +25,7 @@ from crosscheck.diagnose._laboratory import TOO_SHORT, Laboratory
 from crosscheck.diagnose._outcomes import HALF
 from crosscheck.diagnose._program import Program
 from crosscheck.diagnose._suspicions import Suspicion
-from crosscheck.diagnose._words import across, number
+from crosscheck.diagnose._words import across, rounded
 from crosscheck.errors import UsageError
 
 MOST_ROWS = 64
@@ -128,7 +128,7 @@ def mode_gap(lab: Laboratory) -> Iterator[Suspicion]:
             why="BatchNormalization infers by moving averages, and these lag behind in so few steps.",
             fix="keras.layers.BatchNormalization(momentum=0.9)",
         ),
-        limit=f"one step here stands for {number(lab.compression)} of the program's"
+        limit=f"one step here stands for {rounded(lab.compression)} of the program's"
         if lab.compression > TOO_SHORT
         else "",
     )

@@ -21,7 +21,7 @@ from crosscheck.diagnose._program import Program
 from crosscheck.diagnose._rows import scalable
 from crosscheck.diagnose._suspicions import Suspicion
 from crosscheck.diagnose._task import classes_of
-from crosscheck.diagnose._words import across, number
+from crosscheck.diagnose._words import across, rounded
 
 ROWS, PERMUTATIONS, NEIGHBOURS, FEATURES = 256, 4999, 5, 64
 SHIFTS = (1, -1)
@@ -49,8 +49,8 @@ def labels_follow(lab: Laboratory) -> Iterator[Suspicion]:
         Finding(
             "labels-follow-inputs",
             "✗" if own > UNSEEN else "✓",
-            f"a probe of {len(y)} rows finds labels in their own inputs (p = {number(own)}), in those of the "
-            f"row {'after' if SHIFTS[best] > 0 else 'before'} p = {number(others[best])}",
+            f"a probe of {len(y)} rows finds labels in their own inputs (p = {rounded(own)}), in those of "
+            f"the row {'after' if SHIFTS[best] > 0 else 'before'} p = {rounded(others[best])}",
             "statistical",
             why="labels stand one row off their inputs.",
             fix=f"y = np.roll(y, {SHIFTS[best]}, axis=0)",
@@ -147,7 +147,7 @@ def initial_loss(lab: Laboratory) -> Iterator[Finding]:
             "initial-loss",
             "note",
             f"loss before training {across(losses)} over {len(losses)} draws of the weights; "
-            f"{number(float(np.median(prior)))} for saying the frequencies",
+            f"{rounded(float(np.median(prior)))} for saying the frequencies",
             "heuristic",
             why="the first steps unlearn confident guesses; by itself no fault.",
             fix="standardise the inputs, or draw the last layer's weights smaller",

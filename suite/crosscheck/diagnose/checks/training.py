@@ -22,7 +22,7 @@ from crosscheck.diagnose._program import Program
 from crosscheck.diagnose._rows import FEWEST_ROWS
 from crosscheck.diagnose._suspicions import Suspicion
 from crosscheck.diagnose._task import classes_of
-from crosscheck.diagnose._words import across, number
+from crosscheck.diagnose._words import across, rounded
 
 KNOWN_GOOD = 1e-3  # Adam's rate, which trains most models
 FEW_ROWS = 16
@@ -102,10 +102,10 @@ def of_rates(lab: Laboratory, check: str, others: Sequence[Outcome], word: str) 
         Finding(
             check,
             "✗",
-            f"learning rate {number(lab.rate)}: {lab.compared(best)}",
+            f"learning rate {rounded(lab.rate)}: {lab.compared(best)}",
             "statistical",
             why=f"the learning rate is too {word} for this model on these inputs.",
-            fix=f"optimizer.learning_rate = {number(rate)}",
+            fix=f"optimizer.learning_rate = {rounded(rate)}",
             repair=partial(with_rate, factor=best.arm.rate if best else 1.0),
         ),
         limit=limit_of_rates(lab, bool(others), word, doubtful),
@@ -228,8 +228,8 @@ def ignores_input(lab: Laboratory) -> Iterator[Suspicion]:
         Finding(
             "uses-its-input",
             "✗",
-            f"outputs of {own.outputs.shape[1]} rows differ by {number(float(np.median(before)))} of their "
-            f"size before training, and by {number(np.median(after))} after it{place}",
+            f"outputs of {own.outputs.shape[1]} rows differ by {rounded(float(np.median(before)))} of their "
+            f"size before training, and by {rounded(np.median(after))} after it{place}",
             "statistical",
             why="whatever the input is, the output is the same: somewhere before it the input is lost.",
             fix="look for a layer that multiplies by 0, masks everything, or is fed with a constant",
@@ -291,8 +291,8 @@ def one_seed(lab: Laboratory) -> Iterator[Finding]:
     yield Finding(
         "one-seed",
         "note",
-        f"seeds alone move the loss on {lab.as_it_is.outputs.shape[1]} held-out rows from {number(low)} to "
-        f"{number(high)} after {lab.steps} steps",
+        f"seeds alone move the loss on {lab.as_it_is.outputs.shape[1]} held-out rows from {rounded(low)} to "
+        f"{rounded(high)} after {lab.steps} steps",
         "heuristic",
         interval=(low, high),
         why="a difference between two single runs that is smaller says nothing.",
