@@ -40,6 +40,12 @@ def links_before(tensor: Any) -> list[Any] | None:
     return links[::-1]
 
 
+def last_link(tensor: Any) -> Any:
+    """What a symbolic output comes out of; None where it is an input."""
+    step = step_behind(tensor)
+    return parted(step.operation) if step else None
+
+
 def parted(operation: Any) -> Any:
     """The layer, or its activation, that an operation stands for; itself where it stands for nothing else."""
     if isinstance(operation, Linear):
