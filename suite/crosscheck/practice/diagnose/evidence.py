@@ -31,7 +31,14 @@ class Files:
     @property
     def fall(self) -> float:
         """By which share the loss fell from the first epoch to the last."""
-        return 1 - self.end["loss"] / self.log["loss"].iloc[0]
+        first = float(self.log["loss"].iloc[0])
+        return 1 - float(self.end["loss"]) / first if first else 0.0
+
+    @property
+    def history(self) -> dict[str, list[float]]:
+        """The log as `fit` gives it."""
+        table = self.log.drop(columns="epoch")
+        return {str(name): [float(value) for value in table[name]] for name in table}
 
     def layer(self, when: str, name: str) -> pd.Series:
         return self.layers[(self.layers["when"] == when) & (self.layers["layer"] == name)].iloc[0]
@@ -70,7 +77,8 @@ OBSERVATIONS: dict[str, Callable[[Files], bool]] = {
         and moved(files) > 0
         and files.layer("start", "head")["gradient_mean_size"] > 1e-4
     ),
-    "weights do not move at all": lambda files: moved(files) == 0,
+    "kernels do not move at all": lambda files: moved(files) == 0,
+    "kernels end as no numbers": lambda files: bool(np.isnan(files.layer("end", "hidden")["kernel_sd"])),
     "loss rises above its start": lambda files: files.log["loss"].iloc[1:].max() > files.log["loss"].iloc[0],
     "validation loss rises": lambda files: files.end["val_loss"] > files.log["val_loss"].min() + 0.3,
     "validation far worse than training": lambda files: (

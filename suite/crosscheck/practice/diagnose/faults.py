@@ -41,9 +41,9 @@ FAULTS: dict[str, Fault] = {
         {"is_split": True}, ("validation far worse than training",), ("validation-split",)
     ),
     "kernels of zeros": Fault({"zero_kernels": True}, ("kernels begin all alike",), ("units-differ",)),
-    "learning rate of 0": Fault({"rate": 0.0}, ("weights do not move at all",), ("learning-rate",)),
+    "learning rate of 0": Fault({"rate": 0.0}, ("kernels do not move at all",), ("learning-rate",)),
     "all sample weights zero": Fault({"weightless": True}, ("loss is exactly 0",), ("sample-weight",)),
-    "NaN or infinity in x": Fault({"unknown": True}, ("loss is not finite",), ("inputs-are-finite",)),
+    "NaN or infinity in x": Fault({"unknown": True}, ("kernels end as no numbers", "loss is not finite"), ("inputs-are-finite",)),
     "labels of other rows": Fault(
         {"labels": "of other rows"},
         ("validation far worse than training", "answers stay near chance"),
@@ -59,12 +59,14 @@ FAULTS: dict[str, Fault] = {
     ),
     "ReLU pushed below 0": Fault({"bias": -50.0}, ("hidden units are all off",), ("dead-units",)),
     "dropout too strong": Fault(
-        {"dropout": 0.97},
+        {"dropout": 0.9},
         ("training far worse than validation",),
         ("modes-agree", "overfits-few-rows"),
     ),
     "history: overfitting": Fault(
-        {"rows": 60, "labels": "partly wrong", "epochs": 200}, ("validation loss rises",), ("overfitting",)
+        {"rows": 60, "labels": "partly wrong", "epochs": 60, "rate": 0.02},
+        ("validation loss rises", "validation far worse than training"),
+        ("overfitting",),
     ),
     "large initial logits": Fault({"spread": 100.0}, ("loss starts far above ln 10",), ("initial-loss",)),
 }

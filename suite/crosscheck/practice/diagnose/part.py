@@ -21,7 +21,7 @@ from crosscheck.practice.folder import read_state
 
 NAME = "diagnose"
 ANSWERS = "answers.toml"
-SECONDS = 10.0  # that `crosscheck diagnose` may train copies of a program
+SECONDS = 5.0  # that `crosscheck diagnose` may train copies of a program
 ANOTHER = "another"  # a ✗ that names none of the faults
 Told = Mapping[str, str]
 
@@ -75,20 +75,25 @@ Observations:
 
 
 def card_of(folder: Path, only: Sequence[str] = ()) -> Card:
-    """Two points a program, fault and evidence; and the confusion matrices of learner and instrument."""
+    """Two points a program, fault and evidence.
+
+    Once every program has an answer, `crosscheck diagnose` is asked about the same ones, and both confusion
+    matrices are told: they say which faults the set holds.
+    """
     programs = drawn_set(read_state(folder)["seed"])
-    chosen = {name: program for name, program in programs.items() if not only or name in only}
     answers = read_answers(folder / NAME)
-    marks = [mark_of(folder / NAME / name, fault, answers.get(name, {})) for name, (fault, _) in chosen.items()]
-    if not chosen:
-        return Card(())
-    truths = {name: fault for name, (fault, _) in chosen.items()}
-    theirs = {name: answers.get(name, {}).get("fault", "") or "no answer" for name in chosen}
-    ours = {name: instrument_answer(recipe) for name, (_, recipe) in chosen.items()}
-    if any(mark.verdict != "passed" for mark in marks):
-        return Card(tuple(marks), tuple(scores(truths, theirs, ours)))
-    remarks = [*scores(truths, theirs, ours), *confusion("you", truths, theirs)]
-    return Card(tuple(marks), (*remarks, *confusion("crosscheck diagnose", truths, ours)))
+    marks = [
+        mark_of(folder / NAME / name, fault, answers.get(name, {}))
+        for name, (fault, _) in programs.items()
+        if not only or name in only
+    ]
+    theirs = {name: str(answers.get(name, {}).get("fault", "")) for name in programs}
+    if only or not all(theirs.values()):
+        return Card(tuple(marks))
+    truths = {name: fault for name, (fault, _) in programs.items()}
+    ours = {name: instrument_answer(recipe, folder / NAME / name) for name, (_, recipe) in programs.items()}
+    matrices = [*confusion("you", truths, theirs), *confusion("crosscheck diagnose", truths, ours)]
+    return Card(tuple(marks), (*matrices, *scores(truths, theirs, ours)))
 
 
 def read_answers(folder: Path) -> dict[str, dict[str, str]]:
@@ -141,13 +146,13 @@ def remarks_on(named: str, seen: str, is_right: bool, is_there: bool, fault: str
 # --- the instrument ----------------------------------------------------------------------------------------
 
 
-def instrument_answer(recipe: Recipe) -> str:
+def instrument_answer(recipe: Recipe, folder: Path) -> str:
     """What `crosscheck diagnose` says of a program: the fault that its first ✗ names, "another", or "none".
 
     Several faults may be named by one check: then the one whose program this is counts, for the instrument
     names checks and not these words.
     """
-    findings = examine(program_of(recipe, logged(recipe)), seconds=SECONDS)
+    findings = examine(program_of(recipe, evidence.read(folder).history), seconds=SECONDS)
     faults = [finding.check for finding in findings.faults]
     if not faults:
         return NONE
@@ -158,12 +163,6 @@ def instrument_answer(recipe: Recipe) -> str:
 
 def is_changed_so(recipe: Recipe, fault: str) -> bool:
     return all(getattr(recipe, name) == value for name, value in FAULTS[fault].changes.items())
-
-
-def logged(recipe: Recipe) -> dict[str, list[float]] | None:
-    """The history of the training, which the instrument gets as the learner does."""
-    table = observing.observe(recipe).log.drop(columns="epoch")
-    return {str(name): [float(value) for value in table[name]] for name in table}
 
 
 def scores(truths: Told, theirs: Told, ours: Told) -> list[str]:
