@@ -103,10 +103,10 @@ def to_json(trials: Sequence[Trial]) -> str:
 def to_markdown(trials: Sequence[Trial]) -> str:
     record = summary(trials)
     lines = [
-        f"# How often the marker of the exercises is wrong, on {record['backend']} with Keras {record['keras']}",
+        f"# How often the marker is wrong, on {record['backend']} with Keras {record['keras']}",
         "",
-        "Canonical wrong solutions of the eight exercises, each with the check that is to reject it, and right "
-        f"ones. Intervals at {LEVEL:.0%}, after Clopper and Pearson: they are exact for solutions drawn at "
+        "Canonical wrong solutions of the eight exercises, each with the check that is to reject it, and "
+        f"right ones. Intervals at {LEVEL:.0%}, after Clopper and Pearson: they are exact for solutions drawn at "
         "random, and these are not; they say how much so many can say.",
         "",
         "| What | Count | Rate | Interval |",
@@ -129,7 +129,8 @@ RATES = ("killed", "killed by the named check", "right ones accepted")
 
 def rate_line(name: str, numbers: dict[str, Any]) -> str:
     low, high = numbers["interval"]
-    return f"| {name} | {numbers['count']} of {numbers['of']} | {numbers['rate']:.1%} | {low:.1%} to {high:.1%} |"
+    share = f"{numbers['count']} of {numbers['of']} | {numbers['rate']:.1%}"
+    return f"| {name} | {share} | {low:.1%} to {high:.1%} |"
 
 
 def solution_line(trial: Trial) -> str:

@@ -82,5 +82,18 @@ def cli(debug: bool) -> None:
     """
 
 
-for module in (list, show, run, register, report, verify, audit, doctor, diagnose, practice, data, completion):
+for module in (
+    list,
+    show,
+    run,
+    register,
+    report,
+    verify,
+    audit,
+    doctor,
+    diagnose,
+    practice,
+    data,
+    completion,
+):
     cli.add_command(module.command)

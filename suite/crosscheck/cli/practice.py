@@ -17,7 +17,9 @@ PARTS = ("implement", "diagnose", "improve")
 @click.argument("parts", nargs=-1, type=click.Choice(PARTS), metavar="[implement|diagnose|improve]...")
 @click.option("--folder", type=FOLDER, default=Path("practice"), show_default=True, help="The learner's own.")
 @click.option("--check", is_flag=True, help="Mark what is in the folder; it runs the files in it.")
-@click.option("--only", multiple=True, metavar="EXERCISE", help="Mark this one alone, by the name of its file.")
+@click.option(
+    "--only", multiple=True, metavar="EXERCISE", help="Mark this one alone, by the name of its file."
+)
 @click.option("--seed", type=click.IntRange(0), help="Draws programs and rows; at random where not given.")
 @click.option("--backend", type=click.Choice(BACKENDS), default="tensorflow", show_default=True)
 @json_option

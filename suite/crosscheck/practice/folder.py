@@ -34,7 +34,9 @@ def begin(folder: Path, parts: Sequence[str], seed: int | None) -> int:
         )
     state = read_state(folder) if (folder / STATE).exists() else {}
     if seed is not None and state.get("seed", seed) != seed:
-        raise UsageError(f"{folder} has the seed {state['seed']}: leave --seed out, or choose another --folder.")
+        raise UsageError(
+            f"{folder} has the seed {state['seed']}: leave --seed out, or choose another --folder."
+        )
     state.setdefault("seed", secrets.randbelow(SEEDS) if seed is None else seed)
     write_state(folder, state)
     return int(state["seed"])

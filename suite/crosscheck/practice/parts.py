@@ -52,7 +52,9 @@ def check(folder: Path, parts: Sequence[str], only: Sequence[str]) -> Card:
     folders.read_state(folder)
     missing = [part for part in parts if not (folder / part).is_dir()]
     if missing:
-        raise UsageError(f"{folder / missing[0]} is not there: `crosscheck practice {missing[0]}` lays it out.")
+        raise UsageError(
+            f"{folder / missing[0]} is not there: `crosscheck practice {missing[0]}` lays it out."
+        )
     rooms = {part: importlib.import_module(f"crosscheck.practice.{part}.part") for part in parts}
     cards = [room.card_of(folder, only) for room in rooms.values()]
     known = {mark.exercise for card in cards for mark in card.marks}

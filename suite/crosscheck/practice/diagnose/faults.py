@@ -43,7 +43,9 @@ FAULTS: dict[str, Fault] = {
     "kernels of zeros": Fault({"zero_kernels": True}, ("kernels begin all alike",), ("units-differ",)),
     "learning rate of 0": Fault({"rate": 0.0}, ("kernels do not move at all",), ("learning-rate",)),
     "all sample weights zero": Fault({"weightless": True}, ("loss is exactly 0",), ("sample-weight",)),
-    "NaN or infinity in x": Fault({"unknown": True}, ("kernels end as no numbers", "loss is not finite"), ("inputs-are-finite",)),
+    "NaN or infinity in x": Fault(
+        {"unknown": True}, ("kernels end as no numbers", "loss is not finite"), ("inputs-are-finite",)
+    ),
     "labels of other rows": Fault(
         {"labels": "of other rows"},
         ("validation far worse than training", "answers stay near chance"),

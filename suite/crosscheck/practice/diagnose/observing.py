@@ -46,16 +46,17 @@ def observe(recipe: Recipe) -> Observed:
     log = pd.DataFrame(history).rename_axis("epoch").reset_index()
     layers = pd.DataFrame([row for row, _ in (*start, *end)])
     moved = moves(before, after)
-    layers["moved"] = [moved[layer] if when == "end" else 0.0 for when, layer in zip(layers["when"], layers["layer"], strict=True)]
+    layers["moved"] = [
+        moved[layer] if when == "end" else 0.0
+        for when, layer in zip(layers["when"], layers["layer"], strict=True)
+    ]
     gradients = {(row["when"], row["layer"]): gradient for row, gradient in (*start, *end)}
     return Observed(log, layers, reliability(recipe, program), gradients)
 
 
 def moves(before: list[np.ndarray], after: list[np.ndarray]) -> dict[str, float]:
     """The largest distance that a kernel's weight has gone in training, by layer."""
-    return {
-        name: float(np.abs(after[2 * i] - before[2 * i]).max()) for i, name in enumerate(LAYER_NAMES)
-    }
+    return {name: float(np.abs(after[2 * i] - before[2 * i]).max()) for i, name in enumerate(LAYER_NAMES)}
 
 
 def layer_rows(

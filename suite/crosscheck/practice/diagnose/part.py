@@ -173,9 +173,7 @@ def scores(truths: Told, theirs: Told, ours: Told) -> list[str]:
 def confusion(who: str, truths: Told, answers: Told) -> list[str]:
     """Rows are what programs have, columns what was said of them."""
     said = sorted({*truths.values(), *answers.values()})
-    count = lambda truth, answer: sum(
-        truths[name] == truth and answers[name] == answer for name in truths
-    )
+    count = lambda truth, answer: sum(truths[name] == truth and answers[name] == answer for name in truths)
     width = max(map(len, said))
     head = " ".join(f"{number:>2}" for number in range(1, len(said) + 1))
     rows = [

@@ -19,7 +19,7 @@ BATCH = 32
 
 @keras.saving.register_keras_serializable(package="crosscheck.practice")
 class Shares(keras.layers.Layer):
-    """A softmax by its formula: behind Keras' own, a loss on TensorFlow finds the logits, and nothing is wrong."""
+    """A softmax by its formula: behind Keras' own, a loss on TensorFlow finds the logits and is right."""
 
     def call(self, z: Any) -> Any:
         z = keras.ops.exp(z - keras.ops.max(z, axis=-1, keepdims=True))

@@ -52,7 +52,9 @@ def axes(exercise: Exercise, functions: Functions) -> Failure | None:
     flat, folded = numbers(called((6,))), numbers(called((2, 3)))
     at = f"logits of shape (2, 3, {z.shape[-1]})"
     if folded.shape != (2, 3):
-        return Failure("axes", at, f"shape {folded.shape}", "shape (2, 3)", "it reduces, or keeps, another axis")
+        return Failure(
+            "axes", at, f"shape {folded.shape}", "shape (2, 3)", "it reduces, or keeps, another axis"
+        )
     if not np.allclose(flat, folded.reshape(-1), rtol=CLOSE, atol=CLOSE):
         return Failure("axes", at, cause="the same examples give other numbers than as rows of a batch")
     return None

@@ -57,12 +57,12 @@ def raised(function: str, error: Exception) -> Failure:
     if isinstance(error, NotImplementedError):
         return Failure(CALL, f"{function} is not written yet")
     message = " ".join(str(error).split())[:300]
-    return Failure(CALL, f"{function} on a batch of logits [N, K]", cause=f"{type(error).__name__}: {message}")
+    return Failure(
+        CALL, f"{function} on a batch of logits [N, K]", cause=f"{type(error).__name__}: {message}"
+    )
 
 
-def audited(
-    exercise: Exercise, function: Callable[..., Any], smallest: Failure | None
-) -> Iterator[Failure]:
+def audited(exercise: Exercise, function: Callable[..., Any], smallest: Failure | None) -> Iterator[Failure]:
     """The audit's checks that fail, the first of them at the smallest input where there is one."""
     findings = [finding for finding in audit_findings(exercise, function) if finding.verdict == "failed"]
     if smallest and not findings:

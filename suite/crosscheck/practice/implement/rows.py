@@ -18,9 +18,7 @@ HARD, SOFT = ((1, 0, 0), (0, 1, 0)), ((0.5, 0.125, 0.375),)
 
 def paired(shapes: Any, labels: Any) -> Rows:
     """Every shape of a row at every size, with every row of labels; the smallest sizes first."""
-    pairs = [
-        (size * np.array(shape, float), label) for size in SIZES for label in labels for shape in shapes
-    ]
+    pairs = [(size * np.array(shape, float), label) for size in SIZES for label in labels for shape in shapes]
     z, y = zip(*pairs, strict=True)
     return np.array(z), np.array(y, float)
 
@@ -53,7 +51,11 @@ def typed(function: str, labels: str) -> Callable[[Any, Any, Mapping[str, float]
     """How a call is written: with rows of "labels", with class "numbers", or with "none"."""
 
     def text(y: Any, z: Any, arguments: Mapping[str, float], dtype: str) -> str:
-        of_labels = {"labels": f"[{numbers_as_typed(y)}], ", "numbers": f"[{int(np.argmax(y))}], ", "none": ""}
+        of_labels = {
+            "labels": f"[{numbers_as_typed(y)}], ",
+            "numbers": f"[{int(np.argmax(y))}], ",
+            "none": "",
+        }
         options = "".join(f", {name}={value}" for name, value in arguments.items())
         logits = f"keras.ops.array([{numbers_as_typed(z)}], {dtype!r})"
         return f"{function}({of_labels[labels]}{logits}{options})"

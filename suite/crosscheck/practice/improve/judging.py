@@ -1,4 +1,4 @@
-"""Whether a program passes: `Exceeds` over paired seeds on the reserve, and how often the reserve has answered.
+"""Whether a program passes: `Exceeds` over paired seeds on the reserve, and what the reserve tells.
 
 Source of the limit: Blum & Hardt 2015, The Ladder. What is told is told again until it is bettered by a step.
 """

@@ -1,4 +1,4 @@
-"""The numbers by which a program is marked, one value a seed, from what it returns and the reserved labels."""
+"""The numbers by which a program is marked, one a seed, from what it returns and the reserved labels."""
 
 from __future__ import annotations
 

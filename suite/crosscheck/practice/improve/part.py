@@ -35,7 +35,9 @@ def mark_of(folder: Path, name: str) -> Mark:
     path = folder / NAME / f"{name}.py"
     try:
         if is_baseline(path, name):
-            return Mark(NAME, name, 0, 1, "failed", ("it is the baseline as it stands; the reserve was not asked",))
+            return Mark(
+                NAME, name, 0, 1, "failed", ("it is the baseline as it stands; the reserve was not asked",)
+            )
         if len(told) >= ANSWERS:
             return could_not_look(
                 NAME, name, f"the reserve has answered {ANSWERS} times; another folder has another reserve"

@@ -105,9 +105,7 @@ def task_of(name: str, seed: int, seeds: Sequence[int]) -> tuple[Task, np.ndarra
         y_test = np.concatenate([y_test, np.full(len(unseen), -1)])
     elif sheet.labels:
         y_test = targets[:RESERVED]
-    task = Task(
-        tuple(seeds), x[trained], targets[trained], x[held], targets[held], x_test, outliers
-    )
+    task = Task(tuple(seeds), x[trained], targets[trained], x[held], targets[held], x_test, outliers)
     return task, y_test
 
 

@@ -18,7 +18,7 @@ OWN_SEED, OWN_SEEDS = 0, range(8)  # other reserved rows than the marker's
 def try_out(exercise: str, solve: Callable[[Task], Any]) -> None:
     """Runs a program on eight seeds and prints the median of its number, and of its accuracy.
 
-    The rows that play the reserve are others than the marker's, so that it may be asked as often as one likes.
+    The rows that play the reserve are others than the marker's: it may be asked as often as one likes.
     """
     task, y_test = task_of(exercise, OWN_SEED, OWN_SEEDS)
     for name, values in NUMBERS[exercise](solve(task), y_test, task).items():

@@ -1,7 +1,7 @@
 """7. Labels that depend on each other: L labels as one softmax over their 2^L joint outcomes.
 
 −ln softmax(z)_o, with o the outcome that the labels are: [..., L] and [..., 2^L] to [...]. Outcomes are
-counted as binary numbers, the first label in the highest place: for two labels (0, 0), (0, 1), (1, 0), (1, 1).
+counted as binary numbers, the first label in the highest place: of two labels (0, 0), (0, 1), (1, 0), (1, 1).
 """
 
 from keras import ops

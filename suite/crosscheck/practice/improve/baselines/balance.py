@@ -14,7 +14,9 @@ from crosscheck.replicates import Replicates
 def trained(task):
     """The networks, one a seed."""
     replicas = Replicates(perceptron(64, [], 10), seeds=task.seeds)
-    replicas.compile(keras.optimizers.Adam(1e-2), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    replicas.compile(
+        keras.optimizers.Adam(1e-2), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    )
     replicas.fit(task.x_train, task.y_train, batch_size=50, epochs=20)
     return replicas
 

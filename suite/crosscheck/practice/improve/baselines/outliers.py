@@ -15,7 +15,9 @@ from crosscheck.replicates import Replicates
 def solve(task):
     """Logits of the reserved inputs, [R, N, 10], and a score of each, [R, N], larger for outliers."""
     replicas = Replicates(perceptron(64, [64], 10), seeds=task.seeds)
-    replicas.compile(keras.optimizers.Adam(3e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    replicas.compile(
+        keras.optimizers.Adam(3e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    )
     replicas.fit(task.x_train, task.y_train, batch_size=50, epochs=20)
     logits = replicas.predict(task.x_test)
     return logits, scored("softmax", logits)

@@ -1,8 +1,8 @@
 """A gradient on every path. Confident mistakes must keep their gradient however the loss is reached.
 
 The grid runs eager, compiled, by XLA and through `fit`, in float32, bfloat16 and float16. `head` is the layer
-of the grid's model ("dense" has a sigmoid in it, "logits" none); `loss` takes its outputs, [B, 1], and gives a
-value per example. Keep the gradient of every mistake, to within a tenth, on every path.
+of the grid's model ("dense" has a sigmoid in it, "logits" none); `loss` takes its outputs, [B, 1], and gives
+a value per example. Keep the gradient of every mistake, to within a tenth, on every path.
 """
 
 import keras

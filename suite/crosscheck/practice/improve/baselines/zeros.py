@@ -18,7 +18,9 @@ def build():
 def solve(task):
     """The weights [kernel, bias, kernel, bias], each [R, …]."""
     replicas = Replicates(build, seeds=task.seeds)
-    replicas.compile(keras.optimizers.Adam(1e-2), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    replicas.compile(
+        keras.optimizers.Adam(1e-2), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    )
     replicas.fit(task.x_train, task.y_train, batch_size=50, epochs=30)
     return replicas.get_weights()
 
