@@ -105,9 +105,7 @@ def test_the_confusion_matrix_counts_every_program_once() -> None:
     truths = {"a": "none", "b": "x", "c": "x"}
     lines = diagnose.confusion("you", truths, {"a": "x", "b": "x", "c": "none"})
     assert [line.split()[-2:] for line in lines[2:]] == [["·", "1"], ["1", "1"]]
-    assert diagnose.scores(truths, truths, dict.fromkeys(truths, "none"))[0].startswith(
-        "faults named: you 3"
-    )
+    assert diagnose.scores(truths, truths, dict.fromkeys(truths, "none"))[0].startswith("faults named: you 3")
 
 
 def test_labels_of_other_rows_are_the_same_labels() -> None:

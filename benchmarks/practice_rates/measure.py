@@ -107,7 +107,7 @@ def to_markdown(trials: Sequence[Trial]) -> str:
         "",
         "Canonical wrong solutions of the eight exercises, each with the check that is to reject it, and "
         f"right ones. Intervals at {LEVEL:.0%}, after Clopper and Pearson: they are exact for solutions drawn at "
-        "random, and these are not; they say how much so many can say.",
+        "random, and these are not.",
         "",
         "| What | Count | Rate | Interval |",
         "| --- | --- | --- | --- |",

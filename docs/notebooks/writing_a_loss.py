@@ -20,9 +20,8 @@ def clipped(y_true, logits):
 
 card = audit(clipped, "categorical", "crossentropy", beside=False, from_logits=True)
 for finding in card.failures("valid"):
-    print(
-        f"{finding.check}: {finding.at}\n    measured {finding.measured}, expected {finding.expected}; {finding.cause}"
-    )
+    print(f"{finding.check}: {finding.at}")
+    print(f"    measured {finding.measured}, expected {finding.expected}; {finding.cause}")
 
 # %% [markdown]
 # A prediction that is wrong by 16 nats gets no gradient: the example that needs it most is not learnt

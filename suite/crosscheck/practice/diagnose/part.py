@@ -53,8 +53,8 @@ def instructions(count: int) -> str:
 {count} programs trained one classifier each on the digits: 64 pixels, a hidden layer with ReLU, ten logits,
 Adam, sparse categorical cross-entropy. Most have exactly one fault, some none, and no fault comes twice.
 
-Each folder has the log of the training (`log.csv`), its layers before and after (`layers.csv`: the spread of a
-kernel, the mean size of its gradient over 200 rows, the share of hidden outputs above 0, how far the kernel
+Each folder has the log of the training (`log.csv`), its layers before and after (`layers.csv`: the spread of
+a kernel, the mean size of its gradient over 200 rows, the share of hidden outputs above 0, how far the kernel
 moved at most), a reliability diagram of rows that were not trained on (`reliability.csv`) and all of it drawn
 with histograms of the gradients (`figure.png`).
 
