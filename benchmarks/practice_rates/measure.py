@@ -106,8 +106,8 @@ def to_markdown(trials: Sequence[Trial]) -> str:
         f"# How often the marker is wrong, on {record['backend']} with Keras {record['keras']}",
         "",
         "Canonical wrong solutions of the eight exercises, each with the check that is to reject it, and "
-        f"right ones. Intervals at {LEVEL:.0%}, after Clopper and Pearson: they are exact for solutions drawn at "
-        "random, and these are not.",
+        f"right ones. Intervals at {LEVEL:.0%}, after Clopper and Pearson: exact for solutions "
+        "drawn at random, and these are not.",
         "",
         "| What | Count | Rate | Interval |",
         "| --- | --- | --- | --- |",
