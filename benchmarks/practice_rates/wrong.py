@@ -28,7 +28,7 @@ class Wrong(NamedTuple):
 
 
 TIE = "max(z, 0) and |z| at a tie"
-RIGHT_ON: dict[tuple[str, str], tuple[str, ...]] = {("binary", TIE): ("jax", "torch")}
+RIGHT_ON: dict[tuple[str, str], tuple[str, ...]] = {("binary", TIE): ("torch",)}
 
 
 def of(

@@ -78,8 +78,9 @@ def binary_sign(y: Any, z: Any) -> Any:
 def binary_tie(y: Any, z: Any) -> Any:
     """max(z, 0) − y z + ln (1 + e^−|z|), as textbooks have it: right everywhere, but for its slope at 0.
 
-    TensorFlow gives max(z, 0) the slope 1 there and |z| the slope 0, so that the gradient is 1 − y, not
-    ½ − y: with a kernel of zeros nothing is learnt of label 1. JAX and PyTorch halve the slope of a tie.
+    It is to be ½ − y. TensorFlow gives max(z, 0) the slope 1 there and |z| the slope 0: 1 − y, so that with a
+    kernel of zeros nothing is learnt of label 1. JAX gives them ½ and 1: −y, and nothing is learnt of label
+    0. PyTorch gives ½ and 0, which is right.
     """
     y = as_logits(y, z)
     return ops.mean(ops.maximum(z, 0) - y * z + ops.log1p(ops.exp(-ops.abs(z))), axis=-1)
