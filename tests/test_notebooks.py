@@ -48,7 +48,7 @@ def test_cells_are_read_as_text_and_code() -> None:
     assert (code["cell_type"], "".join(code["source"])) == ("code", "x = 1\n\nassert x")
 
 
-@pytest.mark.parametrize("path", map(case, SOURCES))
+@pytest.mark.parametrize("path", [*map(case, SOURCES)])
 def test_a_source_runs_to_its_asserts(path: Path, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     exec(compile(path.read_text(encoding="utf-8"), path.name, "exec"), {"__name__": path.stem})
