@@ -63,7 +63,7 @@ def test_a_folder_is_laid_out_once_and_marked_as_it_stands(tmp_path: Path, monke
 
 
 def test_what_is_no_practice_folder_is_refused(tmp_path: Path) -> None:
-    for content in ("", "[]", '{"seed": "x"}'):
+    for content in ("", "[]", '{"seed": "x"}', '{"seed": 1, "told": 2}', '{"seed": 1, "told": {"f1": 0}}'):
         (tmp_path / folder.STATE).write_text(content)
         ran = crosscheck("practice", "implement", "--check", "--folder", tmp_path)
         assert ran.code == 2 and "no practice folder" in ran.err

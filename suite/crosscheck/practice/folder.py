@@ -51,7 +51,9 @@ def read_state(folder: Path) -> dict[str, Any]:
     try:
         state = json.loads((folder / STATE).read_text(encoding="utf-8"))
         state["seed"] = int(state["seed"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        if not all(isinstance(told, list) for told in state.get("told", {}).values()):
+            raise ValueError("what was told is no list")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(
             f"{folder} is no practice folder, {STATE} cannot be read: lay one out with `crosscheck practice`."
         ) from error
