@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Training classifiers
 #
-# From a Keras model that ends in logits to a temperature that makes its probabilities honest, and to the
+# From a Keras model that ends in logits to a temperature for its probabilities, and to the
 # spread between seeds. It needs `pip install keras-crosscheck` alone: the digits come with scikit-learn.
 
 # %%
