@@ -22,7 +22,7 @@ OPTIONS     = --scale $(SCALE) --backend $(BACKEND) $(if $(JOBS),--jobs $(JOBS))
 PYTEST      = $(BIN)/python -m pytest -n $(or $(JOBS),2) --dist loadgroup --no-loadscope-reorder
 STUDIES    := $(filter-out _%,$(basename $(notdir $(wildcard studies/*.py))))
 
-.PHONY: all setup test test-all report report-pdf verify audit audit-rates doctor-rates diagnose-rates bench data check clean help $(STUDIES)
+.PHONY: all setup test test-all report report-pdf verify audit audit-rates doctor-rates diagnose-rates practice practice-check practice-rates bench data check clean help $(STUDIES)
 .DEFAULT_GOAL := all
 
 all: $(READY)  ## run every study, write results and report
@@ -66,6 +66,15 @@ doctor-rates: $(READY)  ## how often the doctor is wrong: N=450 random models: r
 
 diagnose-rates: $(READY)  ## how often the diagnosis is wrong: N=400 healthy programs and every fault: results/diagnose/
 	@$(BIN)/python -m benchmarks.diagnose_rates $(or $(N),400) $(if $(JOBS),--jobs $(JOBS))
+
+practice: $(READY)  ## lay out exercises in practice/: losses to write, sick programs, baselines to improve
+	@$(CROSSCHECK) practice --backend $(BACKEND)
+
+practice-check: $(READY)  ## mark what is in practice/: 0 from the mark on, 1 below, 2 where it could not look
+	@$(CROSSCHECK) practice --check --backend $(BACKEND)
+
+practice-rates: $(READY)  ## how often the marker of the practice is wrong: results/practice/
+	@$(BIN)/python -m benchmarks.practice_rates
 
 bench: $(READY)  ## time Replicates against loops, hand-written programs and the limit: results/bench/
 	@$(BIN)/python -m benchmarks

@@ -22,6 +22,7 @@ from crosscheck.cli import (
     diagnose,
     doctor,
     list,
+    practice,
     register,
     report,
     run,
@@ -81,5 +82,18 @@ def cli(debug: bool) -> None:
     """
 
 
-for module in (list, show, run, register, report, verify, audit, doctor, diagnose, data, completion):
+for module in (
+    list,
+    show,
+    run,
+    register,
+    report,
+    verify,
+    audit,
+    doctor,
+    diagnose,
+    practice,
+    data,
+    completion,
+):
     cli.add_command(module.command)

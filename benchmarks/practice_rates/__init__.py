@@ -1,0 +1,1 @@
+"""How often the marker of the practice is wrong: canonical wrong solutions, and right ones."""

@@ -1,0 +1,1 @@
+"""The eight files that a learner gets, each with a function to write."""
