@@ -1,5 +1,6 @@
 """Figures in fewer bytes: the same to the eye, and nothing left that points nowhere."""
 
+import base64
 import io
 import re
 from xml.etree import ElementTree
@@ -7,12 +8,15 @@ from xml.etree import ElementTree
 import browser
 import numpy as np
 import pytest
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextPath
 from PIL import Image
 
 from crosscheck.errors import UsageError
 from crosscheck.report import figures, svg
 from crosscheck.report.pdf import find
 
+SVG = f"{{{svg.NAMESPACE}}}"
 PATH = "M 1.234567 2.5 \nL 3.5 2.5 \nL 3.5 -0.25 \nL 4 0 \nQ 5 0 5 1 \nz \nM 1 1 \nL 2 2 \n"
 
 
@@ -22,7 +26,7 @@ def drawn() -> bytes:
     with figures.theme():
         figure, (left, right) = figures.panels(columns=2)
         x = np.linspace(0, 1, 40)
-        figures.median_with_interval(left, x, x**2 + np.outer([0, 0.1, 0.3], x), "a mean", marker="o")
+        figures.median_with_interval(left, x, x**2 + np.outer([0, 0.1, 0.3], x), "a  mean", marker="o")
         figures.theory_line(left, x, x)
         left.bar([0.2, 0.8], [0.4, 0.6], width=0.1, hatch="//")
         left.set(title="Title, title", xlabel=r"$x^2$ of x", ylabel="10⁻³ − y", yscale="symlog")
@@ -63,6 +67,35 @@ def test_it_is_well_formed_smaller_and_every_reference_leads_to_one_element(draw
     assert referred == set(identities)
     classes = {element.attrib["class"] for element in root.iter() if "class" in element.attrib}
     assert classes <= set(re.findall(r"\.(\w+)\{", short.decode()))
+
+
+def test_text_is_text_as_wide_as_its_outlines(drawn: bytes) -> None:
+    texts = {text.text: text for text in ElementTree.fromstring(svg.shortened(drawn)).iter(f"{SVG}text")}
+    for words, weight, size in (("Title, title", "bold", 10.5), ("10⁻³ − y", "normal", 9.5)):
+        face = FontProperties(family="DejaVu Sans", weight=weight)
+        outlines = TextPath((0, 0), words, size, face).get_extents()
+        assert abs(float(texts[words].attrib["textLength"]) - outlines.xmax) < 1
+    assert "a\N{NO-BREAK SPACE} mean" in texts
+
+
+def test_a_formula_has_a_place_for_each_letter_and_one_typeface(drawn: bytes) -> None:
+    short = svg.shortened(drawn)
+    spans = list(ElementTree.fromstring(short).iter(f"{SVG}tspan"))
+    assert {"x", "2", "10"} <= {span.text for span in spans}
+    assert all(len(span.attrib["x"].split()) == len(span.text or "") for span in spans)
+    assert short.count(b"font-family") == 1
+
+
+def test_an_image_of_few_colours_keeps_every_pixel() -> None:
+    colours = np.random.default_rng(0).integers(0, 256, (200, 4), dtype=np.uint8)
+    pixels = colours[np.arange(2400).reshape(40, 60) % 200]
+    stream = io.BytesIO()
+    Image.fromarray(pixels, "RGBA").save(stream, format="png")
+    before = f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"
+    after = svg.with_palette(before)
+    content = io.BytesIO(base64.b64decode(after.partition(",")[2]))
+    assert len(after) < len(before)
+    np.testing.assert_array_equal(np.asarray(Image.open(content).convert("RGBA")), pixels)
 
 
 def test_the_same_figure_gives_the_same_bytes(drawn: bytes) -> None:
