@@ -1,7 +1,7 @@
 """The text of figures as text: the reader's own letters, in the room that DejaVu Sans takes.
 
-Outlines of letters would be half of a figure's bytes. Where a reader has another typeface, `textLength` spreads
-it over the width for which Matplotlib has laid the figure out, and each sign of a formula has its own place.
+Outlines of letters would be half of a figure's bytes. Where a reader has another typeface, `textLength`
+spreads it over the width with which Matplotlib reckoned, and each sign of a formula has its own place.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def set_line(text: Element) -> None:
     if len(words) > 1:
         text.attrib["textLength"] = f"{width(words, style):.1f}".removesuffix(".0")
     text.attrib["style"] = without(style)
-    if text.attrib.get("transform", "").startswith("rotate(-0 "):
+    if text.attrib.get("transform", "").startswith("rotate(0 "):
         del text.attrib["transform"]
 
 

@@ -120,8 +120,8 @@ def shorter_transform(transform: str, tag: str) -> dict[str, str]:
     moved = re.fullmatch(r"translate\((\S+) (\S+)\)", transform)
     if moved and tag == "use":
         return {axis: place for axis, place in zip("xy", moved.groups(), strict=True) if float(place)}
-    positions = re.compile(r"(?<=translate\()([^)]*)")
-    return {"transform": positions.sub(lambda match: " ".join(map(rounded, match[1].split())), transform)}
+    positions = re.compile(r"(?<=translate\()[^)]*|(?<=rotate\()\S+ [^)]*")
+    return {"transform": positions.sub(lambda match: " ".join(map(rounded, match[0].split())), transform)}
 
 
 def rounded(value: str) -> str:
