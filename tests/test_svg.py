@@ -128,7 +128,7 @@ def test_an_address_of_data_holds_the_figure_and_fits_into_an_attribute(text: st
     from urllib.parse import unquote
 
     address = str(svg.data_uri(f'<svg a="b">{text}</svg>'))
-    assert address.startswith("data:image/svg+xml,") and not re.search(r'["#&\n\t]', address)
+    assert address.startswith("data:image/svg+xml;charset=utf-8,") and not re.search(r'["#&\n\t]', address)
     content = unquote(address.partition(",")[2])
     assert content.replace("'", '"') == " ".join(f'<svg a="b">{text}</svg>'.split()).replace("'", '"')
 
