@@ -80,7 +80,8 @@ def mathml(formula: str, display: str = "inline") -> Markup:
     from latex2mathml.converter import convert
 
     try:
-        tree = ElementTree.fromstring(convert(formula, display=display))
+        known = re.sub(r"\\arg(?![a-z])", r"\\mathrm{arg}\\,", formula)  # which the converter does not know
+        tree = ElementTree.fromstring(convert(known, display=display))
     except Exception:  # the converter raises whatever its parser stumbles over
         return Markup("<code>{}</code>").format(formula)
     for element in tree.iter():
