@@ -64,7 +64,9 @@ def data_uri(svg: str) -> Markup:
     """As a `data:` address, fit for a double-quoted attribute; a quarter shorter than in base64."""
     one_line = " ".join(svg.split())
     single_quoted = one_line if "'" in one_line else one_line.replace('"', "'")
-    return Markup("data:image/svg+xml;charset=utf-8," + QUOTED.sub(lambda match: quote(match[0]), single_quoted))
+    return Markup(
+        "data:image/svg+xml;charset=utf-8," + QUOTED.sub(lambda match: quote(match[0]), single_quoted)
+    )
 
 
 def shortened(svg: bytes) -> bytes:
