@@ -46,7 +46,7 @@ EXCESS = Check(
     Identity(ulps=8),  # two losses weighted by q and 1 − q, less two more
     r"\mathbb{E}_q L(p) - \mathbb{E}_q L(q)",
     control="logits rounded to float32",
-    positive="Keras' own losses, on logits and on their sigmoid",
+    positive="the formulas of both scores in NumPy",
     settings=SCORES,
     exact=True,
 )
@@ -68,10 +68,10 @@ def measure_excess(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     best = special.logit(q)
     for score in SCORES:
         resolution = EPS * np.maximum(1, risk.expected_loss(score, q, z))
-        claim, keras_own = (risk.excess(loss, q, z, best) for loss in (score, risk.by_keras(score)))
+        claim, in_numpy = (risk.excess(loss, q, z, best) for loss in (score, risk.in_numpy(score)))
         rounded = risk.excess(score, q, z.astype("float32").astype("float64"), best)
         law, shared = risk.exact_excess(score, q, z), {"setting": score, "resolution": resolution}
-        yield EXCESS.rows(claim, rounded, law, positive=keras_own, **shared)
+        yield EXCESS.rows(claim, rounded, law, positive=in_numpy, **shared)
     yield from severity_rows(q, z)
     yield gradient_rows()
     yield from weight_rows()
@@ -151,7 +151,7 @@ def severity_rows(q: np.ndarray, z: np.ndarray) -> Iterator[pd.DataFrame]:
 def gradient_rows() -> pd.DataFrame:
     """dL/dz at z, y = 1, over what theory has for the Brier score."""
     law, y = -2 * special.expit(HARD) * special.expit(-HARD) ** 2, np.ones((len(HARD), 1))
-    losses = risk.LOSSES["brier"], risk.slightly_smoothed("brier"), risk.by_keras("brier")
+    losses = risk.LOSSES["brier"], risk.slightly_smoothed("brier"), risk.brier_by_keras
     slopes = (autodiff.logit_gradient(loss, y, HARD[:, None])[:, 0] for loss in losses)
     claim, control, positive = (slope / law for slope in slopes)
     return GRADIENT.rows(claim, control, 1.0, positive=positive, resolution=EPS)

@@ -42,7 +42,7 @@ CLAIM = Claim(
     "wrong ones, even in a linear softmax, whose classes share no weights.",
 )
 
-SEEDS = {"smoke": 6, "standard": 16, "full": 128}
+SEEDS = {"smoke": 6, "standard": 24, "full": 128}
 DTYPES = ("float64", "float32")
 CLASSES = (3, 10)
 EPS = float(np.finfo("float64").eps)

@@ -219,7 +219,7 @@ UNBOUNDED_PROBABILITIES = Check(
     Identity(ulps=8),
     r"-\ln p",
     control="down to 1e−5, with probabilities that are 0.1 % larger",
-    positive="down to 1e−5",
+    positive="this package's loss, given their logits",
     settings=BUILT_IN,
     scope=True,
     exact=True,
@@ -256,12 +256,11 @@ def probability_rows(name: str) -> Iterator[pd.DataFrame]:
     unclipped = pointwise.cross_entropy(name, "logits", TINY, "float64")
     written_out = pointwise.values(clipped, "binary", TINY[:, None])
     place = {"setting": name, "quantity": "loss"}
-    every, moderate = ({"x": TINY[of], "resolution": eps * exact[of]} for of in (slice(None), TINY >= 1e-5))
+    own = pointwise.values(losses.binary_crossentropy, "binary", pointwise.logit(TINY, "float64"))
     near = TINY >= 1e-5
-    yield UNBOUNDED_PROBABILITIES.rows(loss, reference=exact, **place, **every)
-    yield UNBOUNDED_PROBABILITIES.rows(
-        None, larger[near], exact[near], positive=loss[near], **place, **moderate
-    )
+    every, moderate = ({"x": TINY[of], "resolution": eps * exact[of]} for of in (slice(None), near))
+    yield UNBOUNDED_PROBABILITIES.rows(loss, reference=exact, positive=own, **place, **every)
+    yield UNBOUNDED_PROBABILITIES.rows(None, larger[near], exact[near], **place, **moderate)
     yield CAP.rows(
         loss[below], unclipped[below], cap, positive=written_out[below], setting=name, resolution=eps * cap
     )

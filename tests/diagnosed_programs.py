@@ -131,6 +131,16 @@ LABELS: dict[str, tuple[str, Callable[[], Given], bool]] = {
         lambda: given(with_softmax("categorical_crossentropy"), several()),
         True,
     ),
+    "below a ReLU": (
+        "labels-in-range",
+        lambda: given(network(L.Dense(1, activation="relu"), loss="mse"), numbers()[:, :1]),
+        True,
+    ),
+    "beyond a tanh": (
+        "labels-in-range",
+        lambda: given(network(L.Dense(1), L.Activation("tanh"), loss="huber"), 5 * numbers()[:, :1]),
+        True,
+    ),
     "−1 and 1": ("labels-in-range", lambda: given(with_sigmoids(), yes_or_no() * 2 - 1), True),
     "0 and 255": ("labels-in-range", lambda: given(with_sigmoids(), yes_or_no() * 255), True),
     "0 … 255": (

@@ -158,6 +158,12 @@ HEALTHY: dict[str, Callable[[], Given]] = {
     ),
     "warm-up": lambda: given(warm_up(), classes()),
     "regression": lambda: given(with_logits("mean_squared_error", k=1, metrics=["mae"]), numbers()[:, 0]),
+    "counts under a ReLU": lambda: given(
+        network(L.Dense(1, activation="relu"), loss="mse"), np.abs(numbers()[:, :1])
+    ),
+    "few targets beyond a tanh": lambda: given(
+        network(L.Dense(1, activation="tanh"), loss="mse"), 0.5 * numbers()[:, :1]
+    ),
     "regression of several": lambda: given(with_logits("mean_squared_error"), numbers(K)),
     "autoencoder": lambda: given(autoencoder("mean_squared_error", "linear"), numbers()),
     "autoencoder of grey": lambda: given(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import permutations
 from typing import Any
 
@@ -107,26 +108,46 @@ def test_counts_as_labels_of_a_softmax_are_a_weight_and_not_without_a_minimum() 
     assert fault.check == "labels-in-range" and "acts as a weight" in fault.why
 
 
-@pytest.mark.parametrize("kind", ["sequential", "chain", "subclassed"])
-def test_only_what_is_known_to_be_a_chain_is_said_to_be_linear(kind: str) -> None:
-    made = {"sequential": linear_sequence, "chain": chain, "subclassed": LinearModel}
-    model = made[kind]()
+@pytest.mark.parametrize(
+    ("make", "verdicts"),
+    [
+        (lambda: linear_sequence(), ["✗"]),
+        (lambda: chain(), ["✗"]),
+        (lambda: OwnCall(), ["✗"]),
+        (lambda: OwnCall(keras.ops.relu), ["✓"]),
+        (lambda: OwnCall(lambda x: x * 2), []),
+        (lambda: OwnCall(lambda x: x + keras.ops.tanh(x)), []),
+    ],
+    ids=["sequential", "functional", "own call", "bent in the call", "an operation not known", "branch"],
+)
+def test_only_what_is_known_to_be_a_chain_is_said_to_be_linear(
+    make: Callable[[], keras.Model], verdicts: list[str]
+) -> None:
+    model = make()
     model.compile("adam", "sparse_categorical_crossentropy")
-    said = [f.verdict for f in diagnose(model, numbers(), classes(), seconds=0) if "hidden" in f.check]
-    assert said == ([] if kind == "subclassed" else ["✗"])
+    findings = diagnose(model, numbers(), classes(), seconds=0)
+    assert [f.verdict for f in findings if f.check == "hidden-layers-count"] == verdicts
 
 
-class LinearModel(keras.Model):
-    def __init__(self) -> None:
+def test_equal_units_of_a_model_with_its_own_call_are_seen() -> None:
+    model = OwnCall(keras.ops.relu, start=keras.initializers.Constant(0.1))
+    model.compile("adam", "sparse_categorical_crossentropy")
+    assert [f.check for f in diagnose(model, numbers(), classes(), seconds=0).faults] == ["units-differ"]
+
+
+class OwnCall(keras.Model):
+    def __init__(self, between: Callable[[Any], Any] = lambda x: x, start: Any = "glorot_uniform") -> None:
         super().__init__()
-        self.hidden, self.head = keras.layers.Dense(8), keras.layers.Dense(4, activation="softmax")
+        self.hidden = keras.layers.Dense(8, kernel_initializer=start)
+        self.between = between
+        self.head = keras.layers.Dense(4, activation="softmax", kernel_initializer=start)
 
     def call(self, x: Any) -> Any:
-        return self.head(self.hidden(x))
+        return self.head(self.between(self.hidden(x)))
 
 
 def linear_sequence() -> keras.Model:
-    return keras.Sequential([keras.Input((6,)), *LinearModel().layers])
+    return keras.Sequential([keras.Input((6,)), OwnCall().hidden, OwnCall().head])
 
 
 @pytest.mark.parametrize(("factor", "asked"), [(1.0, 0), (2.0, 0), (255.0, 1), (1 / 255, 1)])

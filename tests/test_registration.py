@@ -67,6 +67,14 @@ def test_a_design_that_stands_keeps_its_block_and_a_changed_one_takes_the_next(f
     assert (state.block, state.seeds, state.changed) == (2, "10000–10001", False)
 
 
+def test_what_is_exact_may_change_on_the_same_block(file, monkeypatch):
+    """It draws on no seeds, so that none has been used up."""
+    registration.register_anew([STUDY])
+    changed(monkeypatch, statement="Something else.", exact=True)
+    assert registration.register_anew([STUDY])[STUDY].block == 1
+    assert not registration.registered(STUDY, "logits", []).changed
+
+
 @pytest.mark.parametrize(
     "fields",
     [

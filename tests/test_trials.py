@@ -1,9 +1,12 @@
 """Faults of training, each seeded alone: named rightly; and their healthy neighbours: silent."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from trial_programs import FAULTY, HEALTHY, program
+from trial_programs import FAULTY, HEALTHY, blobs, program
 
+from crosscheck.diagnose import Data
 from crosscheck.diagnose._by_trials import by_trials
 
 SECONDS = 300.0  # plenty, so that no verdict hangs on what else the machine does
@@ -34,6 +37,15 @@ def test_a_fault_is_named(name):
     check, faulty = FAULTY[name]
     trials = by_trials(faulty(), SECONDS)
     assert [f.check for f in trials.findings if f.verdict == "✗"] == [check]
+
+
+@pytest.mark.long
+def test_dead_units_are_no_fault_where_living_ones_learn_nothing_either():
+    """The labels are noise: LeakyReLU, the control, does not train."""
+    _, dead = FAULTY["biases at -100"]
+    noise = np.random.default_rng(1).integers(0, 3, 400)
+    trials = by_trials(replace(dead(), training=Data(blobs()[0], noise)), SECONDS)
+    assert not [f for f in trials.findings if f.verdict == "✗"]
 
 
 @pytest.mark.every_backend

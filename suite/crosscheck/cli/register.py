@@ -15,7 +15,8 @@ def command(patterns: tuple[str, ...], as_json: bool) -> None:
     """Fix the designs of the named STUDIES, or all, and give each the next block of seeds.
 
     Do it when a design stands, after pilots (`crosscheck run --pilot`) and before `crosscheck run` confirms
-    it on seeds that no design before it has used. A study whose designs are those on record keeps its block.
+    it on seeds that no design before it has used. A study whose designs are those on record keeps its block,
+    and so does one of which only identities have changed.
     """
     from crosscheck.running import registration
 

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from crosscheck._keras import calls_forgotten
+from crosscheck.doctor._chain import last_link
 from crosscheck.doctor._cut import cut_before
 from crosscheck.doctor._examination import Output, Subject, losses_of, outputs_with_loss
 from crosscheck.doctor._graph import Step, batch_of, first_line, outputs_of
@@ -35,6 +36,7 @@ class Anatomy:
         ignored: the class that does not count, or None.
         is_crossentropy: False for squared and absolute errors too, whatever they are used for.
         behind: the classes of the layers behind the logits, in order; `random`, of those that draw numbers.
+        last: what the output comes out of: an activation as a function, another layer or operation.
         unknown: why the head is "unknown", where it could not be looked at; else "".
     """
 
@@ -54,6 +56,7 @@ class Anatomy:
     is_crossentropy: bool = False
     behind: tuple[str, ...] = ()
     random: tuple[str, ...] = ()
+    last: Any = None
     unknown: str = ""
 
     @property
@@ -107,6 +110,7 @@ def anatomy(subject: Subject, output: Output) -> Anatomy:
         description=description,
         behind=tuple(type(step.operation).__name__ for step in steps),
         random=tuple(type(step.operation).__name__ for step in steps if step.is_random),
+        last=last_link(output.tensor),
         unknown=reason,
         **of_theory(theory),
     )

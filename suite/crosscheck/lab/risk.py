@@ -42,11 +42,21 @@ def slightly_smoothed(loss: str) -> Callable[[Any, Any], Any]:
     return lambda y, z: LOSSES[loss](y * (1 - SLIGHT) + SLIGHT / 2, z)
 
 
-def by_keras(loss: str) -> Callable[[Any, Any], Any]:
-    """Cross-entropy and the Brier score by Keras' own losses: on the logits, and on their sigmoid."""
-    if loss == "cross-entropy":
-        return partial(keras.losses.binary_crossentropy, from_logits=True)
-    return lambda y, z: keras.losses.mean_squared_error(y, ops.sigmoid(z))
+def in_numpy(loss: str) -> Callable[[Any, Any], np.ndarray]:
+    """Cross-entropy and the Brier score in NumPy and SciPy, of labels and logits [N, 1]: [N]."""
+
+    def cross_entropy(y: Any, z: Any) -> np.ndarray:
+        return np.logaddexp(0, np.where(y == 1, -1, 1) * autodiff.numbers(z))[:, 0]
+
+    def brier(y: Any, z: Any) -> np.ndarray:
+        return special.expit(np.where(y == 1, -1, 1) * autodiff.numbers(z))[:, 0] ** 2
+
+    return cross_entropy if loss == "cross-entropy" else brier
+
+
+def brier_by_keras(y: Any, z: Any) -> Any:
+    """Keras' squared error of its own sigmoid."""
+    return keras.losses.mean_squared_error(y, ops.sigmoid(z))
 
 
 def of_clipped(y: Any, z: Any) -> Any:

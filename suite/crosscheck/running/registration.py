@@ -91,14 +91,22 @@ def register_anew(names: Iterable[str]) -> dict[str, Entry]:
 
 
 def renewed(name: str, known: Entry | None) -> Entry | None:
-    """The entry of a study on its next block; None where its designs are those on record."""
+    """The entry of a study on its next block; None where its designs are those on record.
+
+    Where all that changed is exact, the block stays: identities draw on no seeds.
+    """
     designs = designs_of(name)
     if known and known.designs == designs:
         return None
-    block = known.block + 1 if known else 1
+    block = known.block + int(not changed_is_exact(name, known.designs, designs)) if known else 1
     if (block + 1) * BLOCK > PILOT:
         raise UsageError(f"{name} has had {block - 1} blocks of seeds, and none is left below {PILOT}.")
     return Entry(block, designs)
+
+
+def changed_is_exact(name: str, then: dict[str, str], now: dict[str, str]) -> bool:
+    exact = {check.id for check in register.load(name).CHECKS if check.exact}
+    return {check for check in now if now[check] != then.get(check)} <= exact
 
 
 def registered(name: str, check: str, seeds: Iterable[int]) -> Registered | None:

@@ -127,7 +127,7 @@ def with_relu_throughout(program: Program) -> Program:
 
 
 def dead_units(lab: Laboratory) -> Iterator[Suspicion | Finding]:
-    """Whether a layer of ReLU is active on no row after training, and the program learns nothing."""
+    """Whether a layer of ReLU is active on no row after training, and LeakyReLU in its place trains."""
     model = lab.program.model
     layers = [layer.name for layer in hidden_layers(model) if rectifies(layer)] if has_graph(model) else []
     if not layers:
@@ -139,18 +139,35 @@ def dead_units(lab: Laboratory) -> Iterator[Suspicion | Finding]:
         f'{across(dead[:, worst])} of the units of "{layers[worst]}" are active on none of {n} rows '
         f"(one that was active on more than {rounded(3 / n)} of all rows would show with 95 %)"
     )
+    own, tried = lab.as_it_is, True
+    shown = (dead >= DEAD).any(1) & own.fails
+    if shown.all() and (tried := lab.can_afford(1)):
+        control = lab.train([Arm("LeakyReLU")], build=lambda: lab.build(lab.instead(with_leaky_relu)))[0]
+        shown = shown & own.rescued_by(control)
+        measured = f"{measured}; {lab.compared(control)}"
     finding = Finding(
         "dead-units",
         "✗",
         measured,
         "statistical",
         why="a ReLU that is active on no row has no gradient, and does not come back.",
-        fix="a lower learning rate, he_normal weights, or LeakyReLU",
+        fix="LeakyReLU, he_normal weights, or a lower learning rate",
     )
-    shown = (dead >= DEAD).any(1) & lab.as_it_is.fails
-    yield Suspicion("dead-units", shown[None], finding)
+    yield Suspicion("dead-units", shown[None], finding, limit="" if tried else NOT_TRIED)
     if not shown.all() and np.median(dead[:, worst]) >= QUIET:
         yield replace(finding, check="quiet-units", verdict="note", decided="heuristic", fix="")
+
+
+NOT_TRIED = "no time was left to try LeakyReLU"
+
+
+def with_leaky_relu(layer: keras.Layer) -> keras.Layer:
+    """Returns a layer of the same configuration, with LeakyReLU where it is a ReLU."""
+    if not rectifies(layer):
+        return same_layer(layer)
+    if isinstance(layer, keras.layers.ReLU):
+        return keras.layers.LeakyReLU(name=layer.name)
+    return layer.__class__.from_config({**layer.get_config(), "activation": "leaky_relu"})
 
 
 def shares(lab: Laboratory, layers: list[str], s: int, holds: Any) -> list[float]:

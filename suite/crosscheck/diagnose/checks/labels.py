@@ -10,7 +10,7 @@ from crosscheck.diagnose._findings import Finding
 from crosscheck.diagnose._outputs import Output, outputs_of
 from crosscheck.diagnose._program import Program
 from crosscheck.diagnose._saying import fault, fine, listed, note, shape_of
-from crosscheck.diagnose.checks import _label_form, _label_range
+from crosscheck.diagnose.checks import _label_form, _label_range, _label_reach
 from crosscheck.diagnose.checks._label_facts import LabelFacts
 from crosscheck.diagnose.checks._loss_value import refused_by_loss
 
@@ -31,7 +31,14 @@ def labels_of(output: Output, y: np.ndarray) -> Iterator[Finding]:
             yield finding
             return
     facts = LabelFacts(y, output)
-    for judged in (_label_form.form, _label_form.units, _label_range.in_range, _label_range.one_of_many):
+    judges = (
+        _label_form.form,
+        _label_form.units,
+        _label_range.in_range,
+        _label_reach.within_reach,
+        _label_range.one_of_many,
+    )
+    for judged in judges:
         findings = list(judged(facts))
         yield from findings
         if any(finding.verdict == "✗" for finding in findings):

@@ -12,8 +12,9 @@ import numpy as np
 from crosscheck._keras import is_of_keras
 from crosscheck.diagnose._findings import Finding
 from crosscheck.diagnose._outputs import Output, outputs_of
-from crosscheck.diagnose._program import Program
+from crosscheck.diagnose._program import Program, remembered
 from crosscheck.diagnose._saying import fault, fine, note
+from crosscheck.doctor import chain
 
 TRAINABLE, SYMMETRY, LINEAR, AXIS = (
     "weights-are-trained",
@@ -34,12 +35,16 @@ STRAIGHT = (
     L.Rescaling,
     L.Normalization,
 )
+# Operations that people call in a `call` of their own.
+BENT = {"Celu", "Elu", "Gelu", "HardSigmoid", "HardSilu", "HardTanh", "LeakyRelu", "Maximum", "Mish", "Relu"}
+BENT |= {"Relu6", "Selu", "Sigmoid", "Silu", "Softmax", "Softplus", "Softsign", "Square", "Tanh"}
+UNBENT = {"ConvertToTensor", "Cast", "ExpandDims", "Negative", "Reshape", "Squeeze", "Transpose"}
 
 
 def layers(program: Program) -> Iterator[Finding]:
     """What is wrong with the layers, whatever the data."""
     yield trainable(program.model)
-    yield from symmetric(program.model)
+    yield from symmetric(program)
     yield from linear_stack(program)
     for output in outputs_of(program):
         yield from sums_along(output)
@@ -62,50 +67,50 @@ def trainable(model: keras.Model) -> Finding:
 # --- units that stay alike --------------------------------------------------------------------------------
 
 
-def symmetric(model: keras.Model) -> Iterator[Finding]:
+def symmetric(program: Program) -> Iterator[Finding]:
     """Hidden layers whose units are the same, and stay so: alike in what comes in and in what goes out."""
-    stack = [layer for layer in model.layers if isinstance(layer, WEIGHTED) and layer.built]
-    alike = [a.name for a, b in itertools.pairwise(stack) if a.trainable and stays_alike(model, a, b)]
+    alike = [layer.name for layer in (*dead_layers(program.model), *mirrored_layers(program))]
     if alike:
         yield fault(
             SYMMETRY,
-            f"All units of {', '.join(alike)} have the same weights, in and out.",
+            f"All units of {', '.join(dict.fromkeys(alike))} have the same weights, in and out.",
             "Their gradients are the same too: each layer is one unit, and remains so.",
             'kernel_initializer="glorot_uniform" (Keras\' own)',
         )
 
 
-def stays_alike(model: keras.Model, layer: Any, following: Any) -> bool:
-    """Whether the units of a layer are equal and feed equal weights, or are dead from the start."""
+def dead_layers(model: keras.Model) -> Iterator[Any]:
+    """Layers of ReLU that no input wakes up: no weight, and no bias above 0."""
+    hidden = [layer for layer in model.layers if isinstance(layer, WEIGHTED) and layer.built][:-1]
+    for layer in hidden:
+        silent = not array(layer.kernel).any() and not (layer.use_bias and (array(layer.bias) > 0).any())
+        if silent and has_equal_units(layer) and layer.activation is keras.activations.relu:
+            yield layer
+
+
+def mirrored_layers(program: Program) -> Iterator[Any]:
+    """Layers of equal units that feed equal weights, where layers are known to follow one another."""
+    stack = [link for link in chain_of(program) if isinstance(link, WEIGHTED)]
+    for layer, following in itertools.pairwise(stack):
+        if has_equal_units(layer) and feeds_alike(array(following.kernel), layer.kernel.shape[-1]):
+            yield layer
+
+
+@remembered
+def chain_of(program: Program) -> list[Any]:
+    """What the model calls, one after the other; nothing where that is not known."""
+    return chain(program.model) or []
+
+
+def has_equal_units(layer: Any) -> bool:
+    """Whether the units of a layer that is trained have all the same weights."""
     kernel, bias = array(layer.kernel), array(layer.bias) if layer.use_bias else np.zeros(1)
-    if kernel.shape[-1] < 2 or not (kernel == kernel[..., :1]).all() or not (bias == bias[:1]).all():
-        return False
-    is_dead = not kernel.any() and not (bias > 0).any() and layer.activation is keras.activations.relu
-    return is_dead or (is_sequence(model) and feeds_alike(array(following.kernel), kernel.shape[-1]))
+    several = layer.trainable and kernel.shape[-1] > 1
+    return several and bool((kernel == kernel[..., :1]).all() and (bias == bias[:1]).all())
 
 
 def array(variable: Any) -> np.ndarray:
     return keras.ops.convert_to_numpy(variable)
-
-
-def is_sequence(model: keras.Model) -> bool:
-    """Whether layers follow one another in the order of `model.layers`, from its one input to its one output.
-
-    A functional chain is one; of a subclassed model with a `call` of its own it is not known.
-    """
-    if not is_of_keras(type(model).call):
-        return False
-    return isinstance(model, keras.Sequential) or is_chain(model)
-
-
-def is_chain(model: keras.Model) -> bool:
-    """Whether each layer of a functional model is called on the output of the one before, alone."""
-    try:
-        (first,), (last,) = model.inputs, model.outputs
-        follow = all(after.input is before.output for before, after in itertools.pairwise(model.layers))
-        return follow and model.layers[0].output is first and model.layers[-1].output is last
-    except (AttributeError, ValueError):  # two inputs, or a layer that was called more than once
-        return False
 
 
 def feeds_alike(kernel: np.ndarray, units: int) -> bool:
@@ -122,29 +127,31 @@ def feeds_alike(kernel: np.ndarray, units: int) -> bool:
 
 def linear_stack(program: Program) -> Iterator[Finding]:
     """A model whose hidden Dense layers are all linear: one layer says the same, unless they are narrow."""
-    model = program.model
-    if not is_sequence(model) or not outputs_of(program):
+    links = chain_of(program)
+    weighted = [link for link in links if isinstance(link, WEIGHTED)]
+    if len(weighted) < 2 or not outputs_of(program):
         return
-    weighted = [layer for layer in model.layers if isinstance(layer, WEIGHTED)]
-    if len(weighted) < 2:
-        return
-    last = model.layers.index(weighted[-1])
-    before = model.layers[:last]
-    if any(isinstance(layer, keras.Model) for layer in before):
-        return
-    if not all(is_straight(layer) for layer in before):
+    before = links[: links.index(weighted[-1])]
+    if any(is_bent(link) for link in before):
         yield fine(LINEAR, "something between the layers is not linear")
-        return
-    yield judged_stack(weighted)
+    elif all(is_straight(link) for link in before):
+        yield judged_stack(weighted)
 
 
-def is_straight(layer: Any) -> bool:
-    """Whether a layer is linear in its inputs."""
-    if isinstance(layer, WEIGHTED):
-        return layer.activation is keras.activations.linear
-    return isinstance(layer, STRAIGHT) or (
-        isinstance(layer, L.Activation) and layer.activation is keras.activations.linear
-    )
+def is_straight(link: Any) -> bool:
+    """Whether a layer, its activation apart, is linear in its inputs."""
+    return isinstance(link, WEIGHTED + STRAIGHT) or is_identity(link) or type(link).__name__ in UNBENT
+
+
+def is_bent(link: Any) -> bool:
+    """Whether it is known not to be linear: an activation, one of Keras' other layers."""
+    if isinstance(link, keras.Layer):
+        return is_of_keras(type(link)) and not is_straight(link)
+    return type(link).__name__ in BENT if isinstance(link, keras.Operation) else True
+
+
+def is_identity(link: Any) -> bool:
+    return isinstance(link, L.Activation) and link.activation is keras.activations.linear
 
 
 def judged_stack(weighted: list[Any]) -> Finding:
