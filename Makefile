@@ -22,7 +22,7 @@ OPTIONS     = --scale $(SCALE) --backend $(BACKEND) $(if $(JOBS),--jobs $(JOBS))
 PYTEST      = $(BIN)/python -m pytest -n $(or $(JOBS),2) --dist loadgroup --no-loadscope-reorder
 STUDIES    := $(filter-out _%,$(basename $(notdir $(wildcard studies/*.py))))
 
-.PHONY: all setup test test-all report report-pdf verify audit audit-rates doctor-rates diagnose-rates practice practice-check practice-rates bench data check clean help $(STUDIES)
+.PHONY: all setup test test-all report report-pdf site verify audit audit-rates doctor-rates diagnose-rates practice practice-check practice-rates bench data check clean help $(STUDIES)
 .DEFAULT_GOAL := all
 
 all: $(READY)  ## run every study, write results and report
@@ -51,6 +51,12 @@ report: $(READY)  ## write the report anew from results/
 
 report-pdf: $(READY)  ## print it as well: build/report.pdf (needs Chromium)
 	@$(CROSSCHECK) report --pdf build/report.pdf
+
+site: $(READY)  ## the documentation as a site: build/site/index.html (fetches Sphinx once)
+	@$(BIN)/python -c 'import furo, myst_parser' 2>/dev/null || \
+	  $(BIN)/python -m pip install --disable-pip-version-check --quiet --no-build-isolation -e '.[docs]'
+	@$(BIN)/python -m sphinx -q -n -W --keep-going -d build/doctrees -c docs . build/site
+	@cp build/site/README.html build/site/index.html
 
 verify: $(READY)  ## run afresh and compare with the committed results
 	@$(CROSSCHECK) verify $(if $(JOBS),--jobs $(JOBS))

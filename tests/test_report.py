@@ -19,6 +19,7 @@ from crosscheck.report.page import SCRIPTS, write_report
 NAMES = ("label_smoothing", "saturation")  # not in the register's order
 HOLDS, FAILS = Verdict.HOLDS, Verdict.FAILS
 VOID = {"meta", "img", "br", "wbr", "link", "hr", "input"}
+CLOSED_BY_THE_NEXT = {"td", "th", "tr"}
 
 
 class Page(HTMLParser):
@@ -34,10 +35,17 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         self.tags.append((tag, dict(attrs)))
+        if tag in CLOSED_BY_THE_NEXT:
+            self.leave(CLOSED_BY_THE_NEXT if tag == "tr" else {"td", "th"})
         if tag not in VOID:
             self.open.append(tag)
 
+    def leave(self, tags):
+        while self.open[-1] in tags:
+            self.open.pop()
+
     def handle_endtag(self, tag):
+        self.leave(CLOSED_BY_THE_NEXT - {tag} if tag != "td" else set())
         assert self.open.pop() == tag, f"</{tag}> at {self.getpos()} closes another"
 
     def handle_data(self, data):
@@ -384,3 +392,8 @@ def test_lines_of_a_matrix_that_say_the_same_become_one():
         ("dense", "mixed_float16"): ["✓", "✗"],
         ("reshape", "float32, float64, mixed_float16"): ["✓", "✓"],
     }
+
+
+def test_letters_of_a_word_in_a_formula_are_one_and_arg_min_is_known():
+    formula = str(markup.mathml(r"\arg\min_p \mathrm{acc} + \mathrm{d}x"))
+    assert "<mi>acc</mi>" in formula and "<mi>arg</mi>" in formula and "\\" not in formula

@@ -63,7 +63,7 @@ LOOK: Any = {
     "legend.fontsize": 9,
     "figure.facecolor": "white",
     "savefig.dpi": 150,
-    "svg.fonttype": "path",
+    "svg.fonttype": "none",
     "svg.hashsalt": "crosscheck",
     "path.simplify": True,
 }

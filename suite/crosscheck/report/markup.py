@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
+from itertools import groupby
 from xml.etree import ElementTree
 
 from markupsafe import Markup, escape
@@ -79,7 +80,8 @@ def mathml(formula: str, display: str = "inline") -> Markup:
     from latex2mathml.converter import convert
 
     try:
-        tree = ElementTree.fromstring(convert(formula, display=display))
+        known = re.sub(r"\\arg(?![a-z])", r"\\mathrm{arg}\\,", formula)  # which the converter does not know
+        tree = ElementTree.fromstring(convert(known, display=display))
     except Exception:  # the converter raises whatever its parser stumbles over
         return Markup("<code>{}</code>").format(formula)
     for element in tree.iter():
@@ -89,7 +91,21 @@ def mathml(formula: str, display: str = "inline") -> Markup:
         element.attrib = {k: v for k, v in element.attrib.items() if MATHML_ATTRIBUTES.fullmatch(k)}
         if element.tag == "mo" and element.text == "|" and "fence" not in element.attrib:
             element.attrib |= {"lspace": "0", "rspace": "0"}  # a bare bar encloses; it is no relation
+    for element in tree.iter():
+        join_upright(element)
     return Markup(ElementTree.tostring(tree, encoding="unicode"))
+
+
+def join_upright(row: ElementTree.Element) -> None:
+    """Upright letters in a row are one word: `acc`, not a · c · c; a word is upright by itself."""
+    children: list[ElementTree.Element] = []
+    for upright, run in groupby(row, key=lambda e: e.tag == "mi" and e.attrib == {"mathvariant": "normal"}):
+        first, *others = run
+        if upright and others:
+            first.text = "".join(letter.text or "" for letter in (first, *others))
+            first.attrib, others = {}, []
+        children += [first, *others]
+    row[:] = children
 
 
 def code(text: object) -> Markup:

@@ -106,6 +106,7 @@ def environment() -> jinja2.Environment:
     templates.filters.update(
         number=tables.number,
         percent=tables.percent,
+        sortable="{:.6g}".format,
         fact=fact,
         fingerprint=fingerprint,
         md=markup.markdown,

@@ -1,32 +1,37 @@
 """Matplotlib's SVG in a third of its bytes, looking the same, and as an image within a page.
 
 Matplotlib writes six decimals, a line for each point of a path, a name for every group, and each letter of a
-text as an element of its own. Here coordinates keep a hundredth of a point and are relative, whatever is
-drawn again is a reference to the first time, and a style that occurs again is a class.
+formula as an element of its own. Here coordinates keep a hundredth of a point and are relative, letters of a
+formula stand together, marks that are alike share a group, and a style that occurs again is a class.
 """
 
 from __future__ import annotations
 
+import base64
+import io
 import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count, pairwise
+from itertools import count, groupby, pairwise
 from pathlib import Path
 from urllib.parse import quote
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
+import numpy as np
 from markupsafe import Markup
+from PIL import Image
 
 from crosscheck.errors import UsageError
+from crosscheck.report import lettering
 
 NAMESPACE = "http://www.w3.org/2000/svg"
 GRID = 100  # steps in a unit: paths are drawn to a hundredth of a point
-LETTER = "scale(0.015625)"  # in which Matplotlib draws the outline of a letter, far finer than that
 PIXELS = 100 / 72  # on the page, of a point
 COORDINATES = {"M": 2, "L": 2, "Q": 4, "C": 6, "z": 0}  # all that Matplotlib writes
-UNQUOTED = " !$'()*+,-./:;<=>?@[]^_`{|}~"  # within a double-quoted attribute that holds a data URI
+PLACED = ("use", "rect", "text", "tspan")  # what has its place as x and y
+QUOTED = re.compile(r"[%#\"&\\]")  # within a double-quoted attribute that holds a data URI of UTF-8
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,9 @@ def data_uri(svg: str) -> Markup:
     """As a `data:` address, fit for a double-quoted attribute; a quarter shorter than in base64."""
     one_line = " ".join(svg.split())
     single_quoted = one_line if "'" in one_line else one_line.replace('"', "'")
-    return Markup("data:image/svg+xml," + quote(single_quoted, safe=UNQUOTED))
+    return Markup(
+        "data:image/svg+xml;charset=utf-8," + QUOTED.sub(lambda match: quote(match[0]), single_quoted)
+    )
 
 
 def shortened(svg: bytes) -> bytes:
@@ -69,10 +76,10 @@ def shortened(svg: bytes) -> bytes:
         root.remove(metadata)
     for element in list(root.iter()):
         shorten(element)
-    drop_blanks(root)
+    lettering.set_in_type(root)
     rename(root)
     unwrap(root)
-    refer_to_repeated_texts(root)
+    gather(root)
     styles_as_classes(root)
     root.attrib["xmlns"] = NAMESPACE
     return ElementTree.tostring(root, encoding="utf-8").replace(b'" />', b'"/>') + b"\n"
@@ -81,20 +88,33 @@ def shortened(svg: bytes) -> bytes:
 def shorten(element: Element) -> None:
     """An element's own text and attributes."""
     element.tag = element.tag.rpartition("}")[2]
-    element.text, element.tail = (element.text or "").strip() or None, None
+    verbatim = element.tag in ("text", "tspan") and not len(element)
+    element.text, element.tail = element.text if verbatim else (element.text or "").strip() or None, None
     attributes = {name.rpartition("}")[2]: value for name, value in element.attrib.items()}
-    if "d" in attributes and attributes.get("transform") == LETTER:
-        attributes |= {"d": relative_path(attributes["d"], unit=8, grid=1), "transform": "scale(.125)"}
-    elif "d" in attributes:
+    if "d" in attributes:
         attributes["d"] = relative_path(attributes["d"])
     if "style" in attributes:
         attributes["style"] = re.sub(r"([:;])\s+", r"\1", attributes["style"])
     if element.tag == "image":
-        attributes["href"] = "".join(attributes["href"].split())
+        attributes["href"] = with_palette("".join(attributes["href"].split()))
     if "transform" in attributes:
         attributes |= shorter_transform(attributes.pop("transform"), element.tag)
-    lengths = {"x", "y", "width", "height"} & attributes.keys() if element.tag in ("use", "rect") else ()
+    lengths = {"x", "y", "width", "height"} & attributes.keys() if element.tag in PLACED else ()
     element.attrib = attributes | {name: rounded(attributes[name]) for name in lengths}
+
+
+def with_palette(address: str) -> str:
+    """An image of at most 256 colours as places in a palette: the same pixels in half the bytes."""
+    head, _, content = address.partition(",")
+    pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(content))).convert("RGBA"))
+    colours, places = np.unique(pixels.reshape(-1, 4), axis=0, return_inverse=True)
+    if len(colours) > 256:
+        return address
+    indexed = Image.fromarray(places.reshape(pixels.shape[:2]).astype(np.uint8), "P")
+    indexed.putpalette(colours.tobytes(), "RGBA")
+    stream = io.BytesIO()
+    indexed.save(stream, format="png", optimize=True)
+    return f"{head},{base64.b64encode(stream.getvalue()).decode()}"
 
 
 def shorter_transform(transform: str, tag: str) -> dict[str, str]:
@@ -102,26 +122,26 @@ def shorter_transform(transform: str, tag: str) -> dict[str, str]:
     moved = re.fullmatch(r"translate\((\S+) (\S+)\)", transform)
     if moved and tag == "use":
         return {axis: place for axis, place in zip("xy", moved.groups(), strict=True) if float(place)}
-    positions = re.compile(r"(?<=translate\()([^)]*)")
-    return {"transform": positions.sub(lambda match: " ".join(map(rounded, match[1].split())), transform)}
+    positions = re.compile(r"(?<=translate\()[^)]*|(?<=rotate\()\S+ [^)]*")
+    return {"transform": positions.sub(lambda match: " ".join(map(rounded, match[0].split())), transform)}
 
 
 def rounded(value: str) -> str:
     return number(round(float(value) * GRID))
 
 
-def relative_path(d: str, unit: float = 1, grid: int = GRID) -> str:
-    """A path in relative coordinates, with so many steps in a unit; errors do not add up."""
+def relative_path(d: str) -> str:
+    """A path in relative coordinates on the grid; errors do not add up."""
     parts, (x, y), start, previous = [], (0, 0), (0, 0), ""
     for command, numbers in re.findall(r"([MLQCz])([^MLQCz]*)", d):
-        points = [round(float(value) * grid / unit) for value in numbers.split()]
+        points = [round(float(value) * GRID) for value in numbers.split()]
         assert len(points) == COORDINATES[command], d
         steps = [value - (y if i % 2 else x) for i, value in enumerate(points)]
         letter = command.lower()
         if letter == "l" and 0 in steps:
             letter, steps = ("h", steps[:1]) if steps[1] == 0 else ("v", steps[1:])
         implied = letter == previous != "m" or (previous == "m" and letter == "l")
-        parts.append(("" if implied else letter, *(number(step, grid) for step in steps)))
+        parts.append(("" if implied else letter, *map(number, steps)))
         x, y = points[-2:] or start
         start = (x, y) if command == "M" else start
         previous = letter if letter != "z" else ""
@@ -138,19 +158,10 @@ def joined(parts: list[tuple[str, ...]]) -> str:
     return "".join([*tokens[:1], *glued])
 
 
-def number(steps: int, grid: int = GRID) -> str:
+def number(steps: int) -> str:
     """Steps of the grid in units: `-.25`, `3`."""
-    digits = f"{abs(steps) / grid:.2f}".rstrip("0").rstrip(".")
+    digits = f"{abs(steps) / GRID:.2f}".rstrip("0").rstrip(".")
     return ("-" if steps < 0 else "") + (digits.removeprefix("0") or "0")
-
-
-def drop_blanks(root: Element) -> None:
-    """Spaces are letters without an outline."""
-    blanks = {f"#{path.get('id')}": path for path in root.iter("path") if "d" not in path.attrib}
-    for parent in root.iter():
-        parent[:] = [
-            child for child in parent if child not in blanks.values() and child.get("href") not in blanks
-        ]
 
 
 def names() -> Iterator[str]:
@@ -185,19 +196,21 @@ def unwrap(element: Element) -> None:
     element[:] = children
 
 
-def refer_to_repeated_texts(root: Element) -> None:
-    """A row of letters that stood before is a reference to where it did."""
-    texts: dict[str, list[Element]] = {}
-    for group in root.iter("g"):
-        if len(group) > 1 and all(child.tag == "use" for child in group):
-            texts.setdefault("".join(map(repr, (child.attrib for child in group))), []).append(group)
-    repeated = (groups for groups in texts.values() if len(groups) > 1)
-    for name, (first, *others) in zip(map(str.upper, names()), repeated, strict=False):
-        letters = Element("g", {"id": name})
-        letters[:] = first
-        first[:] = [letters]
-        for group in others:
-            group[:] = [Element("use", {"href": f"#{name}"})]
+def gather(parent: Element) -> None:
+    """Marks in a row that share a style share a group that has it, and need none of their own."""
+    children: list[Element] = []
+    for style, run in groupby(parent, key=lambda e: e.attrib.get("style", "") if e.tag == "use" else None):
+        alike = list(run)
+        if style and len(alike) > 2:
+            group = Element("g", {"style": style})
+            group[:] = alike
+            for mark in alike:
+                del mark.attrib["style"]
+            alike = [group]
+        children += alike
+    parent[:] = children
+    for child in parent:
+        gather(child)
 
 
 def styles_as_classes(root: Element) -> None:
@@ -209,4 +222,5 @@ def styles_as_classes(root: Element) -> None:
         if element.attrib.get("style") in classes:
             element.attrib["class"] = classes[element.attrib.pop("style")]
     (sheet,) = root.iter("style")
-    sheet.text = (sheet.text or "") + "".join(f".{name}{{{style}}}" for style, name in classes.items())
+    rules = "".join(f".{name}{{{style}}}" for style, name in classes.items())
+    sheet.text = (sheet.text or "") + lettering.SHEET + rules
