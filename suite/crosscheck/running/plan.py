@@ -24,6 +24,7 @@ class Request:
         jobs: worker processes; None leaves the choice to the runner.
         seeds: how many every measurement with seeds takes; None leaves the choice to the studies.
         pilot: take the seeds of pilots, not those that confirm.
+        on: the address of the cluster that computes; None for this machine. Nothing depends on it.
     """
 
     names: tuple[str, ...]
@@ -35,6 +36,7 @@ class Request:
     jobs: int | None = None
     seeds: int | None = None
     pilot: bool = False
+    on: str | None = None
 
 
 @dataclass(frozen=True)

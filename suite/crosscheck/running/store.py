@@ -10,7 +10,8 @@ import contextlib
 import io
 import json
 import logging
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,13 +32,25 @@ class UnwritableError(UsageError):
     """The store cannot be written: no further unit could be kept either."""
 
 
-def find(store: Path, key: str) -> Path | None:
+def listing(store: Path) -> dict[str, list[Path]]:
+    """The files of the store by the key in their names: to look for many units, the folder is read once."""
+    files: dict[str, list[Path]] = {}
+    with contextlib.suppress(FileNotFoundError), os.scandir(store) as entries:
+        for name in sorted(entry.name for entry in entries if entry.name.endswith(".parquet")):
+            files.setdefault(name.partition("-")[0], []).append(store / name)
+    return files
+
+
+def find(store: Path, key: str, files: Mapping[str, list[Path]] | None = None) -> Path | None:
     """The intact file of a unit, if there is one; a damaged or foreign one is set aside.
+
+    Args:
+        files: the `listing` of the store, where more than this unit is looked for.
 
     Raises:
         UsageError: a file that can neither be read nor set aside.
     """
-    for path in sorted(store.glob(f"{key}-*.parquet")):
+    for path in sorted(store.glob(f"{key}-*.parquet")) if files is None else files.get(key, ()):
         try:
             wrong = fault(path, key)
             if not wrong:
@@ -64,15 +77,18 @@ def fault(path: Path, key: str) -> str:
 
 
 @contextlib.contextmanager
-def alone(store: Path, key: str) -> Iterator[None]:
+def alone(store: Path, key: str, wait: bool = True) -> Iterator[None]:
     """Only one process at a time computes a unit; who has waited finds it done.
 
     Raises:
         UnwritableError: there is no place for the lock.
+        TimeoutError: another process has it, and `wait` is false.
     """
     path, stack = store / "locks" / key, contextlib.ExitStack()
     try:
-        stack.enter_context(locked(path))
+        stack.enter_context(locked(path, wait))
+    except TimeoutError:
+        raise
     except OSError as error:
         raise UnwritableError(f"Cannot write {path}: {remedy(error)}.") from error
     with stack:
@@ -117,7 +133,8 @@ def rows(store: Path, units: Iterable[Unit]) -> tuple[pd.DataFrame, float]:
 
     from crosscheck.claims.rows import tidy, typed
 
-    finished = [sound(path, key) for key in map(unit_key, units) if (path := find(store, key))]
+    files = listing(store)
+    finished = [sound(path, key) for key in map(unit_key, units) if (path := find(store, key, files))]
     frames = [frame for frame, _ in finished]
     together = typed(pd.concat(frames, ignore_index=True)) if frames else tidy(value=[])
     return together, sum(entry["seconds"] for _, entry in finished)
