@@ -144,7 +144,9 @@ def test_a_worker_that_holds_much_memory_starts_afresh(
     project: throwaway.Project, held: float, count: int, system: str
 ) -> None:
     """Two units: the second finds what the first left in its module, unless the worker did start afresh."""
-    hook = f"{STARTS}{system}\nimport crosscheck.running.executor\ncrosscheck.running.executor.HELD = {held}\n"
+    hook = (
+        f"{STARTS}{system}\nimport crosscheck.running.executor\ncrosscheck.running.executor.HELD = {held}\n"
+    )
     (project.folder / "sitecustomize.py").write_text(hook)
     (project.folder / "left.py").write_text("behind = []\n")
     for study in (project.folder / "studies").glob("[!_]*.py"):
@@ -237,4 +239,9 @@ def test_units_come_study_by_study_and_the_longest_first() -> None:
     costs = (("small", 3), ("large", 2), ("small", 1), ("large", 9))
     units = [Unit(study, str(cost), cost=cost) for study, cost in costs]
     jobs = sorted((Job(unit, "") for unit in units), key=runner.by_study(units), reverse=True)
-    assert [(job.unit.study, job.unit.cost) for job in jobs] == [("large", 9), ("large", 2), ("small", 3), ("small", 1)]
+    assert [(job.unit.study, job.unit.cost) for job in jobs] == [
+        ("large", 9),
+        ("large", 2),
+        ("small", 3),
+        ("small", 1),
+    ]

@@ -68,6 +68,11 @@ def fault(path: Path, key: str) -> str:
     content = path.read_bytes() if path.exists() and not path.is_dir() else None
     if content is None or path.name != file_name(key, content):
         return "does not match its checksum"
+    return strange(content, key)
+
+
+def strange(content: bytes, key: str) -> str:
+    """What keeps bytes from being those of a unit's rows; empty where nothing does."""
     try:
         entry = about(io.BytesIO(content))
     except (ValueError, OSError):  # of Arrow and of JSON
@@ -119,12 +124,33 @@ def write(store: Path, key: str, rows: pd.DataFrame, about: dict[str, Any]) -> P
     table = table.replace_schema_metadata({LABEL: json.dumps({"key": key, **about})})
     content = io.BytesIO()
     parquet.write_table(table, content)
-    path = store / file_name(key, content.getvalue())
+    return put(store, key, content.getvalue())
+
+
+def put(store: Path, key: str, content: bytes) -> Path:
+    """Write the file of a unit under the name that proves it.
+
+    Raises:
+        UnwritableError: where the store cannot be written.
+    """
+    path = store / file_name(key, content)
     try:
-        write_atomically(path, content.getvalue())
+        write_atomically(path, content)
     except UsageError as error:
         raise UnwritableError(str(error)) from error
     return path
+
+
+def keep(store: Path, key: str, content: bytes, proof: str) -> str:
+    """Save a unit's file that another machine has made and sent: what is wrong with it, if anything is.
+
+    Raises:
+        UnwritableError: where the store cannot be written.
+    """
+    wrong = "does not match its checksum" if checksum(content) != proof else strange(content, key)
+    if not wrong:
+        put(store, key, content)
+    return wrong
 
 
 def rows(store: Path, units: Iterable[Unit]) -> tuple[pd.DataFrame, float]:
