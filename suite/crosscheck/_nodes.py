@@ -52,7 +52,22 @@ def connected(address: str) -> Iterator[Any]:
             ray.shutdown()
 
 
+def require_address(address: str) -> None:
+    """
+    Raises:
+        UsageError: Ray is not installed, or it would take this for no address of a cluster.
+    """
+    require_ray()
+    if address != "auto" and ":" not in address:
+        raise UsageError(f"There is no cluster {address!r}: `auto`, ray://HOST:10001 or HOST:6379 name one.")
+
+
 def require_ray() -> Any:
+    """Ray itself.
+
+    Raises:
+        UsageError: it is not installed.
+    """
     try:
         import ray
     except ImportError as error:

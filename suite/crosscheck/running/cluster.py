@@ -141,8 +141,8 @@ class Cluster:
         for job in self.waiting:
             if not any(seat.serves(job.unit) for seat in self.idle):
                 raise CrosscheckError(
-                    f"No node is left that can compute {job.unit}. What is finished is kept: the same command "
-                    "goes on from there."
+                    f"No node is left that can compute {job.unit}. What is finished is kept: the same "
+                    "command goes on from there."
                 )
 
     def heard(self, ready: Any) -> Iterator[tuple[Job, Reply]]:

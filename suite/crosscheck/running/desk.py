@@ -84,7 +84,7 @@ def sweep(place: Path) -> None:
 
 
 def inventory(sets: Iterable[str], files: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """What a node has of the data sets, and of the files that studies name: its identity, empty if missing."""
+    """What a node has of the data sets, and of the files that studies name: identities, empty if missing."""
     return {**{name: state(name) for name in sets}, **{name: content(name, study) for name, study in files}}
 
 

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from crosscheck import _nodes
 from crosscheck.claims import register
 from crosscheck.claims.claim import Study, Unit
 from crosscheck.errors import UsageError
@@ -72,11 +73,13 @@ def make(request: Request) -> Plan:
     """The plan for a request.
 
     Raises:
-        UsageError: unknown study or data set, a data set asked for by name that is not prepared or that
+        UsageError: no Ray for the cluster that is asked for, unknown study or data set, a data set asked for by name that is not prepared or that
             none of the studies reads, or a backend that is not installed; a study
             that cannot be imported or cannot say its units.
     """
     require_backend(request.backend)
+    if request.on:
+        _nodes.require_address(request.on)
     studies = {name: register.load(name) for name in request.names}
     wished = {
         name: registration.shifted(
