@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
+from unittest import mock
 
 import crosscheck
 from crosscheck import _child
@@ -43,13 +44,15 @@ def connected(address: str) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
-    connect(ray, address)
-    try:
-        yield ray
-    finally:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            ray.shutdown()
+    # Ray prints the logs of nodes that die on the output, where JSON may be due, and has no setting for it.
+    with mock.patch.object(ray._private.worker, "print_to_stdstream", lambda *_, **__: None, create=True):
+        connect(ray, address)
+        try:
+            yield ray
+        finally:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                ray.shutdown()
 
 
 def require_address(address: str) -> None:
@@ -126,7 +129,7 @@ def node_of(told: dict[str, Any], alone: bool) -> Node:
     """A node as Ray tells of it, under its address, and its number where it is not alone there."""
     has, address = told["Resources"], told["NodeManagerAddress"]
     name = address if alone else f"{address} ({told['NodeID'][:8]})"
-    memory = has.get("memory", float("inf"))
+    memory = has.get("memory", 0.0)
     return Node(told["NodeID"], name, int(has.get("CPU", 0)), int(has.get("GPU", 0)), memory)
 
 
@@ -215,7 +218,7 @@ def installed(package: str) -> str:
 
 
 def difference(ours: dict[str, Any], theirs: dict[str, Any]) -> str:
-    """What is wrong with a node, and what to do; empty where nothing is. A package it lacks is another matter."""
+    """What is wrong with a node, and what to do; empty where nothing is, but for packages that it lacks."""
     if "version" not in theirs:
         return f"cannot import crosscheck: install keras-crosscheck {ours['version']} for {theirs['python']}."
     if theirs["version"] != ours["version"]:

@@ -65,6 +65,7 @@ class Cluster:
         self.folder, self.waiting = folder, deque[Job]()
         self.opening: dict[Any, Seat] = {}
         self.idle: list[Seat] = []
+        self.gone: set[_nodes.Node] = set()
         self.busy: dict[Any, tuple[Seat, Job, contextlib.ExitStack]] = {}
         with contextlib.ExitStack() as until_stop:
             self.ray = until_stop.enter_context(_nodes.connected(address))
@@ -83,7 +84,7 @@ class Cluster:
         desk = self.ray.remote(Desk).options(
             num_cpus=1,
             num_gpus=gpus,
-            memory=MEMORY,
+            memory=min(MEMORY, node.memory),
             max_concurrency=2,  # so that it can be closed while it computes
             scheduling_strategy=_nodes.on_node(self.ray, node),
         )
@@ -148,18 +149,26 @@ class Cluster:
     def heard(self, ready: Any) -> Iterator[tuple[Job, Reply]]:
         """A desk has opened, has answered, or is no more."""
         if seat := self.opening.pop(ready, None):
-            if self.result(ready, seat):
-                self.idle.append(seat)
+            self.opened(seat, ready)
             return
         seat, job, lock = self.busy.pop(ready)
         with lock:
-            answer = self.result(ready, seat)
+            answer = self.result(ready)
             if answer is None:
                 self.reopen(seat)
-                yield job, {"lost": seat.node.name}
+                yield job, {"lost": f"node {seat.node.name}"}
                 return
             self.idle.append(seat)
             yield job, self.kept(job, seat.node, json.loads(answer[0]), answer[1])
+
+    def opened(self, seat: Seat, ready: Any) -> None:
+        if self.result(ready):
+            self.idle.append(seat)
+        elif seat.node not in self.gone:
+            self.gone.add(seat.node)
+            logger.warning(
+                "Node %s is gone, or cannot start a worker: its units run on others.", seat.node.name
+            )
 
     def reopen(self, gone: Seat) -> None:
         """A desk in place of one that is gone; its neighbours, which may have gone with it, are to say so."""
@@ -168,12 +177,13 @@ class Cluster:
             self.opening[seat.desk.ready.remote()] = seat
         self.open(gone.node, gone.has)
 
-    def result(self, ready: Any, seat: Seat) -> Any:
+    def result(self, ready: Any) -> Any:
         """What a desk has said; None if it has gone, with its node or without."""
         try:
             return self.ray.get(ready)
-        except self.ray.exceptions.RayError as error:
-            logger.warning("Node %s: a worker is lost (%s).", seat.node.name, reason(error))
+        except self.ray.exceptions.RayTaskError as error:
+            raise CrosscheckError(f"A node's worker failed: {str(error).strip().splitlines()[-1]}") from error
+        except self.ray.exceptions.RayError:
             return None
 
     def kept(self, job: Job, node: _nodes.Node, reply: Reply, content: bytes) -> Reply:
@@ -203,12 +213,6 @@ class Cluster:
         for seat in seats:
             with contextlib.suppress(Exception):
                 self.ray.kill(seat.desk)
-
-
-def reason(error: Exception) -> str:
-    """Ray's error in a few words."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__).rstrip(".")[:160]
 
 
 def checked(ray: Any, nodes: Sequence[_nodes.Node], units: Sequence[Unit]) -> list[frozenset[str]]:

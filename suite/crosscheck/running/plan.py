@@ -73,9 +73,9 @@ def make(request: Request) -> Plan:
     """The plan for a request.
 
     Raises:
-        UsageError: no Ray for the cluster that is asked for, unknown study or data set, a data set asked for by name that is not prepared or that
+        UsageError: unknown study or data set, a data set asked for by name that is not prepared or that
             none of the studies reads, or a backend that is not installed; a study
-            that cannot be imported or cannot say its units.
+            that cannot be imported or cannot say its units; a cluster without Ray.
     """
     require_backend(request.backend)
     if request.on:
