@@ -87,7 +87,7 @@ class MadeUpRay:
         return SimpleNamespace(
             ready=Method(lambda: self.living(node.id)),
             answer=Method(lambda line: self.living(node.id) and self.answer(node.id, line)),
-            close=Method(lambda: self.closed.append(node.id)),
+            close=SimpleNamespace(remote=lambda: self.closed.append(node.id)),
         )
 
     def living(self, node: str) -> bool:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +24,7 @@ class Nodes:
     def __init__(self, folder: Path):
         self.port, self.folder = free_port(), folder
         self.started: list[subprocess.Popen[bytes]] = []
+        self.servers: list[psutil.Process] = []
 
     @property
     def address(self) -> str:
@@ -36,7 +36,7 @@ class Nodes:
         size = SMALL if not self.started else SMALL[:1]
         folder = [f"--temp-dir={self.folder}"] if not self.started else []
         command = [str(python), "-P", "-m", "ray.scripts.scripts", "start", *place, *COMMON, *size, *folder]
-        log = (self.folder.parent / f"node-{len(self.started)}.log").open("wb")
+        log = (self.folder / f"node-{len(self.started)}.log").open("wb")
         environment = {**environment, "RAY_health_check_period_ms": "500"}
         with log:
             self.started.append(
@@ -49,6 +49,7 @@ class Nodes:
             assert self.started[-1].poll() is None, f"{started}: {Path(log.name).read_text()}"
             assert time.monotonic() < end, started
             time.sleep(0.2)
+        self.servers += self.processes(len(self.started) - 1)
 
     def kill_raylet(self, node: int) -> None:
         """The whole node goes down: Ray's own processes notice that their raylet is gone."""
@@ -62,25 +63,27 @@ class Nodes:
         return []
 
     def stop(self) -> None:
-        for node in reversed(range(len(self.started))):
-            for process in [*self.processes(node), psutil.Process(self.started[node].pid)]:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    process.kill()
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.started[node].pid, signal.SIGKILL)
-            self.started[node].wait()
+        """Kill all that was seen below the nodes' processes: with a raylet gone, its siblings are orphans."""
+        for node, process in enumerate(self.started):
+            self.servers += self.processes(node)
+            process.kill()
+            process.wait()
+        for server in self.servers:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                server.kill()
 
 
 @contextlib.contextmanager
-def nodes(folder: Path, *environments: dict[str, str]) -> Iterator[Nodes]:
-    folder.mkdir()
-    cluster = Nodes(folder)
-    try:
-        for environment in environments:
-            cluster.start(environment)
-        yield cluster
-    finally:
-        cluster.stop()
+def nodes(*environments: dict[str, str]) -> Iterator[Nodes]:
+    """Nodes in these environments; Ray's sockets want a folder with a short name."""
+    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
+        cluster = Nodes(Path(folder))
+        try:
+            for environment in environments:
+                cluster.start(environment)
+            yield cluster
+        finally:
+            cluster.stop()
 
 
 def free_port() -> int:

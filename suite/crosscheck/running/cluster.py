@@ -107,8 +107,8 @@ class Cluster:
 
     def employ(self) -> Iterator[tuple[Job, Reply]]:
         """Give every idle desk the first job that its node can do and no other run is at."""
-        for seat in self.idle[: max(0, self.most - len(self.busy))]:
-            while found := self.next_for(seat):
+        for seat in list(self.idle):
+            while len(self.busy) < self.most and (found := self.next_for(seat)):
                 job, lock = found
                 if done := store.find(self.folder, job.key):
                     lock.close()
