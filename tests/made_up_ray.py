@@ -34,7 +34,9 @@ class Remote:
         return Remote(self.ray, self.make, scheduling_strategy)
 
     def remote(self, *arguments: Any) -> Any:
-        assert self.node
+        if self.node is None:  # a task, for whichever node
+            self.ray.parts += 1
+            return Reference(lambda: self.make(*arguments))
         if isinstance(self.make, type):
             return self.ray.desk(self.node)
         return Reference(lambda: self.ray.told(self.node.id, self.make, *arguments))
@@ -68,6 +70,7 @@ class MadeUpRay:
         self.cpus, self.answer, self.dead = cpus, answer, set()
         self.told: Callable[..., Any] = lambda node, question, *arguments: question(*arguments)
         self.closed: list[str] = []
+        self.parts = 0
 
     def nodes(self) -> list[dict[str, Any]]:
         return [
@@ -99,7 +102,12 @@ class MadeUpRay:
         return references[:1], references[1:]
 
     def get(self, reference: Any, timeout: float | None = None) -> Any:
+        if isinstance(reference, list):
+            return [each.answer() for each in reference]
         return reference.answer()
+
+    def put(self, what: Any) -> Any:
+        return what
 
     def kill(self, desk: Any) -> None:
         pass
