@@ -16,6 +16,7 @@ from pathlib import Path
 
 import copies
 import numpy as np
+import psutil
 import pytest
 import ray_cluster
 import throwaway
@@ -300,6 +301,11 @@ with_ray = pytest.mark.skipif(
 )
 
 
+WHILE_SLOW = """
+        while (HERE / "slow").exists():
+            time.sleep(0.1)"""
+
+
 def environment(project: throwaway.Project, sets: str = "data") -> dict[str, str]:
     return {**project.environment(), "TFDS_DATA_DIR": str(project.folder / sets)}
 
@@ -321,15 +327,17 @@ def until(condition, seconds: float = 60) -> None:
         time.sleep(0.1)
 
 
-def workers_of(nodes: ray_cluster.Nodes) -> list[str]:
-    """The names of what the nodes run beside Ray's own servers: desks, and the workers that they start."""
-    lines = [
-        " ".join(process.cmdline())
-        for node in range(len(nodes.started))
-        for process in nodes.processes(node)
-        if process.is_running()
-    ]
-    return [line for line in lines if "crosscheck.running.worker" in line or line.startswith("ray::Desk")]
+def workers_of(nodes: ray_cluster.Nodes) -> list[psutil.Process]:
+    """What the nodes run beside Ray's own servers: desks, and the workers that they start."""
+    every = (process for node in range(len(nodes.started)) for process in nodes.processes(node))
+    return [process for process in every if is_of_a_run(process)]
+
+
+def is_of_a_run(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+        line = " ".join(process.cmdline())
+        return "crosscheck.running.worker" in line or line.startswith("ray::Desk")
+    return False
 
 
 def prepare_mnist(folder: Path) -> None:
@@ -343,8 +351,12 @@ def prepare_mnist(folder: Path) -> None:
 
 @pytest.fixture
 def project(tmp_path: Path) -> throwaway.Project:
+    """The made-up studies, of which `moody` takes as long as there is a file `slow`."""
     (tmp_path / "project").mkdir()
-    return lay_out(tmp_path / "project")
+    project = lay_out(tmp_path / "project")
+    moody = project.folder / "studies" / "moody.py"
+    moody.write_text(moody.read_text().replace("time.sleep(10)", WHILE_SLOW))
+    return project
 
 
 @pytest.mark.long
@@ -354,6 +366,7 @@ def test_two_nodes_give_the_same_bytes_and_ctrl_c_leaves_nothing(
 ) -> None:
     (tmp_path / "alone").mkdir()
     alone = lay_out(tmp_path / "alone")
+    (alone.folder / "studies" / "moody.py").write_text((project.folder / "studies" / "moody.py").read_text())
     prepare_mnist(alone.folder / "data")
     prepare_mnist(project.folder / "data")
     code, _, err = ended(copies.afresh(["run"], alone.folder, environment(alone)))
@@ -395,7 +408,9 @@ def test_a_node_is_killed_and_others_are_not_what_they_should_be(
         (project.folder / "slow").touch()
         run = on_ray(project, nodes)
         until(lambda: sum(measured(project).values()) == 4)
+        desks = [process for process in nodes.processes(1) if is_of_a_run(process)]
         nodes.kill_raylet(1)
+        until(lambda: desks and not any(desk.is_running() for desk in desks))
         (project.folder / "slow").unlink()
         code, out, err = ended(run)
         assert code == 0 and "4 units run, 0 reused" in out, err

@@ -146,13 +146,13 @@ class Concluding:
 
     def __init__(self, thread: ThreadPoolExecutor, conclude: Callable[[str], Conclusion], work: Plan):
         self.submit = lambda name: thread.submit(conclude, name)
-        self.left = {name: list(units) for name, units in work.units.items()}
+        self.left = {name: set(map(repr, units)) for name, units in work.units.items()}
         self.studies: dict[str, Future[Conclusion]] = {}
 
     def done(self, unit: Unit) -> None:
         for name, left in self.left.items():
-            if unit in left:
-                left.remove(unit)
+            if repr(unit) in left:
+                left.remove(repr(unit))
                 if not left:
                     self.studies[name] = self.submit(name)
 

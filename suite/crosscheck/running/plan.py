@@ -62,11 +62,7 @@ class Plan:
     @property
     def all_units(self) -> list[Unit]:
         """Each once: a study may show what another has measured."""
-        once: list[Unit] = []
-        for unit in (unit for units in self.units.values() for unit in units):
-            if unit not in once:
-                once.append(unit)
-        return once
+        return list({repr(unit): unit for units in self.units.values() for unit in units}.values())
 
 
 def make(request: Request) -> Plan:

@@ -32,16 +32,16 @@ class UnwritableError(UsageError):
     """The store cannot be written: no further unit could be kept either."""
 
 
-def listing(store: Path) -> dict[str, list[Path]]:
-    """The files of the store by the key in their names: to look for many units, the folder is read once."""
-    files: dict[str, list[Path]] = {}
+def listing(store: Path) -> dict[str, list[str]]:
+    """The files' names by the key in them: to look for many units, the folder is read once."""
+    files: dict[str, list[str]] = {}
     with contextlib.suppress(FileNotFoundError), os.scandir(store) as entries:
         for name in sorted(entry.name for entry in entries if entry.name.endswith(".parquet")):
-            files.setdefault(name.partition("-")[0], []).append(store / name)
+            files.setdefault(name.partition("-")[0], []).append(name)
     return files
 
 
-def find(store: Path, key: str, files: Mapping[str, list[Path]] | None = None) -> Path | None:
+def find(store: Path, key: str, files: Mapping[str, list[str]] | None = None) -> Path | None:
     """The intact file of a unit, if there is one; a damaged or foreign one is set aside.
 
     Args:
@@ -50,7 +50,10 @@ def find(store: Path, key: str, files: Mapping[str, list[Path]] | None = None) -
     Raises:
         UsageError: a file that can neither be read nor set aside.
     """
-    for path in sorted(store.glob(f"{key}-*.parquet")) if files is None else files.get(key, ()):
+    found = (
+        sorted(store.glob(f"{key}-*.parquet")) if files is None else map(store.joinpath, files.get(key, ()))
+    )
+    for path in found:
         try:
             wrong = fault(path, key)
             if not wrong:
