@@ -31,7 +31,7 @@ from crosscheck.claims.rows import tidy
 from crosscheck.data import catalogue
 from crosscheck.data.preparing import packed
 from crosscheck.errors import CrosscheckError, UsageError
-from crosscheck.running import desk, runner, store
+from crosscheck.running import desk, runner, store, worker
 from crosscheck.running.executor import Job
 
 UNITS = [Unit("study", name, cost=cost) for name, cost in (("short", 1), ("long", 9), ("middle", 3))]
@@ -282,6 +282,14 @@ def test_desks_whose_process_is_gone_are_swept(tmp_path: Path) -> None:
     assert [folder.name for folder in tmp_path.iterdir()] == [f"{desk.prefix()}1-x"]
 
 
+def test_nodes_may_share_a_folder_for_checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    unit = Unit("curvature", "measure_binary")
+    own = worker.checkpoints(unit, tmp_path)
+    monkeypatch.setenv(worker.SHARED, str(tmp_path / "shared"))
+    assert own.parent == tmp_path / "checkpoints"
+    assert worker.checkpoints(unit, tmp_path) == tmp_path / "shared" / own.name
+
+
 def test_without_ray_one_line_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UsageError, match=r"needs Ray.*pip install 'keras-crosscheck\[ray\]'"):
@@ -311,8 +319,12 @@ def environment(project: throwaway.Project, sets: str = "data") -> dict[str, str
 
 
 def on_ray(project: throwaway.Project, nodes: ray_cluster.Nodes, sets: str = "data") -> subprocess.Popen[str]:
-    arguments = ["run", "--on", nodes.address]
-    return copies.afresh(arguments, project.folder, environment(project, sets), start_new_session=True)
+    """A run in a folder of its own: Ray has its workers on this machine import from the run's, too."""
+    places = ["--results", project.folder / "results", "--store", project.folder / ".store"]
+    elsewhere = project.folder / "elsewhere"
+    elsewhere.mkdir(exist_ok=True)
+    arguments = ["run", "--on", nodes.address, *places]
+    return copies.afresh(arguments, elsewhere, environment(project, sets), start_new_session=True)
 
 
 def ended(run: subprocess.Popen[str]) -> tuple[int, str, str]:

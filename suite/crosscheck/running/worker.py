@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 FULL = 75  # exit status of a process that holds too much memory to go on
 PR_SET_PDEATHSIG = 1  # of Linux' prctl
 OF_A_NODE = "CROSSCHECK_OF_A_NODE"  # set where a unit that nobody waits for any more is not worth finishing
+SHARED = "CROSSCHECK_SHARED"  # names a folder that nodes of a cluster share, for checkpoints
 
 
 def main() -> None:
@@ -156,7 +157,7 @@ def failure(unit: Unit, place: Path, error: Exception) -> dict[str, Any]:
 
 def compute(unit: Unit, folder: Path, key: str) -> dict[str, Any]:
     prepare(unit)
-    os.environ["CROSSCHECK_CHECKPOINTS"] = str(folder / "checkpoints" / training_key(unit))
+    os.environ["CROSSCHECK_CHECKPOINTS"] = str(checkpoints(unit, folder))
     start = time.perf_counter()
     with reads.only_named(unit, folder):
         measured = register.measured(unit)
@@ -164,6 +165,11 @@ def compute(unit: Unit, folder: Path, key: str) -> dict[str, Any]:
     about = {"unit": str(unit), "seconds": seconds, "nan": not_finite(measured)}
     store.write(folder, key, measured, about)
     return about
+
+
+def checkpoints(unit: Unit, folder: Path) -> Path:
+    """Where long trainings of a unit keep how far they are: in the store, or where a node's owner has it."""
+    return Path(os.environ.get(SHARED) or folder / "checkpoints") / training_key(unit)
 
 
 def not_finite(rows: pd.DataFrame) -> list[str]:
