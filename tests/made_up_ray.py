@@ -43,8 +43,8 @@ class Remote:
 
 
 class Reference:
-    def __init__(self, answer: Callable[[], Any]):
-        self.answer = answer
+    def __init__(self, answer: Callable[[], Any], computes: bool = False):
+        self.answer, self.computes = answer, computes
 
 
 class Method:
@@ -52,7 +52,7 @@ class Method:
         self.answer = answer
 
     def remote(self, *arguments: Any) -> Reference:
-        return Reference(lambda: self.answer(*arguments))
+        return Reference(lambda: self.answer(*arguments), computes=bool(arguments))
 
 
 class MadeUpRay:
@@ -70,7 +70,7 @@ class MadeUpRay:
         self.cpus, self.answer, self.dead = cpus, answer, set()
         self.told: Callable[..., Any] = lambda node, question, *arguments: question(*arguments)
         self.closed: list[str] = []
-        self.parts = 0
+        self.parts = self.at_once = 0
 
     def nodes(self) -> list[dict[str, Any]]:
         return [
@@ -99,6 +99,7 @@ class MadeUpRay:
         return True
 
     def wait(self, references: list[Any], num_returns: int = 1, timeout: float | None = None) -> Any:
+        self.at_once = max(self.at_once, sum(each.computes for each in references))
         return references[:1], references[1:]
 
     def get(self, reference: Any, timeout: float | None = None) -> Any:

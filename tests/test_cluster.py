@@ -230,7 +230,8 @@ def test_units_go_to_the_nodes_that_have_their_data(
     assert ran(tmp_path, [*with_data, *UNITS]).finished == 6
     assert {node for node, key in ray.did if "digits" in key} == {"b"} and ("a", "short") in ray.did
     assert caplog.messages == ["Node a lacks digits: the units that need it run on others."]
-    assert ran(tmp_path / "one", with_data, jobs=1).finished == 3
+    ray.at_once = 0
+    assert ran(tmp_path / "one", [*with_data, *UNITS], jobs=1).finished == 6 and ray.at_once == 1
     ray.told = lambda node, question, *arguments: told("a", question, *arguments)
     with pytest.raises(UsageError, match="No node of the cluster has digits as this machine has it"):
         ran(tmp_path / "none", with_data)
@@ -300,6 +301,12 @@ def test_without_ray_one_line_says_how_to_install_it(monkeypatch: pytest.MonkeyP
 def test_what_is_no_address_is_refused() -> None:
     with pytest.raises(UsageError, match="There is no cluster 'gpu'"):
         _nodes.require_address("gpu")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "127.0.0.1:port"])
+def test_where_nobody_listens_is_said_at_once(address: str) -> None:
+    with pytest.raises(UsageError, match=f"No Ray cluster answers at {address}"):
+        _nodes.require_listener(address)
 
 
 # --- Ray itself -------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import contextlib
 import importlib.metadata
 import platform
 import signal
+import socket
 import sys
 import threading
 import warnings
@@ -19,6 +20,7 @@ from crosscheck import _child
 from crosscheck.errors import UsageError
 
 LIMIT = 120  # seconds within which a node has to say what it has
+KNOCK = 10  # seconds to reach a cluster
 THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 
 
@@ -106,6 +108,23 @@ def connect(ray: Any, address: str) -> None:
     finally:
         if is_main:
             signal.signal(signal.SIGTERM, terminated)
+
+
+def require_listener(address: str) -> None:
+    """Where nobody listens, Ray would try for minutes.
+
+    Raises:
+        UsageError: nobody does.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if address == "auto":
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK).close()
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"No Ray cluster answers at {address}: {error}. `ray start --head` starts one."
+        ) from error
 
 
 def nodes(ray: Any, gpu: bool = False) -> list[Node]:
