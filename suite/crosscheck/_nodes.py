@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import os
 import platform
 import signal
 import socket
@@ -89,10 +90,8 @@ def connect(ray: Any, address: str) -> None:
     Raises:
         UsageError: there is no such cluster, or it runs another Ray or Python.
     """
-    if address == "local" or not (address == "auto" or ":" in address):
-        raise UsageError(
-            f"There is no cluster {address!r}: `auto`, `ray://HOST:10001` or `HOST:6379` name one."
-        )
+    require_address(address)
+    require_listener(current(ray) if address == "auto" else address)
     is_main = threading.current_thread() is threading.main_thread()
     terminated = signal.getsignal(signal.SIGTERM)
     try:
@@ -110,6 +109,18 @@ def connect(ray: Any, address: str) -> None:
             signal.signal(signal.SIGTERM, terminated)
 
 
+def current(ray: Any) -> str:
+    """The address of the cluster that this machine is in, as Ray has left it; it may be gone by now.
+
+    Raises:
+        UsageError: it is in none.
+    """
+    address = os.environ.get("RAY_ADDRESS") or ray._private.utils.read_ray_address()
+    if not address:
+        raise UsageError("This machine is in no Ray cluster. `ray start --head` starts one.")
+    return address
+
+
 def require_listener(address: str) -> None:
     """Where nobody listens, Ray would try for minutes.
 
@@ -117,8 +128,6 @@ def require_listener(address: str) -> None:
         UsageError: nobody does.
     """
     host, _, port = address.removeprefix("ray://").rpartition(":")
-    if address == "auto":
-        return
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK).close()
     except (OSError, ValueError) as error:
