@@ -3,6 +3,7 @@
 SCALE   ?= standard
 BACKEND ?= tensorflow
 JOBS    ?=
+ON      ?=
 DATA    ?=
 FROM    ?=
 GPU     ?=
@@ -17,7 +18,7 @@ VENV       := .venv
 BIN        := $(VENV)/bin
 READY      := $(VENV)/.ready
 CROSSCHECK := $(BIN)/crosscheck
-OPTIONS     = --scale $(SCALE) --backend $(BACKEND) $(if $(JOBS),--jobs $(JOBS)) \
+OPTIONS     = --scale $(SCALE) --backend $(BACKEND) $(if $(JOBS),--jobs $(JOBS)) $(if $(ON),--on $(ON)) \
 	$(addprefix --data ,$(DATA)) $(if $(filter 1,$(GPU)),--gpu) $(if $(filter 1,$(REPLACE)),--replace)
 PYTEST      = $(BIN)/python -m pytest -n $(or $(JOBS),2) --dist loadgroup --no-loadscope-reorder
 STUDIES    := $(filter-out _%,$(basename $(notdir $(wildcard studies/*.py))))
@@ -101,7 +102,7 @@ clean:  ## remove saved rows and caches; results/ and the environment stay
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 	@printf '  STUDY       one study: %s\n' '$(STUDIES)'
-	@printf 'Variables: SCALE=smoke|standard|full BACKEND=tensorflow|jax|torch JOBS=N DATA=… N=… GPU=1 REPLACE=1 PYTHON=…\n'
+	@printf 'Variables: SCALE=smoke|standard|full BACKEND=tensorflow|jax|torch JOBS=N ON=CLUSTER DATA=… N=… GPU=1 REPLACE=1 PYTHON=…\n'
 
 $(READY): requirements.txt pyproject.toml
 	@rm -f $@

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import crosscheck
+from crosscheck import _child
 from crosscheck.claims import Unit
 from crosscheck.running import fingerprint, stamp
 from crosscheck.running.plan import Request
@@ -136,7 +137,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (copy / "fonts" / "serif.woff2").write_bytes(b"0")
     for name, target in (("reference", "results"), ("studies", "studies")):
         (copy / name).symlink_to(tmp_path / target)
-    monkeypatch.setattr(stamp, "PACKAGE", copy)
+    monkeypatch.setattr(_child, "PACKAGE", copy)
     return copy
 
 

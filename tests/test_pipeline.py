@@ -13,8 +13,9 @@ import copies
 import pytest
 import throwaway
 
+from crosscheck import _child
 from crosscheck.claims import Unit
-from crosscheck.running import pipeline, plan, provenance, stamp
+from crosscheck.running import pipeline, plan, provenance
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +105,7 @@ def test_harmed_results_come_back_without_measuring(project: throwaway.Project) 
 def test_any_harmed_file_breaks_the_stamp(
     project: throwaway.Project, monkeypatch: pytest.MonkeyPatch, file: str, harm: str
 ) -> None:
-    monkeypatch.setattr(stamp, "PACKAGE", project.folder / "crosscheck")
+    monkeypatch.setattr(_child, "PACKAGE", project.folder / "crosscheck")
     monkeypatch.setenv("TFDS_DATA_DIR", str(project.folder / "data"))
     request = plan.Request(tuple(throwaway.MOODS), project.folder / "results", project.folder / ".store")
     assert pipeline.up_to_date(request)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import copies
@@ -16,7 +18,8 @@ import throwaway
 from copies import Run
 
 from crosscheck.claims import Unit
-from crosscheck.running import runner
+from crosscheck.running import local, runner
+from crosscheck.running.executor import Job
 
 
 @pytest.fixture
@@ -141,7 +144,9 @@ def test_a_worker_that_holds_much_memory_starts_afresh(
     project: throwaway.Project, held: float, count: int, system: str
 ) -> None:
     """Two units: the second finds what the first left in its module, unless the worker did start afresh."""
-    hook = f"{STARTS}{system}\nimport crosscheck.running.runner\ncrosscheck.running.runner.HELD = {held}\n"
+    hook = (
+        f"{STARTS}{system}\nimport crosscheck.running.executor\ncrosscheck.running.executor.HELD = {held}\n"
+    )
     (project.folder / "sitecustomize.py").write_text(hook)
     (project.folder / "left.py").write_text("behind = []\n")
     for study in (project.folder / "studies").glob("[!_]*.py"):
@@ -171,8 +176,8 @@ def test_what_works_dies_with_the_worker_it_is_a_copy_of(project: throwaway.Proj
 def test_a_worker_that_died_while_idle_is_given_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner, "start_worker", waiting_worker)
-    with runner.workers(1, tmp_path) as pool:
+    monkeypatch.setattr(local, "start_worker", waiting_worker)
+    with stopped(local.Pool(1, tmp_path, threads=1)) as pool:
         dead = pool.worker_for("tensorflow")
         kill(dead)
         pool.idle.append(dead)
@@ -184,12 +189,12 @@ def test_a_worker_that_died_while_idle_is_given_nothing(
 def test_a_worker_that_dies_while_idle_is_let_go_while_another_works(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner, "start_worker", waiting_worker)
-    with runner.workers(2, tmp_path) as pool:
+    monkeypatch.setattr(local, "start_worker", waiting_worker)
+    with stopped(local.Pool(2, tmp_path, threads=1)) as pool:
         idle = pool.worker_for("tensorflow")
         busy = pool.worker_for("tensorflow")
         pool.idle.append(idle)
-        pool.busy[busy] = runner.Job(Unit("study", "measure"), "key")
+        pool.busy[busy] = Job(Unit("study", "measure"), "key")
         kill(idle)
         assert list(pool.replies()) == [] and pool.idle == []
         kill(busy)
@@ -197,13 +202,21 @@ def test_a_worker_that_dies_while_idle_is_let_go_while_another_works(
         assert job.key == "key" and reply["died"].startswith("was killed")
 
 
-def waiting_worker(backend: str, count: int) -> runner.Worker:
+@contextlib.contextmanager
+def stopped(pool: local.Pool) -> Iterator[local.Pool]:
+    try:
+        yield pool
+    finally:
+        pool.stop()
+
+
+def waiting_worker(backend: str, threads: int) -> local.Worker:
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     process = subprocess.Popen([sys.executable, "-c", "input()"], text=True, **pipes)
-    return runner.Worker(process, backend, tempfile.TemporaryFile("a+b"))
+    return local.Worker(process, backend, tempfile.TemporaryFile("a+b"))
 
 
-def kill(worker: runner.Worker) -> None:
+def kill(worker: local.Worker) -> None:
     worker.process.kill()
     worker.process.wait()
 
@@ -225,6 +238,10 @@ def test_a_run_struck_down_is_taken_up_again(project: throwaway.Project, blow: s
 def test_units_come_study_by_study_and_the_longest_first() -> None:
     costs = (("small", 3), ("large", 2), ("small", 1), ("large", 9))
     units = [Unit(study, str(cost), cost=cost) for study, cost in costs]
-    jobs = sorted((runner.Job(unit, "") for unit in units), key=runner.by_study(units))
-    taken = [(job.unit.study, job.unit.cost) for job in reversed(jobs)]  # as `Pool.employ` takes them
-    assert taken == [("large", 9), ("large", 2), ("small", 3), ("small", 1)]
+    jobs = sorted((Job(unit, "") for unit in units), key=runner.by_study(units), reverse=True)
+    assert [(job.unit.study, job.unit.cost) for job in jobs] == [
+        ("large", 9),
+        ("large", 2),
+        ("small", 3),
+        ("small", 1),
+    ]

@@ -67,20 +67,20 @@ def checksum(source: bytes | Path) -> str:
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, wait: bool = True) -> Iterator[None]:
     """Hold the lock on a path, waiting for it; the system takes it from a process that dies.
 
     A file system that knows no locks goes without.
 
     Raises:
-        OSError: there is no place for the lock.
+        OSError: there is no place for the lock; a TimeoutError: it is held, and `wait` is false.
     """
     from filelock import FileLock
 
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
     try:
-        lock.acquire()
+        lock.acquire(timeout=-1 if wait else 0)
     except NotImplementedError:  # how older versions of filelock say it
         pass
     except OSError as error:

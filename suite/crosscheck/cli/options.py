@@ -58,6 +58,11 @@ store_option = click.option(
 jobs_option = click.option(
     "--jobs", type=click.IntRange(min=1), help="Worker processes; as many as fit if not given."
 )
+on_option = click.option(
+    "--on",
+    metavar="CLUSTER",
+    help="Compute on a Ray cluster: `auto` for the one that this machine is in, ray://HOST:10001, HOST:6379.",
+)
 gpu_option = click.option(
     "--gpu", is_flag=True, envvar="GPU", help="Let the backend see accelerators; otherwise they stay hidden."
 )

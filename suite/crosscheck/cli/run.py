@@ -24,6 +24,7 @@ from crosscheck.cli.options import (
     jobs_option,
     json_option,
     loudness_options,
+    on_option,
     results_folder,
     seeds_option,
     show_accelerators,
@@ -61,6 +62,7 @@ Advance = Callable[..., None]
 )
 @store_option
 @jobs_option
+@on_option
 @json_option
 @loudness_options
 def command(

@@ -107,7 +107,7 @@ def run(request: Request, work: Plan, progress: Any = None) -> Finished:
             if progress:
                 progress(unit, *measured)
 
-        outcome = runner.run(work.all_units, request.store, request.jobs, report)
+        outcome = runner.run(work.all_units, request.store, request.jobs, report, request.on)
         studies = concluding.results()
     finished = Finished(outcome, studies)
     files = [*page.write_report(request.results, reference_records), *outputs(request)]
@@ -126,7 +126,8 @@ def saved_rows(request: Request, work: Plan) -> list[Path]:
     """The files of the rows: a stamp that did not know them would keep their damage from being seen."""
     from crosscheck.running import fingerprint, store
 
-    files = (store.find(request.store, fingerprint.unit_key(unit)) for unit in work.all_units)
+    there = store.listing(request.store)
+    files = (store.find(request.store, fingerprint.unit_key(unit), there) for unit in work.all_units)
     return [file for file in files if file]
 
 
@@ -145,13 +146,13 @@ class Concluding:
 
     def __init__(self, thread: ThreadPoolExecutor, conclude: Callable[[str], Conclusion], work: Plan):
         self.submit = lambda name: thread.submit(conclude, name)
-        self.left = {name: list(units) for name, units in work.units.items()}
+        self.left = {name: set(map(repr, units)) for name, units in work.units.items()}
         self.studies: dict[str, Future[Conclusion]] = {}
 
     def done(self, unit: Unit) -> None:
         for name, left in self.left.items():
-            if unit in left:
-                left.remove(unit)
+            if repr(unit) in left:
+                left.remove(repr(unit))
                 if not left:
                     self.studies[name] = self.submit(name)
 

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from crosscheck import _nodes
 from crosscheck.claims import register
 from crosscheck.claims.claim import Study, Unit
 from crosscheck.errors import UsageError
@@ -24,6 +25,7 @@ class Request:
         jobs: worker processes; None leaves the choice to the runner.
         seeds: how many every measurement with seeds takes; None leaves the choice to the studies.
         pilot: take the seeds of pilots, not those that confirm.
+        on: the address of the cluster that computes; None for this machine. Nothing depends on it.
     """
 
     names: tuple[str, ...]
@@ -35,6 +37,7 @@ class Request:
     jobs: int | None = None
     seeds: int | None = None
     pilot: bool = False
+    on: str | None = None
 
 
 @dataclass(frozen=True)
@@ -59,11 +62,7 @@ class Plan:
     @property
     def all_units(self) -> list[Unit]:
         """Each once: a study may show what another has measured."""
-        once: list[Unit] = []
-        for unit in (unit for units in self.units.values() for unit in units):
-            if unit not in once:
-                once.append(unit)
-        return once
+        return list({repr(unit): unit for units in self.units.values() for unit in units}.values())
 
 
 def make(request: Request) -> Plan:
@@ -72,9 +71,11 @@ def make(request: Request) -> Plan:
     Raises:
         UsageError: unknown study or data set, a data set asked for by name that is not prepared or that
             none of the studies reads, or a backend that is not installed; a study
-            that cannot be imported or cannot say its units.
+            that cannot be imported or cannot say its units; a cluster without Ray.
     """
     require_backend(request.backend)
+    if request.on:
+        _nodes.require_address(request.on)
     studies = {name: register.load(name) for name in request.names}
     wished = {
         name: registration.shifted(

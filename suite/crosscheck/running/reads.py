@@ -20,7 +20,14 @@ from crosscheck.errors import CrosscheckError
 from crosscheck.running.fingerprint import named_files, project
 
 CODE = (".py", ".pyc", ".pyi", ".so", ".pyd", ".dylib", ".dll")  # imports: the key sees to code of ours
-CACHES = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "KERAS_HOME", "MPLCONFIGDIR", "TFHUB_CACHE_DIR")
+CACHES = (
+    "XDG_CACHE_HOME",
+    "XDG_CONFIG_HOME",
+    "KERAS_HOME",
+    "MPLCONFIGDIR",
+    "TFHUB_CACHE_DIR",
+    "CROSSCHECK_SHARED",
+)
 
 _hooked = False
 _read: set[str] | None = None  # while something is watched, what it opened to read

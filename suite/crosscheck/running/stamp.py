@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import crosscheck
+from crosscheck import _child
 from crosscheck._files import checksum, write_atomically
 from crosscheck.claims.claim import BACKENDS
 from crosscheck.errors import UsageError
 from crosscheck.running.plan import Request
 from crosscheck.running.provenance import installed, versions
 
-PACKAGE = Path(crosscheck.__file__).parent
 DRAWN_WITH = ("pandas", "matplotlib", "jinja2")
 
 
@@ -65,20 +63,7 @@ def path_of(request: Request) -> Path:
 def inputs(request: Request) -> str:
     """One hash of the whole code and of the versions that shape results: stricter than it need be."""
     drawn_with = [installed(name) for name in DRAWN_WITH]
-    files = sorted((str(file.relative_to(PACKAGE)), checksum(file)) for file in package_files())
-    return digest(files, versions(*BACKENDS), drawn_with)
-
-
-def package_files() -> Iterator[Path]:
-    """Every file that shapes results: templates, scripts, stubs and, behind their link, the studies.
-
-    Not among them is what Python has compiled, nor the reference, which in a checkout is what runs write.
-    """
-    for folder, folders, names in os.walk(PACKAGE, followlinks=True):
-        folders[:] = [name for name in folders if name != "__pycache__"]
-        if Path(folder) == PACKAGE and "reference" in folders:
-            folders.remove("reference")
-        yield from (Path(folder, name) for name in names)
+    return digest(_child.code(), versions(*BACKENDS), drawn_with)
 
 
 def state(name: str) -> str:

@@ -10,7 +10,8 @@ import contextlib
 import io
 import json
 import logging
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,13 +32,31 @@ class UnwritableError(UsageError):
     """The store cannot be written: no further unit could be kept either."""
 
 
-def find(store: Path, key: str) -> Path | None:
+def listing(store: Path) -> dict[str, list[str]]:
+    """The files' names by the key in them: to look for many units, the folder is read once."""
+    files: dict[str, list[str]] = {}
+    with contextlib.suppress(FileNotFoundError):
+        for name in os.listdir(store):  # noqa: PTH208 - paths of them all would take ten times as long
+            if name.endswith(".parquet"):
+                files.setdefault(name.partition("-")[0], []).append(name)
+    return files
+
+
+def find(store: Path, key: str, files: Mapping[str, list[str]] | None = None) -> Path | None:
     """The intact file of a unit, if there is one; a damaged or foreign one is set aside.
+
+    Args:
+        files: the `listing` of the store, where more than this unit is looked for.
 
     Raises:
         UsageError: a file that can neither be read nor set aside.
     """
-    for path in sorted(store.glob(f"{key}-*.parquet")):
+    found = (
+        sorted(store.glob(f"{key}-*.parquet"))
+        if files is None
+        else map(store.joinpath, sorted(files.get(key, ())))
+    )
+    for path in found:
         try:
             wrong = fault(path, key)
             if not wrong:
@@ -55,6 +74,11 @@ def fault(path: Path, key: str) -> str:
     content = path.read_bytes() if path.exists() and not path.is_dir() else None
     if content is None or path.name != file_name(key, content):
         return "does not match its checksum"
+    return strange(content, key)
+
+
+def strange(content: bytes, key: str) -> str:
+    """What keeps bytes from being those of a unit's rows; empty where nothing does."""
     try:
         entry = about(io.BytesIO(content))
     except (ValueError, OSError):  # of Arrow and of JSON
@@ -64,15 +88,18 @@ def fault(path: Path, key: str) -> str:
 
 
 @contextlib.contextmanager
-def alone(store: Path, key: str) -> Iterator[None]:
+def alone(store: Path, key: str, wait: bool = True) -> Iterator[None]:
     """Only one process at a time computes a unit; who has waited finds it done.
 
     Raises:
         UnwritableError: there is no place for the lock.
+        TimeoutError: another process has it, and `wait` is false.
     """
     path, stack = store / "locks" / key, contextlib.ExitStack()
     try:
-        stack.enter_context(locked(path))
+        stack.enter_context(locked(path, wait))
+    except TimeoutError:
+        raise
     except OSError as error:
         raise UnwritableError(f"Cannot write {path}: {remedy(error)}.") from error
     with stack:
@@ -103,12 +130,33 @@ def write(store: Path, key: str, rows: pd.DataFrame, about: dict[str, Any]) -> P
     table = table.replace_schema_metadata({LABEL: json.dumps({"key": key, **about})})
     content = io.BytesIO()
     parquet.write_table(table, content)
-    path = store / file_name(key, content.getvalue())
+    return put(store, key, content.getvalue())
+
+
+def put(store: Path, key: str, content: bytes) -> Path:
+    """Write the file of a unit under the name that proves it.
+
+    Raises:
+        UnwritableError: where the store cannot be written.
+    """
+    path = store / file_name(key, content)
     try:
-        write_atomically(path, content.getvalue())
+        write_atomically(path, content)
     except UsageError as error:
         raise UnwritableError(str(error)) from error
     return path
+
+
+def keep(store: Path, key: str, content: bytes, proof: str) -> str:
+    """Save a unit's file that another machine has made and sent: what is wrong with it, if anything is.
+
+    Raises:
+        UnwritableError: where the store cannot be written.
+    """
+    wrong = "does not match its checksum" if checksum(content) != proof else strange(content, key)
+    if not wrong:
+        put(store, key, content)
+    return wrong
 
 
 def rows(store: Path, units: Iterable[Unit]) -> tuple[pd.DataFrame, float]:
@@ -117,7 +165,8 @@ def rows(store: Path, units: Iterable[Unit]) -> tuple[pd.DataFrame, float]:
 
     from crosscheck.claims.rows import tidy, typed
 
-    finished = [sound(path, key) for key in map(unit_key, units) if (path := find(store, key))]
+    files = listing(store)
+    finished = [sound(path, key) for key in map(unit_key, units) if (path := find(store, key, files))]
     frames = [frame for frame, _ in finished]
     together = typed(pd.concat(frames, ignore_index=True)) if frames else tidy(value=[])
     return together, sum(entry["seconds"] for _, entry in finished)

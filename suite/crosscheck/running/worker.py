@@ -38,10 +38,14 @@ if TYPE_CHECKING:
 
 FULL = 75  # exit status of a process that holds too much memory to go on
 PR_SET_PDEATHSIG = 1  # of Linux' prctl
+OF_A_NODE = "CROSSCHECK_OF_A_NODE"  # set where a unit that nobody waits for any more is not worth finishing
+SHARED = "CROSSCHECK_SHARED"  # names a folder that nodes of a cluster share, for checkpoints
 
 
 def main() -> None:
     require_package(sys.argv[1])
+    if os.environ.get(OF_A_NODE):
+        die_with_parent()
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     # Where a library or a driver may not survive a fork, this process starts afresh instead.
@@ -82,8 +86,14 @@ def in_a_copy(work: Callable[..., int], *arguments: Any) -> int:
     pid = os.fork()
     if pid:
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    die_with_parent()
     os._exit(work(*arguments))
+
+
+def die_with_parent() -> None:
+    """Have this process killed when the one that started it ends in whatever way; where the system can."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def serve(answers: IO[str]) -> int:
@@ -147,7 +157,7 @@ def failure(unit: Unit, place: Path, error: Exception) -> dict[str, Any]:
 
 def compute(unit: Unit, folder: Path, key: str) -> dict[str, Any]:
     prepare(unit)
-    os.environ["CROSSCHECK_CHECKPOINTS"] = str(folder / "checkpoints" / training_key(unit))
+    os.environ["CROSSCHECK_CHECKPOINTS"] = str(checkpoints(unit, folder))
     start = time.perf_counter()
     with reads.only_named(unit, folder):
         measured = register.measured(unit)
@@ -155,6 +165,11 @@ def compute(unit: Unit, folder: Path, key: str) -> dict[str, Any]:
     about = {"unit": str(unit), "seconds": seconds, "nan": not_finite(measured)}
     store.write(folder, key, measured, about)
     return about
+
+
+def checkpoints(unit: Unit, folder: Path) -> Path:
+    """Where long trainings of a unit keep how far they are: in the store, or where a node's owner has it."""
+    return Path(os.environ.get(SHARED) or folder / "checkpoints") / training_key(unit)
 
 
 def not_finite(rows: pd.DataFrame) -> list[str]:

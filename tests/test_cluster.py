@@ -1,0 +1,470 @@
+"""Units on other machines: the seam with a made-up executor and a made-up Ray; Ray itself on two nodes."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import signal
+import subprocess
+import sys
+import time
+import venv
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+
+import copies
+import numpy as np
+import psutil
+import pytest
+import ray_cluster
+import throwaway
+from faults import lay_out, leftovers, measured
+from made_up_ray import MadeUpRay
+
+import crosscheck
+from crosscheck import _nodes
+from crosscheck._files import checksum
+from crosscheck.claims import Unit
+from crosscheck.claims.rows import tidy
+from crosscheck.data import catalogue
+from crosscheck.data.preparing import packed
+from crosscheck.errors import CrosscheckError, UsageError
+from crosscheck.running import desk, runner, store, worker
+from crosscheck.running.executor import Job
+
+UNITS = [Unit("study", name, cost=cost) for name, cost in (("short", 1), ("long", 9), ("middle", 3))]
+DONE = {"seconds": 1.0, "nan": []}
+
+
+class MadeUp:
+    """An executor that answers in turn what it was told to, and `DONE` after that."""
+
+    def __init__(self, **replies: list[dict]):
+        self.told, self.taken, self.waiting = replies, [], deque[Job]()
+
+    def submit(self, job: Job) -> None:
+        self.waiting.append(job)
+
+    def replies(self) -> Iterator[tuple[Job, dict]]:
+        job = self.waiting.popleft()
+        self.taken.append(job.unit.measure)
+        replies = self.told.get(job.unit.measure, [])
+        yield job, replies.pop(0) if replies else DONE
+
+
+def drained(executor: MadeUp) -> runner.Outcome:
+    outcome = runner.Outcome()
+    runner.drain([Job(unit, unit.measure) for unit in UNITS], executor, outcome, lambda *_: None)
+    return outcome
+
+
+# --- the seam ---------------------------------------------------------------------------------------
+
+
+def test_any_executor_will_do() -> None:
+    executor = MadeUp(long=[{"seconds": 0.0, "nan": ["x is NaN"], "reused": True}])
+    outcome = drained(executor)
+    assert executor.taken == ["short", "long", "middle"]
+    assert (outcome.finished, outcome.reused, outcome.failed) == (2, 1, [])
+    assert outcome.nan == ["study/long: x is NaN"]
+
+
+@pytest.mark.parametrize(
+    ("reply", "times", "words"),
+    [
+        ({"died": "was killed"}, runner.ATTEMPTS, "its worker was killed, 2 times in a row"),
+        ({"lost": "node a"}, runner.LOSSES, "5 workers were lost with it, the last on node a"),
+    ],
+    ids=["died", "lost"],
+)
+def test_a_unit_is_tried_again_and_then_given_up(reply: dict, times: int, words: str) -> None:
+    assert not drained(MadeUp(long=[reply] * (times - 1))).failed
+    executor = MadeUp(long=[reply] * times)
+    outcome = drained(executor)
+    assert executor.taken.count("long") == times and outcome.finished == 2
+    assert outcome.failed == [f"study/long: {words}"]
+
+
+# --- nodes, made up ---------------------------------------------------------------------------------
+
+
+def file_of(key: str, folder: Path) -> bytes:
+    return store.write(folder, key, tidy(value=[1.0]), {"unit": key, **DONE}).read_bytes()
+
+
+@pytest.fixture
+def ray(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> MadeUpRay:
+    """Two nodes that compute in no time; what each did is in `did`."""
+
+    def answer(node: str, line: str) -> tuple[str, bytes]:
+        key = json.loads(line)["key"]
+        made.did.append((node, key))
+        content = file_of(key, tmp_path / node)
+        return json.dumps({**DONE, "checksum": checksum(content)}), content
+
+    made = MadeUpRay({"a": 1, "b": 1}, answer).put_in_place(monkeypatch)
+    made.did = []
+    return made
+
+
+def ran(folder: Path, units: list[Unit] = UNITS, jobs: int | None = None) -> runner.Outcome:
+    outcome, work = runner.Outcome(), [Job(unit, unit.measure) for unit in units]
+    with runner.opened("auto", folder, jobs, work) as executor:
+        runner.drain(work, executor, outcome, lambda *_: None)
+    return outcome
+
+
+def test_rows_come_back_into_the_one_store(ray: MadeUpRay, tmp_path: Path) -> None:
+    assert ran(tmp_path).finished == 3
+    for name in ("short", "long", "middle"):
+        path = store.find(tmp_path, name)
+        assert path and path.read_bytes() in {p.read_bytes() for p in tmp_path.glob(f"[ab]/{name}-*")}
+    assert sorted(key for _, key in ray.did) == ["long", "middle", "short"] and ray.closed
+
+
+def test_at_most_as_many_at_a_time_as_asked_for(ray: MadeUpRay, tmp_path: Path) -> None:
+    ran(tmp_path, jobs=1)
+    assert len(ray.did) == 3 and len({node for node, _ in ray.did}) == 1
+
+
+def test_a_node_that_goes_costs_its_unfinished_units_and_no_more(
+    ray: MadeUpRay, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = ray.answer
+    ray.answer = lambda node, line: (
+        ray.dead.add("a") or answer("b", line) if node == "b" else answer(node, line)
+    )
+    assert ran(tmp_path).finished == 3
+    assert "Node a is gone" in caplog.text
+
+
+def test_no_node_left_is_said(ray: MadeUpRay, tmp_path: Path) -> None:
+    ray.dead |= {"a", "b"}
+    with pytest.raises(CrosscheckError, match=r"No node is left that can compute study/short.* is kept"):
+        ran(tmp_path)
+
+
+def test_a_file_damaged_on_its_way_is_not_kept(ray: MadeUpRay, tmp_path: Path) -> None:
+    answer, damaged = ray.answer, []
+
+    def harmed(node: str, line: str) -> tuple[str, bytes]:
+        reply, content = answer(node, line)
+        if "long" in line and len(damaged) < often:
+            damaged.append(node)
+            return reply, content[:-1]
+        return reply, content
+
+    ray.answer, often = harmed, 1
+    assert ran(tmp_path / "once").finished == 3
+    often = 3
+    (failure,) = ran(tmp_path / "always").failed
+    assert "sent a file that does not match its checksum, 2 times in a row" in failure
+    assert store.find(tmp_path / "always", "long") is None
+
+
+def test_rows_of_another_unit_are_not_kept(tmp_path: Path) -> None:
+    content = file_of("one", tmp_path / "node")
+    assert store.keep(tmp_path, "other", content, checksum(content)) == "is another unit's"
+    assert not list(tmp_path.glob("*.parquet"))
+
+
+def test_a_full_disk_on_a_node_or_here_ends_the_run(
+    ray: MadeUpRay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise UsageError("Cannot write rows: the disk is full")
+
+    with monkeypatch.context() as patched, pytest.raises(UsageError, match="the disk is full"):
+        patched.setattr(store, "write_atomically", lambda path, content: "store" in str(path) and full())
+        monkeypatch.setattr(
+            ray, "answer", lambda node, line: (json.dumps({**DONE, "checksum": checksum(b"")}), b"")
+        )
+        patched.setattr(store, "strange", lambda content, key: "")
+        ran(tmp_path / "store")
+    ray.answer = lambda node, line: (json.dumps({"unwritable": "Cannot write rows: full"}), b"")
+    with pytest.raises(UsageError, match=r"On node [ab]: Cannot write rows"):
+        ran(tmp_path)
+
+
+def test_a_traceback_comes_back(ray: MadeUpRay, tmp_path: Path) -> None:
+    ray.answer = lambda node, line: (
+        json.dumps({"error": "x", "traceback": "/there", "checksum": ""}),
+        b"where",
+    )
+    assert ran(tmp_path, UNITS[:1]).failed == [
+        f"study/short: x (traceback in {tmp_path / 'failures' / 'short.txt'})"
+    ]
+    assert (tmp_path / "failures" / "short.txt").read_text() == "where"
+
+
+def test_what_another_run_is_computing_is_left_to_it(ray: MadeUpRay, tmp_path: Path) -> None:
+    """This run does the rest meanwhile, and takes over what the other one has finished."""
+    other = contextlib.ExitStack()
+    other.enter_context(store.alone(tmp_path, "short"))
+    answer = ray.answer
+
+    def answer_last(node: str, line: str) -> tuple[str, bytes]:
+        if len(ray.did) == 1:
+            file_of("short", tmp_path)
+            other.close()
+        return answer(node, line)
+
+    ray.answer = answer_last
+    outcome = ran(tmp_path)
+    assert (outcome.finished, outcome.reused) == (2, 1)
+    assert sorted(key for _, key in ray.did) == ["long", "middle"]
+
+
+def test_units_go_to_the_nodes_that_have_their_data(
+    ray: MadeUpRay, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def told(node: str, question, *arguments: object) -> object:
+        answer = question(*arguments)
+        lacking = question is desk.inventory and node == "a"
+        return {**answer, "digits": "another"} if lacking else answer
+
+    ray.told = told
+    with_data = [Unit("study", f"on digits {i}", data=("digits",)) for i in range(3)]
+    assert ran(tmp_path, [*with_data, *UNITS]).finished == 6
+    assert {node for node, key in ray.did if "digits" in key} == {"b"} and ("a", "short") in ray.did
+    assert caplog.messages == ["Node a lacks digits: the units that need it run on others."]
+    ray.at_once = 0
+    assert ran(tmp_path / "one", [*with_data, *UNITS], jobs=1).finished == 6 and ray.at_once == 1
+    ray.told = lambda node, question, *arguments: told("a", question, *arguments)
+    with pytest.raises(UsageError, match="No node of the cluster has digits as this machine has it"):
+        ran(tmp_path / "none", with_data)
+
+
+OURS = {"version": "1", "code": "c", "machine": "m", "packages": {"keras": "3", "jax": ""}}
+
+
+@pytest.mark.parametrize(
+    ("theirs", "words"),
+    [
+        ({}, ""),
+        ({"packages": {"keras": "", "jax": ""}}, ""),
+        ({"version": "2"}, "has crosscheck 2, and this machine 1"),
+        ({"code": "d"}, r"has other code of crosscheck 1 .*fingerprint d there, c here"),
+        ({"machine": "arm"}, "is a arm"),
+        ({"packages": {"keras": "4", "jax": "5"}}, r"has keras 4 \(here 3\), jax 5 \(here none\)"),
+    ],
+)
+def test_what_makes_a_node_another_machine(theirs: dict, words: str) -> None:
+    import re
+
+    told = _nodes.difference(OURS, {**OURS, **theirs})
+    assert re.match(words, told) if words else told == ""
+
+
+def test_a_node_without_the_package_is_named_before_anything_runs(ray: MadeUpRay, tmp_path: Path) -> None:
+    ray.told = lambda node, question, *arguments: (
+        {"python": "/bin/python"} if node == "b" else question(*arguments)
+    )
+    with pytest.raises(UsageError, match="Node b cannot import crosscheck: install keras-crosscheck"):
+        ran(tmp_path)
+    assert not ray.did
+
+
+def test_the_question_to_a_node_is_sent_without_a_name_to_import() -> None:
+    question = _nodes.question_of(crosscheck.__version__, ("keras",))
+    assert "<locals>" in question.__qualname__
+    assert question() == _nodes.described(("keras",))
+    assert _nodes.question_of("0", ())() == {"version": crosscheck.__version__}
+
+
+def test_desks_whose_process_is_gone_are_swept(tmp_path: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    for process in (gone.pid, 1):
+        (tmp_path / f"{desk.prefix()}{process}-x").mkdir()
+    desk.sweep(tmp_path)
+    assert [folder.name for folder in tmp_path.iterdir()] == [f"{desk.prefix()}1-x"]
+
+
+def test_nodes_may_share_a_folder_for_checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    unit = Unit("curvature", "measure_binary")
+    own = worker.checkpoints(unit, tmp_path)
+    monkeypatch.setenv(worker.SHARED, str(tmp_path / "shared"))
+    assert own.parent == tmp_path / "checkpoints"
+    assert worker.checkpoints(unit, tmp_path) == tmp_path / "shared" / own.name
+
+
+def test_without_ray_one_line_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(UsageError, match=r"needs Ray.*pip install 'keras-crosscheck\[ray\]'"):
+        _nodes.require_address("auto")
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("ray"), reason="Ray is not installed")
+def test_what_is_no_address_is_refused() -> None:
+    with pytest.raises(UsageError, match="There is no cluster 'gpu'"):
+        _nodes.require_address("gpu")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "127.0.0.1:port"])
+def test_where_nobody_listens_is_said_at_once(address: str) -> None:
+    with pytest.raises(UsageError, match=f"No Ray cluster answers at {address}"):
+        _nodes.require_listener(address)
+
+
+# --- Ray itself -------------------------------------------------------------------------------------
+
+with_ray = pytest.mark.skipif(
+    sys.platform != "linux" or not importlib.util.find_spec("ray"), reason="Ray is not installed"
+)
+
+
+WHILE_SLOW = """
+        while (HERE / "slow").exists():
+            time.sleep(0.1)"""
+
+
+def environment(project: throwaway.Project, sets: str = "data") -> dict[str, str]:
+    return {**project.environment(), "TFDS_DATA_DIR": str(project.folder / sets)}
+
+
+def on_ray(project: throwaway.Project, nodes: ray_cluster.Nodes, sets: str = "data") -> subprocess.Popen[str]:
+    """A run in a folder of its own: Ray has its workers on this machine import from the run's, too."""
+    places = ["--results", project.folder / "results", "--store", project.folder / ".store"]
+    elsewhere = project.folder / "elsewhere"
+    elsewhere.mkdir(exist_ok=True)
+    arguments = ["run", "--on", nodes.address, *places]
+    return copies.afresh(arguments, elsewhere, environment(project, sets), start_new_session=True)
+
+
+def ended(run: subprocess.Popen[str]) -> tuple[int, str, str]:
+    out, err = run.communicate(timeout=180)
+    return run.returncode, out, err
+
+
+def until(condition, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never came about"
+        time.sleep(0.1)
+
+
+def workers_of(nodes: ray_cluster.Nodes) -> list[psutil.Process]:
+    """What the nodes run beside Ray's own servers: desks, and the workers that they start."""
+    every = (process for node in range(len(nodes.started)) for process in nodes.processes(node))
+    return [process for process in every if is_of_a_run(process)]
+
+
+def is_of_a_run(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+        line = " ".join(process.cmdline())
+        return "crosscheck.running.worker" in line or line.startswith("ray::Desk")
+    return False
+
+
+def prepare_mnist(folder: Path) -> None:
+    """As far as anybody looks: the studies read nothing of it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TFDS_DATA_DIR", str(folder))
+        place = catalogue._folder("mnist")
+    arrays = dict.fromkeys(packed.NAMES, np.zeros(1))
+    packed.write(place, arrays, packed.content_checksum(arrays))
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> throwaway.Project:
+    """The made-up studies, of which `moody` takes as long as there is a file `slow`."""
+    (tmp_path / "project").mkdir()
+    project = lay_out(tmp_path / "project")
+    moody = project.folder / "studies" / "moody.py"
+    moody.write_text(moody.read_text().replace("time.sleep(10)", WHILE_SLOW))
+    return project
+
+
+@pytest.mark.long
+@with_ray
+def test_two_nodes_give_the_same_bytes_and_ctrl_c_leaves_nothing(
+    project: throwaway.Project, tmp_path: Path
+) -> None:
+    (tmp_path / "alone").mkdir()
+    alone = lay_out(tmp_path / "alone")
+    (alone.folder / "studies" / "moody.py").write_text((project.folder / "studies" / "moody.py").read_text())
+    prepare_mnist(alone.folder / "data")
+    prepare_mnist(project.folder / "data")
+    code, _, err = ended(copies.afresh(["run"], alone.folder, environment(alone)))
+    assert code == 0, err
+    at_once = [environment(project), environment(project, "no data")]
+    with ray_cluster.nodes(*at_once) as nodes:
+        code, out, err = ended(on_ray(project, nodes))
+        assert code == 0 and "6 units run, 0 reused" in out, err
+        assert "lacks mnist: the units that need it run on others" in err
+        assert project.files() == alone.files() and not leftovers(project)
+        rows = [sorted((p.name, p.read_bytes()) for p in (one.folder / ".store").glob("*.parquet"))
+                for one in (project, alone)]  # fmt: skip
+        assert rows[0] == rows[1] and set(measured(project).values()) == {1}
+        interrupt(project, nodes)
+
+
+def interrupt(project: throwaway.Project, nodes: ray_cluster.Nodes) -> None:
+    for path in (project.folder / ".store").glob("*.parquet"):
+        if "moody" in store.about(path)["unit"]:
+            path.unlink()
+    before = measured(project)
+    (project.folder / "slow").touch()
+    run = on_ray(project, nodes)
+    until(lambda: measured(project) != before)
+    run.send_signal(signal.SIGINT)
+    code, _, err = ended(run)
+    assert code == 130 and "Interrupted. What is finished is kept" in err and "Traceback" not in err
+    until(lambda: not workers_of(nodes), seconds=10)
+    (project.folder / "slow").unlink()
+
+
+@pytest.mark.long
+@with_ray
+def test_a_node_is_killed_and_others_are_not_what_they_should_be(
+    project: throwaway.Project, tmp_path: Path
+) -> None:
+    good = environment(project)
+    with ray_cluster.nodes(good, good) as nodes:
+        (project.folder / "slow").touch()
+        run = on_ray(project, nodes)
+        until(lambda: sum(measured(project).values()) == 4)
+        desks = [process for process in nodes.processes(1) if is_of_a_run(process)]
+        nodes.kill_raylet(1)
+        until(lambda: desks and not any(desk.is_running() for desk in desks))
+        (project.folder / "slow").unlink()
+        code, out, err = ended(run)
+        assert code == 0 and "4 units run, 0 reused" in out, err
+        assert "is gone" in err and "Traceback" not in err
+        assert sum(measured(project).values()) == 5, "only what the node was computing is measured again"
+        refuse_another_version(project, nodes, tmp_path)
+        refuse_without_the_package(project, nodes, tmp_path)
+
+
+def refuse_another_version(project: throwaway.Project, nodes: ray_cluster.Nodes, folder: Path) -> None:
+    other = folder / "other" / "crosscheck"
+    other.mkdir(parents=True)
+    (other / "__init__.py").write_text('__version__ = "0.0.9"\n')
+    nodes.start({**environment(project), "PYTHONPATH": str(other.parent)})
+    told = refused(project, nodes)
+    assert f"has crosscheck 0.0.9, and this machine {crosscheck.__version__}" in told
+    nodes.kill_raylet(2)
+
+
+def refuse_without_the_package(project: throwaway.Project, nodes: ray_cluster.Nodes, folder: Path) -> None:
+    """An environment that has all that this one has but the package itself."""
+    venv.create(folder / "bare")
+    (site,) = (folder / "bare" / "lib").glob("python*/site-packages")
+    (site / "all_else.pth").write_text(str(Path(importlib.util.find_spec("ray").origin).parents[1]))
+    plain = {name: value for name, value in environment(project).items() if name != "PYTHONPATH"}
+    nodes.start(plain, folder / "bare" / "bin" / "python")
+    told = refused(project, nodes)
+    assert "cannot import crosscheck: install keras-crosscheck" in told and str(folder / "bare") in told
+
+
+def refused(project: throwaway.Project, nodes: ray_cluster.Nodes) -> str:
+    """What is said once Ray knows of the nodes that there are, before anything is measured."""
+    (project.folder / "results").rename(project.folder / f"results {time.monotonic_ns()}")
+    (project.folder / ".store").rename(project.folder / f"store {time.monotonic_ns()}")
+    before = measured(project)
+    code, _, err = ended(on_ray(project, nodes))
+    assert code == 2 and measured(project) == before, err
+    return err
