@@ -16,6 +16,8 @@ from crosscheck.audit.expected import parse_expected
 from crosscheck.audit.subjects import Told, keras_subjects, load_subject
 from crosscheck.errors import UsageError
 
+WRITTEN_UP = ("defects", "said")  # found by the audit; said elsewhere, and none of its questions
+
 
 def audit_loss(
     target: str,
@@ -63,7 +65,7 @@ def compare_versions(
         others: one side, to be held against this Python, or two; a Python, or the JSON that an audit left.
         arguments: of `crosscheck audit` that name one loss; none for Keras' own losses, whose comparison is
             written to versions.json and versions.md.
-        out: the folder, in which `defects` may hold those that were written up: their scripts are run, too.
+        out: the folder; the scripts of what is written up in its `WRITTEN_UP` are run, too.
         report: gets a line at a time.
 
     Raises:
@@ -73,16 +75,24 @@ def compare_versions(
         raise UsageError("--against compares two: give one other, or two that are held against each other.")
     sides = [Path(sys.executable), *others] if len(others) == 1 else list(others)
     backend = keras.backend.backend()
-    before, after = (versions.side(side, [*arguments], backend) for side in sides)
+    before, after = (versions.side(side, arguments, backend, report) for side in sides)
     comparison = versions.compare(before, after)
     report(versions.to_text(comparison))
     if not arguments:
-        scripted = not any(map(versions.is_saved, sides))
-        scripts = written_up.run_scripts(out / "defects", sides, backend, report) if scripted else ()
-        printed = list(scripts)
+        printed = [] if any(map(versions.is_saved, sides)) else scripts_under(sides, out, backend, report)
         write_atomically(out / "versions.json", versions.to_json(comparison, printed))
         write_atomically(out / "versions.md", version_tables.to_markdown(comparison, printed))
     return comparison.exit_code
+
+
+def scripts_under(
+    pythons: Sequence[Path], out: Path, backend: str, report: Callable[[str], Any]
+) -> list[written_up.Printed]:
+    return [
+        printed
+        for name in WRITTEN_UP
+        for printed in written_up.run_scripts(out / name, pythons, backend, report)
+    ]
 
 
 def parse_told(

@@ -71,7 +71,7 @@ def written_up(comparison: Comparison, scripts: Sequence[Printed]) -> list[str]:
     if not scripts:
         return []
     rows = [
-        [f"[{script.title}](defects/{script.file})", "the same" if script.same else "**otherwise**"]
+        [f"[{script.title}]({script.file})", "the same" if script.same else "**otherwise**"]
         for script in scripts
     ]
     blocks = [

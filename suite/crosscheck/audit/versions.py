@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -100,14 +100,17 @@ def is_saved(side: Path) -> bool:
     return side.suffix == ".json"
 
 
-def side(of: Path, arguments: Sequence[str], backend: str) -> list[Card]:
-    """The scorecards of a side, which is a file or a Python.
+def side(of: Path, arguments: Sequence[str], backend: str, report: Callable[[str], Any]) -> list[Card]:
+    """The scorecards of a side, which is a file or a Python; `report` gets a line where one is awaited.
 
     Raises:
         UsageError: where the file is no audit.
         CrosscheckError: where the audit does not get to its end there.
     """
-    return read_side(of) if is_saved(of) else audit_elsewhere(of, arguments, backend)
+    if is_saved(of):
+        return read_side(of)
+    report(f"the audit under {of} …")
+    return audit_elsewhere(of, arguments, backend)
 
 
 def read_side(file: Path) -> list[Card]:

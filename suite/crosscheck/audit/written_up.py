@@ -17,11 +17,16 @@ from crosscheck.audit.other_backends import environment_of
 from crosscheck.report.audits import Defect, read_defects
 
 SCRIPT = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
+ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # another one in each process
 PATIENCE = 300  # seconds
 
 
 class Printed(Struct, frozen=True):
-    """What the script of one defect prints under either Keras; an error is its last line."""
+    """What the script of one defect prints under either Keras; an error is its last line.
+
+    Attributes:
+        file: beside the tables of the audit.
+    """
 
     file: str
     title: str
@@ -40,8 +45,8 @@ def run_scripts(
     with ThreadPoolExecutor(len(pythons)) as pool:
         for defect, script in scripts_in(folder):
             before, after = pool.map(partial(output, script=script, backend=backend), pythons)
-            printed = Printed(defect.file, defect.title, before, after)
-            report(f"{'prints the same' if printed.same else 'prints otherwise':18}{defect.file}")
+            printed = Printed(f"{folder.name}/{defect.file}", defect.title, before, after)
+            report(f"{'prints the same' if printed.same else 'prints otherwise':18}{printed.file}")
             yield printed
 
 
@@ -66,7 +71,7 @@ def output(python: Path, script: str, backend: str) -> str:
         except subprocess.TimeoutExpired:
             return f"no end within {PATIENCE} s"
     error = error_line(ran.stderr) if ran.returncode else ""
-    return "\n".join(filter(None, [ran.stdout.strip(), error]))
+    return ADDRESS.sub("", "\n".join(filter(None, [ran.stdout.strip(), error])))
 
 
 def error_line(stderr: str) -> str:
