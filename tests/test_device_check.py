@@ -25,9 +25,9 @@ def test_a_backend_s_sections_share_its_time_and_all_stay_under_eight_minutes() 
 @pytest.fixture
 def says(monkeypatch: pytest.MonkeyPatch):
     """Lets a section be a program of one's own."""
+    popen = subprocess.Popen
 
     def replace(program: str) -> None:
-        popen = subprocess.Popen
         monkeypatch.setattr(
             device_check.subprocess,
             "Popen",

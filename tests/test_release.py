@@ -34,3 +34,15 @@ def test_the_workflow_runs_the_one_script_on_every_python_that_is_claimed():
     pythons = jobs["tensorflow"]["strategy"]["matrix"]["python"]
     assert project["requires-python"] == f">={pythons[0]},<3.{int(pythons[-1].split('.')[1]) + 1}"
     assert jobs["other-backends"]["strategy"]["matrix"]["backend"] == ["jax", "torch"]
+    assert jobs["other-backends"]["steps"][-1]["run"] == ".ci/run"
+    assert "[${{ matrix.backend }}]" in jobs["other-backends"]["steps"][-2]["run"]
+
+
+def test_the_version_stands_in_one_place_beside_the_citation():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    code = [
+        file
+        for file in (ROOT / "suite").rglob("*.py")
+        if f'"{project["version"]}"' in file.read_text("utf-8")
+    ]
+    assert code == []
