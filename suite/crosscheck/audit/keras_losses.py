@@ -85,7 +85,8 @@ OF_ANY_VERSION: tuple[KerasLoss, ...] = (
 def as_shipped(entry: KerasLoss) -> KerasLoss:
     """The entry with those settings whose arguments the constructor has in this version of Keras."""
     known = inspect.signature(getattr(keras.losses, entry.name)).parameters.keys()
-    return entry._replace(settings=tuple(setting for setting in entry.settings if setting.keys() <= known))
+    settings = tuple(setting for setting in entry.settings if setting.keys() <= known)
+    return KerasLoss(entry.name, entry.kind, entry.theory, entry.from_logits, settings)
 
 
 # Keras 3.16 brings the sparse focal loss, and smoothing of class numbers.
