@@ -8,6 +8,7 @@ DATA    ?=
 FROM    ?=
 GPU     ?=
 REPLACE ?=
+TINY    ?=
 
 # The first Python that really runs (a version manager may leave names that do not) and can make environments.
 SUITABLE = import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
@@ -23,7 +24,7 @@ OPTIONS     = --scale $(SCALE) --backend $(BACKEND) $(if $(JOBS),--jobs $(JOBS))
 PYTEST      = $(BIN)/python -m pytest -n $(or $(JOBS),2) --dist loadgroup --no-loadscope-reorder
 STUDIES    := $(filter-out _%,$(basename $(notdir $(wildcard studies/*.py))))
 
-.PHONY: all setup test test-all report report-pdf site verify audit audit-rates doctor-rates diagnose-rates practice practice-check practice-rates bench data check clean help $(STUDIES)
+.PHONY: all setup test test-all report report-pdf site verify audit audit-rates doctor-rates diagnose-rates practice practice-check practice-rates bench device-check data check clean help $(STUDIES)
 .DEFAULT_GOAL := all
 
 all: $(READY)  ## run every study, write results and report
@@ -86,6 +87,9 @@ practice-rates: $(READY)  ## how often the marker of the practice is wrong: resu
 bench: $(READY)  ## time Replicates against loops, hand-written programs and the limit: results/bench/
 	@$(BIN)/python -m benchmarks
 
+device-check: $(READY)  ## eight minutes on one GPU: rows, timings, provenance: results/device/ (TINY=1: does it run?)
+	@$(BIN)/python -m benchmarks.device_check $(if $(filter 1,$(TINY)),--tiny --out build/device)
+
 data: $(READY)  ## list the data sets; DATA="mnist …" fetches them, FROM=FOLDER from original files
 	@$(CROSSCHECK) data $(DATA) $(if $(FROM),--from $(FROM))
 
@@ -102,7 +106,7 @@ clean:  ## remove saved rows and caches; results/ and the environment stay
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 	@printf '  STUDY       one study: %s\n' '$(STUDIES)'
-	@printf 'Variables: SCALE=smoke|standard|full BACKEND=tensorflow|jax|torch JOBS=N ON=CLUSTER DATA=… N=… GPU=1 REPLACE=1 PYTHON=…\n'
+	@printf 'Variables: SCALE=smoke|standard|full BACKEND=tensorflow|jax|torch JOBS=N ON=CLUSTER DATA=… N=… GPU=1 REPLACE=1 TINY=1 PYTHON=…\n'
 
 $(READY): requirements.txt pyproject.toml
 	@rm -f $@

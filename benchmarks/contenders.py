@@ -161,50 +161,16 @@ def initial_weights(setting: Setting) -> list[np.ndarray]:
 
 def jax_steady(setting: Setting) -> Job:
     """As written by hand: `vmap` of the gradient, Adam on stacked weights, `scan` over batches, one `jit`."""
-    import jax
-    from jax import numpy as jnp
+    from benchmarks import by_hand
 
-    x, y = map(jnp.asarray, examples(setting))
-    weights = [jnp.asarray(per_replicate) for per_replicate in initial_weights(setting)]
-    whole_batches = len(x) // setting["batch"] * setting["batch"]
-
-    def value(weights: Any, x: Any, y: Any) -> Any:
-        first, bias, last, offset = weights
-        logits = jax.nn.relu(x @ first + bias) @ last + offset
-        return -jnp.take_along_axis(jax.nn.log_softmax(logits), y[:, None], 1).mean()
-
-    per_replicate = jax.vmap(jax.value_and_grad(value))
-
-    def step(carry: Any, batch: Any) -> Any:
-        weights, m, v, t = carry
-        losses, g = per_replicate(weights, x[batch], y[batch])
-        t = t + 1
-        m = [0.9 * a + 0.1 * b for a, b in zip(m, g, strict=True)]
-        v = [0.999 * a + 0.001 * b * b for a, b in zip(v, g, strict=True)]
-        rate = RATE * jnp.sqrt(1 - 0.999**t) / (1 - 0.9**t)
-        weights = [w - rate * a / (jnp.sqrt(b) + 1e-7) for w, a, b in zip(weights, m, v, strict=True)]
-        return (weights, m, v, t), losses * batch.shape[1]
-
-    def epoch(carry: Any, order: Any) -> Any:
-        batches = order[:, :whole_batches].reshape(len(order), -1, setting["batch"]).swapaxes(0, 1)
-        carry, losses = jax.lax.scan(step, carry, batches)
-        total = losses.sum(0)
-        if whole_batches < len(x):
-            carry, rest = step(carry, order[:, whole_batches:])
-            total += rest
-        return carry, total / len(x)
-
-    run = jax.jit(epoch, donate_argnums=0)
-    state: dict[str, Any] = {
-        "carry": (weights, *([jnp.zeros_like(w) for w in weights] for _ in range(2)), 0.0),
-        "epoch": 0,
-    }
+    x, y = examples(setting)
+    train = by_hand.training(by_hand.perceptron, initial_weights(setting), x, y, setting["batch"])
+    state = {"epoch": 0}
 
     def job() -> list[np.ndarray]:
         history = []
         for _ in range(setting["epochs"]):
-            state["carry"], losses = run(state["carry"], batch_orders(setting, state["epoch"], len(x)))
-            history.append(np.asarray(losses))
+            history.append(train(batch_orders(setting, state["epoch"], len(x))))
             state["epoch"] += 1
         return history
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import yaml
 
+import crosscheck
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -34,3 +36,10 @@ def test_the_workflow_runs_the_one_script_on_every_python_that_is_claimed():
     pythons = jobs["tensorflow"]["strategy"]["matrix"]["python"]
     assert project["requires-python"] == f">={pythons[0]},<3.{int(pythons[-1].split('.')[1]) + 1}"
     assert jobs["other-backends"]["strategy"]["matrix"]["backend"] == ["jax", "torch"]
+    assert jobs["other-backends"]["steps"][-1]["run"] == ".ci/run"
+    assert "[${{ matrix.backend }}]" in jobs["other-backends"]["steps"][-2]["run"]
+
+
+def test_the_package_tells_the_version_of_the_project():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert crosscheck.__version__ == project["version"]

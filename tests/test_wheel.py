@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A wheel built from a copy of the tree, unpacked as pip would, far from any checkout."""
     source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("installed")
-    for name in ("suite", "studies", "pyproject.toml", "README.md", "LICENSE"):
+    for name in ("suite", "studies", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         options = (
             {"symlinks": True, "ignore": shutil.ignore_patterns("*.egg-info")}

@@ -14,8 +14,8 @@ import keras
 import numpy as np
 from keras import ops
 from keras.src import backend
-from keras.src.backend import get_keras_mask, set_keras_mask
 from keras.src.backend import random as backend_random
+from keras.src.backend.common.masking import get_keras_mask, set_keras_mask
 from keras.src.models.functional import Functional
 from keras.src.optimizers.base_optimizer import BaseOptimizer
 from keras.src.trainers import compile_utils

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 
 from crosscheck._files import write_atomically
-from crosscheck.audit import other_backends, scorecard, tables
+from crosscheck.audit import other_backends, scorecard, tables, version_tables, versions, written_up
 from crosscheck.audit.expected import parse_expected
 from crosscheck.audit.subjects import Told, keras_subjects, load_subject
 from crosscheck.errors import UsageError
+
+WRITTEN_UP = ("defects", "said")  # found by the audit; said elsewhere, and none of its questions
 
 
 def audit_loss(
@@ -51,6 +54,45 @@ def audit_keras_losses(folder: Path, report: Callable[[str], Any]) -> bool:
     write_atomically(folder / f"audit{ending}.json", scorecard.to_brief_json(cards))
     write_atomically(folder / f"table{ending}.md", tables.to_markdown(cards))
     return all(card.sound for card in cards)
+
+
+def compare_versions(
+    others: Sequence[Path], arguments: Sequence[str], out: Path, report: Callable[[str], Any]
+) -> int:
+    """What other Pythons' Keras makes of the losses, beside this one's; the exit code.
+
+    Args:
+        others: one side, to be held against this Python, or two; a Python, or the JSON that an audit left.
+        arguments: of `crosscheck audit` that name one loss; none for Keras' own losses, whose comparison is
+            written to versions.json and versions.md.
+        out: the folder; the scripts of what is written up in its `WRITTEN_UP` are run, too.
+        report: gets a line at a time.
+
+    Raises:
+        UsageError: where there are more than two, or a file is no audit.
+    """
+    if len(others) > 2:
+        raise UsageError("--against compares two: give one other, or two that are held against each other.")
+    sides = [Path(sys.executable), *others] if len(others) == 1 else list(others)
+    backend = keras.backend.backend()
+    before, after = (versions.side(side, arguments, backend, report) for side in sides)
+    comparison = versions.compare(before, after)
+    report(versions.to_text(comparison))
+    if not arguments:
+        printed = [] if any(map(versions.is_saved, sides)) else scripts_under(sides, out, backend, report)
+        write_atomically(out / "versions.json", versions.to_json(comparison, printed))
+        write_atomically(out / "versions.md", version_tables.to_markdown(comparison, printed))
+    return comparison.exit_code
+
+
+def scripts_under(
+    pythons: Sequence[Path], out: Path, backend: str, report: Callable[[str], Any]
+) -> list[written_up.Printed]:
+    return [
+        printed
+        for name in WRITTEN_UP
+        for printed in written_up.run_scripts(out / name, pythons, backend, report)
+    ]
 
 
 def parse_told(
@@ -94,4 +136,11 @@ def parse_config(text: str) -> dict[str, Any]:
     return config
 
 
-__all__ = ["audit_keras_losses", "audit_loss", "parse_config", "parse_expected", "parse_told"]
+__all__ = [
+    "audit_keras_losses",
+    "audit_loss",
+    "compare_versions",
+    "parse_config",
+    "parse_expected",
+    "parse_told",
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -27,7 +28,7 @@ class KerasLoss(NamedTuple):
 
 
 FOCAL_SETTINGS: tuple[Mapping[str, Any], ...] = ({}, {"gamma": 0.5})
-KERAS_LOSSES: tuple[KerasLoss, ...] = (
+OF_ANY_VERSION: tuple[KerasLoss, ...] = (
     KerasLoss("BinaryCrossentropy", "binary", "binary crossentropy", None, ({}, SMOOTHED)),
     KerasLoss("BinaryCrossentropy", "multilabel", "binary crossentropy"),
     KerasLoss(
@@ -50,8 +51,9 @@ KERAS_LOSSES: tuple[KerasLoss, ...] = (
         "sparse",
         "categorical crossentropy",
         None,
-        ({}, {"ignore_class": -1}),
+        ({}, {"ignore_class": -1}, SMOOTHED),
     ),
+    KerasLoss("SparseCategoricalFocalCrossentropy", "sparse", "categorical focal"),
     KerasLoss(
         "CategoricalGeneralizedCrossEntropy",
         "sparse",
@@ -80,8 +82,19 @@ KERAS_LOSSES: tuple[KerasLoss, ...] = (
 )
 
 
+def as_shipped(entry: KerasLoss) -> KerasLoss:
+    """The entry with those settings whose arguments the constructor has in this version of Keras."""
+    known = inspect.signature(getattr(keras.losses, entry.name)).parameters.keys()
+    settings = tuple(setting for setting in entry.settings if setting.keys() <= known)
+    return KerasLoss(entry.name, entry.kind, entry.theory, entry.from_logits, settings)
+
+
+# Keras 3.16 brings the sparse focal loss, and smoothing of class numbers.
+KERAS_LOSSES = tuple(as_shipped(entry) for entry in OF_ANY_VERSION if hasattr(keras.losses, entry.name))
+
+
 def configurations() -> list[tuple[str, Kind, dict[str, Any]]]:
-    """(class, kind, constructor arguments) of all, those from logits first."""
+    """(class, kind, constructor arguments) of all that this Keras has, those from logits first."""
     either_input = [entry for entry in KERAS_LOSSES if entry.from_logits is None]
     one_input = [entry for entry in KERAS_LOSSES if entry.from_logits is not None]
     either_settings = [

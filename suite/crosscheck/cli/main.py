@@ -6,6 +6,7 @@ Exit codes: 0 done; 1 something fell short (a unit failed, a check is invalid, `
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -42,6 +43,7 @@ def main() -> NoReturn:
         os.environ["CROSSCHECK_DEBUG"] = "1"  # for what a script's own process has to say
     colour = False if os.environ.get("NO_COLOR") else None  # None: only where it can be shown
     signal.signal(signal.SIGTERM, terminate)
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it does without a home, but says so at length
     try:
         sys.exit(cli(arguments, prog_name="crosscheck", standalone_mode=False, color=colour) or 0)
     except Terminated:

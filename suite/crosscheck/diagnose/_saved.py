@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -46,16 +47,30 @@ def program_of_files(
 
 
 def read_arrays(file: Path) -> dict[str, np.ndarray]:
-    """The arrays of an .npz file, none of which is pickled."""
+    """The arrays of an .npz file, none of which is pickled: nothing in the file can be run."""
     if not file.is_file():
         raise UsageError(f"There is no file {file}.")
+    if not zipfile.is_zipfile(file):
+        raise unreadable(file, "it is no archive, as an .npz file is")
     try:
         with np.load(file, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, AttributeError) as error:
-        raise UsageError(
-            f"{file} cannot be read: {error}. Save arrays with `np.savez('data.npz', x=x, y=y)`."
-        ) from error
+            arrays = {name: archive[name] for name in archive.files}
+    except Exception as error:  # NumPy, zipfile and zlib each have their own for a damaged archive
+        pickled = "allow_pickle" in str(error)
+        why = (
+            "it holds pickled objects, which are code; none is loaded"
+            if pickled
+            else f"it is damaged: {error}"
+        )
+        raise unreadable(file, why) from error
+    foreign = [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]
+    if foreign:
+        raise unreadable(file, f"{foreign[0]} in it is no array")
+    return arrays
+
+
+def unreadable(file: Path, why: str) -> UsageError:
+    return UsageError(f"{file} cannot be read: {why}. Save arrays with `np.savez('data.npz', x=x, y=y)`.")
 
 
 def data_named(

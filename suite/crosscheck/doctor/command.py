@@ -63,10 +63,22 @@ def load_model(file: Path, modules: Iterable[str]) -> Any:
             warnings.simplefilter("ignore")  # an optimiser that never ran has no state to load: no matter
             return keras.saving.load_model(file)
     except Exception as error:
-        raise UsageError(
-            f"{file} cannot be loaded: {first_line(error)} If it uses classes of your own, register them "
-            "with `keras.saving.register_keras_serializable` and name their module with --import."
-        ) from error
+        raise UsageError(f"{file} cannot be loaded: {why_not_loaded(error)}") from error
+
+
+def why_not_loaded(error: Exception) -> str:
+    """In words, with the remedy; Keras' own for a Lambda layer would be to run the code in the file."""
+    reason = first_line(error)
+    if "safe_mode=False" in reason:
+        return (
+            "it holds Python code, as of a Lambda layer, and a file's code is not run. "
+            "Make a class of that layer, registered with `keras.saving.register_keras_serializable`, save "
+            "the model anew, and name the module of the class with --import."
+        )
+    return (
+        f"{reason} If it uses classes of your own, register them with "
+        "`keras.saving.register_keras_serializable` and name their module with --import."
+    )
 
 
 def loss_named(loss: str) -> Any:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 
-import psutil
-
 
 def cores() -> int:
     """Returns the number of cores that this process may use."""
@@ -17,4 +15,6 @@ def available_memory() -> int:
 
     That is more than what is free: a system that has read files keeps them in memory until it is needed.
     """
+    import psutil  # only where the device does not tell: a machine with a GPU may have none
+
     return psutil.virtual_memory().available
