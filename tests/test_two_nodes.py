@@ -1,4 +1,4 @@
-"""Units on two nodes of Ray on this machine: the same bytes, a node killed, nodes that are not as expected."""
+"""Units on two nodes of Ray on this machine: the same bytes, a node killed, nodes that are no good."""
 
 from __future__ import annotations
 
