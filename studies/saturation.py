@@ -13,7 +13,6 @@ from collections.abc import Iterator
 
 import mpmath
 import numpy as np
-from scipy import special
 
 from crosscheck.claims import Check, Claim, Equal, Exceeds, Identity, Theory, Unit, unit
 from crosscheck.lazy import (
@@ -29,6 +28,7 @@ from crosscheck.lazy import (
     rows,
     saturating,
     sigmoids,
+    special,
 )
 from crosscheck.studies.execution_paths import BITS, WRITTEN_OUT, draw_errors, path_units, wrong_side
 from crosscheck.studies.execution_paths import written_out as formula

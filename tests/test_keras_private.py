@@ -17,6 +17,7 @@ pytestmark = pytest.mark.every_backend
 ROOM = Path(_keras.__file__).parent
 NOT_OF_KERAS = {
     "os._exit",  # Python's public way to end a process without its clean-up
+    "ray._private",  # Ray's: it tells the local cluster's address, and keeps its logs quiet, nowhere else
     "saving._",  # a module of ours
     "truth._value_",  # Python's public way to give a member of an enum its value
     "verdict._value_",  # Python's public way to give a member of an enum its value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 import pytest
 from sabotaged import QUICK, judged, words
@@ -37,11 +38,15 @@ def test_keras_losses_are_judged_by_what_they_give_not_by_their_names(monkeypatc
     monkeypatch.setattr(
         pointwise, "cross_entropy", lambda name, entry, p, dtype: 1.01 * exact(name, entry, p, dtype)
     )
-    assert words(judged(surprise.UNBOUNDED_PROBABILITIES, surprise.measure_values(()))) == (
-        "invalid",
-        "fails",
-        "fails",
-    )
+    rows = list(surprise.measure_values(()))
+    assert words(judged(surprise.UNBOUNDED_PROBABILITIES, rows)) == ("fails", "fails", "holds")
+
+
+def test_without_a_loss_that_is_unbounded_a_bounded_one_proves_nothing(monkeypatch) -> None:
+    sound = losses.binary_crossentropy
+    monkeypatch.setattr(losses, "binary_crossentropy", lambda y, z: keras.ops.minimum(sound(y, z), 16.0))
+    rows = list(surprise.measure_values(()))
+    assert words(judged(surprise.UNBOUNDED_PROBABILITIES, rows)) == ("invalid", "fails", "fails")
 
 
 def test_weights_that_are_not_the_likeliest_are_seen(monkeypatch) -> None:

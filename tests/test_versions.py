@@ -13,7 +13,7 @@ from crosscheck.audit import version_tables, versions, written_up
 from crosscheck.audit.keras_losses import KERAS_LOSSES, configurations
 from crosscheck.audit.versions import Answer, Card
 from crosscheck.cli.main import cli
-from crosscheck.errors import CrosscheckError, UsageError
+from crosscheck.errors import UsageError
 
 FAILED, PASSED = Answer("axis", "failed", "here", 1.0, 2.0), Answer("axis", "passed")
 
@@ -86,7 +86,7 @@ def test_a_python_that_lacks_what_it_needs_says_so(tmp_path: Path) -> None:
     bare = tmp_path / "python"
     bare.write_text(f'#!/bin/sh\nexec {sys.executable} -S -E "$@"\n')  # without site-packages and PYTHONPATH
     bare.chmod(0o755)
-    with pytest.raises(CrosscheckError, match=r"did not end: .*No module named"):
+    with pytest.raises(UsageError, match=r"did not end: .*No module named"):
         versions.audit_elsewhere(bare, [], "tensorflow")
 
 

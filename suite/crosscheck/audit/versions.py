@@ -16,7 +16,7 @@ from msgspec import Meta, Struct, to_builtins
 
 from crosscheck.audit.other_backends import environment_of
 from crosscheck.audit.scorecard import USE_OF
-from crosscheck.errors import CrosscheckError, UsageError
+from crosscheck.errors import UsageError
 from crosscheck.report.records import decode
 
 Fate = Literal["mended", "new", "changed", "unchanged", "no longer asked"]
@@ -104,8 +104,7 @@ def side(of: Path, arguments: Sequence[str], backend: str, report: Callable[[str
     """The scorecards of a side, which is a file or a Python; `report` gets a line where one is awaited.
 
     Raises:
-        UsageError: where the file is no audit.
-        CrosscheckError: where the audit does not get to its end there.
+        UsageError: where the file is no audit, or the audit does not get to its end there.
     """
     if is_saved(of):
         return read_side(of)
@@ -121,7 +120,7 @@ def audit_elsewhere(python: Path, arguments: Sequence[str], backend: str) -> lis
     """What `crosscheck audit` says under another Python, which imports this package and its own Keras.
 
     Raises:
-        CrosscheckError: with the last line of its error stream, where it does not get to its end.
+        UsageError: with the last line of its error stream, where it does not get to its end.
     """
     with tempfile.TemporaryDirectory() as folder:
         command = [str(python.absolute()), "-P", "-m", "crosscheck", "audit", *arguments]
@@ -131,7 +130,7 @@ def audit_elsewhere(python: Path, arguments: Sequence[str], backend: str) -> lis
             Path(folder, "audit.json").write_text(ran.stdout, encoding="utf-8")
         files = list(Path(folder).glob("audit*.json"))
         if ran.returncode not in (0, 1) or not files:  # Python itself ends with 1, too
-            raise CrosscheckError(
+            raise UsageError(
                 f"The audit under {python} did not end: {last_line(ran.stderr)}. "
                 "It needs Keras there, and what this package depends on."
             )

@@ -36,7 +36,7 @@ def diagnose(
     validation_data: Any = None,
     validation_split: float = 0.0,
     batch_size: int | None = None,
-    epochs: int = 1,
+    epochs: int | None = None,
     shuffle: bool = True,
     history: Any = None,
     expected: Mapping[str, str] | None = None,
@@ -50,7 +50,8 @@ def diagnose(
         x: arrays, a dictionary or list of them, or what `fit` takes else: a `tf.data.Dataset`, a `PyDataset`,
             a generator, a `DataLoader`, a `DataFrame`. Of a stream the first rows are read.
         y, sample_weight, class_weight, validation_data, validation_split, batch_size, epochs, shuffle:
-            as `fit` has them.
+            as `fit` has them. Without `epochs` it is not known how long the program trains, and nothing that
+            more training might mend is called a fault.
         history: what `fit` returned, or its `history`, where the program has run already.
         expected: reasons for faults that are known and meant, by the name of the check.
         seconds: that training of copies may take; with 0 the exact checks are made alone.

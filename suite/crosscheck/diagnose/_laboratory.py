@@ -33,6 +33,7 @@ BYTES = 400e6  # that the rows of all replicates may take
 STACKED_GAIN = 6.0  # how much faster a stacked step is than one alone, at the least seen
 RESERVE = 0.8  # of the time that is left, to be planned with
 SHARE = 0.3  # of the time, for the first training; the others wait for what it shows
+FEW_STEPS = 100  # of the program itself, so few that slow learning is no fault
 TOO_SHORT = 10  # one step here may stand for so many of the program's where slow learning is judged
 
 
@@ -119,12 +120,21 @@ class Laboratory:
 
     @property
     def own_steps(self) -> float:
-        """Steps that the program itself would take; ∞ where its source has no end that is known."""
+        """Steps that the program itself would take; ∞ where no end of it is known."""
         arguments = self.program.arguments or {}
         known = self.program.training.is_complete or arguments.get("steps_per_epoch")
         rows = self.program.training.rows * (1 - self.program.validation_split)
         an_epoch = arguments.get("steps_per_epoch") or np.ceil(rows / self.program.batch_size)
-        return float(an_epoch * self.program.epochs) if known else np.inf
+        epochs = self.program.epochs
+        return float(an_epoch * epochs) if known and epochs is not None else np.inf
+
+    @property
+    def brevity(self) -> str:
+        """Why slow learning is no fault of a program that is short, or may be of any length; else ""."""
+        if self.program.epochs is None:
+            return "how long the program trains is not known: give `epochs`"
+        few = self.own_steps < FEW_STEPS
+        return f"the program takes {self.own_steps:.0f} steps in all: more may do" if few else ""
 
     @functools.cached_property
     def steps(self) -> int:
@@ -245,9 +255,9 @@ class Laboratory:
             return (
                 "it learns under some seeds" if not self.fails else "no time was left to try what would help"
             )
-        if self.compression > TOO_SHORT:
-            return f"one step here stands for {self.compression:.0f} of the program's"
-        return ""
+        if self.brevity or self.compression <= TOO_SHORT:
+            return self.brevity
+        return f"one step here stands for {self.compression:.0f} of the program's"
 
     def compared(self, other: Outcome | None) -> str:
         """Returns the losses of the program, of another setting and of the prior, in words."""
@@ -291,8 +301,7 @@ class Laboratory:
     @functools.cached_property
     def as_it_is(self) -> Outcome:
         """The program unchanged."""
-        self.steps  # noqa: B018, measured before the clock starts
-        clock = Clock()
+        _, clock = self.steps, Clock()  # the steps are measured before the clock starts
         outcome = self.train([AS_IT_IS])[0]
         self.seconds_of_a_program = max(0.0, clock.spent() - self.seconds_of_steps)
         return outcome
@@ -341,9 +350,8 @@ class Laboratory:
         batch_size = min(self.batch_size, which.shape[1])
         epochs = int(np.ceil(self.steps / np.ceil(which.shape[1] / batch_size)))
         weight = None if self.weight is None else np.concatenate([self.weight[which]] * len(arms))
-        options = (
-            {"sample_weight": weight} if weight is not None else {"class_weight": self.program.class_weight}
-        )
+        plain = {"class_weight": self.program.class_weight}
+        options = plain if weight is None else {"sample_weight": weight}
         everything = self.rows_of(np.concatenate([which, held_out], 1), arms, which)
         before = np.asarray(replicas.predict(everything))
         replicas.fit(x, y, batch_size=batch_size, epochs=epochs, shuffle=True, **options)

@@ -49,14 +49,14 @@ class Output:
     @property
     def units(self) -> int:
         """How many units the output has."""
-        if self.predictions is not None and self.predictions.ndim:
+        if self.predictions is not None and self.predictions.ndim > 1:
             return self.predictions.shape[self.anatomy.class_axis]
-        return self.anatomy.classes or 1
+        return (self.anatomy.classes or 1) if self.predictions is None else 1
 
     @property
     def rank(self) -> int:
-        """Axes of the output, that of the batch included."""
-        return self.predictions.ndim if self.predictions is not None else len(self.anatomy.shape)
+        """Axes of the output, that of the batch included; [N] counts as [N, 1], as Keras compares it."""
+        return max(2, self.predictions.ndim if self.predictions is not None else len(self.anatomy.shape))
 
     @property
     def is_classifier(self) -> bool:

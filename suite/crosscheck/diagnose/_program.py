@@ -50,7 +50,7 @@ class Program:
     training: Data
     validation: Data | None = None
     batch_size: int = 32
-    epochs: int = 1
+    epochs: int | None = 1  # None where it is not known
     validation_split: float = 0.0
     shuffle: bool = True
     class_weight: Mapping[int, float] | None = None

@@ -62,7 +62,7 @@ class Anatomy:
     @property
     def classes(self) -> int | None:
         """How many units the output has."""
-        return self.shape[self.class_axis] if self.shape else None
+        return self.shape[self.class_axis] if len(self.shape) > 1 else 1
 
 
 def anatomies(model: keras.Model, loss: Any = None) -> list[Anatomy]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from crosscheck._files import remedy, write_atomically
 from crosscheck.errors import UsageError
+from crosscheck.practice.shielding import no_exit, shield
 
 STATE = "practice.json"
 SEEDS = 2**31
@@ -53,9 +54,10 @@ def read_state(folder: Path) -> dict[str, Any]:
         state["seed"] = int(state["seed"])
         if not all(isinstance(told, list) for told in state.get("told", {}).values()):
             raise ValueError("what was told is no list")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ArithmeticError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(
-            f"{folder} is no practice folder, {STATE} cannot be read: lay one out with `crosscheck practice`."
+            f"{folder} is no practice folder, {STATE} cannot be read: lay one out with `crosscheck "
+            "practice`, under another name (`--folder`) where there is one."
         ) from error
     return state
 
@@ -96,5 +98,7 @@ def run_file(path: Path) -> ModuleType:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # what Keras saves by name is found there
-    spec.loader.exec_module(module)
+    with no_exit():
+        spec.loader.exec_module(module)
+    shield(module)
     return module

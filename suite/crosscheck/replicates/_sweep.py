@@ -80,12 +80,22 @@ def sweep(
     parts = list(cut(settings, list(seeds), list(apart), most))
     run = here if on is None else lambda train, parts: on_nodes(on, train, parts, cpus, gpus)
     frames = [
-        pd.DataFrame({**part.shared, **part.numbers, "seed": part.seeds, **measured})
+        pd.DataFrame({**repeated(part), **part.numbers, "seed": part.seeds, **measured})
         for part, measured in zip(parts, run(train, parts), strict=True)
     ]
     table = pd.concat(frames, ignore_index=True)
     names = [*settings, "seed"]
     return table[[*names, *(name for name in table if name not in names)]]
+
+
+def repeated(part: Part) -> dict[str, Any]:
+    """Columns of the settings that a part shares: of a list, the list itself in every row."""
+    import pandas as pd
+
+    columns = {
+        name: pd.Series([value] * len(part.seeds), dtype=object) for name, value in part.shared.items()
+    }
+    return {name: column.infer_objects() for name, column in columns.items()}
 
 
 def cut(

@@ -10,6 +10,7 @@ import numpy as np
 from crosscheck.diagnose._outputs import Output
 
 MANY = 4_000_000  # numbers of which the distinct ones are counted; of more, in the first so many
+ROUNDING = 1e-5  # relative
 SOFT = 1e-3  # how far from 1 a row of probabilities may sum
 
 
@@ -36,6 +37,21 @@ class LabelFacts:
         if width == units:
             return "wide"
         return "classes" if width == 1 else "other width"
+
+    def outside(self, low: float, high: float) -> np.ndarray:
+        """How far each label is from an interval; rounding does not count."""
+        off = self.labels.astype("float64") - np.clip(self.labels, low, high)
+        return np.where(np.abs(off) > ROUNDING * np.maximum(1, np.abs(self.labels)), off, 0)
+
+    def lost_outside(self, low: float, high: float) -> float:
+        """What an output within an interval cannot explain, of the loss of the best constant: 0 for nothing.
+
+        By squares, or by sizes where the loss is an absolute error, in whole or far out.
+        """
+        off, y = self.outside(low, high), self.labels.astype("float64")
+        if any(name in self.output.loss.lower() for name in ("absolute", "huber", "cosh", "mae")):
+            return float(np.abs(off).mean() / max(np.abs(y - np.median(y)).mean(), 1e-30))
+        return float((off**2).mean() / max(y.var(), 1e-30))
 
     @property
     def axis(self) -> int:

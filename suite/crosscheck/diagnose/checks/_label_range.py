@@ -15,6 +15,7 @@ from crosscheck.diagnose._saying import Repair, fault, listed, note, number
 from crosscheck.diagnose.checks._label_facts import LabelFacts
 from crosscheck.diagnose.checks._label_form import loss_code
 
+MANY, LOST = 0.05, 0.25  # of the targets of a regression; of the loss of the best constant
 RANGE, ONE = "labels-in-range", "labels-one-of-many"
 NAN = "A class number outside makes the loss NaN, an error, or silently 0, by backend and device."
 
@@ -24,13 +25,20 @@ def in_range(facts: LabelFacts) -> Iterator[Finding]:
     output, wanted = facts.output, facts.output.anatomy.labels
     if wanted == "classes" and output.units > 1:
         yield from class_numbers_in_range(facts)
-    elif wanted in ("one-hot", "labels", "outcomes") and (facts.low < 0 or facts.high > 1):
-        yield from [outside_unit_interval(facts)] * (output.is_classifier or is_bounded(output))
+    elif wanted in ("one-hot", "labels", "outcomes") and facts.outside(0, 1).any():
+        of_regression = is_bounded(output) and are_out_of_reach(facts, 0, 1)
+        yield from [outside_unit_interval(facts)] * (output.is_classifier or of_regression)
 
 
 def is_bounded(output: Output) -> bool:
     """Whether the head gives nothing outside [0, 1]."""
     return output.anatomy.head in ("sigmoid", "softmax")
+
+
+def are_out_of_reach(facts: LabelFacts, low: float, high: float) -> bool:
+    """Whether a regression's targets outside an interval are many, and much of what there is to learn."""
+    many = (facts.outside(low, high) != 0).mean() >= MANY
+    return bool(many and facts.lost_outside(low, high) >= LOST)
 
 
 # --- class numbers ----------------------------------------------------------------------------------------

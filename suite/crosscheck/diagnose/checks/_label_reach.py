@@ -7,13 +7,12 @@ from math import inf
 from typing import Any
 
 import keras
-import numpy as np
 
 from crosscheck.diagnose._findings import Finding
 from crosscheck.diagnose._mending import with_loss
 from crosscheck.diagnose._saying import fault, note, number
 from crosscheck.diagnose.checks._label_facts import LabelFacts
-from crosscheck.diagnose.checks._label_range import RANGE
+from crosscheck.diagnose.checks._label_range import RANGE, are_out_of_reach
 
 A = keras.activations
 L = keras.layers
@@ -30,33 +29,31 @@ REACH = {  # what lies between; sigmoid and softmax are judged with the labels o
     A.softsign: (-1, 1),
 }
 REGRESSIONS = {"meansquarederror", "meanabsoluteerror", "huber", "logcosh"}
-LOST = 0.1  # the share of the targets' variance that no weights explain, from which it is a fault
 
 
 def within_reach(facts: LabelFacts) -> Iterator[Finding]:
-    """Targets that the head's activation gives for no weights, and what of their variance that costs."""
+    """Targets that the head's activation gives for no weights, and what of the loss must stay for it."""
     output, activation = facts.output, activation_of(facts.output.anatomy.last)
-    name = output.loss.replace("_", "").lower()
-    if activation not in REACH or name not in REGRESSIONS or facts.low == facts.high:
+    loss = output.loss.replace("_", "").lower()
+    if activation not in REACH or loss not in REGRESSIONS or facts.low == facts.high:
         return
     low, high = REACH[activation]
-    y = facts.labels.astype("float64")
-    off = y - np.clip(y, low, high)
-    lost = (off**2).mean() / y.var()
-    if not lost:
+    off = facts.outside(low, high)
+    if not off.any():
         return
+    name, stays = activation.__name__, facts.lost_outside(low, high)
     measured = (
-        f"{(off != 0).mean():.0%} of {y.size} targets are outside {number(low)} … {number(high)}, all that "
-        f"the head's {activation.__name__} gives: no weights explain more than {1 - lost:.1%} of what varies."
+        f"{(off != 0).mean():.1%} of {off.size} targets are outside {number(low)} … {number(high)}, all the "
+        f"head's {name} can give: at least {stays:.1%} of the best constant's loss remain."
     )
-    if lost < LOST:
+    if not are_out_of_reach(facts, low, high):
         yield note(RANGE, measured, output=output)
         return
     yield fault(
         RANGE,
         measured,
         "What the head cannot give is never learnt.",
-        "no activation in the head",
+        "no activation in the head, or targets within its range",
         output,
         lambda program: with_loss(program, output, None, bare=True),
     )

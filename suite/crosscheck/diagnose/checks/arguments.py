@@ -75,6 +75,8 @@ def scheduled(program: Program) -> bool:
 def epochs(program: Program) -> Iterator[Finding]:
     """Whether a single epoch is run."""
     first = int((program.arguments or {}).get("initial_epoch") or 0)
+    if program.epochs is None:
+        return
     if program.epochs > first:
         yield fine(EPOCHS, f"{program.epochs - first}")
         return

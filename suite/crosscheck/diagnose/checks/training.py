@@ -154,7 +154,9 @@ def limit_of_rates(lab: Laboratory, tried: bool, word: str, doubtful: np.ndarray
     if not tried:
         return "no rate was tried beyond those that its own number of steps makes up for"
     lost = bool(np.all(~(own.loss < LOST * own.prior_loss)))
-    return "" if word == "low" or lost else lab.limit(tried)
+    if word == "low":
+        return lab.brevity
+    return "" if lost else lab.limit(tried)
 
 
 def with_rate(program: Program, factor: float) -> Program:

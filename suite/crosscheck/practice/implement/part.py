@@ -9,6 +9,7 @@ from crosscheck.practice.card import Card, Mark, could_not_look
 from crosscheck.practice.folder import run_file
 from crosscheck.practice.implement.exercises import EXERCISES
 from crosscheck.practice.implement.marking import failures_of
+from crosscheck.practice.shielding import limited
 
 NAME = "implement"
 
@@ -21,12 +22,12 @@ def card_of(folder: Path, only: Sequence[str] = ()) -> Card:
 def mark_of(folder: Path, name: str) -> Mark:
     """One point where no check fails; else the first failure in full, and the names of the others."""
     try:
-        functions = vars(run_file(folder / f"{name}.py"))
+        with limited():
+            failures = failures_of(EXERCISES[name], vars(run_file(folder / f"{name}.py")))
     except FileNotFoundError as error:
         return could_not_look(NAME, name, str(error))
     except Exception as error:
         return Mark(NAME, name, 0, 1, "failed", (f"the file cannot be run: {type(error).__name__}: {error}",))
-    failures = failures_of(EXERCISES[name], functions)
     if not failures:
         return Mark(NAME, name, 1, 1, "passed")
     others = [failure.check for failure in failures[1:]]
