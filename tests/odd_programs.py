@@ -92,6 +92,15 @@ SMOOTHED = keras.losses.CategoricalCrossentropy(label_smoothing=0.1)
 IGNORING = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=-1)
 TABLE = np.random.default_rng(0).integers(0, 2, (N, 6)).astype("float32")  # rows that repeat by nature
 
+
+def without_column(loss: Any) -> keras.Model:
+    """One number an example, without an axis of its own."""
+    inputs = keras.Input((6,))
+    model = keras.Model(inputs, keras.ops.squeeze(L.Dense(1)(L.Dense(8, "relu")(inputs)), -1))
+    model.compile("adam", loss)
+    return model
+
+
 HEALTHY: dict[str, Callable[[], Given]] = {
     "softmax": lambda: given(with_softmax(metrics=["accuracy"]), classes()),
     "logits": lambda: given(with_logits(metrics=["accuracy"]), classes()),
@@ -164,6 +173,16 @@ HEALTHY: dict[str, Callable[[], Given]] = {
     "few targets beyond a tanh": lambda: given(
         network(L.Dense(1, activation="tanh"), loss="mse"), 0.5 * numbers()[:, :1]
     ),
+    "outliers under a ReLU": lambda: given(
+        network(L.Dense(1, activation="relu"), loss="mae"),
+        np.where(np.arange(N)[:, None] % 48 == 7, -40, np.abs(numbers()[:, :1])),
+    ),
+    "rounded beyond 1": lambda: given(with_sigmoids(), yes_or_no() * (1 + 1e-6)),
+    "a probability with noise": lambda: given(
+        with_sigmoids(loss="mse"), yes_or_no() + 0.01 * numbers()[:, 0]
+    ),
+    "an output [N]": lambda: given(without_column("mse"), numbers()[:, 0]),
+    "an output [N] of yes or no": lambda: given(without_column(BINARY_FROM_LOGITS), yes_or_no()),
     "regression of several": lambda: given(with_logits("mean_squared_error"), numbers(K)),
     "autoencoder": lambda: given(autoencoder("mean_squared_error", "linear"), numbers()),
     "autoencoder of grey": lambda: given(

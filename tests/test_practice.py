@@ -12,7 +12,7 @@ from in_process import crosscheck
 from benchmarks.practice_rates.measure import Trial, solutions, summary, to_markdown
 from benchmarks.practice_rates.right import RIGHT
 from benchmarks.practice_rates.wrong import WRONG, Wrong
-from crosscheck.practice import card, folder
+from crosscheck.practice import card, folder, shielding
 from crosscheck.practice.card import Card, Mark
 from crosscheck.practice.implement import EXERCISES, failures_of
 from crosscheck.practice.implement import part as implement
@@ -63,7 +63,14 @@ def test_a_folder_is_laid_out_once_and_marked_as_it_stands(tmp_path: Path, monke
 
 
 def test_what_is_no_practice_folder_is_refused(tmp_path: Path) -> None:
-    for content in ("", "[]", '{"seed": "x"}', '{"seed": 1, "told": 2}', '{"seed": 1, "told": {"f1": 0}}'):
+    for content in (
+        "",
+        "[]",
+        '{"seed": "x"}',
+        '{"seed": 1, "told": 2}',
+        '{"seed": 1, "told": {"f1": 0}}',
+        '{"seed": 1e400}',
+    ):
         (tmp_path / folder.STATE).write_text(content)
         ran = crosscheck("practice", "implement", "--check", "--folder", tmp_path)
         assert ran.code == 2 and "no practice folder" in ran.err
@@ -74,6 +81,25 @@ def test_a_file_that_cannot_be_run_has_failed_and_says_why(tmp_path: Path) -> No
     (tmp_path / "implement" / "brier.py").write_text("def brier(:\n")
     mark = implement.mark_of(tmp_path / "implement", "brier")
     assert mark.verdict == "failed" and "SyntaxError" in mark.lines[0]
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("import sys\nsys.exit(0)\n", "it calls sys.exit"),
+        ("import sys\ndef brier(y, z):\n    sys.exit(0)\n", "it calls sys.exit"),
+        ("def brier(y, z):\n    while True:\n        pass\n", "no end after 1 s"),
+        ("while True:\n    pass\n", "no end after 1 s"),
+    ],
+)
+def test_a_file_neither_ends_the_marker_nor_holds_it_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, says: str
+) -> None:
+    monkeypatch.setattr(implement, "limited", lambda: shielding.limited(1.0))
+    (tmp_path / "implement").mkdir()
+    (tmp_path / "implement" / "brier.py").write_text(source)
+    mark = implement.mark_of(tmp_path / "implement", "brier")
+    assert mark.verdict == "failed" and says in " ".join(mark.lines)
 
 
 def test_a_written_file_is_accepted(tmp_path: Path) -> None:

@@ -46,6 +46,17 @@ def test_parts_follow_the_grid() -> None:
     assert table["rate"].tolist() == numbers["rate"].tolist()
 
 
+def test_a_setting_may_be_a_list() -> None:
+    table = sweep(
+        lambda seeds, hidden: {"layers": np.full(len(seeds), len(hidden))},
+        {"hidden": [[8, 4], [16]]},
+        range(2),
+        apart=["hidden"],
+    )
+    assert table["hidden"].tolist() == [[8, 4], [8, 4], [16], [16]]
+    assert table["layers"].tolist() == [2, 2, 1, 1]
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
