@@ -102,6 +102,15 @@ def test_a_file_neither_ends_the_marker_nor_holds_it_up(
     assert mark.verdict == "failed" and says in " ".join(mark.lines)
 
 
+def test_json_is_alone_on_the_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    crosscheck("practice", "implement")
+    path = tmp_path / "practice" / "implement" / "brier.py"
+    path.write_text('print("a line of mine")\nfrom crosscheck.losses import categorical_brier as brier\n')
+    ran = crosscheck("practice", "implement", "--check", "--only", "brier", "--json")
+    assert json.loads(ran.out) and "a line of mine" in ran.err
+
+
 def test_a_written_file_is_accepted(tmp_path: Path) -> None:
     (tmp_path / "implement").mkdir()
     source = "from crosscheck.losses import categorical_brier as brier\n"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from pathlib import Path
 
 import click
@@ -42,7 +44,8 @@ def command(
     chosen = parts or PARTS
     if check:
         import_keras(backend)
-        card = practice.check(folder, chosen, only)
+        with contextlib.redirect_stdout(sys.stderr if as_json else sys.stdout):  # what the files print
+            card = practice.check(folder, chosen, only)
         print_json(card.to_dict()) if as_json else click.echo(str(card))
         return card.exit_code
     if "diagnose" in chosen:
