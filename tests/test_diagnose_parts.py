@@ -10,9 +10,18 @@ import keras
 import numpy as np
 import pytest
 from diagnosed_faults import chain
-from diagnosed_programs import classes, given, numbers, with_softmax, yes_or_no
+from diagnosed_programs import (
+    BINARY_FROM_LOGITS,
+    classes,
+    given,
+    numbers,
+    with_logits,
+    with_softmax,
+    yes_or_no,
+)
 
-from crosscheck.diagnose import Data, diagnose
+from crosscheck.diagnose import Data, Program, diagnose
+from crosscheck.diagnose.checks.metrics import metrics
 from crosscheck.diagnose.checks.splits import exact_p, hashes, scaled_alike
 from crosscheck.doctor import anatomies
 
@@ -133,6 +142,15 @@ def test_equal_units_of_a_model_with_its_own_call_are_seen() -> None:
     model = OwnCall(keras.ops.relu, start=keras.initializers.Constant(0.1))
     model.compile("adam", "sparse_categorical_crossentropy")
     assert [f.check for f in diagnose(model, numbers(), classes(), seconds=0).faults] == ["units-differ"]
+
+
+def test_readings_of_few_rows_do_not_agree_by_chance() -> None:
+    """½ cuts a logit, beside 31 labels: one draw of logits gives the right share now and then."""
+    model = with_logits(BINARY_FROM_LOGITS, k=1, metrics=["accuracy"])
+    for seed in range(12):
+        y = np.random.default_rng(seed).integers(0, 2, 31).astype("float32")
+        found = metrics(Program(model, Data(numbers(rows=31), y)))
+        assert [f.verdict for f in found] == ["✗"], seed
 
 
 class OwnCall(keras.Model):

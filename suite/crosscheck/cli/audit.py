@@ -9,6 +9,7 @@ import click
 from crosscheck.claims.claim import BACKENDS
 from crosscheck.cli.options import FOLDER, RESULTS
 from crosscheck.cli.voice import import_keras
+from crosscheck.errors import UsageError
 
 KINDS = ("binary", "categorical", "sparse", "multilabel", "ordinal")
 SHAPES = {"BK": 0, "BTK": 1, "BHWK": 2}
@@ -60,6 +61,8 @@ def command(
     from crosscheck.audit import command as auditing
 
     if against:
+        if as_json or expect or strict:
+            raise UsageError("--json, --expect and --strict say nothing of two versions: leave them out.")
         again = again_with(target, kind, config, theory, from_logits, class_weights, shape) if target else []
         return auditing.compare_versions(against, again, out, click.echo)
     if not target:
