@@ -34,6 +34,9 @@ STRAIGHT = (
     L.SpatialDropout2D,
     L.Rescaling,
     L.Normalization,
+    L.RepeatVector,
+    *(getattr(L, f"{kind}{n}D") for kind in ("AveragePooling", "GlobalAveragePooling") for n in (1, 2, 3)),
+    *(getattr(L, f"{kind}{n}D") for kind in ("ZeroPadding", "Cropping", "UpSampling") for n in (1, 2, 3)),
 )
 # Operations that people call in a `call` of their own.
 BENT = {"Celu", "Elu", "Gelu", "HardSigmoid", "HardSilu", "HardTanh", "LeakyRelu", "Maximum", "Mish", "Relu"}
@@ -147,7 +150,7 @@ def is_bent(link: Any) -> bool:
     """Whether it is known not to be linear: an activation, one of Keras' other layers."""
     if isinstance(link, keras.Layer):
         return is_of_keras(type(link)) and not is_straight(link)
-    return type(link).__name__ in BENT if isinstance(link, keras.Operation) else True
+    return type(link).__name__ in BENT if isinstance(link, keras.Operation) else is_of_keras(link)
 
 
 def is_identity(link: Any) -> bool:
