@@ -21,6 +21,9 @@ RIGHT = ("same", "refused", "both fail")
 # What the generator has found to be wrong, each at its smallest.
 FOUND = {
     "a dictionary of inputs to a model that shows no layers": Case(inputs="dict", wrap="subclassed"),
+    "a dictionary in its own order, of a model that shows no layers": Case(
+        inputs="reversed dict", wrap="subclassed"
+    ),
     "a batch of lists in Keras' own fit": Case(
         mode="fit", inputs="list", losses=("mse", "mse"), structure="list"
     ),

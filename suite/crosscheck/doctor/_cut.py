@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -18,7 +17,6 @@ from crosscheck.doctor._graph import (
     concrete,
     describe,
     described,
-    frontiers,
     is_symbolic,
     masked_as,
     name_of_activation,
@@ -26,12 +24,6 @@ from crosscheck.doctor._graph import (
     step_behind,
 )
 
-LINE = (-2.0, -1.0, 0.0, 1.0, 2.0)  # where it is looked how an output follows from a logit
-FAR = (10.0, 13.0)  # between these a logit must still count
-WIDE = 5.0  # the bound from which on a soft cap of logits is taken for design: e^−5 is a confident error
-DEAD = 0.05  # share of the slope in the middle below which it does not
-ROUNDING = {"float64": 1e-4, "float32": 1e-3, "bfloat16": 0.1, "float16": 0.02}
-STRAIGHT = 0.15  # outputs are rounded by so much less than logits that are computed back from them
 EXACT = 1e-5
 
 
@@ -52,6 +44,8 @@ class Cut:
         slope, offset: the logits that this kind has are offset + slope · t, [K], where the one varied is t.
         squash: how many steps, first of all, squash the logits; 0 where none does.
         reach: how far the logits can get: to the bound of a soft cap before them.
+        alone: whether the first tensor alone gets the logits, where others of its shape are gates.
+        is_of_pairs: whether the output is a probability that comes of how far apart two calls of a layer are.
     """
 
     tensors: list[Any]
@@ -66,6 +60,8 @@ class Cut:
     offset: np.ndarray = field(default_factory=lambda: np.zeros(1))
     squash: int = 0
     reach: float = np.inf
+    alone: bool = False
+    is_of_pairs: bool = False
 
     def run(
         self, z: Any, skipped: frozenset[int] = frozenset(), until: Any = None, last: str | None = None
@@ -77,10 +73,15 @@ class Cut:
         output = self.output if until is None else until
         return run_steps(self.steps, values, skipped, self.batch)[id(output)]
 
+    def holds_logits(self, tensor: Any) -> bool:
+        """Whether a tensor gets the logits."""
+        first = self.tensors[0]
+        return tensor is first or (not self.alone and tuple(tensor.shape) == tuple(first.shape))
+
     def filled(self, tensor: Any, z: Any) -> Any:
         """z everywhere in a tensor of logits; ones in any other, such as a gate's or a temperature's."""
         shape, dtype = concrete(tensor.shape, self.batch), keras.backend.standardize_dtype(tensor.dtype)
-        if tuple(tensor.shape) != tuple(self.tensors[0].shape):
+        if not self.holds_logits(tensor):
             return masked_as(tensor, ops.ones(shape, dtype), self.batch)
         axis = self.axis % len(shape)
         row = ops.reshape(ops.cast(z, dtype), [-1 if i == axis else 1 for i in range(len(shape))])
@@ -90,6 +91,18 @@ class Cut:
         """The output for logits z [m], computed at once and not in a training step, in float64."""
         z = ops.convert_to_tensor(z.astype("float32"))
         return np.asarray(numbers(self.run(z, until=until)), "float64")
+
+    def anywhere(self, rng: np.random.Generator, size: float) -> np.ndarray:
+        """The output for numbers of this size, drawn for every place of all tensors that get logits."""
+        values = {}
+        for tensor in self.tensors:
+            value = self.filled(tensor, ops.zeros(self.width))
+            if self.holds_logits(tensor):
+                drawn = ops.convert_to_tensor(rng.normal(0, size, tuple(value.shape)).astype("float32"))
+                value = masked_as(tensor, ops.cast(drawn, value.dtype), self.batch)
+            values[id(tensor)] = value
+        output = run_steps(self.steps, values, frozenset(), self.batch)[id(self.output)]
+        return np.asarray(numbers(output), "float64")
 
     def row(self, z: np.ndarray) -> np.ndarray:
         """The outputs of all classes at the first place: [K]."""
@@ -161,190 +174,6 @@ class Cut:
 
     def __str__(self) -> str:
         return describe((self.tensors, self.steps))
-
-
-def cut_before(output: Any, batch: int, class_axis: int, wanted: int) -> Cut:
-    """The cut furthest from the output after which the output is understood; "unknown" where none is.
-
-    Args:
-        output: symbolic.
-        batch: examples at once.
-        class_axis: of the output.
-        wanted: the class whose logit is varied.
-    """
-    cuts = [
-        Cut(tensors, steps, output, batch, class_axis)
-        for tensors_of_any, steps in frontiers(output)
-        for tensors in with_each_first(tensors_of_any, output, class_axis)
-    ]
-    deepest = [cut for cut in cuts if len(cut.steps) == len(cuts[-1].steps)]
-    if all(is_constant(cut) for cut in deepest):
-        return replace(deepest[0], kind="constant")
-    from_deepest = sorted(cuts, key=lambda cut: -len(cut.steps))
-    all_found = (found for cut in from_deepest if (found := understood(cut, wanted)))
-    found = next((found for found in all_found if not holds_soft_cap(found)), None)
-    if found is None:
-        return deepest[0]
-    deeper = [cut for cut in from_deepest if len(cut.steps) > len(found.steps)]
-    alike = (cut for cut in deeper if cut.tensors[0].shape == found.tensors[0].shape)
-    return behind_squash(found, next(alike, deeper[0])) if deeper else found
-
-
-def with_each_first(tensors: Sequence[Any], output: Any, class_axis: int) -> Iterator[list[Any]]:
-    """Yields the tensors with those of one shape first, which may be the logits; the likeliest shape first.
-
-    Gates and temperatures are among them too. Logits have an entry for each class, more often than not.
-    """
-    shapes = dict.fromkeys(tuple(t.shape) for t in tensors if can_be_set(t))
-    classes = output.shape[class_axis]
-    for shape in sorted(shapes, key=lambda shape: shape[-1] != classes):
-        alike = [t for t in tensors if tuple(t.shape) == shape]
-        yield [*alike, *(t for t in tensors if tuple(t.shape) != shape)]
-
-
-def holds_soft_cap(cut: Cut) -> bool:
-    """Whether a step before the activation holds the logits within wide bounds, which it nears slowly."""
-    end = cut.activation if cut.kind != "identity" else None
-    return any(soft_cap(cut, step.outputs[0]) for step in cut.steps[:end])
-
-
-def soft_cap(cut: Cut, tensor: Any) -> float:
-    """c where a tensor, as a function of the varied logit, is like c tanh(t / c) with c ≥ `WIDE`; else 0.
-
-    A clip is no such function: it is linear up to its bounds.
-    """
-    height = lambda t: cut.numbers(cut.at(t), tensor).ravel()
-    middle = height(0)
-    place = int(np.argmax(np.abs(height(1) - middle)))
-    gain = abs(height(1)[place] - middle[place])
-    far = [abs(height(t)[place] - middle[place]) / gain for t in (3000, -3000)] if gain else [0.0]
-    if min(far) < WIDE or max(far) > 1000:
-        return 0.0
-    half = min(far) / 2
-    return min(far) * gain if abs(height(half)[place] - middle[place]) < 0.98 * half * gain else 0.0
-
-
-def can_be_set(tensor: Any) -> bool:
-    """Whether a tensor holds numbers, at least one an example."""
-    is_float = keras.backend.is_float_dtype(keras.backend.standardize_dtype(tensor.dtype))
-    return is_float and len(tensor.shape) > 1
-
-
-def is_constant(cut: Cut) -> bool:
-    """Whether an output is the same whatever the logits are."""
-    rng = np.random.default_rng(0)
-    rows = [cut.numbers(rng.normal(0, 3, cut.width)) for _ in range(2)]
-    return bool(cut.steps) and bool(np.abs(rows[0] - rows[1]).max() <= EXACT)
-
-
-def understood(cut: Cut, wanted: int) -> Cut | None:
-    """The cut with what its output is of a logit; None where that is none of the kinds."""
-    rank = len(cut.tensors[0].shape)
-    for axis in dict.fromkeys((-1, *(range(1, rank - 1) if rank > 2 else ()))):
-        placed = replace(cut, axis=axis)
-        varied = wanted if wanted < placed.width else 0
-        placed = replace(placed, varied=varied)
-        rows = np.array([placed.row(placed.at(t)) for t in LINE])
-        for kind, logits in kinds_of(rows, varied):
-            line = fitted(logits, placed, STRAIGHT if kind == "identity" else 1.0)
-            if line is not None:
-                if kind == "identity" and is_flat_activation(placed):
-                    kind = "unknown"
-                return replace(placed, kind=kind, offset=line[0], slope=line[1])
-    return None
-
-
-def is_flat_activation(cut: Cut) -> bool:
-    """Whether an output that is linear in small logits stays within [0, 1], as a hard sigmoid does."""
-    far = np.array([cut.row(cut.at(t)) for t in (-1000, 1000)])
-    return bool(cut.steps) and looks_like_probabilities(far.reshape(-1, 1))
-
-
-def kinds_of(rows: np.ndarray, varied: int) -> list[tuple[str, np.ndarray]]:
-    """The kinds that outputs [5, K] may be of, with the logits that they then have."""
-    if not np.isfinite(rows).all():
-        return []
-    k, kinds = rows.shape[-1], []
-    rival = 0 if varied == k - 1 else k - 1
-    inside = (rows > 0).all() and (rows < 1).all()
-    with np.errstate(all="ignore"):
-        if k > 1 and inside and np.allclose(rows.sum(-1), 1, atol=0.02):
-            logs = np.log(rows)
-            kinds.append(("softmax", logs - logs[:, [rival]]))
-        if inside:
-            kinds.append(("sigmoid", np.log(rows) - np.log1p(-rows)))
-        if k > 1 and (rows < 0).all() and np.allclose(np.exp(rows).sum(-1), 1, atol=0.02):
-            kinds.append(("log-softmax", rows - rows[:, [rival]]))
-    return [*kinds, ("identity", rows)]
-
-
-def fitted(logits: np.ndarray, cut: Cut, strictness: float) -> tuple[np.ndarray, np.ndarray] | None:
-    """Offset and slope of logits [5, K] that are linear along `LINE`, in whatever precision they came."""
-    t = np.array(LINE)
-    offset, slope = logits.mean(0), t @ logits / (t @ t)
-    largest = np.abs(slope).max()
-    precision = min(cut.dtype, keras.backend.standardize_dtype(cut.output.dtype), key=lambda d: -ROUNDING[d])
-    if not np.isfinite(largest) or largest < 1e-3:
-        return None
-    off = np.abs(logits - offset - t[:, None] * slope).max()
-    if off > strictness * ROUNDING[precision] * max(
-        2 * largest, np.abs(logits).max() * (precision != "float32")
-    ):
-        return None
-    if np.abs(offset).max() < 10 * ROUNDING[precision]:
-        offset = np.zeros_like(offset)
-    return offset, rounded(slope)
-
-
-def rounded(slope: np.ndarray) -> np.ndarray:
-    """Slopes that are, to rounding, −1, 0 or 1 become so."""
-    whole = np.round(slope)
-    return np.where(np.abs(slope - whole) < 5e-3, whole, slope)
-
-
-def behind_squash(found: Cut, deepest: Cut) -> Cut:
-    """The deepest cut where what stands between it and the one found squashes logits; else the one found.
-
-    What treats logits together, as a normalisation does, makes them anew, and is no squash.
-    """
-    between = len(deepest.steps) - len(found.steps)
-    deepest = replace(deepest, varied=found.varied if found.varied < deepest.width else 0)
-    target = found.tensors[0]
-    values, moves_others = varied_values(deepest, target)
-    are_probabilities = looks_like_probabilities(values)
-    if are_probabilities and target is deepest.output:
-        return deepest  # an activation that is none of the kinds
-    if values.shape[1:] != concrete(deepest.tensors[0].shape, deepest.batch):
-        return found
-    if moves_others and not are_probabilities:
-        return found
-    if not moves_others and (reach := soft_cap(deepest, target)):
-        return replace(found, reach=reach)
-    if not moves_others and not is_dead(deepest, target):
-        return found
-    slope = np.eye(len(found.slope))[found.main]
-    return replace(deepest, kind=found.kind, slope=slope, offset=np.zeros_like(slope), squash=between)
-
-
-def varied_values(cut: Cut, target: Any) -> tuple[np.ndarray, bool]:
-    """A tensor's values for random logits, and whether one logit moves more than its own place."""
-    base = np.random.default_rng(1).normal(0, 1, cut.width)
-    bumped = base + 3 * np.eye(cut.width)[cut.varied]
-    values = np.array([cut.numbers(z, target) for z in (base, bumped, -3 * base, 3 * base)])
-    rows = values.reshape(len(values), -1, values.shape[-1])[:, 0]
-    return values, bool((np.abs(rows[0] - rows[1]) > EXACT).sum() > 1)
-
-
-def is_dead(cut: Cut, target: Any) -> bool:
-    """Whether a tensor hardly moves with the varied logit where this is far out, on either side."""
-
-    def height(t: float) -> float:
-        values = cut.numbers(cut.at(t), target)
-        return float(values.reshape(-1, values.shape[-1])[0][cut.varied])
-
-    middle = abs(height(1) - height(-1)) / 2
-    far = [abs(height(s * FAR[1]) - height(s * FAR[0])) / (FAR[1] - FAR[0]) for s in (-1, 1)]
-    return min(far) <= DEAD * middle
 
 
 def leaves_unit_interval(layer: Any, step: Step | None) -> bool:

@@ -37,7 +37,7 @@ class Diagnosis:
     Attributes:
         output: its name; `loss`, `head`, `policy`, `backend`: what stands there.
         known: whether the loss is a cross-entropy, so that p − y is what the gradient should be.
-        rivals: logits, all 0, that the first one competes with; 1 for a sigmoid.
+        rivals: logits, all 0, that the first one competes with; 1 for a sigmoid, 0 where it is not known how.
         scale: what all gradients are multiplied by (a mean over outputs, a loss weight).
         readings: the steps that were taken.
         limit: |z| from which the gradient is lost; infinite where it never is.
@@ -103,7 +103,7 @@ class Diagnosis:
         if self.limit == 0:
             return f"✗ The gradient is wrong everywhere: {self.symptom}."
         p = 1 / (1 + self.rivals * math.exp(min(self.limit, 700)))
-        lost_from = f"from |z| = {self.limit:g} on (p = {p:.1g})"
+        lost_from = f"from |z| = {self.limit:g} on" + (f" (p = {p:.1g})" if self.rivals else "")
         return f"✗ The gradient of a confident error is lost {lost_from}: {self.symptom}."
 
     @property

@@ -10,15 +10,17 @@ from typing import Any
 import keras
 import numpy as np
 
-from crosscheck._keras import attributes_of, calls_forgotten
-from crosscheck.doctor._cut import Cut, cut_before
+from crosscheck._keras import attributes_of, calls_forgotten, compiled_with
+from crosscheck.doctor._cut import Cut
 from crosscheck.doctor._diagnosis import Diagnosis, Reading, judge_fading, judge_readings
 from crosscheck.doctor._graph import batch_of, first_line, outputs_of
 from crosscheck.doctor._metrics import metrics_of, misreadings
 from crosscheck.doctor._patient import Patient, is_of_own_training
 from crosscheck.doctor._readings import FEW, SIZES, readings
 from crosscheck.doctor._remedies import Case, Remedy, cause, mismatch_of, remedies
+from crosscheck.doctor._search import cut_before
 from crosscheck.doctor._theory import (
+    Theory,
     absolute,
     is_known_by_name,
     loss_name,
@@ -30,6 +32,14 @@ from crosscheck.errors import UsageError
 
 BY_NATURE = "The loss is no cross-entropy: that its gradient fades is its nature."
 
+OF_ITS_OWN = (
+    "The class' own `train_step` or `compute_loss` trains something else than the loss it was compiled with: "
+    "its gradients are not judged, but that they are there."
+)
+OF_PAIRS = (
+    "The output is a probability made of how far apart two calls of one layer are: there is no logit that "
+    "could be set."
+)
 NOT_JUDGED = "The loss is none of classes: its gradients are not judged, but that they are there."
 
 
@@ -201,6 +211,8 @@ def examine_output(subject: Subject, output: Output) -> Diagnosis:
             "with `keras.ops` and layers of Keras, or put the activation into a layer behind it."
         )
         return undecided(subject, output, str(cut), reason)
+    if cut.is_of_pairs:
+        return undecided(subject, output, str(cut), OF_PAIRS)
     return diagnosis(subject, output, Case(cut, output.loss, theory))
 
 
@@ -209,6 +221,8 @@ def diagnosis(subject: Subject, output: Output, case: Case) -> Diagnosis:
     cut, theory = case.cut, case.theory
     known = cut.kind == "constant" or (theory is not None and not (theory.fades and cut.kind == "unknown"))
     taken, judgement = judged(subject, case)
+    if judgement["scale"] < 0 and not is_turned(subject, output):
+        judgement |= {"limit": 0.0, "symptom": f"it points uphill, times {judgement['scale']:.3g}"}
     found = Diagnosis(
         output=output.name,
         loss=loss_name(output.loss),
@@ -216,7 +230,7 @@ def diagnosis(subject: Subject, output: Output, case: Case) -> Diagnosis:
         policy=policy_of(subject.model, cut),
         backend=keras.backend.backend(),
         known=known,
-        rivals=cut.shape[cut.class_axis] - 1 if theory and theory.activation == "softmax" else 1,
+        rivals=rivals_in(cut, theory),
         readings=taken,
         metrics=tuple(
             misreadings(metrics_of(subject.model, (output.index, output.keys), count(subject)), cut, theory)
@@ -230,6 +244,20 @@ def diagnosis(subject: Subject, output: Output, case: Case) -> Diagnosis:
     if not known:
         return faded(found, case)
     return with_advice(subject, found, case)
+
+
+def rivals_in(cut: Cut, theory: Theory | None) -> int:
+    """Logits that the first one competes with; 0 where it is not known how."""
+    if cut.kind == "unknown":
+        return 0
+    return cut.shape[cut.class_axis] - 1 if theory and theory.activation == "softmax" else 1
+
+
+def is_turned(subject: Subject, output: Output) -> bool:
+    """Whether `compile` was told a negative weight for the output's loss, as adversaries have it."""
+    weights = compiled_with(subject.model).get("loss_weights")
+    weight = loss_of(weights, output.index, output.keys, count(subject))
+    return weight is not None and float(weight) < 0
 
 
 def count(subject: Subject) -> int:
@@ -248,7 +276,8 @@ def judged(subject: Subject, case: Case) -> tuple[tuple[Any, ...], dict[str, Any
         return (), {
             "scale": 1.0,
             "limit": 0.0,
-            "symptom": "the model's output is the same whatever the logit",
+            "symptom": "the model's output is the same whatever the logit"
+            + (" of a class, raised at all places" if cut.shape[cut.class_axis] > 1 else ""),
         }
     taken = readings(subject.patient(cut), cut, case.theory, SIZES)
     if goes_past_the_model(subject, case, taken):
@@ -313,7 +342,11 @@ def with_advice(subject: Subject, found: Diagnosis, case: Case) -> Diagnosis:
             found, cause=f"{maker}'s own activation bounds what it gives", remedy="a Dense layer behind it"
         )
     if is_of_own_training(subject.model) and survives(subject, case, Remedy(""), own=False):
-        why = "the class' own `train_step` or `compute_loss` loses it: with Keras' own it survives"
+        fading = judge_fading(found.readings)
+        if np.isinf(fading["limit"]) and found.scale > 0:
+            return replace(found, known=False, remarks=(OF_ITS_OWN,), **fading)
+        does = "loses it" if found.scale > 0 else "turns it round"
+        why = f"the class' own `train_step` or `compute_loss` {does}: with Keras' own it survives"
         return replace(found, cause=why, remedy="train with Keras' own", tried=True)
     options = list(remedies(case))
     for remedy in options:

@@ -12,9 +12,11 @@ from crosscheck.doctor._cut import Cut
 from crosscheck.doctor._diagnosis import Reading
 from crosscheck.doctor._patient import Patient, take_steps
 from crosscheck.doctor._theory import Theory, slope
+from crosscheck.errors import UsageError
 
 SIZES = (0, 1, 2, 5, 10, 15, 17, 20, 30, 40, 60, 88, 100, 1000, 9984.0)  # exact in bfloat16
 FEW = (0, 1, 2, 20, 88, 9984.0)  # where a remedy is tried
+FALLEN = 1e-3  # of 1 + a loss: by so much less it has come down
 LARGEST = 60000.0  # what float16 holds
 
 
@@ -95,6 +97,8 @@ def readings(
     """A reading for every example, with what the theory says of it; NaN where there is none."""
     wrong = examples(cut, theory, sizes)
     measured = take_steps(patient, [e.y for e in wrong], [e.t for e in wrong])
+    if cut.kind == "unknown":
+        wrong, measured = those_that_get_worse(wrong, measured)
     expected = [expected_of(cut, theory, example) for example in wrong]
     largest = {label: largest_of(cut, theory, [e for e in wrong if e.label == label]) for label in (0, 1)}
     top = max(largest.values())
@@ -102,6 +106,25 @@ def readings(
         Reading(e.z, e.label, value, gradient * top / largest[e.label], exact / largest[e.label])
         for e, (value, gradient), exact in zip(wrong, measured, expected, strict=True)
     )
+
+
+def those_that_get_worse(
+    alike: list[Example], measured: list[tuple[float, float]]
+) -> tuple[list[Example], list[tuple[float, float]]]:
+    """Examples and losses of the labels whose loss does not fall as the logit goes out: others come right.
+
+    Raises:
+        UsageError: where there are none.
+    """
+    kept = []
+    for label in (0, 1):
+        mine = [pair for pair in zip(alike, measured, strict=True) if pair[0].label == label]
+        losses = [loss for _, (loss, _) in mine]
+        if not (losses and losses[-1] < losses[0] - FALLEN * (1 + abs(losses[0]))):
+            kept += mine
+    if not kept:
+        raise UsageError("The loss falls however far out the logit is: the doctor found no wrong prediction.")
+    return [example for example, _ in kept], [pair for _, pair in kept]
 
 
 def largest_of(cut: Cut, theory: Theory | None, alike: Sequence[Example]) -> float:

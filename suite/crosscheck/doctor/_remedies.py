@@ -118,6 +118,8 @@ def mismatch_of(case: Case) -> str:
 def cause(case: Case) -> str:
     """Why the gradient is lost, in words that are true of this model on this backend; "" where unknown."""
     cut, theory = case.cut, case.theory
+    if cut.kind == "constant" and cut.shape[cut.class_axis] > 1:
+        return f"the {constant_activation(cut)} goes over another axis than that of the classes"
     if cut.kind == "constant":
         return f"a {constant_activation(cut)} over one output is the same whatever its logit"
     if cut.squash:
@@ -218,6 +220,8 @@ def remedies(case: Case) -> Iterator[Remedy]:
     cut, theory = case.cut, case.theory
     if cut.kind == "constant":
         everything = case.without(0)
+        for words, loss in logit_losses(case) if cut.shape[cut.class_axis] > 1 else ():
+            yield Remedy(f"no activation in the head, and {words}", everything, loss)
         yield Remedy(
             "one output without activation and BinaryCrossentropy(from_logits=True)",
             everything,

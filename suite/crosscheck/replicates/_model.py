@@ -21,7 +21,16 @@ def input_shape(model: keras.Model) -> Any:
     """Returns (None, …); a subclassed model tells it only by what it was built with."""
     if hasattr(model, "input_shape"):
         return model.input_shape
-    return next(iter(model.get_build_config().values()))
+    return plain(next(iter(model.get_build_config().values())))
+
+
+def plain(shapes: Any) -> Any:
+    """Shapes in dictionaries and tuples of Python, not those in which Keras keeps track of things."""
+    if isinstance(shapes, dict):
+        return {name: plain(shape) for name, shape in shapes.items()}
+    if all(size is None or isinstance(size, int) for size in shapes):
+        return tuple(shapes)
+    return [plain(shape) for shape in shapes]
 
 
 def output_shape(model: keras.Model) -> Any:
