@@ -10,14 +10,15 @@ import gc
 import json
 import sys
 from collections import defaultdict
+from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 pytest_plugins = ["data_folders"]
 RECORD = Path(__file__).with_name("seconds.json")
 UNKNOWN = 60.0  # a file without a record goes early rather than last
-gc.disable()  # until all is imported and collected, which makes no garbage to speak of
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -38,15 +39,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: -seconds.get(group_of(item), UNKNOWN))
 
 
-def pytest_collection_finish() -> None:
-    """Has the garbage collector pass over what was imported, and what was collected here.
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, Any, Any]:
+    """Has the garbage collector pass over what is imported and collected here, then and later.
 
-    Half a million objects that live to the end: Keras' `clear_session` alone goes through all of them each
+    Those half a million objects live to the end. Keras' `clear_session` alone goes through all of them each
     time, for a quarter of a second.
     """
-    gc.collect()
-    gc.freeze()
-    gc.enable()
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 def recorded_group(nodeid: str) -> str:
