@@ -6,10 +6,13 @@ xdist's own order goes by how many tests a file has, so that long files of few t
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from collections import defaultdict
+from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,6 +37,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group(group_of(item)))
     items.sort(key=lambda item: -seconds.get(group_of(item), UNKNOWN))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, Any, Any]:
+    """Has the garbage collector pass over what is imported and collected here, then and later.
+
+    Those half a million objects live to the end. Keras' `clear_session` alone goes through all of them each
+    time, for a quarter of a second.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 def recorded_group(nodeid: str) -> str:
