@@ -146,6 +146,16 @@ def test_what_is_by_design_is_described() -> None:
     assert proper.verdict == "passed" and "not proper, by design" in proper.note
 
 
+def test_class_numbers_that_a_formula_spreads_are_described_and_no_fault() -> None:
+    finding = verdict("integer labels", subject_of(field.NoConstructor, "categorical"))
+    assert (finding.verdict, finding.at.count("y_true=[[2.0], [0.0]]")) == ("described", 1)
+    spread = scorecard.Scorecard(subject_of(field.NoConstructor, "categorical"), (finding,))
+    assert spread.exit_code == 0 and "0 of 1 checks failed, 1 described" in str(spread)
+    assert "without a word" in str(spread) and "remedy: compare the shapes" in str(spread)
+    refusing = verdict("integer labels", subject_of(field.ZLoss, "categorical"))
+    assert refusing.verdict == "passed" and "refused" in refusing.note
+
+
 def test_the_formula_itself_is_asked_about_shifts() -> None:
     told = with_claim(subject_of(field.ZLoss, "categorical"), "test_audit_field:z_loss_formula")
     assert verdict("centre", told).verdict == "passed"
