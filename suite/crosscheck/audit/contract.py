@@ -33,8 +33,8 @@ class Finding:
     """What one check found.
 
     Attributes:
-        check: its id; `verdict`: passed, failed, described (it is no fault of the loss, and the user must know
-            it), not applicable, could not look, or failed as expected; never silence.
+        check: its id; `verdict`: passed, failed, described (no fault of the loss, and the user must know it),
+            not applicable, could not look, or failed as expected; never silence.
         at: the first, else the smallest, input at which it was seen to fail, as a user could type it; ""
             where it passes.
         measured, expected: the numbers there; `threshold`: what the difference was held against.
