@@ -150,10 +150,32 @@ class SparseSquared(Sparse):
         return keras.ops.sum((keras.ops.softmax(x) - self.smoothed(hot, 3)) ** 2, axis=-1)
 
 
-def test_what_is_not_affine_in_integer_labels_has_no_constant_to_solve_for() -> None:
-    check = check_named("smoothing constant")
-    assert check.ask(subject(SparseSquared, "sparse")).verdict == "not applicable"
-    assert check.ask(subject(Sparse, "sparse")).verdict == "passed"
+class SmoothedToATenth(SparseSquared):
+    def smoothed(self, y, k):
+        return y * (1 - self.label_smoothing) + 0.1 * self.label_smoothing
+
+
+class SparseCubed(SparseSquared):
+    """Not proper: where it is least says nothing about its labels."""
+
+    def values(self, y, x):
+        return super().values(y, x) ** 1.5
+
+
+@pytest.mark.parametrize(
+    ("loss", "found", "words"),
+    [
+        (Sparse, "passed", "convention α/3"),
+        (SparseSquared, "passed", "convention α/3: there the smoothed loss is least"),
+        (SmoothedToATenth, "failed", "least at no mixture"),
+        (SparseCubed, "not applicable", "cannot be asked"),
+    ],
+)
+def test_smoothing_of_integer_labels_shows_in_where_the_loss_is_least(
+    loss: type, found: str, words: str
+) -> None:
+    finding = check_named("smoothing constant").ask(subject(loss, "sparse"))
+    assert finding.verdict == found and words in f"{finding.note} {finding.measured}"
 
 
 def test_one_call_that_does_not_wait_is_enough() -> None:
