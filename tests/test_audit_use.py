@@ -186,6 +186,19 @@ def test_one_call_that_does_not_wait_is_enough() -> None:
     assert behaviour.first_below(iter([0.5, 0.3]), 0.02) == 0.3
 
 
+def test_a_core_that_others_hold_is_no_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
+    check, sound = check_named("awake"), subject_named("categorical")
+    monkeypatch.setattr(behaviour, "queueing_seconds", lambda: 0.0)
+    monkeypatch.setattr(behaviour.time, "process_time", lambda: 0.0)  # all of a call looks idle
+    monkeypatch.setattr(behaviour, "IDLE", 0.0)
+    finding = check.ask(sound)
+    assert finding.verdict == "could not look" and "the machine is busy" in finding.note
+    with monkeypatch.context() as patch:
+        patch.setattr(behaviour, "queueing_seconds", behaviour.time.perf_counter)  # all of it in the queue
+        patch.setattr(behaviour, "IDLE", 1e-3)
+        assert check.ask(sound).verdict == "passed"
+
+
 def test_no_finding_is_silent() -> None:
     for finding in use_findings("binary").values():
         assert finding.note, finding.check
