@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from audited import without_xla
 from click.testing import CliRunner
-from keras import ops
 
 from crosscheck.audit import CHECKS, Scorecard, contract, scorecard
 from crosscheck.audit.claims import with_claim
@@ -145,39 +144,6 @@ def test_what_is_by_design_is_described() -> None:
     assert shift.verdict == "passed" and "described" in shift.note
     proper = verdict("proper", subject_of(field.dice_of_sigmoid, "multilabel"))
     assert proper.verdict == "passed" and "not proper, by design" in proper.note
-
-
-def test_class_numbers_that_a_formula_spreads_are_described_and_no_fault() -> None:
-    finding = verdict("integer labels", subject_of(field.NoConstructor, "categorical"))
-    assert (finding.verdict, finding.at.count("y_true=[[2.0], [0.0]]")) == ("described", 1)
-    spread = scorecard.Scorecard(subject_of(field.NoConstructor, "categorical"), (finding,))
-    assert spread.exit_code == 0 and "0 of 1 checks failed, 1 described" in str(spread)
-    assert "without a word" in str(spread) and "remedy: compare the shapes" in str(spread)
-    refusing = verdict("integer labels", subject_of(field.ZLoss, "categorical"))
-    assert refusing.verdict == "passed" and "refused" in refusing.note
-
-
-class Delegating(field.ZLoss):
-    """Its own `__call__` leaves the reduction to Keras."""
-
-    def __call__(self, y_true, y_pred, sample_weight=None):
-        return super().__call__(y_true, y_pred, sample_weight=sample_weight)
-
-
-class Reducing(field.ZLoss):
-    """It reduces by itself, in the dtype that it has, as Keras does."""
-
-    def __call__(self, y_true, y_pred, sample_weight=None):
-        if self.reduction in (None, "none"):
-            return super().__call__(y_true, y_pred, sample_weight=sample_weight)
-        y, z = (ops.convert_to_tensor(array, dtype=self.dtype) for array in (y_true, y_pred))
-        return ops.sum(ops.cast(self.call(y, z), self.dtype)) / y.shape[0]
-
-
-def test_what_keras_reduces_is_held_against_keras_alone() -> None:
-    finding = verdict("half loss", subject_of(Delegating, "categorical"))
-    assert finding.verdict == "passed" and "in Keras' reduction of any loss" in finding.note
-    assert verdict("half loss", subject_of(Reducing, "categorical")).verdict == "failed"
 
 
 def test_the_formula_itself_is_asked_about_shifts() -> None:
