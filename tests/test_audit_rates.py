@@ -121,11 +121,21 @@ def test_the_command_writes_both_files(tmp_path: Path, monkeypatch: pytest.Monke
         for told in (True, False)
         for fault in ("", "x")
     ]
-    monkeypatch.setattr(measure, "run_trials", lambda count, report: trials)
+    monkeypatch.setattr(measure, "run_trials", lambda count, report, write: trials)
     ran = CliRunner().invoke(main, ["4", "--out", str(tmp_path)])
     assert ran.exit_code == 0
     assert json.loads((tmp_path / "rates.json").read_text())["rates"]["claim told"]["misses"]["of"] == 1
     assert "Clopper and Pearson" in (tmp_path / "rates.md").read_text()
+
+
+def test_what_there_is_is_written_as_the_trials_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "run_trial", lambda loss, told: Trial(loss.about, told, loss.fault, "", ()))
+    written: list[int] = []
+    trials = measure.run_trials(30, lambda line: None, write=lambda some: written.append(len(some)))
+    assert written == [12, 24]
+    fewer = measure.run_trials(12, lambda line: None)
+    assert [trial.about for trial in trials[:12]] == [trial.about for trial in fewer]
+    assert all(trial.seconds >= 0 for trial in trials)
 
 
 def test_the_command_ends_with_1_where_the_audit_was_wrong_and_says_where(

@@ -150,10 +150,33 @@ class SparseSquared(Sparse):
         return keras.ops.sum((keras.ops.softmax(x) - self.smoothed(hot, 3)) ** 2, axis=-1)
 
 
-def test_what_is_not_affine_in_integer_labels_has_no_constant_to_solve_for() -> None:
-    check = check_named("smoothing constant")
-    assert check.ask(subject(SparseSquared, "sparse")).verdict == "not applicable"
-    assert check.ask(subject(Sparse, "sparse")).verdict == "passed"
+class SmoothedUnevenly(SparseSquared):
+    def smoothed(self, y, k):
+        shares = keras.ops.cast(keras.ops.array([0.5, 0.3, 0.2]), y.dtype)
+        return y * (1 - self.label_smoothing) + shares * self.label_smoothing
+
+
+class SparseCubed(SparseSquared):
+    """Not proper: where it is least says nothing about its labels."""
+
+    def values(self, y, x):
+        return super().values(y, x) ** 1.5
+
+
+@pytest.mark.parametrize(
+    ("loss", "found", "words"),
+    [
+        (Sparse, "passed", "convention α/3"),
+        (SparseSquared, "passed", "convention α/3: there the smoothed loss is least"),
+        (SmoothedUnevenly, "failed", "least at no mixture"),
+        (SparseCubed, "not applicable", "cannot be asked"),
+    ],
+)
+def test_smoothing_of_integer_labels_shows_in_where_the_loss_is_least(
+    loss: type, found: str, words: str
+) -> None:
+    finding = check_named("smoothing constant").ask(subject(loss, "sparse"))
+    assert finding.verdict == found and words in f"{finding.note} {finding.measured}"
 
 
 def test_one_call_that_does_not_wait_is_enough() -> None:
@@ -161,6 +184,19 @@ def test_one_call_that_does_not_wait_is_enough() -> None:
     assert behaviour.first_below(heard, 0.02) == 0.001
     assert list(heard) == [0.7]
     assert behaviour.first_below(iter([0.5, 0.3]), 0.02) == 0.3
+
+
+def test_a_core_that_others_hold_is_no_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
+    check, sound = check_named("awake"), subject_named("categorical")
+    monkeypatch.setattr(behaviour, "queueing_seconds", lambda: 0.0)
+    monkeypatch.setattr(behaviour.time, "process_time", lambda: 0.0)  # all of a call looks idle
+    monkeypatch.setattr(behaviour, "IDLE", 0.0)
+    finding = check.ask(sound)
+    assert finding.verdict == "could not look" and "the machine is busy" in finding.note
+    with monkeypatch.context() as patch:
+        patch.setattr(behaviour, "queueing_seconds", behaviour.time.perf_counter)  # all of it in the queue
+        patch.setattr(behaviour, "IDLE", 1e-3)
+        assert check.ask(sound).verdict == "passed"
 
 
 def test_no_finding_is_silent() -> None:

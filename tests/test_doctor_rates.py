@@ -102,7 +102,7 @@ def test_alarms_all_clears_and_refusals_are_told_apart() -> None:
 def test_the_command_writes_both_files_and_ends_with_1_where_the_doctor_was_wrong(
     trials: list[Trial], code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measure, "run_trials", lambda count, report: trials)
+    monkeypatch.setattr(measure, "run_trials", lambda count, report, write: trials)
     ran = CliRunner().invoke(main, ["5", "--out", str(tmp_path)])
     assert ran.exit_code == code
     assert json.loads((tmp_path / "rates.json").read_text())["models"] == len(trials)

@@ -141,8 +141,11 @@ class Flat(Binary):
 
 
 class AnyRow(Categorical):
+    """A column of labels is taken for one row."""
+
     def call(self, y_true, y_pred):
-        return self.values(y_true, y_pred)
+        is_column = len(y_true.shape) == 2 and y_true.shape[-1] == 1
+        return self.values(ops.squeeze(y_true, -1) if is_column else y_true, y_pred)
 
 
 class LastAxis(Categorical):

@@ -15,7 +15,7 @@ from crosscheck.audit.theories import THEORIES, LossTheory, ValueAndGradient, ev
 
 Kind = Literal["binary", "categorical", "sparse", "multilabel", "ordinal"]
 KINDS: tuple[Kind, ...] = ("binary", "categorical", "sparse", "multilabel", "ordinal")
-Verdict = Literal["passed", "failed", "not applicable", "could not look", "expected"]
+Verdict = Literal["passed", "failed", "described", "not applicable", "could not look", "expected"]
 Values = Literal["one each", "one for all", "coupled"]
 HERE = str(Path(__file__).parent)
 HELPERS = ("/numpy/", "/mpmath/", "/json/", "/inspect.py", "/pathlib.py", "/tempfile.py")
@@ -33,8 +33,8 @@ class Finding:
     """What one check found.
 
     Attributes:
-        check: its id; `verdict`: passed, failed, not applicable, could not look, or failed as expected; never
-            silence.
+        check: its id; `verdict`: passed, failed, described (no fault of the loss, and the user must know it),
+            not applicable, could not look, or failed as expected; never silence.
         at: the first, else the smallest, input at which it was seen to fail, as a user could type it; ""
             where it passes.
         measured, expected: the numbers there; `threshold`: what the difference was held against.
@@ -146,6 +146,10 @@ def passed(check: str, note: str, **numbers: Any) -> Finding:
 
 def failed(check: str, at: str, **details: Any) -> Finding:
     return Finding(check, "failed", at=at, **details)
+
+
+def described(check: str, at: str, **details: Any) -> Finding:
+    return Finding(check, "described", at=at, **details)
 
 
 def not_applicable(check: str, reason: str) -> Finding:

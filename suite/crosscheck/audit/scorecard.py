@@ -23,10 +23,12 @@ USE_OF: dict[str, Use] = {"call": "valid", "input": "valid", **{check.id: check.
 SIGNS = {
     "passed": "passed",
     "failed": "FAILED",
+    "described": "described",
     "not applicable": "–",
     "could not look": "COULD NOT LOOK",
     "expected": "expected",
 }
+TOLD_BESIDE = ("described", "could not look")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,10 +100,9 @@ class Scorecard:
     def verdict_line(self) -> str:
         if self.subject.obstacle:
             return "it could not be looked at"
-        unseen = len(self.unseen())
-        return f"{len(self.failures())} of {len(self.findings)} checks failed" + (
-            f", {unseen} could not look" if unseen else ""
-        )
+        counts = [(sum(finding.verdict == what for finding in self.findings), what) for what in TOLD_BESIDE]
+        beside = [f"{count} {what}" for count, what in counts if count]
+        return ", ".join([f"{len(self.failures())} of {len(self.findings)} checks failed", *beside])
 
     def lines(self, use: Use) -> list[str]:
         verdicts_beside = {finding.check: SIGNS[finding.verdict] for finding in self.theirs}
@@ -147,7 +148,7 @@ def detail_lines(finding: Finding) -> list[str]:
         return [f"failed as expected: {finding.reason}"]
     if finding.verdict == "could not look":
         return [finding.note, *([f"remedy: {finding.remedy}"] if finding.remedy else [])]
-    if finding.verdict != "failed":
+    if finding.verdict not in ("failed", "described"):
         measured = (
             "" if str(finding.measured) in f"{finding.note} None" else f": {format_number(finding.measured)}"
         )

@@ -7,9 +7,16 @@ from collections.abc import Iterable, Sequence
 import keras
 
 from crosscheck.audit.contract import USES, Finding, Use
-from crosscheck.audit.scorecard import CHECKS, Scorecard, detail_lines, title_of
+from crosscheck.audit.scorecard import CHECKS, TOLD_BESIDE, Scorecard, detail_lines, title_of
 
-MARKS = {"passed": "✓", "failed": "**✗**", "not applicable": "–", "could not look": "?", "expected": "(✗)"}
+MARKS = {
+    "passed": "✓",
+    "failed": "**✗**",
+    "described": "(!)",
+    "not applicable": "–",
+    "could not look": "?",
+    "expected": "(✗)",
+}
 
 
 def to_markdown(cards: Iterable[Scorecard]) -> str:
@@ -38,11 +45,14 @@ def summary(cards: Sequence[Scorecard]) -> str:
 
 def tally(card: Scorecard, use: Use) -> str:
     ids = {check.id for check in CHECKS if check.use == use}
-    applicable = sum(
-        finding.check in ids and finding.verdict != "not applicable" for finding in card.findings
-    )
+    verdicts = [finding.verdict for finding in card.findings if finding.check in ids]
+    applicable = len(verdicts) - verdicts.count("not applicable")
     failed = len(card.failures(use))
-    return f"**{failed}** of {applicable} failed" if failed else f"{applicable} passed"
+    if failed:
+        return f"**{failed}** of {applicable} failed"
+    passed = f"{verdicts.count('passed')} passed"
+    others = [f"{verdicts.count(verdict)} {verdict}" for verdict in TOLD_BESIDE if verdict in verdicts]
+    return ", ".join([passed, *others])
 
 
 def table(cards: Sequence[Scorecard], use: Use) -> str:

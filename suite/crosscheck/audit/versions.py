@@ -25,7 +25,7 @@ FATES: Mapping[Fate, str] = {
     "new": "did not fail, and does",
     "changed": "fails with another number or at another input",
     "unchanged": "fails as before",
-    "no longer asked": "failed, and does not apply or could not be looked at there",
+    "no longer asked": "failed, and is described, does not apply or could not be looked at there",
 }
 
 
@@ -33,7 +33,7 @@ class Answer(Struct, frozen=True):
     """What one check said of a loss, as `crosscheck audit` writes it."""
 
     check: str
-    verdict: Literal["passed", "failed", "not applicable", "could not look", "expected"]
+    verdict: Literal["passed", "failed", "described", "not applicable", "could not look", "expected"]
     at: str = ""
     measured: float | str | None = None
     expected: float | str | None = None

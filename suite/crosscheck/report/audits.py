@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 from crosscheck.claims.claim import BACKEND_NAMES
 from crosscheck.report.records import decode
 
-SYMBOLS = {"passed": "✓", "failed": "✗", "not applicable": "–"}
+SYMBOLS = {"passed": "✓", "failed": "✗", "described": "!", "not applicable": "–", "could not look": "?"}
 Number = float | int | str | None
 
 
@@ -20,7 +20,7 @@ class Finding(Struct, frozen=True):
     """What one check said of a loss, as `crosscheck audit` writes it."""
 
     check: str
-    verdict: Literal["passed", "failed", "not applicable"]
+    verdict: Literal["passed", "failed", "described", "not applicable", "could not look"]
     at: str = ""
     cause: str = ""
     remedy: str = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from crosscheck.audit import points
+from crosscheck.audit.checks.theory.bends import first_bend
 from crosscheck.audit.claims import is_convention
 from crosscheck.audit.contract import Finding, LossCheck, Subject, failed, not_applicable, passed
 from crosscheck.audit.judging import (
@@ -45,15 +46,35 @@ def centre(subject: Subject) -> Finding:
 
 
 def wrong_tail(subject: Subject) -> Finding:
+    if subject.theory is None:
+        return without_theory("wrong tail", subject, right=False)
     tail = points.tail(subject.kind, right=False)
     return compare_with_theory("wrong tail", subject, [tail], WRONG, "confidently wrong by 15 to 1e4")
 
 
 def right_tail(subject: Subject) -> Finding:
     """Absolute for a loss of slope 1; a weight of 4 makes the rounding of z count 4 times."""
+    if subject.theory is None:
+        return without_theory("right tail", subject, right=True)
     tail = points.tail(subject.kind, right=True)
     tolerance = RIGHT * steepness(subject)
     return compare_with_theory("right tail", subject, [tail], tolerance, "confidently right by 15 to 1e4")
+
+
+def without_theory(check: str, subject: Subject, right: bool) -> Finding:
+    """A bend shows without a theory; else the tail cannot be judged."""
+    bend = first_bend(subject, right)
+    if bend is None:
+        return not_applicable(check, NO_THEORY)
+    return failed(
+        check,
+        call_as_typed(subject, bend.z, bend.y),
+        measured=bend.measured,
+        expected=f"{bend.nearer:.6g}, as one step nearer",
+        note="the gradient by the logit that moves; no theory is known, and the loss had come to rest",
+        cause="a bend: something is clipped or added from here on",
+        remedy="one formula for all logits; what is meant is told with --theory",
+    )
 
 
 def compare_with_theory(

@@ -17,7 +17,15 @@ from crosscheck.audit.checks.use.calls import (
     value_or_error,
 )
 from crosscheck.audit.checks.use.inputs import Batch, call_as_typed, valid_batch
-from crosscheck.audit.contract import Finding, LossCheck, Subject, failed, not_applicable, passed
+from crosscheck.audit.contract import (
+    Finding,
+    LossCheck,
+    Subject,
+    described,
+    failed,
+    not_applicable,
+    passed,
+)
 from crosscheck.audit.probe import labels_as_taken, probe_of
 from crosscheck.audit.recognition import arguments_of, numeric_arguments, silenced
 from crosscheck.audit.theories import THEORIES, evaluate, over, probabilities
@@ -34,7 +42,7 @@ NEAR = 1e-3  # relative: of values and of parameters
 def arguments(subject: Subject) -> Finding:
     """Holds a recognised theory against the loss' own arguments, and changes each number in turn."""
     finding = used_as_another(subject)
-    if finding:
+    if finding and finding.verdict == "failed":
         return finding
     effects = {name: has_effect(subject, name, value) for name, value in numbers_accepted(subject).items()}
     for name, seen in effects.items():
@@ -48,6 +56,8 @@ def arguments(subject: Subject) -> Finding:
                 cause=f"`{name}` is kept and not used",
                 remedy=f"use self.{name} in `call`, or take it out of the constructor",
             )
+    if finding:
+        return finding
     unseen = sorted(name for name, seen in effects.items() if not seen)
     shown = ", ".join(sorted(set(effects) - set(unseen))) or "no argument that is a number"
     return passed(
@@ -58,7 +68,10 @@ def arguments(subject: Subject) -> Finding:
 
 
 def used_as_another(subject: Subject) -> Finding | None:
-    """The failure where the values are those of another parameter than the argument of that name."""
+    """The failure where the values are those of another parameter than the argument of that name.
+
+    A loss may smooth by a constant of its own beside what its argument says: at 0 that is described.
+    """
     if subject.told or subject.theory is None or subject.own_theory:
         return None
     defaults = THEORIES[subject.theory].parameters
@@ -68,6 +81,15 @@ def used_as_another(subject: Subject) -> Finding | None:
         without_effect = name == "alpha" and "balanced" in defaults and not subject.parameters.get("balanced")
         if without_effect or math.isclose(used, told[name], rel_tol=NEAR, abs_tol=NEAR):
             continue
+        if name == "label_smoothing" and not told[name]:
+            return described(
+                "arguments",
+                call_as_typed(subject, valid_batch(subject), label_smoothing=0.0),
+                measured=f"{subject.theory} smoothed by {used:.6g}",
+                expected="no smoothing, unless it is meant",
+                note="by design, for all that is known: it smooths without being told to",
+                remedy="say what it is meant to be with --theory, or smooth by the argument alone",
+            )
         return failed(
             "arguments",
             call_as_typed(subject, valid_batch(subject), **{name: told[name]}),

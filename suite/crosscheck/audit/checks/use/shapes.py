@@ -17,7 +17,15 @@ from crosscheck.audit.checks.use.calls import (
 )
 from crosscheck.audit.checks.use.examples import NO_EXAMPLES
 from crosscheck.audit.checks.use.inputs import Batch, K, call_as_typed, valid_batch, valid_pair
-from crosscheck.audit.contract import Finding, LossCheck, Subject, failed, not_applicable, passed
+from crosscheck.audit.contract import (
+    Finding,
+    LossCheck,
+    Subject,
+    described,
+    failed,
+    not_applicable,
+    passed,
+)
 
 SHAPED = "it takes predictions of more axes, and no others"
 SMOOTHED = 0.25  # exact in binary
@@ -96,7 +104,11 @@ def square(subject: Subject) -> Finding:
 
 
 def integer_labels(subject: Subject) -> Finding:
-    """Passes class numbers for one-hot rows, or the reverse, with B ≠ K and with B = K."""
+    """Passes class numbers for one-hot rows, or the reverse, with B ≠ K and with B = K.
+
+    A formula of rows that spreads the numbers over the classes, as `*` does, says nothing about them: that is
+    described. One that makes something else of them fails.
+    """
     if subject.axes:
         return not_applicable("integer labels", SHAPED)
     if subject.kind not in ("categorical", "sparse"):
@@ -106,7 +118,32 @@ def integer_labels(subject: Subject) -> Finding:
     for part in (batch.rows(slice(0, 2)), batch.rows(slice(0, K))):  # B < K, then B = K
         values = example_losses(subject, part)
         cases += [(part.labelled(y), values) for y in mistaken_labels(subject, part)]
-    return right_or_signalled("integer labels", subject, cases, "broadcast")
+    finding = right_or_signalled("integer labels", subject, cases, "broadcast or misread")
+    if finding.verdict == "failed" and all(is_right_or_spread(subject, *case) for case in cases):
+        return described(
+            "integer labels",
+            finding.at,
+            measured=finding.measured,
+            expected=finding.expected,
+            note="no fault of a formula of rows: it spreads class numbers over the classes without a word",
+            remedy="compare the shapes and raise, as Keras' CategoricalCrossentropy does",
+        )
+    return finding
+
+
+def is_right_or_spread(subject: Subject, batch: Batch, expected: np.ndarray) -> bool:
+    """Whether a call gives the right values, a signal, or those of the labels in every class's place."""
+    measured = value_or_error(example_losses, subject, batch)
+    if is_signalled(measured) or is_close(measured, expected):
+        return True
+    if subject.kind != "categorical" or np.ndim(batch.y) > 2:
+        return False
+    try:
+        spread = np.broadcast_to(batch.y, batch.x.shape)
+    except ValueError:
+        return False
+    of_spread = value_or_error(example_losses, subject, batch.labelled(spread))
+    return not is_signalled(of_spread) and is_close(measured, of_spread)
 
 
 def mistaken_labels(subject: Subject, batch: Batch) -> list[np.ndarray]:
@@ -182,7 +219,7 @@ CHECKS = (
     LossCheck("square", "(B, T) with B = T keeps its axes apart.", square),
     LossCheck(
         "integer labels",
-        "Numbers for rows, or rows for numbers: right or an error.",
+        "Numbers for rows, or rows for numbers: right or an error; described where a formula spreads them.",
         integer_labels,
         "misuse",
     ),

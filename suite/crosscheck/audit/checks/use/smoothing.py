@@ -15,11 +15,14 @@ from crosscheck.audit.checks.use.calls import (
 )
 from crosscheck.audit.checks.use.examples import NO_EXAMPLES
 from crosscheck.audit.checks.use.inputs import Batch, K, call_as_typed, has_dense_labels, valid_batch
+from crosscheck.audit.checks.use.smoothed_minimum import conventions
 from crosscheck.audit.contract import Finding, LossCheck, Subject, failed, not_applicable, passed
 
 ALPHAS = (0.125, 0.5)
 LITTLE, JUMP = 1e-6, 1e-3  # an α that changes next to nothing, and what is more than that
 OUTSIDE = (-0.5, 1.5)
+NO_MIXTURE = "the smoothed labels are no fixed mixture with the uniform ones"
+MIXTURE = "y (1 − α) + α / K, with K = 2 for binary labels"
 ABSENT = "there is no `label_smoothing`"
 BY_LABEL = "weighed by the label as it was"
 
@@ -44,9 +47,29 @@ def constant(subject: Subject) -> Finding:
     if names[0] is not None and len(set(names)) == 1:
         return passed("smoothing constant", f"convention {names[0]}", measured=names[0])
     if not (takes_soft_labels(subject) or is_affine(subject)):
+        return by_minimum(subject, batch.rows(slice(0, 1)))
+    return no_mixture(subject, batch.rows(slice(0, 1)), names)
+
+
+def by_minimum(subject: Subject, batch: Batch) -> Finding:
+    """The finding about a loss that takes no labels between and is not affine: by where it is least."""
+    by_alpha = [conventions(subject, alpha, constants(subject, alpha)) for alpha in ALPHAS]
+    if any(names is None for names in by_alpha):
         reason = "it is not affine in its labels, and what it makes of labels between cannot be asked"
         return not_applicable("smoothing constant", reason)
-    return no_mixture(subject, batch.rows(slice(0, 1)), names)
+    shared = [name for name in by_alpha[0] or () if all(name in (names or ()) for names in by_alpha)]
+    if shared:
+        note = f"convention {shared[0]}: there the smoothed loss is least"
+        return passed("smoothing constant", note, measured=shared[0])
+    return failed(
+        "smoothing constant",
+        call_as_typed(subject, batch, label_smoothing=ALPHAS[0], reduction=None),
+        measured=f"least at no mixture with the uniform labels: {by_alpha}",
+        expected=f"least at p = y (1 − α) + α/{classes(subject)}, where the whole labels' mean loss is",
+        note=f"α = {ALPHAS}, c of {', '.join(constants(subject, ALPHAS[0]))}",
+        cause=NO_MIXTURE,
+        remedy=MIXTURE,
+    )
 
 
 def jumping(subject: Subject, batch: Batch, hard: np.ndarray, little: np.ndarray) -> Finding:
@@ -72,8 +95,8 @@ def no_mixture(subject: Subject, batch: Batch, names: list[str | None]) -> Findi
         measured=f"c = {solve_constant(subject, alpha):.6g}",
         expected=f"c = {alpha / classes(subject):.6g}, that is α/{classes(subject)}",
         note=f"conventions at α = {ALPHAS}: {names}",
-        cause="the smoothed labels are no fixed mixture with the uniform ones",
-        remedy="y (1 − α) + α / K, with K = 2 for binary labels",
+        cause=NO_MIXTURE,
+        remedy=MIXTURE,
     )
 
 
@@ -83,15 +106,19 @@ def classes(subject: Subject) -> int:
 
 def convention(subject: Subject, alpha: float) -> str | None:
     """The name of the mixture that gives the smoothed loss of every example; None where none does."""
-    n = classes(subject)
-    constants = {f"α/{n}": alpha / n, f"α/{n - 1}": alpha / (n - 1), "α/2": alpha / 2, "α": alpha}
     smoothed = per_example_losses(subject, valid_batch(subject), label_smoothing=alpha)
-    for name, c in constants.items():
+    for name, c in constants(subject, alpha).items():
         if any(is_close(smoothed, mixed) for mixed in mixtures(subject, c)):
             return name
         if subject.kind == "binary" and is_weighed_by_label(subject, smoothed, c):
             return f"{name}, {BY_LABEL}"
     return None
+
+
+def constants(subject: Subject, alpha: float) -> dict[str, float]:
+    """What every other class may get, by name."""
+    n = classes(subject)
+    return {f"α/{n}": alpha / n, f"α/{n - 1}": alpha / (n - 1), "α/2": alpha / 2, "α": alpha}
 
 
 def mixtures(subject: Subject, c: float) -> list[np.ndarray]:
