@@ -27,6 +27,7 @@ from crosscheck.doctor import anatomies
 
 pytestmark = pytest.mark.every_backend
 BACKEND = keras.backend.backend()
+L = keras.layers
 
 
 def unlike(tail: tuple[int, ...], expected: np.ndarray) -> float:
@@ -126,8 +127,17 @@ def test_counts_as_labels_of_a_softmax_are_a_weight_and_not_without_a_minimum() 
         (lambda: OwnCall(keras.ops.relu), ["✓"]),
         (lambda: OwnCall(lambda x: x * 2), []),
         (lambda: OwnCall(lambda x: x + keras.ops.tanh(x)), []),
+        (lambda: keras.Sequential([L.Dense(8, activation=lambda x: 2 * x), OwnCall().head]), []),
     ],
-    ids=["sequential", "functional", "own call", "bent in the call", "an operation not known", "branch"],
+    ids=[
+        "sequential",
+        "functional",
+        "own call",
+        "bent in the call",
+        "an operation not known",
+        "branch",
+        "an activation of one's own",
+    ],
 )
 def test_only_what_is_known_to_be_a_chain_is_said_to_be_linear(
     make: Callable[[], keras.Model], verdicts: list[str]
@@ -136,6 +146,25 @@ def test_only_what_is_known_to_be_a_chain_is_said_to_be_linear(
     model.compile("adam", "sparse_categorical_crossentropy")
     findings = diagnose(model, numbers(), classes(), seconds=0)
     assert [f.verdict for f in findings if f.check == "hidden-layers-count"] == verdicts
+
+
+@pytest.mark.parametrize(
+    ("units", "between", "verdict"),
+    [
+        (8, [L.GlobalAveragePooling1D], "✗"),
+        (8, [L.Flatten], "✗"),
+        (5, [L.Flatten], "note"),  # of six numbers a position, five are kept: that binds
+        (8, [lambda: L.Permute((2, 1)), L.Flatten], "note"),
+        (8, [L.GlobalMaxPooling1D], "✓"),
+    ],
+    ids=["averages", "side by side", "fewer, side by side", "turned", "largest"],
+)
+def test_linear_layers_of_positions(units: int, between: list[Callable[[], Any]], verdict: str) -> None:
+    inner = [make() for make in between]
+    model = keras.Sequential([keras.Input((5, 6)), L.Dense(units), *inner, L.Dense(4, activation="softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy")
+    findings = diagnose(model, numbers(5, 6), classes(), seconds=0)
+    assert [f.verdict for f in findings if f.check == "hidden-layers-count"] == [verdict]
 
 
 def test_equal_units_of_a_model_with_its_own_call_are_seen() -> None:
