@@ -14,6 +14,7 @@ import keras
 import msgspec
 
 import crosscheck
+from benchmarks.diagnose_rates.measure import Asked, Trial, paired
 from benchmarks.diagnose_rates.trials import (
     FAULTS,
     Examined,
@@ -113,21 +114,31 @@ def healthy_truths(store: Store, count: int, seed: int, workers: int, report: Re
 
 
 def mutant_truths(
-    store: Store, healthy: Sequence[Truth], each: int, exact_only: bool, workers: int, report: Report
+    store: Store, healthy: Sequence[Truth], asked: Asked, workers: int, report: Report
 ) -> list[Truth]:
-    """Of every fault, mutants of the first healthy programs to which it applies; their sizes take turns.
-
-    Statistical faults are left out where the exact checks alone are asked, which cannot see them.
-    """
+    """Of every fault, mutants of the first healthy programs to which it applies; their sizes take turns."""
     jobs = []
     drafts = [drawn(truth.seed, truth.place, truth.attempt) for truth in healthy]
-    for fault in (f for f in FAULTS.values() if f.decided == "exact" or not exact_only):
+    for fault in (f for f in FAULTS.values() if f.decided in asked.decided):
         fitting = [truth for truth, draft in zip(healthy, drafts, strict=True) if fault.applies(draft)]
-        for i, truth in enumerate(fitting[:each]):
+        for i, truth in enumerate(fitting[: asked.each]):
             key = f"{truth.seed}/{truth.place}/{fault.name}"
             jobs.append((key, find_mutant, (truth, fault.name, fault.sizes[i % len(fault.sizes)])))
     run(store, jobs, workers, report)
     return [store.records[key] for key, *_ in jobs]
+
+
+def measured(asked: Asked, kept: Path, workers: int, report: Report) -> tuple[list[Trial], list[Trial]]:
+    """Healthy programs and mutants, each with what was said of it; what is kept already is not done again."""
+    store = truth_store(kept)
+    report(f"{asked.count} healthy programs")
+    healthy = healthy_truths(store, asked.count, asked.seed, workers, report)
+    report(f"{asked.each} mutants of each fault, as far as there are programs for it")
+    mutants = mutant_truths(store, healthy, asked, workers, report)
+    judged = [truth for truth in mutants if truth.is_fault]
+    report(f"{len(healthy) + len(judged)} examinations")
+    said = examinations(kept, [*healthy, *judged], asked.exact_only, workers, report)
+    return paired(healthy, said), paired(mutants, said)
 
 
 def examinations(
