@@ -85,6 +85,18 @@ def test_units_that_feed_others_as_well_are_not_judged() -> None:
     assert not [f for f in findings if f.check == "units-differ"] and not stay_alike(model, layer)
 
 
+@pytest.mark.parametrize(("start", "verdicts"), [(0.05, ["✗"]), (None, [])])
+def test_units_behind_which_a_recurrent_layer_stands(start: float | None, verdicts: list[str]) -> None:
+    equal = ALIKE if start else {}
+    recurrent = L.LSTM(4, **equal)
+    model = keras.Sequential(
+        [keras.Input((5, 6)), L.Dense(8, activation="tanh", **ALIKE), recurrent, L.Dense(4, "softmax")]
+    )
+    model.compile("adam", "sparse_categorical_crossentropy")
+    findings = diagnose(model, numbers(5, 6), classes(), seconds=0)
+    assert [f.verdict for f in findings if f.check == "units-differ"] == verdicts
+
+
 @pytest.mark.parametrize("labels", [[0, 0, 1, 1, 1], [2, 2, 0, 1, 1], [0, 1, 0, 1], [0, 1, 2]])
 def test_the_chance_of_blocks_is_their_share_of_all_orders(labels: list[int]) -> None:
     from itertools import permutations

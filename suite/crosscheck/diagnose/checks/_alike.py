@@ -21,6 +21,7 @@ from crosscheck.doctor import Call, calls
 Fate = Literal["alike", "drawn apart", "apart"]
 L = keras.layers
 WEIGHTED = (L.Dense, L.Conv1D, L.Conv2D, L.Conv3D)
+RECURRENT = (L.LSTM, L.GRU, L.SimpleRNN)
 # Layers that do the same to every unit; those of weights where the weights are.
 EVEN = (
     L.BatchNormalization,
@@ -61,9 +62,9 @@ class Units:
     count: int
     period: int
 
-    def of(self, array: np.ndarray, axis: int) -> np.ndarray:
-        """What an array has for each unit along an axis, that moved to the end."""
-        split = np.moveaxis(array, axis, -1).reshape(-1, self.period)
+    def of(self, kernel: np.ndarray) -> np.ndarray:
+        """What a kernel [..., in, out] has for each unit that comes in, one column a unit."""
+        split = np.moveaxis(kernel, -2, -1).reshape(-1, self.period)
         return split[:, self.start : self.start + self.count]
 
 
@@ -121,8 +122,9 @@ def fate(units: Units, found: list[Call], outputs: list[Any]) -> Fate:
 def through(call: Call, units: Units, found: list[Call], outputs: list[Any]) -> Fate:
     """What becomes of units behind one call."""
     link = call.link
-    if isinstance(link, WEIGHTED):
-        return "alike" if has_channels_last(link) and meet_equal(units, array(link.kernel), -2) else "apart"
+    if isinstance(link, (*WEIGHTED, *RECURRENT)):
+        kernel = array(link.cell.kernel if isinstance(link, RECURRENT) else link.kernel)
+        return "alike" if has_channels_last(link) and meet_equal(units, kernel) else "apart"
     if len(call.gives) != 1:
         return "apart"
     onward = replace(units, tensor=call.gives[0])
@@ -135,11 +137,11 @@ def through(call: Call, units: Units, found: list[Call], outputs: list[Any]) -> 
     return fate(onward, found, outputs) if is_even(call) else "apart"
 
 
-def meet_equal(units: Units, weights: np.ndarray, axis: int) -> bool:
-    """Whether weights are the same for all units, in every place where these come in."""
-    if weights.shape[axis] % units.period:
+def meet_equal(units: Units, kernel: np.ndarray) -> bool:
+    """Whether a kernel is the same for all units, in every place where these come in."""
+    if kernel.shape[-2] % units.period:
         return False
-    each = units.of(weights, axis)
+    each = units.of(kernel)
     return bool((each == each[:, :1]).all())
 
 

@@ -71,9 +71,10 @@ def trainable(model: keras.Model) -> Finding:
 
 def symmetric(program: Program) -> Iterator[Finding]:
     """Hidden layers whose units are the same, and stay so: alike in what comes in and in what goes out."""
-    noisy = dict.fromkeys(layer.name for layer, is_noisy in units_alike(program) if is_noisy)
-    alike = [layer.name for layer, is_noisy in units_alike(program) if not is_noisy]
-    alike = list(dict.fromkeys([layer.name for layer in dead_layers(program.model)] + alike))
+    found = list(units_alike(program))
+    noisy = [layer.name for layer, is_noisy in found if is_noisy]
+    still = [layer for layer, is_noisy in found if not is_noisy]
+    alike = dict.fromkeys(layer.name for layer in (*dead_layers(program.model), *still))
     if alike:
         yield fault(
             SYMMETRY,
