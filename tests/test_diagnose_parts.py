@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import permutations
+from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -23,6 +24,7 @@ from diagnosed_programs import (
 from crosscheck.diagnose import Data, Program, diagnose
 from crosscheck.diagnose.checks.metrics import metrics
 from crosscheck.diagnose.checks.splits import exact_p, hashes, scaled_alike
+from crosscheck.diagnose.checks.training import of_all_rows
 from crosscheck.doctor import anatomies
 
 pytestmark = pytest.mark.every_backend
@@ -171,6 +173,34 @@ def test_equal_units_of_a_model_with_its_own_call_are_seen() -> None:
     model = OwnCall(keras.ops.relu, start=keras.initializers.Constant(0.1))
     model.compile("adam", "sparse_categorical_crossentropy")
     assert [f.check for f in diagnose(model, numbers(), classes(), seconds=0).faults] == ["units-differ"]
+
+
+@pytest.mark.parametrize(
+    ("y", "loss", "words"),
+    [
+        (np.where(np.arange(96) % 17 == 3, -999, numbers()[:, 0]), "mse", "6 of 96 targets are -999;"),
+        (np.where(np.arange(96) == 3, -999, numbers()[:, 0]), "mse", ""),  # one such number may be a number
+        (np.where(np.arange(96) % 17 == 3, -4, numbers()[:, 0]), "mse", ""),
+        (yes_or_no(), "hinge", "Keras takes 0 for −1"),
+    ],
+    ids=["a mark", "once", "near", "a hinge"],
+)
+def test_targets_that_may_be_meant_are_noted(y: np.ndarray, loss: str, words: str) -> None:
+    model = keras.Sequential([keras.Input((6,)), L.Dense(1, "sigmoid" if loss == "hinge" else None)])
+    model.compile("adam", loss)
+    said = [f for f in diagnose(model, numbers(), y, seconds=0) if f.check == "labels-in-range"]
+    assert [f.verdict for f in said] == ["note"] * bool(words)
+    assert all(words in f"{f.measured} {f.why}" for f in said)
+
+
+@pytest.mark.parametrize(("fails", "words"), [([False, False], "every seed comes half"), ([False, True], "")])
+def test_few_rows_that_were_not_tried_apart_are_not_said_to_be(fails: list[bool], words: str) -> None:
+    lab: Any = SimpleNamespace(
+        as_it_is=SimpleNamespace(fails=np.array(fails)), rows=256, compared=lambda _: "loss"
+    )
+    said = of_all_rows(lab)
+    assert said.startswith("16 rows were not tried apart") and said.endswith("loss") and words in said
+    assert ("256" in said) == bool(words)
 
 
 def test_readings_of_few_rows_do_not_agree_by_chance() -> None:
