@@ -76,6 +76,22 @@ def test_a_softmax_that_is_told_to_be_logits_is_a_fault_where_keras_does_not_fin
     assert verdict == ("note" if BACKEND == "tensorflow" else "✗")
 
 
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="other backends lose it earlier, or reckon in float32")
+@pytest.mark.parametrize(("optimizer", "verdict"), [("sgd", "✗"), ("scaled", "note")])
+def test_a_softmax_in_half_precision_makes_nan_unless_steps_are_left_out(
+    optimizer: str, verdict: str
+) -> None:
+    """Beyond |z| = 12, where float32 has a gradient of 0 at the worst, half precision has NaN."""
+    head = L.Dense(4, activation="softmax", dtype="float16")
+    model = keras.Sequential([keras.Input((6,)), L.Dense(8, "relu"), head])
+    plain = keras.optimizers.SGD(0.1)
+    scaled = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1))
+    model.compile(scaled if optimizer == "scaled" else plain, "sparse_categorical_crossentropy")
+    findings = diagnose(model, numbers(), classes(), seconds=0)
+    (said,) = [f for f in findings if f.check == "head-fits-loss"]
+    assert said.verdict == verdict and ("every weight NaN" in said.why) == (verdict == "✗")
+
+
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="tf.data is TensorFlow's")
 def test_a_dataset_is_read_and_whether_it_is_shuffled_is_told() -> None:
     import tensorflow
