@@ -47,7 +47,8 @@ class Call:
 
     Attributes:
         link: as in a `chain`: a layer without its activation, that as a function, or an operation.
-        takes, gives: the symbolic tensors, which are the same object from call to call.
+        takes: the symbolic tensors that it is called with.
+        gives: those that come of it; each is the same object where another call takes it.
         is_random: whether it draws, as a dropout does.
     """
 
