@@ -72,8 +72,9 @@ audit-rates: $(READY)  ## how often the audit is wrong: N=400 random losses, hal
 doctor-rates: $(READY)  ## how often the doctor is wrong: N=450 random models: results/doctor/rates.*
 	@$(BIN)/python -m benchmarks.doctor_rates $(or $(N),450)
 
-diagnose-rates: $(READY)  ## how often the diagnosis is wrong: N=400 healthy programs and every fault: results/diagnose/
-	@$(BIN)/python -m benchmarks.diagnose_rates $(or $(N),400) $(if $(JOBS),--jobs $(JOBS))
+diagnose-rates: $(READY)  ## how often the diagnosis is wrong, N=400 healthy programs and every fault: results/diagnose/
+	@$(BIN)/python -m benchmarks.diagnose_rates $(or $(N),400) --exact $(if $(JOBS),--jobs $(JOBS)); exact=$$?; \
+	$(BIN)/python -m benchmarks.diagnose_rates $(or $(N),400) --trained --out results/diagnose/trained $(if $(JOBS),--jobs $(JOBS)) && exit $$exact
 
 practice: $(READY)  ## lay out exercises in practice/: losses to write, sick programs, baselines to improve
 	@$(CROSSCHECK) practice --backend $(BACKEND)

@@ -191,6 +191,24 @@ def chain(*, hidden: str = "linear", start: Any = "glorot_uniform") -> keras.Mod
     return model
 
 
+def of_words_and_numbers() -> keras.Model:
+    """Equal units behind an embedding, beside others, through a normalisation, into an equal head."""
+    start = keras.initializers.Constant(0.05)
+    a, b = keras.Input((5,), name="a"), keras.Input((D,), name="b")
+    x = L.Concatenate()([L.LSTM(4)(L.Embedding(10, 4)(a)), L.Dense(3)(b)])
+    x = L.Activation("tanh")(L.BatchNormalization()(L.Dense(8, kernel_initializer=start)(x)))
+    x = L.Concatenate()([L.Dense(3, activation="tanh")(b), x])
+    outputs = L.Dense(K, activation="softmax", kernel_initializer=start)(x)
+    model = keras.Model([a, b], outputs)
+    model.compile("adam", "sparse_categorical_crossentropy")
+    return model
+
+
+def words() -> tuple[np.ndarray, list[np.ndarray]]:
+    """Labels, and a text and numbers in each row."""
+    return classes(), [classes(5, k=10), numbers()]
+
+
 def without_channels() -> keras.Model:
     """A convolution that is built by its first images, which have no channels."""
     model = keras.Sequential([L.Conv2D(4, 3), L.Flatten(), L.Dense(K, activation="softmax")])
@@ -237,6 +255,16 @@ OTHERS: dict[str, tuple[str, Callable[[], Given], bool]] = {
         lambda: given(with_softmax(), sorted_rows()[1], sorted_rows()[0], validation_split=0.25),
         False,
     ),
+    "few sorted rows, smoothed, and split": (
+        "validation-split",
+        lambda: given(
+            with_softmax("categorical_crossentropy", k=2),
+            0.95 * np.eye(2, dtype="float32")[np.arange(43) // 22] + 0.025,
+            numbers(rows=43),
+            validation_split=0.2,
+        ),
+        False,
+    ),
     "validated on the training": (
         "validation-is-apart",
         lambda: given(with_softmax(), classes(), validation_data=(numbers(), classes())),
@@ -266,6 +294,7 @@ OTHERS: dict[str, tuple[str, Callable[[], Given], bool]] = {
         lambda: given(chain(hidden="tanh", start=keras.initializers.Constant(0.1)), classes()),
         False,
     ),
+    "all alike, behind two inputs": ("units-differ", lambda: given(of_words_and_numbers(), *words()), False),
     "images without channels": (
         "inputs-accepted",
         lambda: given(without_channels(), one_hot(), numbers(8, 8)),

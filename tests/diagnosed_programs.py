@@ -142,6 +142,21 @@ LABELS: dict[str, tuple[str, Callable[[], Given], bool]] = {
         True,
     ),
     "−1 and 1": ("labels-in-range", lambda: given(with_sigmoids(), yes_or_no() * 2 - 1), True),
+    "−1 and 1 under a hinge": (
+        "labels-in-range",
+        lambda: given(with_sigmoids(loss="hinge"), yes_or_no() * 2 - 1),
+        True,
+    ),
+    "negative counts": (
+        "labels-in-range",
+        lambda: given(network(L.Dense(1, activation="softplus"), loss="poisson"), numbers()[:, :1]),
+        False,
+    ),
+    "logarithms of negative numbers": (
+        "labels-in-range",
+        lambda: given(with_logits(keras.losses.MeanSquaredLogarithmicError(), k=1), numbers()[:, :1]),
+        False,
+    ),
     "0 and 255": ("labels-in-range", lambda: given(with_sigmoids(), yes_or_no() * 255), True),
     "0 … 255": (
         "labels-in-range",

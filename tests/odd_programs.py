@@ -189,6 +189,17 @@ HEALTHY: dict[str, Callable[[], Given]] = {
         autoencoder("binary_crossentropy", "sigmoid"), np.abs(np.tanh(numbers()))
     ),
     "a penalty alone": lambda: given(penalised(), None),
+    "0 and 1 on sigmoids under a hinge": lambda: given(with_sigmoids(loss="hinge"), yes_or_no()),
+    "counts": lambda: given(network(L.Dense(1, activation="softplus"), loss="poisson"), classes(1)),
+    "missing targets as −999": lambda: given(
+        with_logits("mean_squared_error", k=1), np.where(np.arange(N) % 17 == 3, -999, numbers()[:, 0])
+    ),
+    "one number below 0 under logarithms": lambda: given(
+        with_logits("msle", k=1), np.where(np.arange(N) == 3, -0.1, np.abs(numbers()[:, 0]))
+    ),
+    "few rows of two classes in any order, split": lambda: given(
+        with_softmax(k=2), classes(k=2, rows=31), numbers(rows=31), validation_split=0.2
+    ),
     "a hinge": lambda: given(network(L.Dense(1, activation="tanh"), loss="hinge"), yes_or_no() * 2 - 1),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ def said(*pairs: tuple[str, str]) -> tuple[Said, ...]:
     return tuple(Said(check, verdict, "measured", "exact") for check, verdict in pairs)
 
 
+ASKED = measure.Asked(1, False, ("exact", "statistical"), 2, 1)
 LOGITS = "logits to a loss of probabilities"
 
 
@@ -53,7 +55,7 @@ def test_the_interval_is_exact(count: int, of: int, low: float, high: float) -> 
 
 
 def record_of(healthy: list[Trial], mutants: list[Trial]) -> dict[str, Any]:
-    return measure.summary(healthy, mutants, 1, False)
+    return measure.summary(healthy, mutants, ASKED)
 
 
 RATE = "learning rate too high"
@@ -159,6 +161,19 @@ def test_the_report_shows_alarms_misses_and_what_others_publish(reported: Path) 
         assert "1 of 2, 1.3% to 98.7%" in text and "DeepFD" in text and "The protocols differ" in text
     assert f"| {RATE} | 2 | 1 | 0 | 0 | 0 | 1 | 0 | 0 |" in readme
     assert 'href="#diagnose"' in page and f"{RATE}<small>" in page
+
+
+def test_the_checks_that_train_have_rates_of_their_own_in_the_report(reported: Path) -> None:
+    asked = replace(ASKED, decided=("statistical",), count=3)
+    record = measure.summary(HEALTHY[:1], MUTANTS[2:], asked)
+    writing.write(record, reported / "diagnose" / "trained")
+    write_report(reported)
+    for file in ("report.html", "README.md"):
+        text = (reported / file).read_text()
+        assert "gave a false alarm to 0 of 1, 0.0% to 97.5%, of those" in text
+        assert "Of 2 programs with a fault that shows in training and does harm: 1 named rightly" in text
+    page = (reported / "diagnose" / "trained" / "rates.md").read_text()
+    assert "3 healthy programs were asked for" in page and "| exact |" not in page
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[1]", '{"keras": 3}', "\x00"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import permutations
+from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -23,10 +24,12 @@ from diagnosed_programs import (
 from crosscheck.diagnose import Data, Program, diagnose
 from crosscheck.diagnose.checks.metrics import metrics
 from crosscheck.diagnose.checks.splits import exact_p, hashes, scaled_alike
+from crosscheck.diagnose.checks.training import of_all_rows
 from crosscheck.doctor import anatomies
 
 pytestmark = pytest.mark.every_backend
 BACKEND = keras.backend.backend()
+L = keras.layers
 
 
 def unlike(tail: tuple[int, ...], expected: np.ndarray) -> float:
@@ -71,6 +74,22 @@ def test_a_softmax_that_is_told_to_be_logits_is_a_fault_where_keras_does_not_fin
     findings = diagnose(model, **data, seconds=0)
     verdict = next(f.verdict for f in findings if f.check == "head-fits-loss")
     assert verdict == ("note" if BACKEND == "tensorflow" else "✗")
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="other backends lose it earlier, or reckon in float32")
+@pytest.mark.parametrize(("optimizer", "verdict"), [("sgd", "✗"), ("scaled", "note")])
+def test_a_softmax_in_half_precision_makes_nan_unless_steps_are_left_out(
+    optimizer: str, verdict: str
+) -> None:
+    """Beyond |z| = 12, where float32 has a gradient of 0 at the worst, half precision has NaN."""
+    head = L.Dense(4, activation="softmax", dtype="float16")
+    model = keras.Sequential([keras.Input((6,)), L.Dense(8, "relu"), head])
+    plain = keras.optimizers.SGD(0.1)
+    scaled = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1))
+    model.compile(scaled if optimizer == "scaled" else plain, "sparse_categorical_crossentropy")
+    findings = diagnose(model, numbers(), classes(), seconds=0)
+    (said,) = [f for f in findings if f.check == "head-fits-loss"]
+    assert said.verdict == verdict and ("every weight NaN" in said.why) == (verdict == "✗")
 
 
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="tf.data is TensorFlow's")
@@ -126,8 +145,17 @@ def test_counts_as_labels_of_a_softmax_are_a_weight_and_not_without_a_minimum() 
         (lambda: OwnCall(keras.ops.relu), ["✓"]),
         (lambda: OwnCall(lambda x: x * 2), []),
         (lambda: OwnCall(lambda x: x + keras.ops.tanh(x)), []),
+        (lambda: linear_sequence(doubled), []),
     ],
-    ids=["sequential", "functional", "own call", "bent in the call", "an operation not known", "branch"],
+    ids=[
+        "sequential",
+        "functional",
+        "own call",
+        "bent in the call",
+        "an operation not known",
+        "branch",
+        "an activation of one's own",
+    ],
 )
 def test_only_what_is_known_to_be_a_chain_is_said_to_be_linear(
     make: Callable[[], keras.Model], verdicts: list[str]
@@ -138,10 +166,57 @@ def test_only_what_is_known_to_be_a_chain_is_said_to_be_linear(
     assert [f.verdict for f in findings if f.check == "hidden-layers-count"] == verdicts
 
 
+@pytest.mark.parametrize(
+    ("units", "between", "verdict"),
+    [
+        (8, [L.GlobalAveragePooling1D], "✗"),
+        (8, [L.Flatten], "✗"),
+        (5, [L.Flatten], "note"),  # of six numbers a position, five are kept: that binds
+        (8, [lambda: L.Permute((2, 1)), L.Flatten], "note"),
+        (8, [L.GlobalMaxPooling1D], "✓"),
+    ],
+    ids=["averages", "side by side", "fewer, side by side", "turned", "largest"],
+)
+def test_linear_layers_of_positions(units: int, between: list[Callable[[], Any]], verdict: str) -> None:
+    inner = [make() for make in between]
+    model = keras.Sequential([keras.Input((5, 6)), L.Dense(units), *inner, L.Dense(4, activation="softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy")
+    findings = diagnose(model, numbers(5, 6), classes(), seconds=0)
+    assert [f.verdict for f in findings if f.check == "hidden-layers-count"] == [verdict]
+
+
 def test_equal_units_of_a_model_with_its_own_call_are_seen() -> None:
     model = OwnCall(keras.ops.relu, start=keras.initializers.Constant(0.1))
     model.compile("adam", "sparse_categorical_crossentropy")
     assert [f.check for f in diagnose(model, numbers(), classes(), seconds=0).faults] == ["units-differ"]
+
+
+@pytest.mark.parametrize(
+    ("y", "loss", "words"),
+    [
+        (np.where(np.arange(96) % 17 == 3, -999, numbers()[:, 0]), "mse", "6 of 96 targets are -999;"),
+        (np.where(np.arange(96) == 3, -999, numbers()[:, 0]), "mse", ""),  # one such number may be a number
+        (np.where(np.arange(96) % 17 == 3, -4, numbers()[:, 0]), "mse", ""),
+        (yes_or_no(), "hinge", "Keras takes 0 for −1"),
+    ],
+    ids=["a mark", "once", "near", "a hinge"],
+)
+def test_targets_that_may_be_meant_are_noted(y: np.ndarray, loss: str, words: str) -> None:
+    model = keras.Sequential([keras.Input((6,)), L.Dense(1, "sigmoid" if loss == "hinge" else None)])
+    model.compile("adam", loss)
+    said = [f for f in diagnose(model, numbers(), y, seconds=0) if f.check == "labels-in-range"]
+    assert [f.verdict for f in said] == ["note"] * bool(words)
+    assert all(words in f"{f.measured} {f.why}" for f in said)
+
+
+@pytest.mark.parametrize(("fails", "words"), [([False, False], "every seed comes half"), ([False, True], "")])
+def test_few_rows_that_were_not_tried_apart_are_not_said_to_be(fails: list[bool], words: str) -> None:
+    lab: Any = SimpleNamespace(
+        as_it_is=SimpleNamespace(fails=np.array(fails)), rows=256, compared=lambda _: "loss"
+    )
+    said = of_all_rows(lab)
+    assert said.startswith("16 rows were not tried apart") and said.endswith("loss") and words in said
+    assert ("256" in said) == bool(words)
 
 
 def test_readings_of_few_rows_do_not_agree_by_chance() -> None:
@@ -164,8 +239,13 @@ class OwnCall(keras.Model):
         return self.head(self.between(self.hidden(x)))
 
 
-def linear_sequence() -> keras.Model:
-    return keras.Sequential([keras.Input((6,)), OwnCall().hidden, OwnCall().head])
+def doubled(x: Any) -> Any:
+    """Linear, as nobody can see."""
+    return 2 * x
+
+
+def linear_sequence(activation: Any = None) -> keras.Model:
+    return keras.Sequential([keras.Input((6,)), L.Dense(8, activation), OwnCall().head])
 
 
 @pytest.mark.parametrize(("factor", "asked"), [(1.0, 0), (2.0, 0), (255.0, 1), (1 / 255, 1)])

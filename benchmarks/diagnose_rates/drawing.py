@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from crosscheck.report import figures
 
@@ -26,22 +27,23 @@ WIDTH = 0.24  # of a bar that stands for one size
 
 
 def figure(record: Record) -> Figure:
-    """Exact faults on the left; statistical ones, where there are any, on the right, above their sizes."""
+    """Exact faults on the left; statistical ones on the right, above their sizes; where there are any."""
     exact = [fault for fault in record["faults"] if fault["decided"] == "exact" and fault["of"]]
     trained = [fault for fault in record["faults"] if fault["decided"] == "statistical" and fault["of"]]
     lines = max(len(exact), 2 * len(trained), 12)
-    columns = 2 if trained else 1
+    columns = max(1, bool(exact) + bool(trained))
     canvas = Figure(figsize=(6.5 * columns + 1.5, 2.0 + INCH_A_LINE * lines), layout="constrained")
     grid = canvas.add_gridspec(2, columns)
-    left = canvas.add_subplot(grid[:, 0])
-    draw_outcomes(left, exact, f"Exact faults{of_all(record['exact'])}")
+    if exact or not trained:
+        draw_outcomes(canvas.add_subplot(grid[:, 0]), exact, f"Exact faults{of_all(record['exact'])}")
     if trained:
         title = f"Statistical faults{of_all(record['statistical'])}"
-        draw_outcomes(canvas.add_subplot(grid[0, 1]), trained, title)
-        draw_sizes(canvas.add_subplot(grid[1, 1]), trained)
+        draw_outcomes(canvas.add_subplot(grid[0, -1]), trained, title)
+        draw_sizes(canvas.add_subplot(grid[1, -1]), trained)
     asked = ", by exact checks alone" if record["exact_checks_alone"] else ""
     canvas.suptitle(headline(record["healthy"]) + asked, x=0.01, ha="left", fontsize=11)
-    canvas.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    handles = [Patch(color=colour, label=label) for label, colour in SHOWN.values()]
+    canvas.legend(handles=handles, loc="outside lower center", ncols=4)
     return canvas
 
 

@@ -199,7 +199,9 @@ def binary_metric(rng: Rng, draft: Draft, size: float) -> Draft:
 
 
 def half_of_logits(rng: Rng, draft: Draft, size: float) -> Draft:
-    metric: Any = M.BinaryAccuracy if rng.random() < 0.5 else lambda: "accuracy"
+    """Of several columns "accuracy" is, as Keras documents it, that of the largest: no threshold is in it."""
+    is_named = rng.random() < 0.5 or draft.head.units > 1
+    metric: Any = M.BinaryAccuracy if is_named else lambda: "accuracy"
     return draft.with_head(activation="", from_logits=True, metrics=(metric,))
 
 

@@ -20,6 +20,24 @@ OUTCOMES = ("named", "otherwise", "undecided", "noted", "missed", "refused", "cr
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What is to be measured.
+
+    Attributes:
+        seed: of all that is drawn.
+        exact_only: whether the exact checks alone are asked, without the seconds of training.
+        decided: which faults are seeded, as `Fault.decided` has them.
+        count, each: healthy programs, and mutants of each fault.
+    """
+
+    seed: int
+    exact_only: bool
+    decided: tuple[str, ...]
+    count: int
+    each: int
+
+
+@dataclass(frozen=True)
 class Trial:
     """A program, what it is in truth, and what was said of it; nothing where a mutant is harmless."""
 
@@ -47,26 +65,26 @@ def rate(count: int, of: int) -> dict[str, Any]:
 
 
 def paired(truths: Sequence[Truth], said: dict[str, Examined]) -> list[Trial]:
-    return [Trial(truth, said.get(truth.key, Examined(truth.key))) for truth in truths]
+    """Harmless mutants are not examined: of them nothing is said, and nothing is judged."""
+    return [Trial(t, said[t.key] if t.is_fault or not t.fault else Examined(t.key)) for t in truths]
 
 
-def summary(
-    healthy: Sequence[Trial], mutants: Sequence[Trial], seed: int, exact_only: bool
-) -> dict[str, Any]:
+def summary(healthy: Sequence[Trial], mutants: Sequence[Trial], asked: Asked) -> dict[str, Any]:
     """The content of rates.json. Mutants that are no fault at their size are counted, and not judged."""
     faulty = [trial for trial in mutants if trial.truth.is_fault]
     examined = [*healthy, *faulty]
     return {
         "keras": keras.__version__,
         "backend": keras.backend.backend(),
-        "seed": seed,
+        "seed": asked.seed,
         "level": LEVEL,
-        "exact_checks_alone": exact_only,
+        "exact_checks_alone": asked.exact_only,
+        "asked": {"decided": list(asked.decided), "healthy": asked.count, "each": asked.each},
         "healthy": of_healthy(healthy),
         "exact": rates_of([t for t in faulty if FAULTS[t.truth.fault].decided == "exact"]),
         "statistical": rates_of([t for t in faulty if FAULTS[t.truth.fault].decided == "statistical"]),
         "faults": [of_fault(name, mutants) for name in FAULTS if any(t.truth.fault == name for t in mutants)],
-        "not_seeded": not_seeded(mutants, exact_only),
+        "not_seeded": not_seeded(mutants, asked),
         "seconds": {
             "exact": spread([t.said.exact_seconds for t in examined]),
             "whole": spread([t.said.seconds for t in examined if t.said.seconds is not None]),
@@ -76,10 +94,10 @@ def summary(
     }
 
 
-def not_seeded(mutants: Sequence[Trial], exact_only: bool) -> list[str]:
+def not_seeded(mutants: Sequence[Trial], asked: Asked) -> list[str]:
     """Faults for which there was no program, of those that were asked for."""
-    asked = [name for name, fault in FAULTS.items() if fault.decided == "exact" or not exact_only]
-    return [name for name in asked if not any(trial.truth.fault == name for trial in mutants)]
+    names = [name for name, fault in FAULTS.items() if fault.decided in asked.decided]
+    return [name for name in names if not any(trial.truth.fault == name for trial in mutants)]
 
 
 def of_healthy(trials: Sequence[Trial]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import keras
 import msgspec
 
 import crosscheck
+from benchmarks.diagnose_rates.measure import Asked, Trial, paired
 from benchmarks.diagnose_rates.trials import (
     FAULTS,
     Examined,
@@ -25,6 +26,7 @@ from benchmarks.diagnose_rates.trials import (
 )
 
 TASKS_PER_PROCESS = 20  # TensorFlow keeps memory of every model
+EXACT_PER_PROCESS = 60  # of which no model is trained
 T = TypeVar("T", bound=msgspec.Struct)
 Report = Callable[[str], Any]
 Job = tuple[str, Callable[..., Any], tuple[Any, ...]]
@@ -83,6 +85,7 @@ def run(
     jobs: Sequence[Job],
     workers: int,
     report: Report,
+    each: int = TASKS_PER_PROCESS,
 ) -> None:
     """Runs the jobs (key, function, arguments) whose key is not in the store."""
     due = [job for job in jobs if job[0] not in store.records]
@@ -90,7 +93,7 @@ def run(
         for _, function, arguments in due:
             store.add(function(*arguments))
         return
-    chunk = workers * TASKS_PER_PROCESS
+    chunk = workers * each
     for start in range(0, len(due), chunk):
         for record in in_processes(due[start : start + chunk], workers):
             store.add(record)
@@ -113,21 +116,34 @@ def healthy_truths(store: Store, count: int, seed: int, workers: int, report: Re
 
 
 def mutant_truths(
-    store: Store, healthy: Sequence[Truth], each: int, exact_only: bool, workers: int, report: Report
+    store: Store, healthy: Sequence[Truth], asked: Asked, workers: int, report: Report
 ) -> list[Truth]:
-    """Of every fault, mutants of the first healthy programs to which it applies; their sizes take turns.
-
-    Statistical faults are left out where the exact checks alone are asked, which cannot see them.
-    """
-    jobs = []
+    """Of every fault, mutants of the first healthy programs to which it applies; their sizes take turns."""
+    jobs: list[Job] = []
+    written: list[Job] = []  # faults as they are written, of which nothing is trained
     drafts = [drawn(truth.seed, truth.place, truth.attempt) for truth in healthy]
-    for fault in (f for f in FAULTS.values() if f.decided == "exact" or not exact_only):
+    for fault in (f for f in FAULTS.values() if f.decided in asked.decided):
         fitting = [truth for truth, draft in zip(healthy, drafts, strict=True) if fault.applies(draft)]
-        for i, truth in enumerate(fitting[:each]):
+        for i, truth in enumerate(fitting[: asked.each]):
             key = f"{truth.seed}/{truth.place}/{fault.name}"
-            jobs.append((key, find_mutant, (truth, fault.name, fault.sizes[i % len(fault.sizes)])))
+            job = (key, find_mutant, (truth, fault.name, fault.sizes[i % len(fault.sizes)]))
+            (jobs if fault.trains else written).append(job)
+    run(store, written, 0, report)
     run(store, jobs, workers, report)
-    return [store.records[key] for key, *_ in jobs]
+    return [store.records[key] for key, *_ in (*written, *jobs)]
+
+
+def measured(asked: Asked, kept: Path, workers: int, report: Report) -> tuple[list[Trial], list[Trial]]:
+    """Healthy programs and mutants, each with what was said of it; what is kept already is not done again."""
+    store = truth_store(kept)
+    report(f"{asked.count} healthy programs")
+    healthy = healthy_truths(store, asked.count, asked.seed, workers, report)
+    report(f"{asked.each} mutants of each fault, as far as there are programs for it")
+    mutants = mutant_truths(store, healthy, asked, workers, report)
+    judged = [truth for truth in mutants if truth.is_fault]
+    report(f"{len(healthy) + len(judged)} examinations")
+    said = examinations(kept, [*healthy, *judged], asked.exact_only, workers, report)
+    return paired(healthy, said), paired(mutants, said)
 
 
 def examinations(
@@ -138,7 +154,8 @@ def examinations(
     for exact in (True, False):
         chosen = [truth for truth in truths if is_exact(truth, exact_only) is exact]
         store = examination_store(folder, exact)
-        run(store, [(truth.key, examined, (truth, exact)) for truth in chosen], workers, report)
+        jobs: list[Job] = [(truth.key, examined, (truth, exact)) for truth in chosen]
+        run(store, jobs, workers, report, EXACT_PER_PROCESS if exact else TASKS_PER_PROCESS)
         found |= {truth.key: store.records[truth.key] for truth in chosen}
     return found
 

@@ -78,6 +78,9 @@ def page(record: Record, table: pd.DataFrame) -> str:
 def heading(record: Record) -> str:
     healthy = record["healthy"]
     scope = " Only the exact checks were asked." if record["exact_checks_alone"] else ""
+    scope += " Only faults that show in training were seeded." if is_of_training(record) else ""
+    if healthy["kept"] < record["asked"]["healthy"]:
+        scope += f" {record['asked']['healthy']} healthy programs were asked for: the time ended it before."
     return (
         f"# How often the diagnosis is wrong, on {record['backend']} with Keras {record['keras']}\n\n"
         f"{healthy['drawn']} random programs were drawn (seed {record['seed']}) and trained as they stand; "
@@ -90,6 +93,10 @@ def heading(record: Record) -> str:
         "Exact faults are put to the exact checks alone, the others to the whole diagnosis. "
         f"Intervals at {record['level']:.0%}, after Clopper and Pearson.{scope}"
     )
+
+
+def is_of_training(record: Record) -> bool:
+    return record["asked"]["decided"] == ["statistical"]
 
 
 def rate_words(rate: Record) -> str:
@@ -115,7 +122,7 @@ def false_alarm_lines(healthy: Record) -> Iterator[str]:
 def kind_lines(record: Record) -> Iterator[str]:
     yield "## Programs with a fault\n"
     yield "| Faults | Outcome | Count | Rate | Interval |\n| --- | --- | --- | --- | --- |"
-    for kind in ("exact", "statistical"):
+    for kind in record["asked"]["decided"]:
         for outcome, column in COLUMNS.items():
             yield f"| {kind} | {column} | {rate_words(record[kind][outcome])} |"
     if record["not_seeded"]:

@@ -1,8 +1,9 @@
-"""A model as a chain of what is called one after the other, where it is one."""
+"""A model as a chain of what is called one after the other, where it is one; and all that it calls."""
 
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -38,6 +39,44 @@ def links_before(tensor: Any) -> list[Any] | None:
         links.append(parted(step.operation))
         tensor = step.inputs[0]
     return links[::-1]
+
+
+@dataclass(frozen=True)
+class Call:
+    """Something that a model calls.
+
+    Attributes:
+        link: as in a `chain`: a layer without its activation, that as a function, or an operation.
+        takes: the symbolic tensors that it is called with.
+        gives: those that come of it; each is the same object where another call takes it.
+        is_random: whether it draws, as a dropout does.
+    """
+
+    link: Any
+    takes: tuple[Any, ...]
+    gives: tuple[Any, ...]
+    is_random: bool
+
+
+def calls(model: keras.Model) -> tuple[list[Call], list[Any]] | None:
+    """All that a model calls, in no order, and its outputs; None where it cannot be followed."""
+    with warnings.catch_warnings(), calls_forgotten(model):
+        warnings.simplefilter("ignore")
+        try:
+            outputs = keras.tree.flatten(outputs_of(model))
+        except UsageError:
+            return None
+        found: dict[int, Call] = {}
+        stack = list(outputs)
+        while stack:
+            tensor = stack.pop()
+            step = step_behind(tensor) if id(tensor) not in found else None
+            if step:
+                gives = tuple(step.outputs)
+                call = Call(parted(step.operation), tuple(step.inputs), gives, step.is_random)
+                found |= {id(given): call for given in (*gives, tensor)}
+                stack += step.inputs
+        return list({id(call): call for call in found.values()}.values()), outputs
 
 
 def last_link(tensor: Any) -> Any:

@@ -110,6 +110,11 @@ class Rates(Struct, frozen=True):
         return OUTCOMES
 
     @property
+    def outcomes_in_training(self) -> str:
+        """What was said of the faults that show in training, in words, one kind after the other."""
+        return ", ".join(f"{self.statistical[name].count} {words}" for name, words in OUTCOMES.items())
+
+    @property
     def shown(self) -> list[Fault]:
         """The faults of which there were any."""
         return [fault for fault in self.faults if fault.of]
@@ -178,5 +183,13 @@ def read(folder: Path) -> Rates | None:
     Raises:
         UsageError: where rates.json is broken or not ours.
     """
-    file = folder / "diagnose" / "rates.json"
+    return read_rates(folder / "diagnose" / "rates.json")
+
+
+def read_trained(folder: Path) -> Rates | None:
+    """The same of the checks that train, which are measured apart."""
+    return read_rates(folder / "diagnose" / "trained" / "rates.json")
+
+
+def read_rates(file: Path) -> Rates | None:
     return decode(file, Rates, "the diagnosis' rates", "make diagnose-rates") if file.exists() else None

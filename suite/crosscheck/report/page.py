@@ -64,6 +64,7 @@ def write_report(folder: Path, reference: chapter.Reference = chapter.nothing) -
         "trials": explorables.trials(),
         "scripts": [Markup((TEMPLATES / name).read_text(encoding="utf-8")) for name in SCRIPTS],
         "rates": diagnoses.read(folder),
+        "trained": diagnoses.read_trained(folder),
         "collected": diagnoses.read_collections(folder),
     }
     templates = environment()

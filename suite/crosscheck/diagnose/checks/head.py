@@ -17,6 +17,7 @@ from crosscheck.diagnose.checks._label_facts import LabelFacts
 from crosscheck.doctor import Diagnosis
 
 HEAD = "head-fits-loss"
+FAR = 20.0  # errors that training comes to, if rarely: p = 2e-9
 NEAR = (
     12.0  # half precision loses errors nearer than this; float32 keeps them to 16, and trains well with that
 )
@@ -31,11 +32,16 @@ def head(program: Program) -> Iterator[Finding]:
     for diagnosis in diagnoses:
         output = outputs.get(diagnosis.output)
         if output is not None:
-            yield finding_of(diagnosis, output)
+            yield finding_of(diagnosis, output, skips_what_is_not_finite(program.model))
 
 
-def finding_of(diagnosis: Diagnosis, output: Output) -> Finding:
-    """A diagnosis as a finding: ✗ where the gradient is lost at logits that are common."""
+def skips_what_is_not_finite(model: keras.Model) -> bool:
+    """Whether the optimiser leaves out a step of which a gradient is NaN or infinite."""
+    return isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+
+
+def finding_of(diagnosis: Diagnosis, output: Output, skips: bool = False) -> Finding:
+    """A diagnosis as a finding: ✗ where the gradient is lost at logits that are common, or not finite."""
     title = f"{diagnosis.loss} on {diagnosis.head}"
     if diagnosis.exit_code == 2:
         return undecided(HEAD, title, diagnosis.undecided, output)
@@ -48,10 +54,19 @@ def finding_of(diagnosis: Diagnosis, output: Output) -> Finding:
         return fine(HEAD, f"{title}: {'gradients survive' if far else 'nothing of classes to judge'}", output)
     measured = f"{title}. {diagnosis.verdict.removeprefix('✗ ')}"
     why, fix = sentence(diagnosis.cause), fix_of(diagnosis, output)
-    if diagnosis.limit > NEAR:
+    bursts = 0.0 if skips else not_finite(diagnosis)
+    if bursts:
+        why = f"{why} There, at |z| = {bursts:g}, one example makes every weight NaN.".strip()
+    elif diagnosis.limit > NEAR:
         return note(HEAD, measured, f"{why} A program may train well without.".strip(), fix, output)
     tried = "on the doctor's copy the gradient survives" if diagnosis.tried else ""
     return fault(HEAD, measured, why, fix, output, repair_of(diagnosis, output), tried=tried)
+
+
+def not_finite(diagnosis: Diagnosis) -> float:
+    """The least |z|, as far as training comes, at which the gradient is NaN or infinite; 0 where none is."""
+    sizes = [abs(reading.z) for reading in diagnosis.readings if not math.isfinite(reading.gradient)]
+    return min((size for size in sizes if size <= FAR), default=0.0)
 
 
 def drawn(diagnosis: Diagnosis, output: Output) -> Finding:

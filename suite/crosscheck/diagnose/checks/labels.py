@@ -36,6 +36,9 @@ def labels_of(output: Output, y: np.ndarray) -> Iterator[Finding]:
         _label_form.units,
         _label_range.in_range,
         _label_reach.within_reach,
+        _label_reach.within_hinge,
+        _label_reach.counts,
+        _label_reach.marked,
         _label_range.one_of_many,
     )
     for judged in judges:

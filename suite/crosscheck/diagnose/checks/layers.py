@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ from crosscheck.diagnose._findings import Finding
 from crosscheck.diagnose._outputs import Output, outputs_of
 from crosscheck.diagnose._program import Program, remembered
 from crosscheck.diagnose._saying import fault, fine, note
+from crosscheck.diagnose.checks._alike import BENT, WEIGHTED, array, has_equal_units, units_alike
 from crosscheck.doctor import chain
 
 TRAINABLE, SYMMETRY, LINEAR, AXIS = (
@@ -23,7 +25,6 @@ TRAINABLE, SYMMETRY, LINEAR, AXIS = (
     "softmax-axis",
 )
 L = keras.layers
-WEIGHTED = (L.Dense, L.Conv1D, L.Conv2D, L.Conv3D)
 STRAIGHT = (
     L.InputLayer,
     L.Flatten,
@@ -38,9 +39,7 @@ STRAIGHT = (
     *(getattr(L, f"{kind}{n}D") for kind in ("AveragePooling", "GlobalAveragePooling") for n in (1, 2, 3)),
     *(getattr(L, f"{kind}{n}D") for kind in ("ZeroPadding", "Cropping", "UpSampling") for n in (1, 2, 3)),
 )
-# Operations that people call in a `call` of their own.
-BENT = {"Celu", "Elu", "Gelu", "HardSigmoid", "HardSilu", "HardTanh", "LeakyRelu", "Maximum", "Mish", "Relu"}
-BENT |= {"Relu6", "Selu", "Sigmoid", "Silu", "Softmax", "Softplus", "Softsign", "Square", "Tanh"}
+RANDOM_START = 'kernel_initializer="glorot_uniform" (Keras\' own)'
 UNBENT = {"ConvertToTensor", "Cast", "ExpandDims", "Negative", "Reshape", "Squeeze", "Transpose"}
 
 
@@ -72,13 +71,23 @@ def trainable(model: keras.Model) -> Finding:
 
 def symmetric(program: Program) -> Iterator[Finding]:
     """Hidden layers whose units are the same, and stay so: alike in what comes in and in what goes out."""
-    alike = [layer.name for layer in (*dead_layers(program.model), *mirrored_layers(program))]
+    found = list(units_alike(program))
+    noisy = [layer.name for layer, is_noisy in found if is_noisy]
+    still = [layer for layer, is_noisy in found if not is_noisy]
+    alike = dict.fromkeys(layer.name for layer in (*dead_layers(program.model), *still))
     if alike:
         yield fault(
             SYMMETRY,
-            f"All units of {', '.join(dict.fromkeys(alike))} have the same weights, in and out.",
+            f"All units of {', '.join(alike)} have the same weights, in and out.",
             "Their gradients are the same too: each layer is one unit, and remains so.",
-            'kernel_initializer="glorot_uniform" (Keras\' own)',
+            RANDOM_START,
+        )
+    elif noisy:
+        yield note(
+            SYMMETRY,
+            f"All units of {', '.join(noisy)} begin with the same weights, in and out.",
+            "Nothing but the draws of a dropout or a noise behind them tells them apart.",
+            RANDOM_START,
         )
 
 
@@ -91,38 +100,10 @@ def dead_layers(model: keras.Model) -> Iterator[Any]:
             yield layer
 
 
-def mirrored_layers(program: Program) -> Iterator[Any]:
-    """Layers of equal units that feed equal weights, where layers are known to follow one another."""
-    stack = [link for link in chain_of(program) if isinstance(link, WEIGHTED)]
-    for layer, following in itertools.pairwise(stack):
-        if has_equal_units(layer) and feeds_alike(array(following.kernel), layer.kernel.shape[-1]):
-            yield layer
-
-
 @remembered
 def chain_of(program: Program) -> list[Any]:
     """What the model calls, one after the other; nothing where that is not known."""
     return chain(program.model) or []
-
-
-def has_equal_units(layer: Any) -> bool:
-    """Whether the units of a layer that is trained have all the same weights."""
-    kernel, bias = array(layer.kernel), array(layer.bias) if layer.use_bias else np.zeros(1)
-    several = layer.trainable and kernel.shape[-1] > 1
-    return several and bool((kernel == kernel[..., :1]).all() and (bias == bias[:1]).all())
-
-
-def array(variable: Any) -> np.ndarray:
-    return keras.ops.convert_to_numpy(variable)
-
-
-def feeds_alike(kernel: np.ndarray, units: int) -> bool:
-    """Whether what goes out of units, channels last and perhaps flattened, has equal weights."""
-    inner = kernel.shape[-2]
-    if inner % units:
-        return False
-    rows = kernel.reshape(*kernel.shape[:-2], inner // units, units, kernel.shape[-1])
-    return bool((rows == rows[..., :1, :]).all())
 
 
 # --- hidden layers without non-linearity ------------------------------------------------------------------
@@ -138,7 +119,7 @@ def linear_stack(program: Program) -> Iterator[Finding]:
     if any(is_bent(link) for link in before):
         yield fine(LINEAR, "something between the layers is not linear")
     elif all(is_straight(link) for link in before):
-        yield judged_stack(weighted)
+        yield judged_stack(links, weighted)
 
 
 def is_straight(link: Any) -> bool:
@@ -150,20 +131,27 @@ def is_bent(link: Any) -> bool:
     """Whether it is known not to be linear: an activation, one of Keras' other layers."""
     if isinstance(link, keras.Layer):
         return is_of_keras(type(link)) and not is_straight(link)
-    return type(link).__name__ in BENT if isinstance(link, keras.Operation) else is_of_keras(link)
+    return (
+        type(link).__name__ in BENT | {"Maximum"} if isinstance(link, keras.Operation) else is_of_keras(link)
+    )
 
 
 def is_identity(link: Any) -> bool:
     return isinstance(link, L.Activation) and link.activation is keras.activations.linear
 
 
-def judged_stack(weighted: list[Any]) -> Finding:
-    """✗ where a single layer could say all that these say; a note where a narrow one binds."""
+def judged_stack(links: list[Any], weighted: list[Any]) -> Finding:
+    """✗ where a single layer could say all that these say; a note where a narrow one binds.
+
+    A layer of positions that are laid side by side behind it stands for as many: only where it keeps all that
+    comes in is nothing bound.
+    """
     sizes = [int(np.prod(layer.kernel.shape)) for layer in weighted]
     words = f"{len(weighted)} layers with weights, and nothing but linear layers between them"
-    if not all(isinstance(layer, L.Dense) for layer in weighted):
+    if not all(isinstance(layer, L.Dense) for layer in weighted) or is_rearranged(links, weighted):
         return note(LINEAR, f"{words}.", "Together they are one linear layer, of a special form.")
-    ends = weighted[0].kernel.shape[0], weighted[-1].kernel.shape[1]
+    positions = math.prod(b.kernel.shape[0] // a.kernel.shape[1] for a, b in itertools.pairwise(weighted))
+    ends = weighted[0].kernel.shape[0], positions * weighted[-1].kernel.shape[1]
     narrow = min(layer.kernel.shape[1] for layer in weighted[:-1])
     if narrow < min(ends):
         return note(LINEAR, f"{words}.", f"Together they are one linear layer of rank {narrow} at most.")
@@ -173,6 +161,13 @@ def judged_stack(weighted: list[Any]) -> Finding:
         "Products of matrices are a matrix: the hidden layers add nothing.",
         f'Dense({weighted[0].kernel.shape[1]}, activation="relu")',
     )
+
+
+def is_rearranged(links: list[Any], weighted: list[Any]) -> bool:
+    """Whether axes change places between the first layer with weights and the last."""
+    within = links[links.index(weighted[0]) : links.index(weighted[-1])]
+    turned = any(isinstance(link, L.Permute | L.Reshape | L.RepeatVector) for link in within)
+    return turned or any(type(link).__name__ in ("Reshape", "Transpose") for link in within)
 
 
 # --- the axis of a softmax --------------------------------------------------------------------------------

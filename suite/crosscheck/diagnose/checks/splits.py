@@ -7,15 +7,18 @@ from collections.abc import Iterator
 
 import keras
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 from crosscheck.diagnose._findings import Finding
 from crosscheck.diagnose._outputs import Output, outputs_of
 from crosscheck.diagnose._program import Data, Program
 from crosscheck.diagnose._saying import fault, fine, note, number, undecided
+from crosscheck.diagnose.checks._label_facts import SOFT
 
 TAIL, SHARED, SCALE, ORDER = "validation-split", "validation-is-apart", "validation-scale", "order"
 LEVEL = 0.0005  # of a permutation test here; there are two, beside those that Holm shares out
+LEAST = -600.0  # the logarithm of a chance, below which a float is 0
+IN_BLOCKS = 0.00005  # of it, for rows in blocks of a class each, of which few rows can tell
 APART = 0.25  # total variation between the labels of tail and head from which on they are told apart
 DRAWS = 9999
 SCALED = 16.0  # how many times as wide one part is as the other where they were hardly prepared alike
@@ -39,8 +42,9 @@ def splits(program: Program) -> Iterator[Finding]:
 def tail_like_head(program: Program, output: Output) -> Iterator[Finding]:
     """Whether the last rows, which `validation_split` holds out, have labels like the others.
 
-    An exact test: among all orders of these labels, how many have a tail so unlike its head? The statistic
-    is χ² of the classes' counts, its null distribution hypergeometric.
+    Two exact tests share a level. Among all orders of these labels, how many have a tail so unlike its head?
+    The statistic is χ² of the classes' counts, its null distribution hypergeometric. And how many put each
+    class into one block, where these rows do?
     """
     classes = classes_of_rows(output)
     if classes is None or not program.training.is_complete:
@@ -52,11 +56,14 @@ def tail_like_head(program: Program, output: Output) -> Iterator[Finding]:
     tail = np.bincount(classes[start:], minlength=len(total))
     head = total - tail
     p, distance = exact_p(total, tail), float(np.abs(tail / tail.sum() - head / head.sum()).sum() / 2)
+    in_blocks = chance_of_blocks(classes)
+    is_sorted = in_blocks <= IN_BLOCKS
     measured = (
         f"validation_split={program.validation_split:g} holds out the last {tail.sum()} rows, unshuffled: "
         f"their labels differ from the others' by {distance:.2f} in total variation (p = {p:.2g})"
+        + (f", and each class is a block of rows (p = {in_blocks:.2g})" if is_sorted else "")
     )
-    if p > LEVEL or distance < APART:
+    if (p > LEVEL - IN_BLOCKS and not is_sorted) or distance < APART:
         yield fine(TAIL, measured, output)
         return
     absent = int(((head == 0) & (tail > 0)).sum())
@@ -76,11 +83,25 @@ def classes_of_rows(output: Output) -> np.ndarray | None:
     if y is None or not output.anatomy.labels or y.dtype.kind not in "biuf" or not np.isfinite(y).all():
         return None
     if y.ndim == 2 and y.shape[1] > 1:
-        y = y.argmax(1) if (y.sum(1) == 1).all() else None
+        y = y.argmax(1) if is_one_of_many(y) else None
     if y is None or y.ndim > 2 or (y.ndim == 2 and y.shape[1] != 1):
         return None
     values, classes = np.unique(y.ravel(), return_inverse=True)
     return classes if 1 < len(values) <= max(2, len(y) // 4) else None
+
+
+def is_one_of_many(y: np.ndarray) -> bool:
+    """Whether every row sums to 1 and has most of it in one column, as one-hot rows have, smoothed or not."""
+    return bool((np.abs(y.sum(1, dtype="float64") - 1) <= SOFT).all() and (y.max(1) > 0.5).all())
+
+
+def chance_of_blocks(classes: np.ndarray) -> float:
+    """The share of all orders of these labels in which each class is one block; 1 where these are in none."""
+    counts = np.bincount(classes)
+    if int((np.diff(classes) != 0).sum()) != len(counts) - 1:
+        return 1.0
+    ways = special.gammaln(len(counts) + 1) + special.gammaln(counts + 1).sum()
+    return float(np.exp(max(LEAST, ways - special.gammaln(len(classes) + 1))))
 
 
 def exact_p(total: np.ndarray, tail: np.ndarray) -> float:
