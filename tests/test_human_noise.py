@@ -248,6 +248,18 @@ def test_without_the_set_and_at_other_scales_the_check_says_so() -> None:
     assert study.figure(pd.DataFrame(columns=["quantity"])).axes[0].texts
 
 
+def test_the_table_has_an_arm_a_line_and_how_often_its_labels_are_wrong() -> None:
+    table = study.table(pd.DataFrame(columns=["quantity", "path", "value"])).set_index("Labels by")
+    assert {*table.index} == {*relabelling.ARMS} and table["Held-out accuracy"].isna().all()
+    if not data.prepared("cifar10n"):
+        pytest.skip("cifar10n is not prepared: its licence forbids to ship it")
+    own = data.load("cifar10n")
+    y = np.concatenate([own.y_train, own.y_test])
+    for arm, label in relabelling.BY_PEOPLE.items():
+        wrong = (y[:, data.CIFAR10N_LABELS.index(label)] != y[:, 0]).mean()
+        assert table.loc[arm, "Wrong labels"] == pytest.approx(wrong, abs=5e-5)
+
+
 def test_it_costs_a_machine_without_it_nothing(monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
     planned = plan.make(plan.Request(("human_noise",), *[None] * 2, scale="full"))  # type: ignore[arg-type]
@@ -255,4 +267,6 @@ def test_it_costs_a_machine_without_it_nothing(monkeypatch, tmp_path) -> None:
 
 
 def test_no_sentence_of_the_chapter_rests_on_it() -> None:
-    assert "human_noise" not in sentences.FILE.read_text("utf-8")
+    known = sentences.register()
+    assert "human_noise/cifar10n" in known.beyond.checks
+    assert not [sentence.id for sentence in known.sentences if "human_noise" in repr(sentence)]
