@@ -98,6 +98,7 @@ def figure(rows: pd.DataFrame):
     ax.set(title="CIFAR-10N", xlabel="accuracy on held-out images")
     if part.empty:
         ax.text(0.5, 0.5, "not run here", ha="center", transform=ax.transAxes)
+        ax.set_yticks([])
     else:
         figures.intervals(ax, part.assign(what="accuracy").set_index(["what", "path", "seed"])["value"])
     return canvas
