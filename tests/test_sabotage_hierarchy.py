@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from sabotaged import QUICK, judged, words
 
@@ -62,6 +63,36 @@ def test_a_decision_that_looks_at_the_class_alone_is_seen(monkeypatch, broken: b
     rows = list(study.decision_rows(p, y, random, place))
     expected = ("invalid", "fails", "fails") if broken else SOUND
     assert words(judged(study.DECISION, rows, QUICK)) == expected
+
+
+@pytest.mark.parametrize("better", ["w = 1", "w = 4"])
+def test_the_better_of_two_weights_is_the_one_that_is_milder(better: str) -> None:
+    p, y, random = predictions()
+    worse = {"w = 1": "w = 4", "w = 4": "w = 1"}[better]
+    p = p | {worse: np.roll(p[worse], 40, -1)}  # of other domains; the better one is the unweighted model
+    place = {"setting": "8 components", "seed": np.array(SEEDS)}
+    rows = pd.concat(study.decision_rows(p, y, random, place))
+    claim = rows[(rows["check"] == study.MILDER.id) & (rows["arm"] == "claim")]
+    np.testing.assert_array_equal(claim["value"], 0)
+
+
+def test_violations_are_counted_on_the_tree_that_the_sigmoids_were_trained_on(monkeypatch) -> None:
+    """Made-up sigmoids, each a tenth below its own domain's: none violates its tree, all violate another."""
+
+    def below(seeds, split, trees, rate, epochs):
+        rng = np.random.default_rng(0)
+        nodes = rng.random((len(seeds), 50, 10))
+        parents = [
+            np.take_along_axis(nodes, np.broadcast_to(t[:, None], (len(t), 50, 150)), -1) for t in trees
+        ]
+        flat = rng.dirichlet(np.ones(150), (len(seeds), 50))
+        return [np.concatenate([0.9 * own, nodes], -1) for own in parents], flat
+
+    monkeypatch.setattr(tiers, "sigmoids_and_softmax", below)
+    rows = list(study.sigmoid_rows(SEEDS, None, 0.1, "clinc_oos"))
+    record = judged(study.VIOLATIONS, rows, QUICK)
+    assert [part.verdict for part in record.parts] == ["fails"]
+    assert (record.control.verdict, record.positive.verdict) == ("fails", "fails")
 
 
 def test_the_published_tree_is_the_one_that_the_set_comes_with() -> None:

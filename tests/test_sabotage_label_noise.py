@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from sabotaged import QUICK, judged, words
 
@@ -51,6 +52,18 @@ def exact_optima(transposed: bool):
     return optima
 
 
+def test_the_control_is_corrected_for_half_of_its_own_noise(monkeypatch) -> None:
+    monkeypatch.setattr(noise, "trained", exact_optima(transposed=False))
+    rows = pd.concat(study.train_laws(SEEDS))
+    control = rows[(rows["check"] == study.FORWARD.id) & (rows["arm"] == "control")]
+    fresh, _ = noise.sampled([SEEDS[0] + 10**6], study.LOOKED_AT, np.eye(noise.CLASSES))
+    eta = noise.posterior(fresh[0])
+    for setting, (make, share) in study.NOISE.items():
+        half_undone = eta @ make(share) @ np.linalg.inv(make(share / 2))
+        seen = control.loc[control["setting"] == setting, "value"]
+        np.testing.assert_allclose(seen, noise.rms(half_undone[None], eta)[0], rtol=0.02)
+
+
 @pytest.mark.parametrize(("by_class", "verdict"), [(False, "holds"), (True, "fails")])
 def test_people_whose_noise_goes_by_the_class_are_seen(by_class: bool, verdict: str) -> None:
     """Predictions as good as can be, of made-up people: every image has shares of its own, or its class's."""
@@ -80,6 +93,8 @@ def test_networks_that_forget_nothing_are_seen(monkeypatch) -> None:
         rows = list(study.train_flipped(SEEDS, "digits"))
         assert words(judged(study.EARLY_LEARNING, rows, QUICK)) == (verdict, "fails", "holds")
         assert words(judged(study.MEMORISED, rows, QUICK)) == (verdict, "fails", "holds")
+        share = judged(study.GRADIENT_SHARE, rows, QUICK)
+        assert words(share) == SOUND, "it counts up to its peak, wherever it ends"
 
 
 def made_up_course(end: float):

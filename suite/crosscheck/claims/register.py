@@ -42,6 +42,7 @@ NAMES = (
     "class_weights",
     "label_noise",
     "robust_losses",
+    "human_noise",
     "gaussian_prior",
     "laplace_prior",
     "ood_overconfidence",

@@ -5,7 +5,7 @@ TensorFlow Datasets. `random_splits`, `standardised` and their like take arrays,
 """
 
 from crosscheck.data.catalogue import Dataset, data_dir, identity, load, prepare, prepared
-from crosscheck.data.entries import CATALOGUE, lookup
+from crosscheck.data.entries import CATALOGUE, CIFAR10N_LABELS, lookup
 from crosscheck.data.features import principal_components, standardised
 from crosscheck.data.outliers import (
     CASTS,
@@ -22,7 +22,7 @@ from crosscheck.data.outliers import (
     roles,
 )
 from crosscheck.data.preparing.entry import Entry
-from crosscheck.data.preparing.forms import Label, Labels, Numbers, Pixels, Shares, Unlabelled, Words
+from crosscheck.data.preparing.forms import Classes, Label, Labels, Numbers, Pixels, Shares, Unlabelled, Words
 from crosscheck.data.splits import Splits, averaged, random_splits
 from crosscheck.data.synthetic import (
     CommonCause,
@@ -41,10 +41,12 @@ from crosscheck.data.synthetic import (
 __all__ = [
     "CASTS",
     "CATALOGUE",
+    "CIFAR10N_LABELS",
     "FAMILIES",
     "MAKERS",
     "PHOTOGRAPHS",
     "Cast",
+    "Classes",
     "CommonCause",
     "Dataset",
     "Entry",

@@ -26,7 +26,8 @@ class Dataset:
 
     x is float32, [N, D] with D the product of `shape`: pixels in [0, 1] (`shape` is height, width, channels),
     numbers as published, or 0 and 1 for absent and present words. y is int32, [N], a class; [N, L] where an
-    example may have several labels, each 0 or 1; or float32, [N, K], shares of people that chose each class.
+    example may have several labels, each 0 or 1; [N, J] where the set has the class J times, the right one
+    first; or float32, [N, K], shares of people that chose each class.
     The digits and the sets of TFDS's catalogue come in TFDS's order, shuffled and always the same, the others
     in that of their files. Where TFDS has a validation split too, it is left out.
     """

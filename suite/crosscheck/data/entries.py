@@ -7,7 +7,7 @@ import difflib
 from crosscheck.data.embedded import DIGITS
 from crosscheck.data.preparing import words
 from crosscheck.data.preparing.entry import Entry
-from crosscheck.data.preparing.forms import Label, Labels, Numbers, Pixels, Shares, Unlabelled, Words
+from crosscheck.data.preparing.forms import Classes, Label, Labels, Numbers, Pixels, Shares, Unlabelled, Words
 from crosscheck.errors import UsageError
 
 CIFAR = "https://www.cs.toronto.edu/~kriz/cifar.html"
@@ -19,7 +19,11 @@ EMOTIONS_OF_COMMENTS = (  # in the order of GoEmotions' own numbers
     *("gratitude", "grief", "joy", "love", "nervousness", "optimism", "pride", "realization", "relief"),
     *("remorse", "sadness", "surprise", "neutral"),
 )
-
+CIFAR10N = f"{CIFAR}, beside CIFAR-10_human.pt from https://github.com/UCSC-REAL/cifar-10-100n (CC BY-NC 4.0)"
+CIFAR10N_LABELS = (  # CIFAR-10's own; of three people's the majority, a wrong one if any, and each
+    *("label", "aggre_label", "worse_label"),
+    *("random_label1", "random_label2", "random_label3"),
+)
 
 BUILDERS = "crosscheck.data.builders"  # of what TFDS's own catalogue lacks
 
@@ -95,6 +99,17 @@ CATALOGUE: dict[str, Entry] = {
         folders=("cifar10",),
         archive=CIFAR,
         builder=f"{BUILDERS}.cifar10_train",
+    ),
+    "cifar10n": Entry(
+        "1.0.0",
+        classes=10,
+        shape=COLOUR,
+        x=Pixels(255),
+        y=Classes(CIFAR10N_LABELS),
+        licence="people's labels CC BY-NC 4.0; images none stated",
+        folders=("cifar10",),
+        archive=CIFAR10N,
+        builder=f"{BUILDERS}.cifar10n",
     ),
     "cifar10": Entry("3.0.2", 10, COLOUR, Pixels(255), Label(), "none stated"),
     "cifar100": Entry("3.0.2", 100, COLOUR, Pixels(255), Label(), "none stated"),

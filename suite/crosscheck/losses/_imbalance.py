@@ -70,8 +70,8 @@ def logit_adjusted_binary_crossentropy(y_true: Any, logits: Any, priors: Any, ta
     Source: Menon et al. 2021, section 4.
     """
     z, share = computed(logits), as_rates("priors", priors)
-    # One number for each label: TensorFlow 2.21 folds a constant of shape [1] into the bias of the layer
-    # before, and then reads beyond its end, which makes gradients wrong without an error.
+    # One number for each label: TensorFlow 2.21 makes a constant of shape [1] the bias of the layer before,
+    # which is then too short: an error (results/audit/defects/constant_of_one_beside_a_bias.md).
     shift = ops.broadcast_to(constant(np.log(share) - np.log1p(-share), z), (z.shape[-1],))
     return binary_crossentropy(y_true, z + ops.expand_dims(constant(tau, z), -1) * shift)
 

@@ -7,7 +7,7 @@ the order of the files; it is not CIFAR-10's test set, and no number on it may b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,18 @@ def records(content: bytes) -> tuple[np.ndarray, np.ndarray]:
     return table[:, 1:].reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1), table[:, 0]
 
 
+def infos() -> dict[str, UrlInfo]:
+    """TFDS's record of each original file, by its name."""
+    return {name: UrlInfo(SIZE, checksum, name) for name, checksum in ORIGINALS.items()}
+
+
+def read(files: Mapping[str, Path]) -> tuple[np.ndarray, np.ndarray]:
+    """Images uint8 [N, 32, 32, 3] and labels [N] of the original files, in their order."""
+    parts = [records(Path(files[name]).read_bytes()) for name in ORIGINALS]
+    x, y = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return x, y
+
+
 class Cifar10Train(tfds.core.GeneratorBasedBuilder):
     """`image` and `label` of the training images, in the order of their files."""
 
@@ -44,7 +56,7 @@ class Cifar10Train(tfds.core.GeneratorBasedBuilder):
     @property
     def url_infos(self) -> dict[str, UrlInfo]:
         """TFDS's record of the original files; they come in an archive, and have no address of their own."""
-        return {f"cifar10:{name}": UrlInfo(SIZE, checksum, name) for name, checksum in ORIGINALS.items()}
+        return {f"cifar10:{name}": info for name, info in infos().items()}
 
     def _info(self) -> tfds.core.DatasetInfo:
         return tfds.core.DatasetInfo(
@@ -68,8 +80,7 @@ class Cifar10Train(tfds.core.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
         files = dl_manager.download({name: f"cifar10:{name}" for name in ORIGINALS})
-        parts = [records(Path(files[name]).read_bytes()) for name in ORIGINALS]
-        x, y = (np.concatenate(part) for part in zip(*parts, strict=True))
+        x, y = read(files)
         return {
             "train": self._generate_examples(x[:TRAIN], y[:TRAIN]),
             "test": self._generate_examples(x[TRAIN:], y[TRAIN:]),

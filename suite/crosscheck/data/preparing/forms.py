@@ -112,6 +112,19 @@ class Labels:
 
 
 @dataclass(frozen=True)
+class Classes:
+    """The class under each of these names, as several people see it, int32 [N, J]; stored as uint8."""
+
+    names: tuple[str, ...]
+
+    def pack(self, examples: Examples) -> np.ndarray:
+        return _bytes([[example[name] for name in self.names] for example in examples])
+
+    def unpack(self, stored: np.ndarray) -> np.ndarray:
+        return stored.astype(np.int32)
+
+
+@dataclass(frozen=True)
 class Shares:
     """The share of people that chose each class, float32 [N, K]; stored are their `counts`, as uint8."""
 
