@@ -289,7 +289,8 @@ def draw_excess(ax, rows: pd.DataFrame) -> None:
     figures.theory_line(ax, SIZES, (FEATURES + 1) / (2 * np.array(SIZES)), "d / (2N)")
     ax.set(title="Excess over the least loss", xlabel="examples N", ylabel="E KL(η‖p) (nats)")
     ax.set(xscale="log", yscale="log")
-    ax.set_xticks(SIZES, SIZES, minor=False)
+    ax.set_xticks(SIZES, SIZES)
+    ax.minorticks_off()
     ax.legend(fontsize=8)
 
 
