@@ -344,7 +344,7 @@ def draw_calibration(ax, rows: pd.DataFrame) -> None:
         figures.curve(ax, part, str(name), color=figures.PALETTE[colour])
     figures.theory_line(ax, CHANCES[[0, -1]], CHANCES[[0, -1]], "calibrated")
     ax.set(title="Calibration", xlabel="P(y = 1 | p)", ylabel="prediction p")
-    ax.legend(fontsize=8)
+    ax.legend(fontsize=8, loc="upper left")
 
 
 # --- the whole study ---

@@ -11,6 +11,7 @@ from pathlib import Path
 import devtools
 import pytest
 
+from crosscheck.report import explorables
 from crosscheck.report.page import write_report
 from crosscheck.report.pdf import find
 
@@ -89,6 +90,44 @@ def test_evidence_is_folded_and_opens_by_key_and_by_a_link_to_a_check(page: devt
     assert not page.find(folded)
     page.find("location.hash = '#calibration.likelihood'; new Promise((go) => setTimeout(go, 50))")
     assert page.find(folded)
+
+
+STATE = """(() => {
+  const figure = document.getElementById(window.figure), at = document.activeElement;
+  const look = getComputedStyle(at), box = at.getBoundingClientRect();
+  return { name: at.name || at.type, kind: at.type, in: figure.contains(at),
+    seen: look.outlineStyle !== "none" && box.top >= 0 && box.bottom <= innerHeight,
+    set: [...figure.querySelectorAll("input, select")].map((one) => one.value).join(),
+    read: [...figure.querySelectorAll("data")].map((one) => one.value).join(),
+    says: figure.querySelector(".says").textContent };
+})()"""
+FIRST = "document.getElementById(window.figure = '{0}').querySelector('form').elements[0].focus()"
+
+
+@in_browser
+@pytest.mark.parametrize("figure", explorables.FIGURES, ids=lambda figure: figure.id)
+def test_every_setting_of_a_figure_can_be_made_by_keys_alone(
+    page: devtools.Page, figure: explorables.Explorable
+) -> None:
+    page.find(FIRST.format(figure.id))
+    opened = page.find(STATE)
+    for control in figure.controls:
+        before = page.find(STATE)
+        assert before["name"] == control.name and before["seen"]
+        moves = ("ArrowDown",) if isinstance(control, explorables.Choice) else ("ArrowRight", "Home", "End")
+        reached = []
+        for key in moves:
+            page.press(key)
+            reached.append(page.find(STATE))
+        assert len({before["set"], *(state["set"] for state in reached)}) > 1, control.name
+        assert all(state["in"] and state["read"] for state in reached)
+        page.press("Tab")
+    assert page.find(STATE)["kind"] == "reset"
+    assert page.find(STATE)["read"] != opened["read"]
+    page.press("Enter")
+    page.find("new Promise((go) => setTimeout(go, 50))")  # a form is set back only after its event
+    again = page.find(STATE)
+    assert (again["set"], again["read"], again["says"]) == (opened["set"], opened["read"], opened["says"])
 
 
 def sides(page: devtools.Page, study: str) -> int:
