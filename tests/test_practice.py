@@ -184,8 +184,11 @@ def test_every_check_has_a_hint() -> None:
     assert {wrong.check for wrong in WRONG} <= set(HINTS)
 
 
-def test_the_committed_rates_are_of_all_solutions() -> None:
-    record = json.loads((RESULTS / "rates.json").read_text())
+@pytest.mark.parametrize("path", sorted(RESULTS.glob("rates*.json")), ids=lambda path: path.stem)
+def test_the_committed_rates_are_of_all_solutions(path: Path) -> None:
+    record = json.loads(path.read_text())
+    backend = record["backend"]
+    assert path.stem == ("rates" if backend == "tensorflow" else f"rates-{backend}")
     told = {(one["exercise"], one["name"]) for one in record["solutions"]}
     assert told == {(exercise, name) for exercise, name, *_ in solutions()}
     assert all(set(record["exercises"][name]) >= {"wrong", "killed"} for name in EXERCISES)
