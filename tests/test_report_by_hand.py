@@ -130,21 +130,27 @@ def test_every_setting_of_a_figure_can_be_made_by_keys_alone(
     assert (again["set"], again["read"], again["says"]) == (opened["set"], opened["read"], opened["says"])
 
 
-def sides(page: devtools.Page, study: str) -> int:
+PAPERS = {"A4": (8.27, 11.69), "letter": (8.5, 11.0)}  # inches
+
+
+def sides(page: devtools.Page, study: str, paper: str) -> int:
     """The printed sides of a study's address."""
     page.find(f"location.hash = '#{study}'")
-    printed = base64.b64decode(page.do("Page.printToPDF", preferCSSPageSize=True)["data"])
+    sizes = dict(zip(("paperWidth", "paperHeight"), PAPERS[paper], strict=True))
+    printed = base64.b64decode(page.do("Page.printToPDF", preferCSSPageSize=True, **sizes)["data"])
     return len(re.findall(rb"/Type\s*/Page\b", printed))
 
 
 @in_browser
+@pytest.mark.parametrize("paper", PAPERS)
 @pytest.mark.parametrize("study", LONGEST)
-def test_a_study_prints_by_itself_on_two_sides(page: devtools.Page, study: str) -> None:
-    assert 1 <= sides(page, study) <= 2
+def test_a_study_prints_by_itself_on_two_sides(page: devtools.Page, study: str, paper: str) -> None:
+    assert 1 <= sides(page, study, paper) <= 2
 
 
 @in_browser
 @pytest.mark.long
-def test_every_study_does(page: devtools.Page) -> None:
+@pytest.mark.parametrize("paper", PAPERS)
+def test_every_study_does(page: devtools.Page, paper: str) -> None:
     studies = page.find("[...document.querySelectorAll('tr[data-claim]')].map((row) => row.dataset.claim)")
-    assert {study: number for study in studies if (number := sides(page, study)) > 2} == {}
+    assert {study: number for study in studies if (number := sides(page, study, paper)) > 2} == {}
