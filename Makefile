@@ -54,9 +54,7 @@ report: $(READY)  ## write the report anew from results/
 report-pdf: $(READY)  ## print it as well: build/report.pdf (needs Chromium)
 	@$(CROSSCHECK) report --pdf build/report.pdf
 
-site: $(READY)  ## the documentation as a site: build/site/index.html (fetches Sphinx once)
-	@$(BIN)/python -c 'import furo, myst_parser' 2>/dev/null || \
-	  $(BIN)/python -m pip install --disable-pip-version-check --quiet --no-build-isolation -e '.[docs]'
+site: $(READY)  ## the documentation as a site: build/site/index.html (fetches nothing)
 	@$(BIN)/python -m sphinx -q -n -W --keep-going -d build/doctrees -c docs . build/site
 	@cp build/site/README.html build/site/index.html
 

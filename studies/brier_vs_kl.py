@@ -337,7 +337,7 @@ def draw_contest(ax, rows: pd.DataFrame) -> None:
     wide = shown.pivot_table("value", ["score", "what", "setting", "seed"], "loss", sort=False)
     figures.intervals(ax, 100 * (wide["brier"] / wide["cross-entropy"] - 1))
     ax.axvline(0, color="0.6", linewidth=1, zorder=0)
-    ax.set(title="Trained on Brier, not cross-entropy", xlabel="change of the held-out score (%)")
+    ax.set(title="Brier, not cross-entropy", xlabel="change of the held-out score (%)")
 
 
 # --- the whole study ---

@@ -123,14 +123,14 @@ def slope_rows(loss, arm: str, z: np.ndarray) -> Iterator[pd.DataFrame]:
 def draw_slope(ax, rows: pd.DataFrame) -> None:
     z = np.linspace(-10, 10, 201)
     p = 1 / (1 + np.exp(-z))
-    figures.theory_line(ax, z, 1 - p, "|p − y| and p (1 − p)")
+    figures.theory_line(ax, z, 1 - p, "theory")
     figures.theory_line(ax, z, p * (1 - p), "")
     for quantity, marker in (("slope", "o"), ("curvature", "s")):
         part = rows[(rows["quantity"] == quantity) & (rows["arm"] == "claim") & (rows["x"].abs() <= 10)]
         ax.plot(part["x"], part["value"], marker, label=quantity)
     ax.axvline(0, color="0.6", linewidth=0.8)
     ax.set(title="Slope and curvature, y = 1", xlabel="logit z", ylabel="derivative of the loss")
-    ax.legend(loc="center right", bbox_to_anchor=(1.02, 0.6), fontsize=8)
+    ax.legend(loc="upper right", fontsize=8)
 
 
 # --- K classes: is the Hessian diag(p) − ppᵀ, and what are its eigenvalues? ---
@@ -231,7 +231,7 @@ def draw_smallest(ax, rows: pd.DataFrame) -> None:
         part = rows[(rows["quantity"] == "smallest, K = 3") & (rows["arm"] == arm)]
         ax.plot(part["x"], part["value"], marker, label=label, alpha=0.8)
     figures.theory_line(ax, [0.33, 1], 0.0, "never below 0")
-    ax.set(title="Smallest eigenvalue, three classes", xlabel="largest probability", ylabel="λ")
+    ax.set(title="Smallest eigenvalue, K = 3", xlabel="largest probability", ylabel="λ")
     ax.legend()
 
 

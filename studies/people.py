@@ -73,4 +73,5 @@ def figure(rows: pd.DataFrame):
         part = shown[shown["score"] == score]
         figures.intervals(ax, part.set_index(["loss", "what", "setting", "seed"])["value"])
         ax.set(title="Distance from people's shares", xlabel=f"held-out {score}", xlim=(0, None))
+    axes[0].legend().remove()  # it is the other panel's, and would stand on a point
     return canvas

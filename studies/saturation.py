@@ -113,7 +113,7 @@ def draw_gradient(ax, rows: pd.DataFrame) -> None:
         part = part[(part["arm"] == "claim") & (part["x"].abs() <= 100)].sort_values("x")
         ax.plot(part["x"], part["value"].abs(), "o", label=label, zorder=6)
     ax.set(title="Gradient of an example with y = 1", xlabel="logit z", ylabel="|dL/dz|")
-    ax.legend(loc="upper right", fontsize=7.5, handlelength=1.2)
+    ax.legend(loc="upper right", fontsize=7, handlelength=1, handletextpad=0.4, borderaxespad=0)
 
 
 # --- paths: is it p − y on every execution path? (measured in `execution_paths`) ---

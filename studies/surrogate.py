@@ -289,7 +289,8 @@ def draw_excess(ax, rows: pd.DataFrame) -> None:
     figures.theory_line(ax, SIZES, (FEATURES + 1) / (2 * np.array(SIZES)), "d / (2N)")
     ax.set(title="Excess over the least loss", xlabel="examples N", ylabel="E KL(η‖p) (nats)")
     ax.set(xscale="log", yscale="log")
-    ax.set_xticks(SIZES, SIZES, minor=False)
+    ax.set_xticks(SIZES, SIZES)
+    ax.minorticks_off()
     ax.legend(fontsize=8)
 
 
@@ -343,7 +344,7 @@ def draw_calibration(ax, rows: pd.DataFrame) -> None:
         figures.curve(ax, part, str(name), color=figures.PALETTE[colour])
     figures.theory_line(ax, CHANCES[[0, -1]], CHANCES[[0, -1]], "calibrated")
     ax.set(title="Calibration", xlabel="P(y = 1 | p)", ylabel="prediction p")
-    ax.legend(fontsize=8)
+    ax.legend(fontsize=8, loc="upper left")
 
 
 # --- the whole study ---

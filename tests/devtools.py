@@ -14,7 +14,7 @@ from typing import IO, Any
 from crosscheck.report.pdf import command
 
 QUIET = ("--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update")
-KEYS = {"Tab": 9, "Enter": 13}
+KEYS = {"Tab": 9, "Enter": 13, "End": 35, "Home": 36, "ArrowRight": 39, "ArrowDown": 40}
 
 
 class Page:

@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 
 FOLDER = Path(__file__).parents[1] / "docs" / "notebooks"
-SLOW = ("practice_improve", "practice_diagnose")
+SLOW = ("practice_diagnose",)
 
 
 def load_builder() -> ModuleType:

@@ -16,7 +16,8 @@ from crosscheck.practice import card, folder, shielding
 from crosscheck.practice.card import Card, Mark
 from crosscheck.practice.implement import EXERCISES, failures_of
 from crosscheck.practice.implement import part as implement
-from crosscheck.practice.implement.hints import HINTS
+from crosscheck.practice.implement.failure import Failure
+from crosscheck.practice.implement.hints import HINTS, NEARLY, hint_for
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results" / "practice"
@@ -178,14 +179,34 @@ def test_the_smallest_failing_input_is_told_and_never_the_solution() -> None:
     assert not re.search("softplus|logsumexp|log_softmax|log1p|log-softmax", words)
 
 
+@pytest.mark.parametrize(
+    ("check", "measured", "expected", "is_nearly"),
+    [
+        ("centre", 5.346367, 5.346596, True),  # −ln(1 − σ(10)) in float32, and as it is
+        ("centre", 10.69319, 5.346596, False),
+        ("centre", float("nan"), 5.346596, False),
+        ("centre", None, None, False),
+        ("wrong tail", 5.346367, 5.346596, False),
+    ],
+)
+def test_a_rounding_has_another_hint_than_a_wrong_formula(
+    check: str, measured: float | None, expected: float | None, is_nearly: bool
+) -> None:
+    hint = hint_for("binary", Failure(check, "here", measured, expected))
+    assert hint == (NEARLY if is_nearly else HINTS[check])
+
+
 def test_every_check_has_a_hint() -> None:
     asked = {check for exercise in EXERCISES.values() for check in exercise.checks}
     assert asked <= set(HINTS)
     assert {wrong.check for wrong in WRONG} <= set(HINTS)
 
 
-def test_the_committed_rates_are_of_all_solutions() -> None:
-    record = json.loads((RESULTS / "rates.json").read_text())
+@pytest.mark.parametrize("path", sorted(RESULTS.glob("rates*.json")), ids=lambda path: path.stem)
+def test_the_committed_rates_are_of_all_solutions(path: Path) -> None:
+    record = json.loads(path.read_text())
+    backend = record["backend"]
+    assert path.stem == ("rates" if backend == "tensorflow" else f"rates-{backend}")
     told = {(one["exercise"], one["name"]) for one in record["solutions"]}
     assert told == {(exercise, name) for exercise, name, *_ in solutions()}
     assert all(set(record["exercises"][name]) >= {"wrong", "killed"} for name in EXERCISES)

@@ -11,6 +11,7 @@ from pathlib import Path
 import devtools
 import pytest
 
+from crosscheck.report import explorables
 from crosscheck.report.page import write_report
 from crosscheck.report.pdf import find
 
@@ -91,21 +92,65 @@ def test_evidence_is_folded_and_opens_by_key_and_by_a_link_to_a_check(page: devt
     assert page.find(folded)
 
 
-def sides(page: devtools.Page, study: str) -> int:
+STATE = """(() => {
+  const figure = document.getElementById(window.figure), at = document.activeElement;
+  const look = getComputedStyle(at), box = at.getBoundingClientRect();
+  return { name: at.name || at.type, kind: at.type, in: figure.contains(at),
+    seen: look.outlineStyle !== "none" && box.top >= 0 && box.bottom <= innerHeight,
+    set: [...figure.querySelectorAll("input, select")].map((one) => one.value).join(),
+    read: [...figure.querySelectorAll("data")].map((one) => one.value).join(),
+    says: figure.querySelector(".says").textContent };
+})()"""
+FIRST = "document.getElementById(window.figure = '{0}').querySelector('form').elements[0].focus()"
+
+
+@in_browser
+@pytest.mark.parametrize("figure", explorables.FIGURES, ids=lambda figure: figure.id)
+def test_every_setting_of_a_figure_can_be_made_by_keys_alone(
+    page: devtools.Page, figure: explorables.Explorable
+) -> None:
+    page.find(FIRST.format(figure.id))
+    opened = page.find(STATE)
+    for control in figure.controls:
+        before = page.find(STATE)
+        assert before["name"] == control.name and before["seen"]
+        moves = ("ArrowDown",) if isinstance(control, explorables.Choice) else ("ArrowRight", "Home", "End")
+        reached = []
+        for key in moves:
+            page.press(key)
+            reached.append(page.find(STATE))
+        assert len({before["set"], *(state["set"] for state in reached)}) > 1, control.name
+        assert all(state["in"] and state["read"] for state in reached)
+        page.press("Tab")
+    assert page.find(STATE)["kind"] == "reset"
+    assert page.find(STATE)["read"] != opened["read"]
+    page.press("Enter")
+    page.find("new Promise((go) => setTimeout(go, 50))")  # a form is set back only after its event
+    again = page.find(STATE)
+    assert (again["set"], again["read"], again["says"]) == (opened["set"], opened["read"], opened["says"])
+
+
+PAPERS = {"A4": (8.27, 11.69), "letter": (8.5, 11.0)}  # inches
+
+
+def sides(page: devtools.Page, study: str, paper: str) -> int:
     """The printed sides of a study's address."""
     page.find(f"location.hash = '#{study}'")
-    printed = base64.b64decode(page.do("Page.printToPDF", preferCSSPageSize=True)["data"])
+    sizes = dict(zip(("paperWidth", "paperHeight"), PAPERS[paper], strict=True))
+    printed = base64.b64decode(page.do("Page.printToPDF", preferCSSPageSize=True, **sizes)["data"])
     return len(re.findall(rb"/Type\s*/Page\b", printed))
 
 
 @in_browser
+@pytest.mark.parametrize("paper", PAPERS)
 @pytest.mark.parametrize("study", LONGEST)
-def test_a_study_prints_by_itself_on_two_sides(page: devtools.Page, study: str) -> None:
-    assert 1 <= sides(page, study) <= 2
+def test_a_study_prints_by_itself_on_two_sides(page: devtools.Page, study: str, paper: str) -> None:
+    assert 1 <= sides(page, study, paper) <= 2
 
 
 @in_browser
 @pytest.mark.long
-def test_every_study_does(page: devtools.Page) -> None:
+@pytest.mark.parametrize("paper", PAPERS)
+def test_every_study_does(page: devtools.Page, paper: str) -> None:
     studies = page.find("[...document.querySelectorAll('tr[data-claim]')].map((row) => row.dataset.claim)")
-    assert {study: number for study in studies if (number := sides(page, study)) > 2} == {}
+    assert {study: number for study in studies if (number := sides(page, study, paper)) > 2} == {}

@@ -24,7 +24,7 @@ const type = (words) => { const box = doc.querySelector("#filter input"); box.va
   box.dispatchEvent(new frame.Event("input", { bubbles: true })); };
 """
 
-WIDTH, WIDTHS = 1280, (360, 768, 1280)
+WIDTH, WIDTHS = 1280, (360, 768, 1280, 1600)
 CONTRAST = Path(__file__).with_name("contrast.js").read_text(encoding="utf-8")
 
 
@@ -211,9 +211,10 @@ def number(text: str) -> float | None:
     return None if text == "—" else float(plain)
 
 
+@pytest.mark.parametrize("width", (360, 1280))
 @pytest.mark.parametrize("scheme", [browser.LIGHT, browser.DARK])
-@looks(CONTRAST)
-def test_every_text_can_be_told_from_its_ground(seen: Any, scheme: int) -> None:
+@looks(CONTRAST, 360, 1280)
+def test_every_text_can_be_told_from_its_ground(seen: Any, scheme: int, width: int) -> None:
     assert seen == []
 
 

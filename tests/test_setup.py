@@ -16,7 +16,9 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 STUDIES = PROJECT["optional-dependencies"]["studies"]
 CORE = [Requirement(line) for line in [*PROJECT["dependencies"], *STUDIES]]
-DEV = [Requirement(line) for line in PROJECT["optional-dependencies"]["dev"]]
+DEV, DOCS = (
+    [Requirement(line) for line in PROJECT["optional-dependencies"][extra]] for extra in ("dev", "docs")
+)
 REGISTRIES = [".".join(parts) for parts in (("pypi", "org"), ("pythonhosted", "org"), ("npmjs", "org"))]
 
 
@@ -54,7 +56,7 @@ def test_environment_yml_says_the_same_as_pyproject() -> None:
     assert from_pip == [*PROJECT["dependencies"], *STUDIES, "-e ."]
 
 
-@pytest.mark.parametrize("wanted", CORE + DEV, ids=lambda wanted: wanted.name)
+@pytest.mark.parametrize("wanted", CORE + DEV + DOCS, ids=lambda wanted: wanted.name)
 def test_the_lock_pins_every_dependency_within_its_bounds(wanted: Requirement) -> None:
     pins = [
         next(iter(pin.specifier)).version

@@ -26,7 +26,9 @@ def draw_shares(ax: Any, rows: pd.DataFrame, sets: tuple[str, ...]) -> None:
     ax.set(title="The gradient, a tenth flipped", xlabel="epoch", ylabel="share of Σ|p − y|", ylim=(0, 1.2))
     ax.set_xscale("symlog", base=2, linthresh=1)
     ax.set_xticks([0, 1, 2, 4, 8, 16, 32], [0, 1, 2, 4, 8, 16, 32])
-    ax.legend(loc="upper right", ncols=2, fontsize=7.5)
+    ax.set_xlim(left=-0.2)
+    ax.minorticks_off()
+    ax.legend(loc="upper right", ncols=2, fontsize=7, handlelength=1.4, columnspacing=1)
 
 
 def draw_dropped(ax: Any, rows: pd.DataFrame, check: Any) -> None:

@@ -139,7 +139,8 @@ def intervals(ax: Axes, values: pd.Series, level: float = LEVEL) -> None:
         ax.errorbar([p.value for p in points], heights, xerr=reach, fmt="os^D"[i], label=name)
     ax.set_yticks(range(len(cases)), cases, fontsize=8)
     ax.invert_yaxis()
-    ax.legend()
+    if len(samples) > 1:
+        ax.legend()
 
 
 def theory_line(ax: Axes, x: Any, y: Any, label: str = "theory", **line: Any) -> None:

@@ -121,6 +121,11 @@ def ticked(text: object) -> Markup:
     return Markup("").join(code(part) if i % 2 else escape(part) for i, part in enumerate(parts))
 
 
+def unbroken(text: object) -> Markup:
+    """A heading that no line breaks within a word: `0-1` and `cross-entropy` stay whole."""
+    return Markup(re.sub(r"\b\w{1,12}-\w{1,12}\b", r"<span class=whole>\g<0></span>", str(escape(text))))
+
+
 def breakable(text: object) -> Markup:
     """A name or path, with places where a long one may go on in the next line."""
     return Markup(re.sub(r"([/_])", r"\1<wbr>", str(escape(text))))

@@ -115,6 +115,7 @@ def environment() -> jinja2.Environment:
         mathml=markup.mathml,
         codename=markup.code,
         ticked=markup.ticked,
+        unbroken=markup.unbroken,
         breakable=markup.breakable,
     )
     return templates

@@ -141,5 +141,7 @@ def draw_gradients(ax: Axes, observed: Observed, when: str) -> None:
         sizes = np.abs(observed.gradients[when, layer]).ravel()
         shown = sizes[np.isfinite(sizes) & (sizes > 0)]
         ax.hist(np.log10(shown), 30, alpha=0.6, label=f"{layer}: {np.mean(sizes == 0):.0%} are 0")
+    if not any((gradient != 0).any() for (at, _), gradient in observed.gradients.items() if at == when):
+        ax.set(xticks=[], yticks=[])  # an axis of nothing would show numbers that nothing has
     ax.set(title=f"gradients, {when}", xlabel="log10 |gradient|")
     ax.legend()

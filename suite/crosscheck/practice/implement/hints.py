@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from crosscheck.practice.implement.failure import Failure
 
 HINTS: dict[str, str] = {
@@ -34,10 +36,21 @@ OF_EXERCISE: dict[tuple[str, str], str] = {
     ("focal", "centre"): "1 − p of which class? And is the weight inside the sum?",
     ("focal", "right tail"): "What is 1 − p in float32 once p is within 6e-8 of 1?",
 }
+OF_A_VALUE = ("centre", "formula")
+NEARLY = "Right to a few digits: which intermediate number was rounded, and what did it lose there?"
 
 
 def hint_for(exercise: str, failure: Failure) -> str:
     """The hint of a failed check; none where the function is not written yet."""
     if "not written yet" in failure.at:
         return "Write it: its docstring says what it takes and gives."
+    if failure.check in OF_A_VALUE and is_nearly(failure.measured, failure.expected):
+        return NEARLY
     return OF_EXERCISE.get((exercise, failure.check), HINTS.get(failure.check, ""))
+
+
+def is_nearly(measured: Any, expected: Any) -> bool:
+    """Whether two numbers agree to three digits: after a rounding they do, after a wrong formula seldom."""
+    if not (isinstance(measured, float) and isinstance(expected, float)):
+        return False
+    return abs(measured - expected) <= 1e-3 * abs(expected)
