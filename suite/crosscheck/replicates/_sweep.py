@@ -6,6 +6,7 @@ import contextlib
 import itertools
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -233,7 +234,7 @@ def measured(train: Train, part: Part) -> dict[str, np.ndarray]:
 def here(train: Train, parts: Sequence[Part]) -> Trained:
     """Each part with what it gave or raised; where the first raises, `train` is suspected: none follows."""
     for number, part in enumerate(parts):
-        told = outcome(lambda part=part: measured(train, part))
+        told = outcome(partial(measured, train, part))
         yield number, told
         if number == 0 and isinstance(told, Exception):
             return
@@ -267,7 +268,7 @@ def on_nodes(on: str, train: Train, parts: Sequence[Part], cpus: int, gpus: floa
         try:
             while left:
                 (done,), left = ray.wait(left, num_returns=1)
-                yield numbers[done], outcome(lambda done=done: ray.get(done))
+                yield numbers[done], outcome(partial(ray.get, done))
         finally:
             for each in left:
                 ray.cancel(each, force=True)
