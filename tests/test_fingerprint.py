@@ -181,3 +181,20 @@ heavy = {"tensorflow", "keras", "pandas", "matplotlib", "scipy.stats"} & set(sys
 assert not heavy, heavy
 """
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_a_new_release_number_computes_nothing_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    unit = Unit("surprise", "measure_surprise")
+    asked = Request((), Path("results"), Path("store"))
+    before = fingerprint.versions_behind(unit), stamp.inputs(asked)
+    monkeypatch.setattr(crosscheck, "__version__", "9.9.9")
+    assert fingerprint.versions_behind(unit) == before[0]
+    assert stamp.inputs(asked) != before[1], "results tell the version, and are written anew"
+
+
+def test_the_file_with_the_version_shapes_no_rows() -> None:
+    reached = fingerprint.everything_imported(["crosscheck.replicates"])
+    assert "crosscheck._nodes" in reached, "which imports it"
+    assert "crosscheck" not in reached
+    (docstring, version) = fingerprint.parse("crosscheck").body
+    assert isinstance(docstring, ast.Expr) and ast.unparse(version).startswith("__version__ = ")
