@@ -23,7 +23,7 @@ from crosscheck.errors import UsageError
 from crosscheck.running.provenance import versions
 
 OURS = "crosscheck"
-ROWS_SINCE = "0.1.0"  # the release; what came after it is told by the code, and a number alone makes no new rows
+ROWS_SINCE = "0.1.0"  # the release; what came after it is told by the code, and a number alone is no change
 CHECKS_ROWS = "crosscheck.claims.rows"  # the module that makes a check's rows; stands for `Check` itself
 
 
@@ -59,7 +59,7 @@ def training_key(unit: Unit) -> str:
 
 
 def versions_behind(unit: Unit) -> dict[str, str]:
-    """Those of the packages that compute a unit; our own code has a hash, which says more than our version."""
+    """Those of the packages that compute a unit; of our own code a hash tells more than its version."""
     return {**versions(unit.backend), OURS: ROWS_SINCE}
 
 
