@@ -147,7 +147,7 @@ def test_a_node_compares_the_key_before_it_computes() -> None:
 
 def test_without_submitit_or_slurm_one_line_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UsageError, match=r"needs submitit.*pip install submitit"):
+    with pytest.raises(UsageError, match=r"needs submitit.*keras-crosscheck\[slurm\]"):
         plan.require_address("slurm://fast")
 
     def no_slurm(folder: str, cluster: str) -> None:

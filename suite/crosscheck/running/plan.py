@@ -165,7 +165,7 @@ def require_address(on: str) -> None:
         if importlib.util.find_spec("submitit") is None:
             raise UsageError(
                 "Running on SLURM needs submitit, which is not installed. "
-                f"Run `{sys.executable} -m pip install submitit`."
+                f"Run `{sys.executable} -m pip install 'keras-crosscheck[slurm]'`."
             )
         return
     _nodes.require_address(on)
