@@ -17,6 +17,7 @@ import throwaway
 from faults import lay_out, measured
 
 from crosscheck.claims import Unit
+from crosscheck.claims.rows import tidy
 from crosscheck.errors import UsageError
 from crosscheck.running import batch, plan, runner, store
 from crosscheck.running.executor import Job
@@ -54,6 +55,7 @@ class MadeUpSubmitit:
         self.parameters: dict = {}
         self.lines: list[dict] = []
         self.minutes: list[int] = []
+        self.saves = True
 
     def AutoExecutor(self, folder: str, cluster: str) -> MadeUpSubmitit:
         self.folder, self.cluster = Path(folder), cluster
@@ -66,7 +68,13 @@ class MadeUpSubmitit:
         assert function is batch.computed
         self.lines.append({**json.loads(line), "environment": environment})
         self.minutes.append(self.parameters["timeout_min"])
+        if self.saves:
+            save(Path(self.lines[-1]["store"]), self.lines[-1]["key"])
         return Handle(self.answers.pop(0) if self.answers else DONE, self.state)
+
+
+def save(folder: Path, key: str) -> None:
+    store.write(folder, key, tidy(check="c", seed=[0], value=[0.0]), {"unit": key, "seconds": 1.0, "nan": []})
 
 
 @pytest.fixture
@@ -125,6 +133,19 @@ def test_a_node_that_would_compute_something_else_ends_the_run(
     submitit.answers = [json.dumps({"differs": "Node x has other code"})]
     with pytest.raises(UsageError, match="Node x has other code"):
         ran(tmp_path)
+
+
+def test_rows_that_are_not_seen_here_are_waited_for_and_then_missed(
+    submitit: MadeUpSubmitit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submitit.saves = False
+    looks = iter([None, None, tmp_path / "there"])
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "find", lambda folder, key: next(looks))
+        assert ran(tmp_path, units=UNITS[:1]).finished == 1 and not list(looks)
+    monkeypatch.setattr(batch, "DELAY", 0)
+    (failure,) = ran(tmp_path, units=UNITS[:1]).failed
+    assert "its rows are not in" in failure
 
 
 def test_stopping_cancels_what_is_in_the_queue(submitit: MadeUpSubmitit, tmp_path: Path) -> None:

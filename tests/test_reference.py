@@ -78,6 +78,8 @@ def test_verify_on_a_cluster_computes_there_or_says_why_not(checkout: Path) -> N
     assert "needs Ray" in ran.err or "There is no cluster 'nowhere'" in ran.err
     ran = in_process.crosscheck("verify", STUDY, "--on", "auto", "--against", "results")
     assert in_process.refused(ran) and "--against runs nothing" in ran.err
+    ran = in_process.crosscheck("verify", STUDY, "--on", "slurm://")
+    assert in_process.refused(ran) and "name it by --scratch" in ran.err
 
 
 def test_outside_a_checkout_the_reference_is_what_the_package_brings(installed: Path) -> None:

@@ -60,9 +60,12 @@ def command(
     from crosscheck.cli import drift
     from crosscheck.cli.run import Voice, meet
     from crosscheck.running import reference, rerun
+    from crosscheck.running.plan import SLURM
 
     if against and on:
         raise UsageError("--against runs nothing, here or on a cluster: leave it out, or --on.")
+    if on and on.startswith(SLURM) and not scratch:
+        raise UsageError("On SLURM a fresh run needs a folder that every node sees: name it by --scratch.")
     show_accelerators(gpu)
     names = studies_matching(patterns) if patterns else ()
     if reference_folder:

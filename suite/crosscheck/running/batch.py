@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from crosscheck.errors import CrosscheckError, UsageError
-from crosscheck.running import fingerprint
+from crosscheck.running import fingerprint, store
 from crosscheck.running.executor import OF_RUN, Job, Reply, as_line
 from crosscheck.running.local import Pool
 from crosscheck.running.plan import SLURM
@@ -24,7 +24,7 @@ from crosscheck.running.worker import OF_A_NODE, unit_of
 LOCAL = "local"  # the partition whose jobs are processes of this machine, to try it
 AT_ONCE = 100  # jobs in the queue, where `--jobs` does not say
 MINUTES, SLACK = 60, 10  # a job's limit: at least so many, and so many times what its unit costs
-PATIENCE = 0.5  # seconds between looks at the queue
+PATIENCE, DELAY = 0.5, 90  # seconds between looks at the queue, and until a file is seen on every node
 NODE_FAILED = ("NODE_FAIL", "PREEMPTED", "BOOT_FAIL", "REQUEUED")  # a job ended for no fault of its unit
 
 
@@ -61,7 +61,19 @@ class Batch:
             self.busy[self.executor.submit(computed, as_line(job, str(self.store)), own)] = job
         time.sleep(PATIENCE)
         for handle in [handle for handle in self.busy if handle.done()]:
-            yield self.busy.pop(handle), reply(handle)
+            job = self.busy.pop(handle)
+            yield job, self.seen(job, reply(handle))
+
+    def seen(self, job: Job, told: Reply) -> Reply:
+        """The reply, when the rows that it tells of can be seen here: files of a network take their time."""
+        end = time.monotonic() + DELAY
+        while "seconds" in told and not store.find(self.store, job.key):
+            if time.monotonic() > end:
+                return {
+                    "died": f"said that it was done, and its rows are not in {self.store} {DELAY} s later"
+                }
+            time.sleep(PATIENCE)
+        return told
 
     def stop(self) -> None:
         for handle in self.busy:
