@@ -69,7 +69,10 @@ def require_address(address: str) -> None:
     """
     require_ray()
     if address != "auto" and ":" not in address:
-        raise UsageError(f"There is no cluster {address!r}: `auto`, ray://HOST:10001 or HOST:6379 name one.")
+        raise UsageError(
+            f"There is no cluster {address!r}: `auto`, ray://HOST:10001 or HOST:6379 name one of Ray's, "
+            "slurm:// is SLURM."
+        )
 
 
 def require_ray() -> Any:
