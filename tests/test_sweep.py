@@ -176,6 +176,12 @@ def test_a_cluster_gives_the_same_table(monkeypatch: pytest.MonkeyPatch) -> None
     assert ray.parts == 3
 
 
+def failing(seeds, width, **numbers):
+    if width == 3:
+        raise OSError("no memory")
+    return {"loss": np.zeros(len(seeds))}
+
+
 @pytest.mark.long
 @pytest.mark.skipif(
     sys.platform != "linux" or not importlib.util.find_spec("ray"), reason="Ray is not installed"
@@ -184,4 +190,7 @@ def test_two_nodes_train_what_one_machine_trains() -> None:
     tests = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"}
     with ray_cluster.nodes(tests, tests) as nodes:
         there = sweep(trained, SETTINGS, [1, 2], apart=["width"], on=nodes.address)
+        with pytest.raises(SweepError, match=r"\nwidth = 3, .*: OSError: no memory\n") as caught:
+            sweep(failing, SETTINGS, [1, 2], apart=["width"], on=nodes.address)
+        assert caught.value.table["width"].tolist() == [2] * 4
     assert there.equals(sweep(trained, SETTINGS, [1, 2], apart=["width"]))
