@@ -177,6 +177,7 @@ def test_without_submitit_or_slurm_one_line_says_so(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "submitit", SimpleNamespace(AutoExecutor=no_slurm))
     with pytest.raises(UsageError, match="There is no SLURM here: Could not detect 'srun'"):
         batch.Batch("slurm://", tmp_path, None)
+    assert not list((tmp_path / "batch").iterdir())
 
 
 # --- submitit itself --------------------------------------------------------------------------------

@@ -46,7 +46,8 @@ class Batch:
         try:
             self.executor = submitit.AutoExecutor(self.files, cluster=kind)
         except RuntimeError as error:
-            raise UsageError(f"There is no SLURM here: {error}.") from error
+            self.stop()
+            raise UsageError(f"There is no SLURM here: {error}") from error
         where = {"slurm_partition": partition, "gpus_per_node": int(os.environ.get("GPU") == "1")}
         self.executor.update_parameters(cpus_per_task=1, mem_gb=2, **{k: v for k, v in where.items() if v})
 
