@@ -59,7 +59,7 @@ site: $(READY)  ## the documentation as a site: build/site/index.html (fetches n
 	@cp build/site/README.html build/site/index.html
 
 verify: $(READY)  ## run afresh and compare with the committed results
-	@$(CROSSCHECK) verify $(if $(JOBS),--jobs $(JOBS))
+	@$(CROSSCHECK) verify $(if $(JOBS),--jobs $(JOBS)) $(if $(ON),--on $(ON))
 
 audit: $(READY)  ## check every classification loss that Keras ships: results/audit/
 	@$(CROSSCHECK) audit || test $$? -eq 1

@@ -71,6 +71,7 @@ class MadeUpRay:
         self.told: Callable[..., Any] = lambda node, question, *arguments: question(*arguments)
         self.closed: list[str] = []
         self.parts = self.at_once = 0
+        self.cancelled: list[Any] = []
 
     def nodes(self) -> list[dict[str, Any]]:
         return [
@@ -109,6 +110,9 @@ class MadeUpRay:
 
     def put(self, what: Any) -> Any:
         return what
+
+    def cancel(self, reference: Any, force: bool) -> None:
+        self.cancelled.append(reference)
 
     def kill(self, desk: Any) -> None:
         pass

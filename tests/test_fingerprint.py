@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import importlib.metadata
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 import crosscheck
 from crosscheck import _child
 from crosscheck.claims import Unit
-from crosscheck.running import fingerprint, stamp
+from crosscheck.running import fingerprint, provenance, stamp
 from crosscheck.running.plan import Request
 
 SOURCE = '''
@@ -181,3 +182,37 @@ heavy = {"tensorflow", "keras", "pandas", "matplotlib", "scipy.stats"} & set(sys
 assert not heavy, heavy
 """
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_a_new_release_number_computes_nothing_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    unit = Unit("surprise", "measure_surprise")
+    asked = Request((), Path("results"), Path("store"))
+    before = fingerprint.versions_behind(unit), stamp.inputs(asked)
+    monkeypatch.setattr(crosscheck, "__version__", "9.9.9")
+    assert fingerprint.versions_behind(unit) == before[0]
+    assert stamp.inputs(asked) != before[1], "results tell the version, and are written anew"
+
+
+def test_the_file_with_the_version_shapes_no_rows() -> None:
+    reached = fingerprint.everything_imported(["crosscheck.replicates"])
+    assert "crosscheck._nodes" in reached, "which imports it"
+    assert "crosscheck" not in reached
+    (docstring, version) = fingerprint.parse("crosscheck").body
+    assert isinstance(docstring, ast.Expr) and ast.unparse(version).startswith("__version__ = ")
+
+
+def test_a_nightly_build_counts_by_its_own_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is distributed under another name, and rows of one build are not those of the next."""
+    there = {"keras-nightly": "3.16.0.dev1", "tensorflow-cpu": "2.21.0"}
+
+    def version(name: str) -> str:
+        if name in there:
+            return there[name]
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    provenance.installed.cache_clear()
+    with monkeypatch.context() as patched:
+        patched.setattr(importlib.metadata, "version", version)
+        told = provenance.versions("tensorflow")
+    provenance.installed.cache_clear()
+    assert (told["keras"], told["tensorflow"], told["scipy"]) == ("3.16.0.dev1", "2.21.0", "not installed")

@@ -72,6 +72,16 @@ def test_verify_sees_what_moved_although_a_run_has_overwritten_the_results(check
     assert in_process.refused(missing) and "no verdict on surprise" in missing.err
 
 
+def test_verify_on_a_cluster_computes_there_or_says_why_not(checkout: Path) -> None:
+    ran = in_process.crosscheck("verify", STUDY, "--on", "nowhere")
+    assert in_process.refused(ran) and ran.code == 2
+    assert "needs Ray" in ran.err or "There is no cluster 'nowhere'" in ran.err
+    ran = in_process.crosscheck("verify", STUDY, "--on", "auto", "--against", "results")
+    assert in_process.refused(ran) and "--against runs nothing" in ran.err
+    ran = in_process.crosscheck("verify", STUDY, "--on", "slurm://")
+    assert in_process.refused(ran) and "name it by --scratch" in ran.err
+
+
 def test_outside_a_checkout_the_reference_is_what_the_package_brings(installed: Path) -> None:
     listed = in_process.crosscheck("list", "--json")
     lines = json.loads(listed.out)["studies"]

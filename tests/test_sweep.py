@@ -15,7 +15,7 @@ from made_up_ray import MadeUpRay
 from plainly import PLAINLY
 
 from crosscheck.models import perceptron
-from crosscheck.replicates import Replicates, grid, sweep
+from crosscheck.replicates import Replicates, SweepError, SweepInterrupted, grid, sweep
 
 SETTINGS = {"width": [2, 3], "learning_rate": [0.1, 0.01]}
 
@@ -64,18 +64,94 @@ def test_a_setting_may_be_a_list() -> None:
         ({"settings": {"rate": []}}, "The setting 'rate' has no values"),
         ({"seeds": []}, "`seeds` must name at least one"),
         ({"most": 0}, "`most` must be at least 1, not 0"),
-        ({"train": lambda seeds, rate: 1.0}, "must return numbers by name, not float"),
-        (
-            {"train": lambda seeds, rate: {"loss": 1.0}},
-            r"returned 'loss' of shape \(\): .* of the 2 replicates",
-        ),
-        ({"train": lambda seeds, rate: {"seed": rate}}, "returned 'seed', which is the name of a setting"),
+        ({"settings": {"rate": [1.0], "seed": [3]}}, "No setting can be called 'seed'.* `data_seed`"),
+        ({"settings": {"seeds": [3]}, "apart": ["seeds"]}, "No setting can be called 'seeds'.* `data_seed`"),
     ],
 )
 def test_what_is_refused(change: dict, words: str) -> None:
     asked = {"train": lambda seeds, rate: {}, "settings": {"rate": [1.0]}, "seeds": [1, 2], **change}
     with pytest.raises(ValueError, match=words):
         sweep(**asked)
+
+
+@pytest.mark.parametrize(
+    ("gives", "words"),
+    [
+        (lambda seeds, rate: 1.0, "must return numbers by name, not float"),
+        (lambda seeds, rate: {"loss": 1.0}, r"returned 'loss' of shape \(\): .* of the 2 replicates"),
+        (lambda seeds, rate: {"seed": rate}, "returned 'seed', which is the name of a setting"),
+    ],
+)
+def test_what_train_must_return(gives, words: str) -> None:
+    with pytest.raises(SweepError, match=words) as caught:
+        sweep(gives, {"rate": [1.0]}, [1, 2])
+    assert isinstance(caught.value.__cause__, ValueError)
+    assert list(caught.value.table) == ["rate", "seed"] and caught.value.table.empty
+
+
+# --- a part that raises -------------------------------------------------------------------------------
+
+GRID = {"rate": [1.0, 2.0], "units": [3, 4, 5]}
+
+
+def raising(error: BaseException, units: list[int], calls: list):
+    """What `recorded` records, but for these units."""
+    train = recorded(calls)
+
+    def raises(seeds, **numbers):
+        told = train(seeds, **numbers)
+        if numbers["units"] in units:
+            raise error
+        return told
+
+    return raises
+
+
+def whole(without: list[int]):
+    table = sweep(recorded([]), GRID, [7, 8], apart=["units"])
+    return table[~table["units"].isin(without)].reset_index(drop=True)
+
+
+def test_a_part_that_raises_is_named_and_the_others_are_kept() -> None:
+    calls: list = []
+    with pytest.raises(SweepError) as caught:
+        sweep(raising(OSError("no memory\nat all"), [4], calls), GRID, [7, 8], apart="units")
+    assert str(caught.value).splitlines() == [
+        "`train` raised for 1 of 3 parts.",
+        "units = 4, rate = 1.0, 2.0, seeds 7, 8: OSError: no memory",
+        "2 of 3 parts are finished: their rows are this error's `table`.",
+    ]
+    assert isinstance(caught.value.__cause__, OSError) and len(calls) == 3
+    assert caught.value.table.equals(whole(without=[4]))
+
+
+def test_where_the_first_part_raises_none_follows() -> None:
+    calls: list = []
+    with pytest.raises(SweepError, match=r"units = 3, .*: KeyError: 'x'"):
+        sweep(raising(KeyError("x"), [3, 5], calls), GRID, [7, 8], apart=["units"])
+    assert len(calls) == 1
+
+
+def test_ctrl_c_keeps_what_is_finished() -> None:
+    with pytest.raises(KeyboardInterrupt, match="2 of 3 parts are finished") as caught:
+        sweep(raising(KeyboardInterrupt(), [5], []), GRID, [7, 8], apart=["units"])
+    assert isinstance(caught.value, SweepInterrupted)
+    assert caught.value.table.equals(whole(without=[5]))
+
+
+def test_many_seeds_and_values_are_named_by_their_ends() -> None:
+    with pytest.raises(SweepError, match=r"rate = 0, …, 6, seeds 0, …, 8: ZeroDivisionError"):
+        sweep(lambda seeds, rate: 1 // 0, {"rate": range(7)}, range(9))
+
+
+def test_on_a_cluster_too_the_others_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = MadeUpRay({"a": 1}, lambda node, line: ("", b"")).put_in_place(monkeypatch)
+    with pytest.raises(SweepError, match=r"units = 3, .*: OSError: lost") as caught:
+        sweep(raising(OSError("lost"), [3], []), GRID, [7, 8], apart=["units"], on="auto")
+    assert caught.value.table.equals(whole(without=[3])) and not ray.cancelled
+    with pytest.raises(SweepInterrupted) as interrupted:
+        sweep(raising(KeyboardInterrupt(), [4], []), GRID, [7, 8], apart=["units"], on="auto")
+    assert interrupted.value.table.equals(whole(without=[4, 5])) and len(ray.cancelled) == 1
 
 
 def trained(seeds, width, **numbers):
@@ -100,6 +176,12 @@ def test_a_cluster_gives_the_same_table(monkeypatch: pytest.MonkeyPatch) -> None
     assert ray.parts == 3
 
 
+def failing(seeds, width, **numbers):
+    if width == 3:
+        raise OSError("no memory")
+    return {"loss": np.zeros(len(seeds))}
+
+
 @pytest.mark.long
 @pytest.mark.skipif(
     sys.platform != "linux" or not importlib.util.find_spec("ray"), reason="Ray is not installed"
@@ -108,4 +190,7 @@ def test_two_nodes_train_what_one_machine_trains() -> None:
     tests = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"}
     with ray_cluster.nodes(tests, tests) as nodes:
         there = sweep(trained, SETTINGS, [1, 2], apart=["width"], on=nodes.address)
+        with pytest.raises(SweepError, match=r"\nwidth = 3, .*: OSError: no memory\n") as caught:
+            sweep(failing, SETTINGS, [1, 2], apart=["width"], on=nodes.address)
+        assert caught.value.table["width"].tolist() == [2] * 4
     assert there.equals(sweep(trained, SETTINGS, [1, 2], apart=["width"]))

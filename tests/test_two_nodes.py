@@ -38,13 +38,17 @@ def environment(project: throwaway.Project, sets: str = "data") -> dict[str, str
     return {**project.environment(), "TFDS_DATA_DIR": str(project.folder / sets)}
 
 
-def on_ray(project: throwaway.Project, nodes: ray_cluster.Nodes, sets: str = "data") -> subprocess.Popen[str]:
-    """A run in a folder of its own: Ray has its workers on this machine import from the run's, too."""
+def on_ray(project: throwaway.Project, nodes: ray_cluster.Nodes) -> subprocess.Popen[str]:
     places = ["--results", project.folder / "results", "--store", project.folder / ".store"]
+    return there(project, nodes, "run", *places)
+
+
+def there(project: throwaway.Project, nodes: ray_cluster.Nodes, *arguments: object) -> subprocess.Popen[str]:
+    """A command in a folder of its own: Ray has its workers on this machine import from the run's, too."""
     elsewhere = project.folder / "elsewhere"
     elsewhere.mkdir(exist_ok=True)
-    arguments = ["run", "--on", nodes.address, *places]
-    return copies.afresh(arguments, elsewhere, environment(project, sets), start_new_session=True)
+    told = [*arguments, "--on", nodes.address]
+    return copies.afresh(told, elsewhere, environment(project), start_new_session=True)
 
 
 def ended(run: subprocess.Popen[str]) -> tuple[int, str, str]:
@@ -112,6 +116,9 @@ def test_two_nodes_give_the_same_bytes_and_ctrl_c_leaves_nothing(
         rows = [sorted((p.name, p.read_bytes()) for p in (one.folder / ".store").glob("*.parquet"))
                 for one in (project, alone)]  # fmt: skip
         assert rows[0] == rows[1] and set(measured(project).values()) == {1}
+        code, out, err = ended(there(project, nodes, "verify", "--reference", project.folder / "results"))
+        assert code == 0 and ", 0 moved" in out and "every table and figure is the same" in out, err
+        assert set(measured(project).values()) == {2}, "all of it was computed afresh, once"
         interrupt(project, nodes)
 
 

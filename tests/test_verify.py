@@ -211,6 +211,18 @@ def test_changes_name_versions_and_circumstances_that_differ() -> None:
     assert comparison.changes(reference, reference) == []
 
 
+def test_a_fresh_run_asks_for_what_the_reference_has_and_for_where_it_is_computed(tmp_path: Path) -> None:
+    then = {
+        "a": study(scale="smoke", backend="jax"),
+        "b": study(),
+        "c": study(scale="smoke", backend="jax"),
+    }
+    jax, plain = rerun.requests(then, tmp_path, jobs=3, on="auto")
+    assert (jax.names, jax.scale, jax.backend, jax.jobs, jax.on) == (("a", "c"), "smoke", "jax", 3, "auto")
+    assert (plain.names, plain.scale, plain.backend, plain.on) == (("b",), "standard", "tensorflow", "auto")
+    assert all(request.on is None for request in rerun.requests(then, tmp_path))
+
+
 # --- what is told -----------------------------------------------------------------------------------
 
 

@@ -86,8 +86,41 @@ def test_a_python_that_lacks_what_it_needs_says_so(tmp_path: Path) -> None:
     bare = tmp_path / "python"
     bare.write_text(f'#!/bin/sh\nexec {sys.executable} -S -E "$@"\n')  # without site-packages and PYTHONPATH
     bare.chmod(0o755)
-    with pytest.raises(UsageError, match=r"did not end: .*No module named"):
-        versions.audit_elsewhere(bare, [], "tensorflow")
+    said = ["the audit …"]
+    with pytest.raises(UsageError, match=r"No audit can run under .*: .*No module named .* needs Keras"):
+        versions.sides([Path(sys.executable), bare], [], "tensorflow", said.append)
+    assert said == ["the audit …"], "it is found out before the long audit of this Python"
+
+
+def python_with(folder: Path, keras: str, tensorflow: str = "2") -> Path:
+    """A Python whose Keras and TensorFlow say that they are of these versions."""
+    for package, version in (("keras", keras), ("tensorflow", tensorflow)):
+        (folder / package).mkdir(parents=True)
+        (folder / package / "__init__.py").write_text(f"__version__ = {version!r}\n")
+    command = folder / "crosscheck" / "audit" / "command.py"
+    command.parent.mkdir(parents=True)
+    for file in (command, command.with_name("__init__.py"), command.parents[1] / "__init__.py"):
+        file.write_text("")
+    python = folder / "python"
+    path = f'PYTHONPATH="{folder}:$PYTHONPATH"'
+    python.write_text(f'#!/bin/sh\nexport {path}\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    return python
+
+
+def test_the_same_keras_twice_is_refused_before_anything_is_audited(tmp_path: Path) -> None:
+    one, same = python_with(tmp_path / "one", "3.15.1"), python_with(tmp_path / "same", "3.15.1")
+    with pytest.raises(UsageError, match=r"both have Keras 3\.15\.1 on tensorflow 2: there is nothing to"):
+        versions.require_different([one, same], "tensorflow")
+    versions.require_different([one, python_with(tmp_path / "new", "3.16")], "tensorflow")
+    versions.require_different([one, python_with(tmp_path / "tf", "3.15.1", "3")], "tensorflow")
+
+
+def test_saved_audits_of_the_same_keras_are_compared_with_a_warning(tmp_path: Path) -> None:
+    text = versions.to_text(versions.compare([card([FAILED])], [card([PASSED])]))
+    assert text.startswith("Both audits are of Keras 3.15.1 on tensorflow") and "1 mended" in text
+    other = versions.to_text(versions.compare([card([FAILED])], [card([PASSED], "3.16")]))
+    assert other.startswith("Keras 3.15.1 on tensorflow against Keras 3.16")
 
 
 def test_scripts_of_defects_run_in_both_and_are_compared(tmp_path: Path) -> None:
@@ -120,6 +153,10 @@ def test_only_losses_and_arguments_that_this_keras_has_are_asked() -> None:
 @pytest.mark.long
 def test_a_loss_under_this_python_beside_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    told = ["audit", "keras.losses:Poisson", "--kind", "binary", "--against", sys.executable]
+    audit = ["audit", "keras.losses:Poisson", "--kind", "binary"]
+    saved = CliRunner().invoke(cli, [*audit, "--json"], standalone_mode=False)
+    Path("saved.json").write_text(saved.stdout, encoding="utf-8")
+    told = [*audit, "--against", "saved.json", "--against", sys.executable]
     ran = CliRunner().invoke(cli, told, standalone_mode=False)
     assert ran.return_value == 0 and "0 mended, 0 new, 0 changed" in ran.output, ran.output
+    assert "Both audits are of Keras" in ran.output

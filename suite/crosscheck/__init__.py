@@ -3,4 +3,4 @@
 Importing `crosscheck` imports neither Keras nor TensorFlow: `crosscheck.lazy` hands them out on first use.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -22,6 +22,10 @@ from crosscheck.errors import UsageError
 
 LIMIT = 120  # seconds within which a node has to say what it has
 KNOCK = 10  # seconds to reach a cluster
+OTHER_NAMES = {  # under which the same modules are distributed
+    "keras": ("keras-nightly",),
+    "tensorflow": ("tensorflow-cpu", "tf-nightly", "tf-nightly-cpu"),
+}
 THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 
 
@@ -65,7 +69,10 @@ def require_address(address: str) -> None:
     """
     require_ray()
     if address != "auto" and ":" not in address:
-        raise UsageError(f"There is no cluster {address!r}: `auto`, ray://HOST:10001 or HOST:6379 name one.")
+        raise UsageError(
+            f"There is no cluster {address!r}: `auto`, ray://HOST:10001 or HOST:6379 name one of Ray's, "
+            "slurm:// is SLURM."
+        )
 
 
 def require_ray() -> Any:
@@ -239,10 +246,11 @@ def described(packages: Iterable[str]) -> dict[str, Any]:
 
 
 def installed(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return ""
+    """The version of a package, under whichever name it is distributed; empty where there is none."""
+    for name in (package, *OTHER_NAMES.get(package, ())):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            return importlib.metadata.version(name)
+    return ""
 
 
 def difference(ours: dict[str, Any], theirs: dict[str, Any]) -> str:

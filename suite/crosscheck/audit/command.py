@@ -69,14 +69,14 @@ def compare_versions(
         report: gets a line at a time.
 
     Raises:
-        UsageError: where there are more than two, or a file is no audit.
+        UsageError: where there are more than two, a file is no audit, a Python cannot audit, or both have the
+            same Keras.
     """
     if len(others) > 2:
         raise UsageError("--against compares two: give one other, or two that are held against each other.")
     sides = [Path(sys.executable), *others] if len(others) == 1 else list(others)
     backend = keras.backend.backend()
-    before, after = (versions.side(side, arguments, backend, report) for side in sides)
-    comparison = versions.compare(before, after)
+    comparison = versions.compare(*versions.sides(sides, arguments, backend, report))
     report(versions.to_text(comparison))
     if not arguments:
         printed = [] if any(map(versions.is_saved, sides)) else scripts_under(sides, out, backend, report)

@@ -100,16 +100,55 @@ def is_saved(side: Path) -> bool:
     return side.suffix == ".json"
 
 
-def side(of: Path, arguments: Sequence[str], backend: str, report: Callable[[str], Any]) -> list[Card]:
-    """The scorecards of a side, which is a file or a Python; `report` gets a line where one is awaited.
+def sides(
+    of: Sequence[Path], arguments: Sequence[str], backend: str, report: Callable[[str], Any]
+) -> list[list[Card]]:
+    """The scorecards of each side, a file or a Python; `report` gets a line where one is awaited.
+
+    What takes long comes last: files are read and Pythons asked for their Keras before anything is audited.
 
     Raises:
-        UsageError: where the file is no audit, or the audit does not get to its end there.
+        UsageError: where a file is no audit, a Python lacks what it needs, both have the same Keras, or an
+            audit does not get to its end there.
     """
-    if is_saved(of):
-        return read_side(of)
-    report(f"the audit under {of} …")
-    return audit_elsewhere(of, arguments, backend)
+    saved = {side: read_side(side) for side in of if is_saved(side)}
+    require_different([side for side in of if side not in saved], backend)
+    return [saved.get(side) or audited(side, arguments, backend, report) for side in of]
+
+
+def audited(python: Path, arguments: Sequence[str], backend: str, report: Callable[[str], Any]) -> list[Card]:
+    report(f"the audit under {python} …")
+    return audit_elsewhere(python, arguments, backend)
+
+
+def require_different(pythons: Sequence[Path], backend: str) -> None:
+    """
+    Raises:
+        UsageError: where a Python cannot import what an audit needs, or two have the same Keras.
+    """
+    kerases = [keras_under(python, backend) for python in pythons]
+    if len(kerases) == 2 and kerases[0] == kerases[1]:
+        raise UsageError(
+            f"{' and '.join(map(str, pythons))} both have {kerases[0]}: there is nothing to compare. Name "
+            "another environment's Python, or audits that were saved."
+        )
+
+
+def keras_under(python: Path, backend: str) -> str:
+    """Which Keras a Python has, on which version of the backend.
+
+    Raises:
+        UsageError: where it cannot import them, or what else an audit needs.
+    """
+    modules = f"import keras, {backend}, crosscheck.audit.command"
+    told = f"print(f'Keras {{keras.__version__}} on {backend} {{{backend}.__version__}}')"
+    ran = run_there([str(python.absolute()), "-P", "-c", f"{modules}; {told}"], backend)
+    if ran.returncode:
+        raise UsageError(
+            f"No audit can run under {python}: {last_line(ran.stderr)}. "
+            "It needs Keras there, and what this package depends on."
+        )
+    return last_line(ran.stdout)
 
 
 def read_side(file: Path) -> list[Card]:
@@ -130,10 +169,7 @@ def audit_elsewhere(python: Path, arguments: Sequence[str], backend: str) -> lis
             Path(folder, "audit.json").write_text(ran.stdout, encoding="utf-8")
         files = list(Path(folder).glob("audit*.json"))
         if ran.returncode not in (0, 1) or not files:  # Python itself ends with 1, too
-            raise UsageError(
-                f"The audit under {python} did not end: {last_line(ran.stderr)}. "
-                "It needs Keras there, and what this package depends on."
-            )
+            raise UsageError(f"The audit under {python} did not end: {last_line(ran.stderr)}.")
         return read_side(files[0])
 
 
@@ -166,6 +202,13 @@ def compare(before: Sequence[Card], after: Sequence[Card]) -> Comparison:
 
 def by_title(cards: Iterable[Card]) -> dict[str, Card]:
     return {card.title: card for card in cards}
+
+
+def same_keras(comparison: Comparison) -> str:
+    """A warning where it is not the version that differs; else nothing."""
+    if comparison.before != comparison.after:
+        return ""
+    return f"Both audits are of {comparison.before}: what differs is not for another version of Keras.\n"
 
 
 def version_of(cards: Sequence[Card]) -> str:
@@ -206,7 +249,7 @@ def to_text(comparison: Comparison) -> str:
             if change.fate != "unchanged"
         ),
     ]
-    return "\n".join(lines)
+    return same_keras(comparison) + "\n".join(lines)
 
 
 def to_json(comparison: Comparison, scripts: Sequence[Struct]) -> str:

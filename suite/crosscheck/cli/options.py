@@ -61,7 +61,8 @@ jobs_option = click.option(
 on_option = click.option(
     "--on",
     metavar="CLUSTER",
-    help="Compute on a Ray cluster: `auto` for the one that this machine is in, ray://HOST:10001, HOST:6379.",
+    help="Compute on a Ray cluster: `auto` for the one that this machine is in, ray://HOST:10001, HOST:6379; "
+    "or as jobs of SLURM: slurm://, slurm://PARTITION.",
 )
 gpu_option = click.option(
     "--gpu", is_flag=True, envvar="GPU", help="Let the backend see accelerators; otherwise they stay hidden."

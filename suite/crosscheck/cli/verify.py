@@ -12,10 +12,12 @@ from crosscheck.cli.options import (
     jobs_option,
     json_option,
     loudness_options,
+    on_option,
     show_accelerators,
     studies_argument,
     studies_matching,
 )
+from crosscheck.errors import UsageError
 
 
 @click.command("verify")
@@ -33,6 +35,7 @@ from crosscheck.cli.options import (
 @click.option("--out", type=FOLDER, metavar="PATH", help="Write the comparison to PATH.md and PATH.json.")
 @gpu_option
 @jobs_option
+@on_option
 @json_option
 @loudness_options
 def command(
@@ -43,6 +46,7 @@ def command(
     out: Path | None,
     gpu: bool,
     jobs: int | None,
+    on: str | None,
     as_json: bool,
     quiet: bool,
     verbose: bool,
@@ -50,12 +54,18 @@ def command(
     """Run afresh, at the reference's scale, and compare verdict by verdict and estimate by estimate.
 
     Two machines, two backends, two versions: `--against FOLDER` compares results that are there already, and
-    may be repeated. Exit code 1 where something moved, or came out different when drawn again from its rows.
+    may be repeated. With `--on` the fresh run is computed on a cluster, and judged and drawn here. Exit
+    code 1 where something moved, or came out different when drawn again from its rows.
     """
     from crosscheck.cli import drift
     from crosscheck.cli.run import Voice, meet
     from crosscheck.running import reference, rerun
+    from crosscheck.running.plan import SLURM
 
+    if against and on:
+        raise UsageError("--against runs nothing, here or on a cluster: leave it out, or --on.")
+    if on and on.startswith(SLURM) and not scratch:
+        raise UsageError("On SLURM a fresh run needs a folder that every node sees: name it by --scratch.")
     show_accelerators(gpu)
     names = studies_matching(patterns) if patterns else ()
     if reference_folder:
@@ -73,7 +83,7 @@ def command(
     else:
         voice = Voice(quiet, verbose, as_json)
         with rerun.empty_folder(scratch) as folder:
-            now = rerun.afresh(then, folder, jobs, lambda request: meet(request, voice))
+            now = rerun.afresh(then, folder, jobs, lambda request: meet(request, voice), on)
             redrawn = rerun.redrawn(then, folder)
             chapters = chapter, rerun.chapter_of(folder / "results", now)
         comparisons = [drift.between(what, then, "a fresh run", now, chapters, redrawn=redrawn)]

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
 from crosscheck import _nodes
+from crosscheck.errors import CrosscheckError
 from crosscheck.replicates._grid import grid
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Train = Callable[..., Mapping[str, Any]]
+Measured = dict[str, np.ndarray]
+Trained = Generator[tuple[int, Measured | Exception], None, None]
 PACKAGES = {"tensorflow": ("tensorflow",), "jax": ("jax", "jaxlib"), "torch": ("torch",)}
 
 
@@ -27,6 +32,37 @@ class Part:
     seeds: list[int]
     numbers: dict[str, np.ndarray]
     shared: dict[str, Any]
+
+    def __str__(self) -> str:
+        """By its settings and seeds, as a message names it."""
+        shared = {name: repr(value) for name, value in self.shared.items()}
+        numbers = {name: spread(vector.tolist()) for name, vector in self.numbers.items()}
+        settings = [f"{name} = {values}" for name, values in {**shared, **numbers}.items()]
+        return ", ".join([*settings, f"seeds {spread(self.seeds)}"])
+
+
+class SweepError(CrosscheckError):
+    """Parts of a sweep raised; the message names their settings, and the first of their errors is its cause.
+
+    Attributes:
+        table: what `sweep` would have returned, with the rows of the finished parts.
+    """
+
+    def __init__(self, message: str, table: pd.DataFrame):
+        super().__init__(message)
+        self.table = table
+
+
+class SweepInterrupted(KeyboardInterrupt):
+    """Ctrl-C during a sweep.
+
+    Attributes:
+        table: what `sweep` would have returned, with the rows of the finished parts.
+    """
+
+    def __init__(self, message: str, table: pd.DataFrame):
+        super().__init__(message)
+        self.table = table
 
 
 def sweep(
@@ -46,7 +82,7 @@ def sweep(
         train: called as `train(seeds, **numbers)`, trains R replicates as one `Replicates(…, seeds,
             paired=True)`, and returns what it measured: `[R]` numbers by name. `numbers` holds an `[R]`
             vector for each setting.
-        settings: the values of each, by name.
+        settings: the values of each, by name; none is called `seed` or `seeds`.
         seeds: S of them; the S · Π|values| replicates are cut into parts.
         apart: settings whose values no one program can share, such as widths or the batch size: `train` is
             called for each by itself, with a single value.
@@ -59,8 +95,11 @@ def sweep(
         A column for each setting, `seed`, and a column for each name that `train` returned.
 
     Raises:
-        ValueError: if there are no seeds or values, `apart` names no setting, or `train` returns something
-            else than R numbers by name.
+        ValueError: if there are no seeds or values, `apart` names no setting, or a setting has a name that is
+            taken.
+        SweepError: if `train` raises for a part, or returns something else than R numbers by name. The other
+            parts are trained all the same, and their rows are the error's `table`; on one machine, where the
+            very first part raises, that is the end. On Ctrl-C `SweepInterrupted` has the rows.
         UsageError: if there is no such cluster, or a node has other packages; names it.
 
     >>> from crosscheck.models import perceptron
@@ -75,16 +114,61 @@ def sweep(
     >>> table.shape, list(table)
     ((12, 4), ['width', 'learning_rate', 'seed', 'loss'])
     """
+    parts = list(cut(settings, list(seeds), [apart] if isinstance(apart, str) else list(apart), most))
+    trained = here(train, parts) if on is None else on_nodes(on, train, parts, cpus, gpus)
+    finished: dict[int, Measured] = {}
+    failed: dict[int, Exception] = {}
+    try:
+        gather(trained, finished, failed)
+    except KeyboardInterrupt as error:
+        raise SweepInterrupted(kept(finished, parts), table_of(parts, finished, settings)) from error
+    if failed:
+        lines = [f"{parts[number]}: {in_words(error)}" for number, error in failed.items()]
+        told = [f"`train` raised for {len(failed)} of {len(parts)} parts.", *lines, kept(finished, parts)]
+        table = table_of(parts, finished, settings)
+        raise SweepError("\n".join(told), table) from next(iter(failed.values()))
+    return table_of(parts, finished, settings)
+
+
+def gather(trained: Trained, finished: dict[int, Measured], failed: dict[int, Exception]) -> None:
+    """Sort what comes of the parts as it comes, so that it is there whenever this is interrupted."""
+    with contextlib.closing(trained):
+        for number, told in trained:
+            if isinstance(told, Exception):
+                failed[number] = told
+            else:
+                finished[number] = told
+
+
+def kept(finished: Mapping[int, Measured], parts: Sequence[Part]) -> str:
+    return f"{len(finished)} of {len(parts)} parts are finished: their rows are this error's `table`."
+
+
+def in_words(error: Exception) -> str:
+    """An error's kind and first line; where Ray brings it from a node, those of the error there."""
+    cause = getattr(error, "cause", None) or error
+    return f"{type(cause).__name__}: {(str(cause).strip() or 'it says nothing').splitlines()[0]}"
+
+
+def spread(values: Sequence[Any]) -> str:
+    """The values that there are, or the ends of many."""
+    distinct = list(dict.fromkeys(map(str, values)))
+    return ", ".join(distinct if len(distinct) <= 4 else [distinct[0], "…", distinct[-1]])
+
+
+def table_of(
+    parts: Sequence[Part], finished: Mapping[int, Measured], settings: Iterable[str]
+) -> pd.DataFrame:
+    """A row for each replicate of the finished parts, in the order of the grid."""
     import pandas as pd
 
-    parts = list(cut(settings, list(seeds), list(apart), most))
-    run = here if on is None else lambda train, parts: on_nodes(on, train, parts, cpus, gpus)
-    frames = [
-        pd.DataFrame({**repeated(part), **part.numbers, "seed": part.seeds, **measured})
-        for part, measured in zip(parts, run(train, parts), strict=True)
-    ]
-    table = pd.concat(frames, ignore_index=True)
     names = [*settings, "seed"]
+    frames = [
+        pd.DataFrame({**repeated(part), **part.numbers, "seed": part.seeds, **finished[number]})
+        for number, part in enumerate(parts)
+        if number in finished
+    ]
+    table = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=names)
     return table[[*names, *(name for name in table if name not in names)]]
 
 
@@ -104,10 +188,15 @@ def cut(
     """The parts, in the order of the grid; each is of one value of the settings that are to be apart."""
     unknown = [name for name in apart if name not in settings]
     empty = [name for name, values in settings.items() if not len(values)]
-    if unknown or empty or not seeds or most < 1:
+    taken = [name for name in settings if name in ("seed", "seeds")]
+    if unknown or empty or taken or not seeds or most < 1:
         wrong = (
             f"`apart` names {unknown[0]!r}, which is no setting." if unknown
             else f"The setting {empty[0]!r} has no values." if empty
+            else (
+                f"No setting can be called {taken[0]!r}: `train` gets the replicates' own as `seeds`, and "
+                "the table has them as `seed`. Call seeds of another kind `data_seed`, say."
+            ) if taken
             else "`seeds` must name at least one replicate." if not seeds
             else f"`most` must be at least 1, not {most}."
         )  # fmt: skip
@@ -142,14 +231,27 @@ def measured(train: Train, part: Part) -> dict[str, np.ndarray]:
     return vectors
 
 
-def here(train: Train, parts: Iterable[Part]) -> list[dict[str, np.ndarray]]:
-    return [measured(train, part) for part in parts]
+def here(train: Train, parts: Sequence[Part]) -> Trained:
+    """Each part with what it gave or raised; where the first raises, `train` is suspected: none follows."""
+    for number, part in enumerate(parts):
+        told = outcome(partial(measured, train, part))
+        yield number, told
+        if number == 0 and isinstance(told, Exception):
+            return
 
 
-def on_nodes(
-    on: str, train: Train, parts: Sequence[Part], cpus: int, gpus: float
-) -> list[dict[str, np.ndarray]]:
-    """The parts as tasks of a cluster, whose nodes have shown that they have what this process has."""
+def outcome(of: Callable[[], Measured]) -> Measured | Exception:
+    try:
+        return of()
+    except Exception as error:
+        return error
+
+
+def on_nodes(on: str, train: Train, parts: Sequence[Part], cpus: int, gpus: float) -> Trained:
+    """The parts as tasks of a cluster, whose nodes have shown that they have what this process has.
+
+    Each part as it is done; whatever is left when this ends is cancelled.
+    """
     backend = keras.backend.backend()
     packages = ("keras", "numpy", *PACKAGES[backend])
     with _nodes.connected(on) as ray:
@@ -161,13 +263,15 @@ def on_nodes(
             runtime_env={"env_vars": environment(backend, cpus)},
         )(on_a_node)
         sent, ours = ray.put(train), _nodes.described(packages)
-        results = [task.remote(sent, part, ours) for part in parts]
+        numbers = {task.remote(sent, part, ours): number for number, part in enumerate(parts)}
+        left = list(numbers)
         try:
-            return ray.get(results)
-        except BaseException:
-            for result in results:
-                ray.cancel(result, force=True)
-            raise
+            while left:
+                (done,), left = ray.wait(left, num_returns=1)
+                yield numbers[done], outcome(partial(ray.get, done))
+        finally:
+            for each in left:
+                ray.cancel(each, force=True)
 
 
 def environment(backend: str, threads: int) -> dict[str, str]:

@@ -23,12 +23,11 @@ from crosscheck.claims.claim import Unit
 from crosscheck.errors import CrosscheckError, UsageError
 from crosscheck.running import provenance, store
 from crosscheck.running.desk import Desk, inventory
-from crosscheck.running.executor import Job, Reply, as_line
+from crosscheck.running.executor import OF_RUN, Job, Reply, as_line
 
 MEMORY = 1.5e9  # bytes that a desk asks of its node
 PATIENCE = 0.2  # seconds between looks at units that another run is computing
 FAREWELL = 10  # seconds that desks have to clear up
-OF_RUN = ("GPU", "CROSSCHECK_DETERMINISM", "CROSSCHECK_DEBUG")  # variables that a node's workers are to see
 logger = logging.getLogger(__name__)
 
 

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from crosscheck.claims.claim import Unit
 
 Reply = dict[str, Any]
+OF_RUN = ("GPU", "CROSSCHECK_DETERMINISM", "CROSSCHECK_DEBUG")  # variables that workers elsewhere are to see
 HELD = 1.0e9  # bytes that a worker may hold between units; one that has just imported TensorFlow holds 0.8e9
 
 

@@ -23,6 +23,7 @@ from crosscheck.errors import UsageError
 from crosscheck.running.provenance import versions
 
 OURS = "crosscheck"
+ROWS_SINCE = "0.1.0"  # the release; what came after it is told by the code, and a number alone is no change
 CHECKS_ROWS = "crosscheck.claims.rows"  # the module that makes a check's rows; stands for `Check` itself
 
 
@@ -43,7 +44,7 @@ def unit_key(unit: Unit) -> str:
         "backend": unit.backend,
         "data": {name: data.identity(name) for name in unit.data},
         "code": code_hash(unit.study, unit.measure),
-        "versions": versions(unit.backend),
+        "versions": versions_behind(unit),
         "machine": platform.machine(),
         **content_of_files(unit),
     }
@@ -53,8 +54,13 @@ def unit_key(unit: Unit) -> str:
 def training_key(unit: Unit) -> str:
     """What a training of the unit depends on besides its own setting and data: a folder for checkpoints."""
     code, files = code_hash(unit.study, unit.measure), content_of_files(unit)
-    shared = [code, unit.backend, versions(unit.backend), platform.machine(), *filter(None, [files])]
+    shared = [code, unit.backend, versions_behind(unit), platform.machine(), *filter(None, [files])]
     return digest(json.dumps(shared))[:20]
+
+
+def versions_behind(unit: Unit) -> dict[str, str]:
+    """Those of the packages that compute a unit; of our own code a hash tells more than its version."""
+    return {**versions(unit.backend), OURS: ROWS_SINCE}
 
 
 def content_of_files(unit: Unit) -> dict[str, dict[str, str]]:
@@ -131,12 +137,15 @@ def used_names(node: ast.AST) -> Iterator[str]:
 
 
 def everything_imported(modules: Iterable[str]) -> set[str]:
-    """These modules of ours, and all of ours that they import, wherever in their code."""
+    """These modules of ours, and all of ours that they import, wherever in their code.
+
+    Not the package's own `__init__`, which has nothing but its version.
+    """
     closure: set[str] = set()
     todo = list(modules)
     while todo:
         module = todo.pop()
-        if module not in closure and is_ours(module) and origin(module):
+        if module not in closure and module != OURS and is_ours(module) and origin(module):
             closure.add(module)
             todo += names_of(module)[1].values()
     return closure

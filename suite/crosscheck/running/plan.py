@@ -15,6 +15,8 @@ from crosscheck.claims.claim import Study, Unit
 from crosscheck.errors import UsageError
 from crosscheck.running import registration
 
+SLURM = "slurm://"  # begins an address of SLURM, which the name of a partition may end
+
 
 @dataclass(frozen=True)
 class Request:
@@ -75,7 +77,7 @@ def make(request: Request) -> Plan:
     """
     require_backend(request.backend)
     if request.on:
-        _nodes.require_address(request.on)
+        require_address(request.on)
     studies = {name: register.load(name) for name in request.names}
     wished = {
         name: registration.shifted(
@@ -152,6 +154,21 @@ def asked_for(names: Collection[str], read: Collection[str]) -> set[str]:
             )
         data.identity(name)
     return set(names)
+
+
+def require_address(on: str) -> None:
+    """
+    Raises:
+        UsageError: what a cluster or SLURM takes is not installed, or this is no address of either.
+    """
+    if on.startswith(SLURM):
+        if importlib.util.find_spec("submitit") is None:
+            raise UsageError(
+                "Running on SLURM needs submitit, which is not installed. "
+                f"Run `{sys.executable} -m pip install 'keras-crosscheck[slurm]'`."
+            )
+        return
+    _nodes.require_address(on)
 
 
 def require_backend(backend: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib.metadata
 import os
 import platform
 import subprocess
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import crosscheck
+from crosscheck import _nodes
 from crosscheck.claims.claim import Unit
 
 PACKAGES = (
@@ -53,10 +53,7 @@ def versions(*backends: str) -> dict[str, str]:
 
 @functools.cache
 def installed(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"
+    return _nodes.installed(package) or "not installed"
 
 
 def device() -> str:

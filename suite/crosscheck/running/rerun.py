@@ -70,7 +70,9 @@ def reference_chapter(studies: Verdicts) -> ChapterRecord:
         return chapter_of(folder, studies)
 
 
-def requests(then: Verdicts, folder: Path, jobs: int | None) -> list[plan.Request]:
+def requests(
+    then: Verdicts, folder: Path, jobs: int | None = None, on: str | None = None
+) -> list[plan.Request]:
     """One request for each scale, backend and count of seeds of the reference; usually a single one."""
     kinds: dict[tuple[str, str, int | None], list[str]] = {}
     for name, record in then.items():
@@ -79,7 +81,7 @@ def requests(then: Verdicts, folder: Path, jobs: int | None) -> list[plan.Reques
         kinds.setdefault(kind, []).append(name)
     return [
         plan.Request(
-            tuple(names), folder / "results", folder / "store", scale, backend, jobs=jobs, seeds=seeds
+            tuple(names), folder / "results", folder / "store", scale, backend, jobs=jobs, seeds=seeds, on=on
         )
         for (scale, backend, seeds), names in kinds.items()
     ]
@@ -105,10 +107,18 @@ def empty_folder(asked: Path | None) -> Iterator[Path]:
 
 
 def afresh(
-    then: Verdicts, folder: Path, jobs: int | None, meet: Callable[[plan.Request], Any]
+    then: Verdicts,
+    folder: Path,
+    jobs: int | None,
+    meet: Callable[[plan.Request], Any],
+    on: str | None = None,
 ) -> dict[str, Any]:
-    """Have every study of the reference run in an empty folder, and return the new verdicts."""
-    for request in requests(then, folder, jobs):
+    """Have every study of the reference run in an empty folder, and return the new verdicts.
+
+    Args:
+        jobs, on: how many units at a time, and on which cluster, as in `runner.run`.
+    """
+    for request in requests(then, folder, jobs, on):
         pipeline.require_writable(request.results)
         meet(request)
     return recorded(folder / "results")
@@ -122,7 +132,7 @@ def redrawn(then: Verdicts, folder: Path) -> list[str]:
     Raises:
         CrosscheckError: they could not be drawn again.
     """
-    for request in requests(then, folder, None):
+    for request in requests(then, folder):
         options = ["--quiet", "--store", request.store, "--results", folder / "again"]
         options += ["--scale", request.scale, "--backend", request.backend]
         options += ["--seeds", request.seeds] if request.seeds else []

@@ -14,6 +14,7 @@ from crosscheck.errors import UsageError
 from crosscheck.running import store
 from crosscheck.running.executor import Executor, Job, Reply
 from crosscheck.running.fingerprint import unit_key
+from crosscheck.running.plan import SLURM
 
 ATTEMPTS = 2  # a worker's death is tried once more: it may have been the machine, not the unit
 LOSSES = 5  # nodes that a unit may take down before it is the unit that is suspected
@@ -109,6 +110,10 @@ def on_this_machine(folder: Path, jobs: int | None, count: int) -> Executor:
 
 
 def on_cluster(on: str, folder: Path, jobs: int | None, work: list[Job]) -> Executor:
+    if on.startswith(SLURM):
+        from crosscheck.running.batch import Batch
+
+        return Batch(on, folder, jobs)
     from crosscheck.running.cluster import Cluster
 
     return Cluster(on, folder, jobs, work)
