@@ -13,10 +13,12 @@ import pytest
 from diagnosed_faults import chain
 from diagnosed_programs import (
     BINARY_FROM_LOGITS,
+    K,
     classes,
     given,
     numbers,
     with_logits,
+    with_sigmoids,
     with_softmax,
     yes_or_no,
 )
@@ -253,3 +255,19 @@ def test_a_validation_that_is_scaled_otherwise_is_asked_about(factor: float, ask
     x = np.random.default_rng(0).uniform(size=(64, 8, 8, 1))
     findings = list(scaled_alike(Data(x, None), Data(factor * x[:32], None)))
     assert [finding.verdict for finding in findings] == ["?"] * asked
+
+
+@pytest.mark.parametrize(
+    ("model", "y", "told"),
+    [
+        (with_softmax, np.zeros(60, int), "All 60 labels are 0."),
+        (with_sigmoids, np.ones(60), "All 60 labels are 1."),
+        (lambda: with_softmax("categorical_crossentropy"), np.eye(K)[np.full(60, 2)], "the same row"),
+        (with_softmax, np.arange(60) % K, ""),
+    ],
+)
+def test_labels_that_never_change_are_left_undecided(model: Callable[[], Any], y: Any, told: str) -> None:
+    """They may be a generator's, which is trained against another network: no fault, and no all-clear."""
+    found = diagnose(model(), numbers(rows=60), y, seconds=0)
+    said = [f.measured for f in found.findings if f.verdict == "?" and f.check == "labels-units"]
+    assert any(told in text for text in said) if told else said == []

@@ -12,7 +12,7 @@ from crosscheck.diagnose._findings import Finding
 from crosscheck.diagnose._mending import head_layer, mapped_labels, with_loss
 from crosscheck.diagnose._outputs import Output
 from crosscheck.diagnose._program import Program
-from crosscheck.diagnose._saying import fault, note, number, shape_of
+from crosscheck.diagnose._saying import fault, note, number, shape_of, undecided
 from crosscheck.diagnose.checks._label_facts import LabelFacts
 
 FORM, UNITS = "labels-form", "labels-units"
@@ -293,6 +293,20 @@ def as_softmax(output: Output, classes: int) -> Callable[[Program], Program]:
         return mapped_labels(mended, output, lambda y: y.astype("int32"))
 
     return repair
+
+
+def varied(facts: LabelFacts) -> Iterator[Finding]:
+    """Labels that are the same in every row teach a classifier to say so, whatever it sees."""
+    rows = facts.labels.reshape(len(facts.labels), -1)
+    if facts.output.is_classifier and len(rows) > 1 and (rows == rows[:1]).all():
+        value = number(rows[0, 0]) if rows.shape[1] == 1 else "the same row"
+        yield undecided(
+            UNITS,
+            f"All {len(rows)} labels are {value}.",
+            "A model learns to say so, whatever it sees. That may be meant where it is trained against "
+            "another, as a generator is, or where these rows are not all.",
+            facts.output,
+        )
 
 
 def unused_units(facts: LabelFacts) -> Iterator[Finding]:

@@ -34,6 +34,7 @@ def labels_of(output: Output, y: np.ndarray) -> Iterator[Finding]:
     judges = (
         _label_form.form,
         _label_form.units,
+        _label_form.varied,
         _label_range.in_range,
         _label_reach.within_reach,
         _label_reach.within_hinge,
