@@ -271,3 +271,23 @@ def test_labels_that_never_change_are_left_undecided(model: Callable[[], Any], y
     found = diagnose(model(), numbers(rows=60), y, seconds=0)
     said = [f.measured for f in found.findings if f.verdict == "?" and f.check == "labels-units"]
     assert any(told in text for text in said) if told else said == []
+
+
+def leaving_out(y: Any, z: Any) -> Any:
+    """Cross-entropy of the labels from 0 on."""
+    k = keras.ops.cast(keras.ops.reshape(y, (-1,)), "int32")
+    each = keras.losses.sparse_categorical_crossentropy(keras.ops.maximum(k, 0), z, from_logits=True)
+    return each * keras.ops.cast(k >= 0, "float32")
+
+
+def reading_on(y: Any, z: Any) -> Any:
+    """Takes −1 for class 0."""
+    k = keras.ops.maximum(keras.ops.cast(keras.ops.reshape(y, (-1,)), "int32"), 0)
+    return keras.losses.sparse_categorical_crossentropy(k, z, from_logits=True)
+
+
+@pytest.mark.parametrize(("loss", "verdict"), [(leaving_out, "note"), (reading_on, "✗")])
+def test_a_loss_of_ones_own_may_leave_labels_out(loss: Any, verdict: str) -> None:
+    y = np.arange(60) % K
+    found = diagnose(with_logits(loss), numbers(rows=60), np.where(y, y, -1), seconds=0)
+    assert [f.verdict for f in found.findings if f.check == "labels-in-range"] == [verdict]

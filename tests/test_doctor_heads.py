@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 import pytest
 from doctor_models import L, S, binary, functional, onehot, seq, sparse
 from keras import ops
@@ -44,7 +45,25 @@ def cumulative(i: Any) -> Any:
     return ops.concatenate([below[:, :1], below[:, 1:] - below[:, :-1], 1 - below[:, -1:]], -1)
 
 
+class Tied(keras.Model):
+    """Words' states are compared with the table by which words came in."""
+
+    def __init__(self):
+        super().__init__()
+        self.table, self.states = L.Embedding(9, 4), L.GRU(4, return_sequences=True)
+
+    def call(self, x):
+        return ops.matmul(self.states(self.table(x)), ops.transpose(self.table.embeddings))
+
+
+def tied() -> keras.Model:
+    model = Tied()
+    model(np.zeros((1, 5), "int32"))
+    return model
+
+
 HEADS: dict[str, Kind] = {
+    "table of the words": (lambda: (tied(), sparse()), 0),
     "pointer": (lambda: (seq(L.Dense(1), L.Flatten(), shape=(5, 3)), sparse()), 0),
     "pointer, softmax": (
         lambda: (seq(L.Dense(1), L.Flatten(), L.Softmax(), shape=(5, 3)), "sparse_categorical_crossentropy"),

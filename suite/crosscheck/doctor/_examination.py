@@ -307,7 +307,9 @@ def bounded_maker(cut: Cut) -> str:
     layer, activation = cut.maker, getattr(cut.maker, "activation", None)
     bounded = (keras.activations.tanh, keras.activations.sigmoid, keras.activations.softsign)
     recurrent = isinstance(layer, keras.layers.RNN) and activation in bounded
-    return type(layer).__name__ if recurrent and cut.kind in ("identity", "softmax", "sigmoid") else ""
+    # Behind a product with another table, such as an embedding's, states are no logits.
+    are_logits = np.count_nonzero(cut.slope) < 2 and cut.kind in ("identity", "softmax", "sigmoid")
+    return type(layer).__name__ if recurrent and are_logits else ""
 
 
 def remarks(case: Case) -> Iterator[str]:

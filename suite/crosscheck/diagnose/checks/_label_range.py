@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 import numpy as np
 
+from crosscheck._keras import is_of_keras
 from crosscheck.diagnose._findings import Finding
 from crosscheck.diagnose._mending import mapped_labels, with_loss
 from crosscheck.diagnose._outputs import Output
@@ -51,15 +53,48 @@ def class_numbers_in_range(facts: LabelFacts) -> Iterator[Finding]:
     if not outside:
         return
     count = int(np.isin(facts.labels, outside).sum())
+    measured = f"{count} of {facts.labels.size} labels are outside 0 … {units - 1}: {listed(outside)}."
+    if is_of_ones_own(facts.output.anatomy.loss) and all(gives_nothing(facts, v) for v in outside):
+        why = (
+            f"{facts.output.loss} gives exactly 0 for each of them, whatever the output: it leaves them out."
+        )
+        yield note(RANGE, measured, why, output=facts.output)
+        return
     fix, repair = way_back(facts, outside)
     yield fault(
         RANGE,
-        f"{count} of {facts.labels.size} labels are outside 0 … {units - 1}: {listed(outside)}.",
+        measured,
         NAN,
         fix,
         facts.output,
         repair,
     )
+
+
+def is_of_ones_own(loss: Any) -> bool:
+    """Whether a loss is neither Keras' nor ours."""
+    kind = loss if hasattr(loss, "__name__") else type(loss)
+    return not is_of_keras(kind) and not kind.__module__.startswith("crosscheck.")
+
+
+def gives_nothing(facts: LabelFacts, value: float) -> bool:
+    """Whether rows that are labelled so cost 0, to the last digit, whatever the output."""
+    loss = facts.output.anatomy.loss
+    call = loss.call if isinstance(loss, keras.losses.Loss) else loss
+    shape = facts.output.anatomy.shape
+    if None in shape[1:]:
+        return False
+    drawn = np.random.default_rng(0).gamma(1, size=(2, *shape[1:])) + 0.1
+    axis = facts.output.anatomy.class_axis
+    p = (drawn / drawn.sum(axis, keepdims=True)).astype("float32")
+    y = np.full_like(facts.labels[:1], value).repeat(2, 0)
+    try:
+        values = keras.ops.convert_to_numpy(
+            call(keras.ops.convert_to_tensor(y), keras.ops.convert_to_tensor(p))
+        )
+    except Exception:  # TensorFlow on a CPU refuses a class that is none
+        return False
+    return bool((values == 0).all())
 
 
 def way_back(facts: LabelFacts, outside: list[float]) -> tuple[str, Repair | None]:
