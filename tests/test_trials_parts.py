@@ -27,6 +27,19 @@ from crosscheck.errors import UsageError
 SPARSE = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
+# --- copies ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.every_backend
+def test_a_model_with_a_loss_of_ones_own_is_copied_and_stays_as_it_was():
+    """Keras' own clones are compiled from a configuration that such a function has not."""
+    model = network(4)
+    model.compile("adam", lambda y, p: keras.ops.mean(keras.ops.square(y - p), -1), metrics=[lambda y, p: p])
+    copy = rebuilt(model)
+    assert [v.shape for v in copy.variables] == [v.shape for v in model.variables]
+    assert model.compiled and not copy.compiled
+
+
 # --- tasks -----------------------------------------------------------------------------------------------
 
 

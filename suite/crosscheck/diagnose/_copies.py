@@ -44,9 +44,7 @@ def rebuilt(model: keras.Model, layers: Layers = same_layer) -> keras.Model:
         UsageError: where the configuration does not make the model again.
     """
     try:
-        copy = (
-            keras.models.clone_model(model, clone_function=layers) if has_graph(model) else from_config(model)
-        )
+        copy = cloned_bare(model, layers) if has_graph(model) else from_config(model)
         copy.trainable = model.trainable
         for mine, theirs in zip(layers_of(copy), layers_of(model), strict=True):
             mine.trainable = theirs.trainable
@@ -57,6 +55,18 @@ def rebuilt(model: keras.Model, layers: Layers = same_layer) -> keras.Model:
     if [v.shape for v in copy.variables] != [v.shape for v in model.variables]:
         raise UsageError(f"{type(model).__name__} rebuilt from its configuration has other weights.")
     return copy
+
+
+def cloned_bare(model: keras.Model, layers: Layers = same_layer) -> keras.Model:
+    """Returns a copy of a model of symbolic inputs and outputs, not compiled, with weights of its own.
+
+    Keras would compile it from the configuration of loss and metrics, which functions of one's own have not.
+    """
+    is_compiled, model.compiled = model.compiled, False
+    try:
+        return keras.models.clone_model(model, clone_function=layers)
+    finally:
+        model.compiled = is_compiled
 
 
 def has_graph(model: keras.Model) -> bool:

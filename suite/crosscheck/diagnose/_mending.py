@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from crosscheck._keras import compiled_with, functional_models, layer_behind
+from crosscheck.diagnose._copies import cloned_bare, same_layer
 from crosscheck.diagnose._outputs import Output, as_array, as_tensor, part_of, replaced_labels
 from crosscheck.diagnose._program import Program
 
@@ -30,16 +31,12 @@ def cloned(model: keras.Model, layer_for: LayerFor | None = None, **compiling: A
         layer_for: gives the layer in place of one of the model's.
         compiling: arguments of `compile` that differ.
     """
-    copy = keras.models.clone_model(model, clone_function=layer_for or same_layer)
+    copy = cloned_bare(model, layer_for or same_layer)
     for mine, theirs in zip(copy.layers, model.layers, strict=True):
         if [w.shape for w in mine.weights] == [w.shape for w in theirs.weights]:
             mine.set_weights(theirs.get_weights())
     compile_as(copy, model, **compiling)
     return copy
-
-
-def same_layer(layer: keras.Layer) -> keras.Layer:
-    return type(layer).from_config(layer.get_config())
 
 
 def compile_as(copy: keras.Model, model: keras.Model, **compiling: Any) -> None:
