@@ -119,7 +119,8 @@ def test_training_tells_a_healthy_program_from_one_that_learns_nothing() -> None
     draft = healthy_draft(np.random.default_rng([8, 1]), (tiny,))
     steps = draft.epochs * math.ceil(draft.task.rows / draft.batch_size)
     draft = replace(draft, batch_size=2, epochs=math.ceil(2 * steps / draft.task.rows))
-    assert trained(draft, build(draft)).is_reached
+    health = trained(draft, build(draft))
+    assert health.is_reached and len(health.history["loss"]) == draft.epochs
     idle = FAULTS["learning rate of 0"].operator(np.random.default_rng(0), draft, 1.0)
     assert not trained(idle, build(idle)).is_reached
 
