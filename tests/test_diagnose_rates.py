@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -113,8 +115,12 @@ def test_a_prediction_that_is_not_finite_is_never_healthy() -> None:
 
 
 def test_training_tells_a_healthy_program_from_one_that_learns_nothing() -> None:
+    """With the steps that it would take, in fewer epochs: of a few rows, an epoch costs more than a step."""
     draft = healthy_draft(np.random.default_rng([8, 1]), (tiny,))
-    assert trained(draft, build(draft)).is_reached
+    steps = draft.epochs * math.ceil(draft.task.rows / draft.batch_size)
+    draft = replace(draft, batch_size=2, epochs=math.ceil(2 * steps / draft.task.rows))
+    health = trained(draft, build(draft))
+    assert health.is_reached and len(health.history["loss"]) == draft.epochs
     idle = FAULTS["learning rate of 0"].operator(np.random.default_rng(0), draft, 1.0)
     assert not trained(idle, build(idle)).is_reached
 
