@@ -295,7 +295,9 @@ if not TORCH:
     BROKEN_IN_USE["retracing"] = spoiled(use_losses.Retracing, "categorical", "retracing")
 OTHERS = {
     "unheard of": broken(claimed(theory_losses.unheard_of), ""),
-    "unheard of and clipped": broken(claimed(theory_losses.unheard_of_and_clipped), "dead gradient"),
+    "unheard of and clipped": broken(
+        claimed(theory_losses.unheard_of_and_clipped), "dead gradient", "wrong tail"
+    ),
     "batch mean added": broken(unclaimed(faults.batch_statistic, 0.1, CLASSES), "per example"),
     "raising": spoiled(use_losses.Raising, "categorical", "per example"),
     "axis kept": spoiled(use_losses.Kept, "categorical", "per example"),
