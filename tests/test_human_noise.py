@@ -149,11 +149,10 @@ def test_where_it_is_not_an_error_says_where_its_files_are(ask, tmp_path: Path, 
         ask("cifar10n")
 
 
-def test_the_published_checksum_is_held() -> None:
+def test_the_published_checksum_is_held(tmp_path: Path) -> None:
     """Of the repository's file at its newest commit, 2026; the images are `cifar10_train`'s."""
-    builder = cifar10n.Cifar10N
     assert (cifar10n.SIZE, cifar10n.CHECKSUM[:8]) == (2_401_007, "873e69c3")
-    infos = builder.url_infos.fget(None)
+    infos = cifar10n.Cifar10N(data_dir=tmp_path).url_infos
     assert len(infos) == 6 and {info.checksum for info in infos.values()} == {
         cifar10n.CHECKSUM,
         *cifar10_train.ORIGINALS.values(),
@@ -264,7 +263,7 @@ def test_the_table_has_an_arm_a_line_and_how_often_its_labels_are_wrong() -> Non
 
 def test_it_costs_a_machine_without_it_nothing(monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
-    planned = plan.make(plan.Request(("human_noise",), *[None] * 2, scale="full"))  # type: ignore[arg-type]
+    planned = plan.make(plan.Request(("human_noise",), tmp_path, tmp_path, scale="full"))
     assert planned.unprepared == {"cifar10n"} and not planned.units["human_noise"]
 
 
