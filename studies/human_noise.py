@@ -69,7 +69,7 @@ def train_on_people(seeds: tuple[int, ...], name: str, **network: Any) -> Iterat
 
 # --- all of it ---------------------------------------------------------------------------------------------
 
-CHECKS = (CIFAR10N,)
+CHECKS: tuple[Check, ...] = (CIFAR10N,)
 THEORIES: tuple[Theory, ...] = ()
 
 

@@ -41,7 +41,7 @@ def labels_by_name(content: bytes) -> dict[str, np.ndarray]:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             program = archive.read("archive/data.pkl")
-        strings = [text for code, text, _ in pickletools.genops(program) if code.name == "BINUNICODE"]
+        strings = [str(text) for code, text, _ in pickletools.genops(program) if code.name == "BINUNICODE"]
         return {name: numbers_after(name, strings) for name in (RIGHT, *CIFAR10N_LABELS[1:])}
     except (zipfile.BadZipFile, KeyError, ValueError) as error:
         raise ValueError(f"{FILE} is not of the published form: {error}") from error
