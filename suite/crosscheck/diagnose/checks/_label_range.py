@@ -81,10 +81,10 @@ def gives_nothing(facts: LabelFacts, value: float) -> bool:
     """Whether rows that are labelled so cost 0, to the last digit, whatever the output."""
     loss = facts.output.anatomy.loss
     call = loss.call if isinstance(loss, keras.losses.Loss) else loss
-    shape = facts.output.anatomy.shape
-    if None in shape[1:]:
+    shape = [size for size in facts.output.anatomy.shape[1:] if size is not None]
+    if len(shape) < len(facts.output.anatomy.shape) - 1:
         return False
-    drawn = np.random.default_rng(0).gamma(1, size=(2, *shape[1:])) + 0.1
+    drawn = np.random.default_rng(0).gamma(1, size=(2, *shape)) + 0.1
     axis = facts.output.anatomy.class_axis
     p = (drawn / drawn.sum(axis, keepdims=True)).astype("float32")
     y = np.full_like(facts.labels[:1], value).repeat(2, 0)
