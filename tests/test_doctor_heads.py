@@ -180,3 +180,46 @@ def test_a_negative_weight_that_compile_was_told_is_an_adversary_and_no_fault() 
     model.compile("adam", [sparse(), sparse()], loss_weights=[1.0, -0.1])
     first, second = examine(model)
     assert (first.exit_code, second.exit_code) == (0, 0) and second.scale == pytest.approx(-0.1)
+
+
+# --- losses that teach nothing, or the wrong way -----------------------------------------------------------
+
+
+def turned(y: Any, p: Any) -> Any:
+    return -S.binary_crossentropy(y, p)
+
+
+def test_a_loss_of_ones_own_that_moves_away_from_its_labels_is_left_undecided() -> None:
+    """It may be meant: labels may say how unlike two things are."""
+    model = seq(L.Dense(1, activation="sigmoid"))
+    model.compile("adam", turned)
+    (found,) = examine(model)
+    assert found.exit_code == 2 and "away from its label" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("units", "loss"),
+    [(3, onehot(label_smoothing=1.0)), (1, binary(label_smoothing=1.0))],
+)
+def test_smoothing_that_leaves_nothing_of_the_labels_is_found(units: int, loss: Any) -> None:
+    model = seq(L.Dense(units))
+    model.compile("adam", loss)
+    (found,) = examine(model)
+    assert found.exit_code == 1 and "whatever the label" in found.symptom and found.tried, str(found)
+
+
+def two_outputs(*losses: Any, **how: Any) -> list[Diagnosis]:
+    i = keras.Input((3,))
+    model = keras.Model(i, [L.Dense(3)(i), L.Dense(3)(i)])
+    model.compile("adam", list(losses), **how)
+    return examine(model)
+
+
+def test_an_output_of_weight_0_is_told_as_such() -> None:
+    first, second = two_outputs(sparse(), sparse(), loss_weights=[1.0, 0.0])
+    assert (first.exit_code, second.exit_code) == (0, 2) and "weight 0" in str(second)
+
+
+def test_an_output_beside_one_of_rows_or_of_class_numbers_is_looked_at() -> None:
+    found = two_outputs(onehot(), sparse())
+    assert [d.exit_code for d in found] == [0, 0], list(map(str, found))

@@ -278,6 +278,7 @@ for _ in range(5):
         ("keras.Sequential([keras.layers.Dense(1)]).fit(x, y)", "not compiled"),
         ("model.fit(x.tolist(), y.tolist())", "Keras takes arrays"),
         ("model.fit(iter([]))", "has no batch"),
+        ("model.fit(iter([(x[0], y.ravel()[0])]))", "rows, not batches"),
         ("model.fit()", "given no x"),
     ],
 )

@@ -17,7 +17,7 @@ from trial_programs import (
 
 from crosscheck.diagnose import Data, Finding, Program
 from crosscheck.diagnose._by_trials import by_trials
-from crosscheck.diagnose._copies import is_freshly_drawn, rebuilt
+from crosscheck.diagnose._copies import is_freshly_drawn, rebuilt, step_of
 from crosscheck.diagnose._laboratory import Laboratory
 from crosscheck.diagnose._repairs import try_repair
 from crosscheck.diagnose._task import Task, row_weights, task_of
@@ -38,6 +38,25 @@ def test_a_model_with_a_loss_of_ones_own_is_copied_and_stays_as_it_was():
     copy = rebuilt(model)
     assert [v.shape for v in copy.variables] == [v.shape for v in model.variables]
     assert model.compiled and not copy.compiled
+
+
+class Unpacking(keras.Model):
+    """As Keras' guides write it: two things, where `train_on_batch` hands over three."""
+
+    def train_step(self, *arguments):
+        *state, (x, y) = arguments
+        return super().train_step(*state, (x, y))
+
+
+@pytest.mark.every_backend
+@pytest.mark.parametrize("kind", [keras.Model, Unpacking])
+def test_a_step_is_taken_as_fit_takes_it(kind):
+    inputs = keras.Input((3,))
+    model = kind(inputs, keras.layers.Dense(2)(inputs))
+    model.compile("sgd", "mse")
+    before = model.get_weights()[0]
+    assert np.isfinite(step_of(model, np.ones((4, 3), "float32"), np.zeros((4, 2), "float32")))
+    assert (model.get_weights()[0] != before).all()
 
 
 # --- tasks -----------------------------------------------------------------------------------------------

@@ -148,14 +148,21 @@ def first_rows(stream: Stream) -> tuple[Data, int]:
 
 
 def first_batches(stream: Stream) -> tuple[list[Batch], bool]:
-    """Batches as arrays, and whether they are all that there are."""
+    """Batches as arrays, and whether they are all that there are.
+
+    Raises:
+        UsageError: they are single rows.
+    """
     batches: list[Batch] = []
     rows = 0
     for given in stream.open():
         if len(batches) == MOST_BATCHES or rows >= MOST_ROWS:
             return batches, False
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(given)
-        batches.append((arrays_of(x), arrays_of(y), arrays_of(sample_weight)))
+        batch = arrays_of(x), arrays_of(y), arrays_of(sample_weight)
+        if any(np.ndim(array) == 0 for array in keras.tree.flatten(batch) if array is not None):
+            raise UsageError(f"the {stream.name} that fit was given hands out rows, not batches: .batch(32).")
+        batches.append(batch)
         rows += rows_of(batches[-1])
     return batches, True
 

@@ -10,10 +10,10 @@ import keras
 
 from crosscheck._keras import calls_forgotten
 from crosscheck.doctor._chain import last_link
-from crosscheck.doctor._examination import Output, Subject, losses_of, outputs_with_loss
 from crosscheck.doctor._graph import Step, batch_of, first_line, outputs_of
 from crosscheck.doctor._metrics import metrics_of
 from crosscheck.doctor._search import cut_before
+from crosscheck.doctor._subject import Output, Subject, losses_of, outputs_with_loss
 from crosscheck.doctor._theory import Theory, absolute, is_known_by_name, recognised, squared, theory_by_name
 
 

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import keras
 import numpy as np
 
-from crosscheck._keras import attributes_of, calls_forgotten, compiled_with
+from crosscheck._keras import calls_forgotten
 from crosscheck.doctor._cut import Cut
 from crosscheck.doctor._diagnosis import Diagnosis, Reading, judge_fading, judge_readings
 from crosscheck.doctor._graph import batch_of, first_line, outputs_of
 from crosscheck.doctor._metrics import metrics_of, misreadings
-from crosscheck.doctor._patient import Patient, is_of_own_training
+from crosscheck.doctor._patient import is_of_own_training
 from crosscheck.doctor._readings import FEW, SIZES, readings
 from crosscheck.doctor._remedies import Case, Remedy, cause, mismatch_of, remedies
 from crosscheck.doctor._search import cut_before
+from crosscheck.doctor._subject import (
+    Output,
+    Subject,
+    count,
+    is_turned,
+    losses_of,
+    outputs_with_loss,
+    weight_of,
+)
 from crosscheck.doctor._theory import (
     Theory,
     absolute,
@@ -40,52 +49,12 @@ OF_PAIRS = (
     "The output is a probability made of how far apart two calls of one layer are: there is no logit that "
     "could be set."
 )
+UNWEIGHTED = "`compile` was told the weight 0 for this output's loss: nothing is trained on it."
+AWAY = (
+    "Every step moves the output away from its label, 0 or 1: if that is not meant, the loss' sign is "
+    "turned. `crosscheck audit` checks a loss against a theory that you name."
+)
 NOT_JUDGED = "The loss is none of classes: its gradients are not judged, but that they are there."
-
-
-@dataclass(frozen=True)
-class Output:
-    """An output of a model that has a loss.
-
-    Attributes:
-        name: of it; `keys`, all names by which `compile` may call it.
-        index: among all outputs.
-        tensor: symbolic.
-        loss: as an object or a function.
-    """
-
-    name: str
-    keys: tuple[Any, ...]
-    index: int
-    tensor: Any
-    loss: Any
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A model under examination, its symbolic outputs, and its losses as `compile` takes them."""
-
-    model: keras.Model
-    outputs: Any
-    losses: Any
-    batch: int
-
-    def patient(self, cut: Cut, remedy: Remedy | None = None, own: bool = True) -> Patient:
-        """The model cut at an output's logits, with a remedy."""
-        losses = self.losses
-        if remedy and remedy.loss is not None:
-            losses = self.with_loss(cut, remedy.loss)
-        skipped, last = (remedy.skipped, remedy.last) if remedy else (frozenset(), None)
-        return Patient(self.model, self.outputs, cut, losses, skipped, last, own)
-
-    def with_loss(self, cut: Cut, loss: Any) -> Any:
-        """The losses, with another one for the output of a cut."""
-        if not keras.tree.is_nested(self.outputs):
-            return loss
-        return keras.tree.map_structure(lambda t: loss if t is cut.output else self.loss_at(t), self.outputs)
-
-    def loss_at(self, tensor: Any) -> Any:
-        return next((o.loss for o in outputs_with_loss(self) if o.tensor is tensor), None)
 
 
 def examine(model: keras.Model, loss: Any = None) -> list[Diagnosis]:
@@ -119,47 +88,6 @@ def examine(model: keras.Model, loss: Any = None) -> list[Diagnosis]:
         if not outputs:
             raise UsageError("No output of the model has a loss: there is nothing to examine.")
         return [examined(subject, output, alone=len(outputs) == 1) for output in outputs]
-
-
-def losses_of(model: keras.Model) -> Any:
-    """The losses as compiled; of a model that keeps its loss to itself, the one among its attributes."""
-    losses = model.loss
-    if losses is None and is_of_own_training(model):
-        own = [v for v in attributes_of(model).values() if isinstance(v, keras.losses.Loss)]
-        return own[0] if len(own) == 1 else None
-    return losses
-
-
-def outputs_with_loss(subject: Subject) -> list[Output]:
-    """The outputs that have a loss, in order."""
-    flat = keras.tree.flatten_with_path(subject.outputs)
-    names = list(getattr(subject.model, "output_names", None) or [])
-    found = []
-    for i, (path, tensor) in enumerate(flat):
-        given = names[i] if len(names) == len(flat) else None
-        keys = tuple(key for key in (*path[-1:], given) if key is not None)
-        name = next((key for key in keys if isinstance(key, str)), subject.model.name)
-        loss = loss_of(subject.losses, i, keys, len(flat))
-        if loss is not None:
-            found.append(Output(name, keys, i, tensor, keras.losses.get(resolved_name(loss, tensor))))
-    return found
-
-
-def loss_of(losses: Any, i: int, keys: tuple[Any, ...], count: int) -> Any:
-    """The loss of an output, from one for all, a list, or a dictionary by any of its names."""
-    if isinstance(losses, dict):
-        return next((losses[key] for key in keys if key in losses), None)
-    if isinstance(losses, list | tuple):
-        flat = keras.tree.flatten(losses)
-        return flat[i] if len(flat) == count else flat[0]
-    return losses
-
-
-def resolved_name(loss: Any, tensor: Any) -> Any:
-    """Keras' loss for "crossentropy", which goes by the shapes; any other as it is."""
-    if str(loss).lower() not in ("crossentropy", "ce"):
-        return loss
-    return "binary_crossentropy" if tensor.shape[-1] == 1 else "sparse_categorical_crossentropy"
 
 
 def examined(subject: Subject, output: Output, alone: bool) -> Diagnosis:
@@ -197,6 +125,8 @@ def undecided(subject: Subject, output: Output, head: str, reason: str) -> Diagn
 
 def examine_output(subject: Subject, output: Output) -> Diagnosis:
     """The diagnosis of an output."""
+    if weight_of(subject, output) == 0:
+        return undecided(subject, output, "", UNWEIGHTED)
     theory = theory_by_name(output.loss)
     axis = theory.axis if theory else -1
     wanted = 1 if theory and theory.ignored == 0 else 0
@@ -239,6 +169,8 @@ def diagnosis(subject: Subject, output: Output, case: Case) -> Diagnosis:
     )
     if np.isinf(found.limit) and theory and theory.fades:
         return replace(found, known=False, remarks=(BY_NATURE,), **judge_fading(taken))
+    if theory is None and cut.kind != "constant" and goes_away(subject, output, taken):
+        return replace(found, undecided=AWAY)
     if np.isinf(found.limit):
         return replace(found, remarks=tuple(remarks(case)))
     if not known:
@@ -253,15 +185,11 @@ def rivals_in(cut: Cut, theory: Theory | None) -> int:
     return cut.shape[cut.class_axis] - 1 if theory and theory.activation == "softmax" else 1
 
 
-def is_turned(subject: Subject, output: Output) -> bool:
-    """Whether `compile` was told a negative weight for the output's loss, as adversaries have it."""
-    weights = compiled_with(subject.model).get("loss_weights")
-    weight = loss_of(weights, output.index, output.keys, count(subject))
-    return weight is not None and float(weight) < 0
-
-
-def count(subject: Subject) -> int:
-    return len(keras.tree.flatten(subject.outputs))
+def goes_away(subject: Subject, output: Output, taken: Sequence[Reading]) -> bool:
+    """Whether a loss that is not known moves the output up from 0, and down from 1, at every reading."""
+    pushes = {label: [r.gradient for r in taken if r.label == label] for label in (0, 1)}
+    turned = all(pushes.values()) and max(pushes[0]) < 0 < min(pushes[1])
+    return turned and not is_turned(subject, output) and not is_known_by_name(output.loss)
 
 
 def policy_of(model: keras.Model, cut: Cut) -> str:

@@ -37,6 +37,7 @@ class Patient:
         skipped: steps of the cut, by the id of their operation, that are left out.
         last: the dtype of the last activation, in place of its own.
         own: whether it trains as its class does, or as any `keras.Model`.
+        numbered: outputs by their id whose loss takes class numbers.
     """
 
     def __init__(
@@ -48,8 +49,9 @@ class Patient:
         skipped: frozenset[int] = frozenset(),
         last: str | None = None,
         own: bool = True,
+        numbered: frozenset[int] = frozenset(),
     ):
-        self.cut, self.outputs = cut, outputs
+        self.cut, self.outputs, self.numbered = cut, outputs, numbered
         self.x = keras.tree.map_structure(lambda spec: zeros_like(spec, cut.batch), inputs_of(model))
         others = {
             id(t): np.full(concrete(t.shape, cut.batch), 0.5, keras.backend.standardize_dtype(t.dtype))
@@ -78,10 +80,14 @@ class Patient:
     def labels(self, y: Any) -> Any:
         """Labels in the structure of the outputs: those of other outputs are 0."""
         return keras.tree.map_structure(
-            lambda t: (
-                y if t is self.cut.output else np.zeros((*concrete(t.shape, self.cut.batch)[:-1], 1), "int32")
-            ),
-            self.outputs,
+            lambda t: y if t is self.cut.output else self.no_labels(t), self.outputs
+        )
+
+    def no_labels(self, tensor: Any) -> np.ndarray:
+        """Labels 0 of another output, in the form that its loss takes."""
+        shape = concrete(tensor.shape, self.cut.batch)
+        return (
+            np.zeros((*shape[:-1], 1), "int32") if id(tensor) in self.numbered else np.zeros(shape, "float32")
         )
 
 

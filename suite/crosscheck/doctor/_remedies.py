@@ -105,6 +105,8 @@ def mismatch_of(case: Case) -> str:
     other backends binary cross-entropy of a softmax's columns is what it says; of two, it is cross-entropy.
     """
     cut, theory = case.cut, case.theory
+    if theory and is_smoothed_away(theory):
+        return "the loss is the same whatever the label"
     if theory is None or cut.kind not in ("softmax", "sigmoid", "log-softmax"):
         return ""
     predicted = "softmax" if cut.kind == "log-softmax" else cut.kind
@@ -115,6 +117,11 @@ def mismatch_of(case: Case) -> str:
     return f"what is trained is a {theory.activation}, if anything, and what is predicted a {predicted}"
 
 
+def is_smoothed_away(theory: Theory) -> bool:
+    """Whether label smoothing leaves nothing of the labels."""
+    return float(theory.parameters.get("label_smoothing") or 0) >= 1
+
+
 def cause(case: Case) -> str:
     """Why the gradient is lost, in words that are true of this model on this backend; "" where unknown."""
     cut, theory = case.cut, case.theory
@@ -122,6 +129,8 @@ def cause(case: Case) -> str:
         return f"the {constant_activation(cut)} goes over another axis than that of the classes"
     if cut.kind == "constant":
         return f"a {constant_activation(cut)} over one output is the same whatever its logit"
+    if theory and is_smoothed_away(theory):
+        return "label_smoothing=1 puts the same number in the place of every label"
     if cut.squash:
         return f"{squash_name(cut)} between the logits and the {behind_squash(case)} flattens them"
     if clips := case.clips:
@@ -227,6 +236,10 @@ def remedies(case: Case) -> Iterator[Remedy]:
             everything,
             keras.losses.BinaryCrossentropy(from_logits=True),
         )
+        return
+    if theory and is_smoothed_away(theory):
+        if hasattr(case.loss, "get_config"):
+            yield Remedy("label_smoothing=0.1", frozenset(), changed(case.loss, label_smoothing=0.1))
         return
     if cut.squash:
         squash = frozenset(id(step.operation) for step in cut.steps[: cut.squash])

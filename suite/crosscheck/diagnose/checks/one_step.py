@@ -17,6 +17,7 @@ from crosscheck.diagnose._copies import (
     has_graph,
     random_state_kept,
     rebuilt,
+    step_of,
     weights_of,
     with_weights,
 )
@@ -75,7 +76,7 @@ def first_non_finite(program: Program, x: Any, y: Any) -> str:
     outputs = keras.tree.flatten(copy(x, training=False))
     layer = "" if all(is_finite(output) for output in outputs) else first_layer(copy, x)
     copy.compile(fresh_optimizer(program.model.optimizer), **compile_arguments(program.model))
-    loss = copy.train_on_batch(x, y)
+    loss = step_of(copy, x, y)
     spoilt = first_variable(copy)
     if np.isfinite(loss).all() and not spoilt:
         return ""
@@ -191,7 +192,7 @@ def seeded_weights(lab: Laboratory, steps: int = 3) -> list[np.ndarray]:
         copy = lab.build()
         copy.compile(fresh_optimizer(lab.optimizer), **lab.arguments)
         for _ in range(steps):
-            copy.train_on_batch(lab.some(lab.batch_size), lab.y[: lab.batch_size])
+            step_of(copy, lab.some(lab.batch_size), lab.y[: lab.batch_size])
         return weights_of(copy)
 
 
