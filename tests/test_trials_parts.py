@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from trial_programs import (
+    CLASSES,
     FAULTY,
     Logarithm,
     WithoutLastClass,
@@ -16,7 +17,7 @@ from trial_programs import (
 )
 
 from crosscheck.diagnose import Data, Finding, Program
-from crosscheck.diagnose._by_trials import by_trials
+from crosscheck.diagnose._by_trials import BY_LEARNING, by_trials
 from crosscheck.diagnose._copies import is_freshly_drawn, rebuilt, step_of
 from crosscheck.diagnose._laboratory import Laboratory
 from crosscheck.diagnose._repairs import try_repair
@@ -295,3 +296,14 @@ def test_weights_that_the_training_left_say_nothing_of_how_it_began():
     given.model.fit(given.training.x, given.training.y, verbose=0)
     trials = by_trials(Program(given.model, given.training, history={"loss": [1.0]}), 20)
     assert any("as it stood before" in sentence for sentence in trials.skipped)
+
+
+def test_where_nothing_learns_no_setting_gets_an_all_clear():
+    """Labels that smoothing replaces can be learnt by no rate and no scale."""
+    x, y = blobs()
+    model = network(4)
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=1.0)
+    model.compile(keras.optimizers.Adam(1e-3), loss)
+    found = by_trials(Program(model, Data(x, np.eye(CLASSES)[y]), epochs=100), 20).findings
+    told = {f.check: f.verdict for f in found if f.check in BY_LEARNING}
+    assert told and set(told.values()) == {"?"}, told

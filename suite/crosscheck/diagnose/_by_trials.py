@@ -18,6 +18,14 @@ from crosscheck.diagnose.checks import HISTORY, NOTES, ONE_STEP, STATISTICAL, Ch
 from crosscheck.errors import UsageError
 
 SECONDS = 45.0  # of training, in all
+BY_LEARNING = {  # what is told from whether another setting learns
+    "inputs-scale",
+    "exploding-gradients",
+    "learning-rate-high",
+    "learning-rate-low",
+    "vanishing-gradients",
+    "overfits-few-rows",
+}
 
 
 @dataclass(frozen=True)
@@ -76,7 +84,10 @@ def tried(program: Program, seconds: float) -> Trials:
         if suspicions and suspicions[-1].is_shown(LEVEL / len(STATISTICAL)):
             lab.skipped.append(f"What may follow from {suspicions[-1].check} was not tried: mend that first.")
             break
-    return Trials((*judged(suspicions), *notes), tuple(dict.fromkeys(lab.skipped)))
+    found = judged(suspicions)
+    if lab.fails and all(finding.verdict != "✗" for finding in found):
+        found = [unlearnt(finding) for finding in found]
+    return Trials((*found, *notes), tuple(dict.fromkeys(lab.skipped)))
 
 
 def said(check: Check, program: Program) -> list[Finding]:
@@ -121,6 +132,14 @@ def verdict(suspicion: Suspicion, is_healthy: bool, level: float) -> Finding:
         return Finding(suspicion.check, "✓", suspicion.finding.measured, "statistical")
     seeds = np.atleast_1d(suspicion.shown.any(0))
     return undecided(suspicion, suspicion.limit or f"{int(seeds.sum())} of {len(seeds)} seeds show it")
+
+
+def unlearnt(finding: Finding) -> Finding:
+    """A ✓ that says that no other setting learns is none where nothing learns."""
+    if finding.verdict != "✓" or finding.check not in BY_LEARNING:
+        return finding
+    why = "undecided: the program does not learn, and no setting that was tried does."
+    return replace(finding, verdict="?", why=why)
 
 
 def undecided(suspicion: Suspicion, reason: str) -> Finding:
