@@ -13,7 +13,7 @@ import pytest
 
 from crosscheck import losses
 from crosscheck.cli.main import cli
-from crosscheck.doctor import _examination, examine
+from crosscheck.doctor import _subject, examine
 from crosscheck.errors import UsageError
 
 pytestmark = pytest.mark.every_backend
@@ -196,8 +196,8 @@ def test_the_copy_scales_its_loss_if_and_only_if_the_model_does(
     """Also where the model was made under another global policy, as after loading."""
     model = under(policy, lambda: built(L.Dense(1), loss=FROM_LOGITS["binary"]))
     keras.config.set_dtype_policy("mixed_float16" if policy == "float32" else "float32")
-    patients, make = [], _examination.Patient
-    monkeypatch.setattr(_examination, "Patient", lambda *a: patients.append(make(*a)) or patients[-1])
+    patients, make = [], _subject.Patient
+    monkeypatch.setattr(_subject, "Patient", lambda *a: patients.append(make(*a)) or patients[-1])
     examine(model)
     scales = isinstance(patients[0].model.optimizer, keras.optimizers.LossScaleOptimizer)
     assert scales == (policy == "mixed_float16")
