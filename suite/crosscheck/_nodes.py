@@ -157,7 +157,29 @@ def nodes(ray: Any, gpu: bool = False) -> list[Node]:
     )
     if not able:
         raise UsageError(f"None of the cluster's {len(found)} nodes lends a {'GPU' if gpu else 'CPU'}.")
-    return able
+    return reached(ray, able)
+
+
+def reached(ray: Any, listed: Sequence[Node]) -> list[Node]:
+    """Those that a task can be sent to: for some seconds Ray lists a node that has died among the living.
+
+    Raises:
+        UsageError: there are none.
+    """
+    knock = ray.remote(num_cpus=0, max_retries=0)(lambda: None)
+    replies = [knock.options(scheduling_strategy=on_node(ray, node)).remote() for node in listed]
+    found = []
+    for node, reply in zip(listed, replies, strict=True):
+        try:
+            ray.get(reply, timeout=LIMIT)
+        except ray.exceptions.TaskUnschedulableError:
+            continue
+        except ray.exceptions.RayError:  # what is wrong with it is found when it is asked
+            pass
+        found.append(node)
+    if not found:
+        raise UsageError(f"None of the cluster's {len(listed)} nodes can be sent anything: all have just died.")
+    return found
 
 
 def node_of(told: dict[str, Any], alone: bool) -> Node:
