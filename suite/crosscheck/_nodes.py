@@ -178,7 +178,9 @@ def reached(ray: Any, listed: Sequence[Node]) -> list[Node]:
             pass
         found.append(node)
     if not found:
-        raise UsageError(f"None of the cluster's {len(listed)} nodes can be sent anything: all have just died.")
+        raise UsageError(
+            f"None of the cluster's {len(listed)} nodes can be sent anything: all have just died."
+        )
     return found
 
 
