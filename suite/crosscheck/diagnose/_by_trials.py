@@ -85,7 +85,7 @@ def tried(program: Program, seconds: float) -> Trials:
             lab.skipped.append(f"What may follow from {suspicions[-1].check} was not tried: mend that first.")
             break
     found = judged(suspicions)
-    if lab.fails and all(finding.verdict != "✗" for finding in found):
+    if all(finding.verdict != "✗" for finding in found) and learns_nothing(lab):
         found = [unlearnt(finding) for finding in found]
     return Trials((*found, *notes), tuple(dict.fromkeys(lab.skipped)))
 
@@ -132,6 +132,14 @@ def verdict(suspicion: Suspicion, is_healthy: bool, level: float) -> Finding:
         return Finding(suspicion.check, "✓", suspicion.finding.measured, "statistical")
     seeds = np.atleast_1d(suspicion.shown.any(0))
     return undecided(suspicion, suspicion.limit or f"{int(seeds.sum())} of {len(seeds)} seeds show it")
+
+
+def learns_nothing(lab: Laboratory) -> bool:
+    """Whether the program fails under every seed; False where it could not be trained."""
+    try:
+        return lab.fails
+    except Exception:  # which the trials have told already
+        return False
 
 
 def unlearnt(finding: Finding) -> Finding:
