@@ -56,7 +56,9 @@ class Tied(keras.Model):
         return ops.matmul(self.states(self.table(x)), ops.transpose(self.table.embeddings))
 
 
-def tied() -> keras.Model:
+def tied(seed: int = 0) -> keras.Model:
+    """Under seed 0 some logits follow a state by less than a hundredth: that is not nothing."""
+    keras.utils.set_random_seed(seed)
     model = Tied()
     model(np.zeros((1, 5), "int32"))
     return model

@@ -210,9 +210,9 @@ def fitted(logits: np.ndarray, cut: Cut, strictness: float) -> tuple[np.ndarray,
 
 
 def rounded(slope: np.ndarray) -> np.ndarray:
-    """Slopes that are, to rounding, −1, 0 or 1 become so."""
+    """Slopes that are, to rounding, −1, 0 or 1 become so; of small ones a small one is not 0."""
     whole = np.round(slope)
-    return np.where(np.abs(slope - whole) < 5e-3, whole, slope)
+    return np.where(np.abs(slope - whole) < 5e-3 * min(1.0, np.abs(slope).max()), whole, slope)
 
 
 def behind_squash(found: Cut, deepest: Cut) -> Cut:
