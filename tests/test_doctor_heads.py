@@ -41,7 +41,7 @@ def gated(i: Any) -> Any:
 
 def cumulative(i: Any) -> Any:
     """P(class ≤ k) by sigmoids of one score, and the classes' probabilities as their differences."""
-    below = ops.sigmoid(ops.convert_to_tensor([[-1.0, 0.0, 1.0]]) - L.Dense(1)(i))
+    below = ops.sigmoid(ops.subtract(np.array([[-1.0, 0.0, 1.0]], "float32"), L.Dense(1)(i)))
     return ops.concatenate([below[:, :1], below[:, 1:] - below[:, :-1], 1 - below[:, -1:]], -1)
 
 
@@ -196,7 +196,10 @@ def test_a_loss_of_ones_own_that_moves_away_from_its_labels_is_left_undecided() 
     model = seq(L.Dense(1, activation="sigmoid"))
     model.compile("adam", turned)
     (found,) = examine(model)
-    assert found.exit_code == 2 and "away from its label" in str(found)
+    assert found.exit_code == 2, str(
+        found
+    )  # on other backends its gradient fades as well, which is told first
+    assert ELSEWHERE or "away from its label" in str(found)
 
 
 @pytest.mark.parametrize(
