@@ -287,9 +287,8 @@ def draw_excess(ax, rows: pd.DataFrame) -> None:
         part = rows[(rows["quantity"] == "worth") & (rows["check"] == "") & (rows["arm"] == arm)]
         figures.curve(ax, part, label, marker="o")
     figures.theory_line(ax, SIZES, (FEATURES + 1) / (2 * np.array(SIZES)), "d / (2N)")
-    ax.set(title="Excess over the least loss", xlabel="examples N", ylabel="E KL(η‖p) (nats)")
-    ax.set(xscale="log", yscale="log")
-    ax.set_xticks(SIZES, SIZES)
+    ax.set(xlabel="examples N", ylabel="E KL(η‖p) (nats)", xscale="log", yscale="log")
+    ax.set(title="Excess over the least loss", xticks=SIZES, xticklabels=SIZES)
     ax.minorticks_off()
     ax.legend(fontsize=8)
 
