@@ -41,15 +41,6 @@ CIFAR10N = Check(
     scales=("full",),
 )
 
-WRONG = {  # share of the 50,000 labels, counted in the published file; of what is made up, as it is made
-    "most of three": 0.0901,
-    "one person": 0.1723,
-    "another person": 0.1812,
-    "the worst of three": 0.4021,
-    "wrong as often as the worst": 0.4021,
-    "by chance": 0.72,
-}
-
 
 def train_on_people(seeds: tuple[int, ...], name: str, **network: Any) -> Iterator[pd.DataFrame]:
     """Networks on labels by people and by chance; the accuracy of each is shown beside what is judged."""
@@ -63,8 +54,9 @@ def train_on_people(seeds: tuple[int, ...], name: str, **network: Any) -> Iterat
             positive=best - right[relabelling.BY_CHANCE],
             **place,
         )
-        for arm, value in right.items():
-            yield rows.tidy(quantity="accuracy", path=arm, value=value, **place)
+        for quantity, values in {"accuracy": right, "wrong": relabelling.wrong_shares(name, seed)}.items():
+            for arm, value in values.items():
+                yield rows.tidy(quantity=quantity, path=arm, value=value, **place)
 
 
 # --- all of it ---------------------------------------------------------------------------------------------
@@ -84,11 +76,15 @@ def units(scale: str) -> list[Unit]:
 
 def table(rows: pd.DataFrame) -> pd.DataFrame:
     """How many labels are wrong, and held-out accuracy by what was learnt from: mean and SD over seeds."""
-    part = rows[rows["quantity"] == "accuracy"]
-    by_arm = part.groupby("path", sort=False)["value"].agg(["mean", "std"]).reindex([*WRONG])
-    by_arm.insert(0, "wrong", [*WRONG.values()])
-    titles = {"wrong": "Wrong labels", "mean": "Held-out accuracy", "std": "SD over seeds"}
-    return by_arm.rename(columns=titles).rename_axis("Labels by").reset_index()
+    by_arm = pd.DataFrame(index=pd.Index(relabelling.ARMS, name="Labels by"))
+    for quantity, how, title in (
+        ("wrong", "mean", "Wrong labels"),
+        ("accuracy", "mean", "Held-out accuracy"),
+        ("accuracy", "std", "SD over seeds"),
+    ):
+        part = rows[rows["quantity"] == quantity]
+        by_arm[title] = part.groupby("path")["value"].agg(how)
+    return by_arm.reset_index()
 
 
 def figure(rows: pd.DataFrame):

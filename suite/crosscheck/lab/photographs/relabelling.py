@@ -38,6 +38,16 @@ def labelled(y: np.ndarray, arm: str, seed: int) -> np.ndarray:
     return noise.relabelled(right, noise.uniform(CLASSES, share), np.random.default_rng([seed, 5]))
 
 
+def wrong_shares(name: str, seed: int) -> dict[str, float]:
+    """Of each arm the share of the labels trained on that are not the right ones.
+
+    Raises:
+        UsageError: the set is not prepared.
+    """
+    y = data.load(name).y_train
+    return {arm: float((labelled(y, arm, seed) != y[:, 0]).mean()) for arm in ARMS}
+
+
 def accuracies(name: str, seed: int, depth: int, width: int, epochs: int, policy: str) -> dict[str, float]:
     """Of each arm the share of held-out images that its network takes for what they are.
 
