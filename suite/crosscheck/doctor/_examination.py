@@ -12,7 +12,7 @@ import numpy as np
 
 from crosscheck._keras import calls_forgotten
 from crosscheck.doctor._cut import Cut
-from crosscheck.doctor._diagnosis import Diagnosis, Reading, judge_fading, judge_readings
+from crosscheck.doctor._diagnosis import BENIGN, Diagnosis, Reading, judge_fading, judge_readings
 from crosscheck.doctor._graph import batch_of, first_line, outputs_of
 from crosscheck.doctor._metrics import metrics_of, misreadings
 from crosscheck.doctor._patient import is_of_own_training
@@ -273,9 +273,9 @@ def with_advice(subject: Subject, found: Diagnosis, case: Case) -> Diagnosis:
         )
     if is_of_own_training(subject.model) and survives(subject, case, Remedy(""), own=False):
         fading = judge_fading(found.readings)
-        if np.isinf(fading["limit"]) and found.scale > 0:
+        if np.isinf(fading["limit"]) and pulls_back(found.readings):
             return replace(found, known=False, remarks=(OF_ITS_OWN,), **fading)
-        does = "loses it" if found.scale > 0 else "turns it round"
+        does = "loses it" if pulls_back(found.readings) else "loses or turns it"
         why = f"the class' own `train_step` or `compute_loss` {does}: with Keras' own it survives"
         return replace(found, cause=why, remedy="train with Keras' own", tried=True)
     options = list(remedies(case))
@@ -284,6 +284,12 @@ def with_advice(subject: Subject, found: Diagnosis, case: Case) -> Diagnosis:
             return replace(found, cause=cause(case), remedy=remedy.text, tried=True)
     text = f"none that was tried helps, such as {options[0].text}" if options else ""
     return replace(found, cause=cause(case), remedy=text)
+
+
+def pulls_back(taken: Sequence[Reading]) -> bool:
+    """Whether every confident error is pulled the way that it should be, however hard."""
+    far = [reading for reading in taken if abs(reading.z) > BENIGN and reading.expected]
+    return all(reading.gradient * reading.expected >= 0 for reading in far)
 
 
 def survives(subject: Subject, case: Case, remedy: Remedy, own: bool = True) -> bool:
