@@ -12,6 +12,8 @@ from doctor_models import L, S, binary, functional, onehot, seq, sparse
 from keras import ops
 
 from crosscheck.doctor import Diagnosis, examine
+from crosscheck.doctor._readings import Example, those_that_get_worse
+from crosscheck.errors import UsageError
 
 pytestmark = [
     pytest.mark.every_backend,
@@ -131,6 +133,23 @@ def test_probabilities_of_ones_own_making_lose_the_gradient_far_out_alone(name: 
     """That |z| is told without a p, of which nobody knows what it is at z."""
     found = diagnosis(name)
     assert found.limit >= 5 and "(p =" not in found.verdict, str(found)
+
+
+def readings_of(losses: dict[int, list[float]]) -> tuple[list[Example], list[tuple[float, float]]]:
+    """Of each label as many examples as losses, further and further out."""
+    pairs = [(label, i, loss) for label, of in losses.items() for i, loss in enumerate(of)]
+    alike = [Example(float(i), label, float(i), None, np.zeros(2)) for label, i, _ in pairs]
+    return alike, [(loss, 1.0) for *_, loss in pairs]
+
+
+def test_examples_that_come_right_further_out_say_nothing_of_confident_errors() -> None:
+    """Where it is not known which class a logit speaks for, the loss tells; of a loss that stands, both stay."""
+    kept, measured = those_that_get_worse(*readings_of({0: [0.7, 0.1, 0.0], 1: [0.7, 9.0, 16.0]}))
+    assert {example.label for example in kept} == {1} and [loss for loss, _ in measured] == [0.7, 9.0, 16.0]
+    kept, _ = those_that_get_worse(*readings_of({0: [0.7, 0.7], 1: [0.7, 0.7]}))
+    assert len(kept) == 4
+    with pytest.raises(UsageError, match="no wrong prediction"):
+        those_that_get_worse(*readings_of({0: [0.7, 0.1], 1: [0.7, 0.1]}))
 
 
 # --- what a class trains in a way of its own ---------------------------------------------------------------
