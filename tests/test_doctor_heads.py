@@ -143,9 +143,10 @@ def readings_of(losses: dict[int, list[float]]) -> tuple[list[Example], list[tup
 
 
 def test_examples_that_come_right_further_out_say_nothing_of_confident_errors() -> None:
-    """Where it is not known which class a logit speaks for, the loss tells; of a loss that stands, both stay."""
-    kept, measured = those_that_get_worse(*readings_of({0: [0.7, 0.1, 0.0], 1: [0.7, 9.0, 16.0]}))
-    assert {example.label for example in kept} == {1} and [loss for loss, _ in measured] == [0.7, 9.0, 16.0]
+    """Where it is not known which class a logit speaks for, its loss tells; one that stands is kept."""
+    worse = [0.7, 9.0, 16.0]
+    kept, measured = those_that_get_worse(*readings_of({0: [0.7, 0.1, 0.0], 1: worse}))
+    assert {example.label for example in kept} == {1} and [loss for loss, _ in measured] == worse
     kept, _ = those_that_get_worse(*readings_of({0: [0.7, 0.7], 1: [0.7, 0.7]}))
     assert len(kept) == 4
     with pytest.raises(UsageError, match="no wrong prediction"):
