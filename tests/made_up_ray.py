@@ -24,6 +24,10 @@ class GetTimeoutError(RayError):
     pass
 
 
+class TaskUnschedulableError(RayError):
+    pass
+
+
 class Remote:
     """What `ray.remote` makes: it is called with `.remote(…)`, on the node that `.options` names."""
 
@@ -63,7 +67,10 @@ class MadeUpRay:
     """
 
     exceptions = SimpleNamespace(
-        RayError=RayError, RayTaskError=RayTaskError, GetTimeoutError=GetTimeoutError
+        RayError=RayError,
+        RayTaskError=RayTaskError,
+        GetTimeoutError=GetTimeoutError,
+        TaskUnschedulableError=TaskUnschedulableError,
     )
 
     def __init__(self, cpus: dict[str, int], answer: Callable[[str, str], tuple[str, bytes]]):

@@ -10,9 +10,10 @@ import sys
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from made_up_ray import MadeUpRay
+from made_up_ray import MadeUpRay, TaskUnschedulableError
 
 import crosscheck
 from crosscheck import _nodes
@@ -254,6 +255,21 @@ def test_a_node_without_the_package_is_named_before_anything_runs(ray: MadeUpRay
     with pytest.raises(UsageError, match="Node b cannot import crosscheck: install keras-crosscheck"):
         ran(tmp_path)
     assert not ray.did
+
+
+def test_a_node_that_has_just_died_and_is_still_listed_is_left_out(ray: MadeUpRay, tmp_path: Path) -> None:
+    told, died = ray.told, {"b"}
+
+    def asked(node: str, *question: Any) -> Any:
+        if node in died:
+            raise TaskUnschedulableError(f"{node} is not there")
+        return told(node, *question)
+
+    ray.told = asked
+    assert ran(tmp_path).finished == 3 and {node for node, _ in ray.did} == {"a"}
+    died.add("a")
+    with pytest.raises(UsageError, match="all have just died"):
+        ran(tmp_path / "again")
 
 
 def test_the_question_to_a_node_is_sent_without_a_name_to_import() -> None:
