@@ -32,15 +32,10 @@ def head(program: Program) -> Iterator[Finding]:
     for diagnosis in diagnoses:
         output = outputs.get(diagnosis.output)
         if output is not None:
-            yield finding_of(diagnosis, output, skips_what_is_not_finite(program.model))
+            yield finding_of(diagnosis, output)
 
 
-def skips_what_is_not_finite(model: keras.Model) -> bool:
-    """Whether the optimiser leaves out a step of which a gradient is NaN or infinite."""
-    return isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
-
-
-def finding_of(diagnosis: Diagnosis, output: Output, skips: bool = False) -> Finding:
+def finding_of(diagnosis: Diagnosis, output: Output) -> Finding:
     """A diagnosis as a finding: ✗ where the gradient is lost at logits that are common, or not finite."""
     title = f"{diagnosis.loss} on {diagnosis.head}"
     if diagnosis.exit_code == 2:
@@ -54,7 +49,7 @@ def finding_of(diagnosis: Diagnosis, output: Output, skips: bool = False) -> Fin
         return fine(HEAD, f"{title}: {'gradients survive' if far else 'nothing of classes to judge'}", output)
     measured = f"{title}. {diagnosis.verdict.removeprefix('✗ ')}"
     why, fix = sentence(diagnosis.cause), fix_of(diagnosis, output)
-    bursts = 0.0 if skips else not_finite(diagnosis)
+    bursts = not_finite(diagnosis)
     if bursts:
         why = f"{why} There, at |z| = {bursts:g}, one example makes every weight NaN.".strip()
     elif diagnosis.limit > NEAR:
@@ -64,7 +59,10 @@ def finding_of(diagnosis: Diagnosis, output: Output, skips: bool = False) -> Fin
 
 
 def not_finite(diagnosis: Diagnosis) -> float:
-    """The least |z|, as far as training comes, at which the gradient is NaN or infinite; 0 where none is."""
+    """The least |z|, as far as training comes, at which the gradient is NaN or infinite; 0 where none is.
+
+    Where a `LossScaleOptimizer` leaves such steps out, the doctor reads a gradient of 0.
+    """
     sizes = [abs(reading.z) for reading in diagnosis.readings if not math.isfinite(reading.gradient)]
     return min((size for size in sizes if size <= FAR), default=0.0)
 
