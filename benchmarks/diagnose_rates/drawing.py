@@ -24,6 +24,7 @@ SHOWN = {
 }
 INCH_A_LINE = 0.24
 WIDTH = 0.24  # of a bar that stands for one size
+CAUGHT, NOT_CAUGHT = "0.4", "0.88"  # greys, since the colours stand for outcomes
 
 
 def figure(record: Record) -> Figure:
@@ -76,7 +77,7 @@ def draw_outcomes(ax: Axes, faults: Sequence[Record], title: str) -> None:
 
 
 def draw_sizes(ax: Axes, faults: Sequence[Record]) -> None:
-    """One line a fault, one disc a size: how full it is says the share of the faults that was caught."""
+    """One line a fault, one bar a size: how full it is says the share of the faults that was caught."""
     places = np.arange(len(faults))[::-1]
     for y, fault in zip(places, faults, strict=True):
         for x, size in enumerate(fault["sizes"]):
@@ -91,8 +92,8 @@ def draw_size(ax: Axes, x: int, y: int, size: Record) -> None:
     caught = size["caught"]
     if caught["of"]:
         share = WIDTH * caught["rate"]
-        ax.barh(y, share, 0.55, x, color="#009e73")
-        ax.barh(y, WIDTH - share, 0.55, x + share, color="#d55e00")
+        ax.barh(y, share, 0.55, x, color=CAUGHT)
+        ax.barh(y, WIDTH - share, 0.55, x + share, color=NOT_CAUGHT)
         words = f"{size['size']:g}: {caught['count']}/{caught['of']}"
     else:
         words = f"{size['size']:g}: harmless" if size["seeded"] else f"{size['size']:g}: –"
