@@ -104,7 +104,8 @@ def grouped(ax: Axes, series: Mapping[str, Mapping[int, Spread]], also: Mapping[
         bars(ax, at, list(points.values()), label=label, linestyle="none")
         for x, (middle, _, most) in zip(at, points.values() if len(series) < 5 else (), strict=False):
             place: Any = {"xytext": (0, 3), "textcoords": "offset points", "ha": "center", "fontsize": 7.5}
-            place["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # lines pass behind
+            place["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+            place["zorder"] = 10  # lines pass behind
             ax.annotate(tables.number(middle, 2 if middle < 100 else 3), (x, most), **place)
     ax.set(xlabel="replicates R", xlim=(-0.5, max(len(sizes), 1) - 0.5), yscale="log")
     ax.set_xticks(range(len(sizes)), map(str, sizes))

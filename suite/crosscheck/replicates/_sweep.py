@@ -41,28 +41,28 @@ class Part:
         return ", ".join([*settings, f"seeds {spread(self.seeds)}"])
 
 
-class SweepError(CrosscheckError):
+class Unfinished(BaseException):
+    """A sweep of which some parts are finished."""
+
+    def __init__(self, message: str, table: pd.DataFrame):
+        super().__init__(message)
+        self.table = table
+
+
+class SweepError(Unfinished, CrosscheckError):
     """Parts of a sweep raised; the message names their settings, and the first of their errors is its cause.
 
     Attributes:
         table: what `sweep` would have returned, with the rows of the finished parts.
     """
 
-    def __init__(self, message: str, table: pd.DataFrame):
-        super().__init__(message)
-        self.table = table
 
-
-class SweepInterrupted(KeyboardInterrupt):
+class SweepInterrupted(Unfinished, KeyboardInterrupt):
     """Ctrl-C during a sweep.
 
     Attributes:
         table: what `sweep` would have returned, with the rows of the finished parts.
     """
-
-    def __init__(self, message: str, table: pd.DataFrame):
-        super().__init__(message)
-        self.table = table
 
 
 def sweep(
