@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from crosscheck.claims import Check, Claim, Exceeds, Theory, Unit, unit
-from crosscheck.lazy import figures, pd, relabelling, rows
+from crosscheck.lazy import figures, pd, relabelled_training, relabelling, rows
 
 CLAIM = Claim(
     title="People's wrong labels of photographs cost accuracy, the more of them the more",
@@ -45,7 +45,7 @@ CIFAR10N = Check(
 def train_on_people(seeds: tuple[int, ...], name: str, **network: Any) -> Iterator[pd.DataFrame]:
     """Networks on labels by people and by chance; the accuracy of each is shown beside what is judged."""
     for seed in seeds:
-        right = relabelling.accuracies(name, seed, **network)
+        right = relabelled_training.accuracies(name, seed, **network)
         place = {"setting": name, "seed": (seed,)}
         best = right["most of three"]
         yield CIFAR10N.rows(

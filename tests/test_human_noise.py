@@ -19,7 +19,7 @@ from crosscheck.claims import sentences, verdicts
 from crosscheck.data.builders import cifar10_train, cifar10n
 from crosscheck.data.catalogue import Dataset
 from crosscheck.errors import UsageError
-from crosscheck.lab.photographs import checkpoints, image_training, relabelling
+from crosscheck.lab.photographs import checkpoints, image_training, relabelled_training, relabelling
 from crosscheck.running import plan
 from crosscheck.studies import human_noise as study
 
@@ -201,12 +201,12 @@ def test_arms_are_trained_on_their_own_labels_and_judged_by_the_right_ones(monke
     monkeypatch.setattr(data, "load", lambda name: own)
     monkeypatch.setattr(data, "identity", lambda name: "1/0")
     monkeypatch.setattr(image_training, "fit", fit)
-    monkeypatch.setattr(relabelling, "wide_resnet", lambda *_, **__: lambda: None)
+    monkeypatch.setattr(relabelled_training, "wide_resnet", lambda *_, **__: lambda: None)
     monkeypatch.setenv(checkpoints.ROOT, str(tmp_path))
     wrong = relabelling.wrong_shares("cifar10n", 7)
     for arm, label in relabelling.BY_PEOPLE.items():
         assert wrong[arm] == pytest.approx((PEOPLE[label] != RIGHT).mean())
-    right = relabelling.accuracies("cifar10n", 7, 10, 1, 3, "float32")
+    right = relabelled_training.accuracies("cifar10n", 7, 10, 1, 3, "float32")
     assert right == dict.fromkeys(relabelling.ARMS, 1.0)
     assert len(told) == len(relabelling.ARMS), "each has checkpoints of its own"
     by_people = ("aggre_label", "worse_label", "random_label1", "random_label2")
@@ -224,7 +224,7 @@ def judged(monkeypatch: pytest.MonkeyPatch, worst: float, scale: str = "full"):
         chance = np.random.default_rng(seed)
         return {arm: of.get(arm, 0.8) + 0.001 * chance.normal() for arm in relabelling.ARMS}
 
-    monkeypatch.setattr(relabelling, "accuracies", accuracies)
+    monkeypatch.setattr(relabelled_training, "accuracies", accuracies)
     monkeypatch.setattr(relabelling, "wrong_shares", lambda *_: dict.fromkeys(relabelling.ARMS, 0.25))
     rows = pd.concat(study.train_on_people(tuple(range(16)), name="cifar10n", **study.NETWORK))
     return rows, verdicts.judge_study(study, rows, 0.999, scale=scale).checks[0]

@@ -82,6 +82,7 @@ from crosscheck.lab.outliers import laws as laws
 from crosscheck.lab.outliers import panels as panels
 from crosscheck.lab.photographs import checkpoints as checkpoints
 from crosscheck.lab.photographs import image_training as image_training
+from crosscheck.lab.photographs import relabelled_training as relabelled_training
 from crosscheck.lab.photographs import relabelling as relabelling
 from crosscheck.models import wide_resnet as wide_resnet
 from crosscheck.paths import heads as heads
