@@ -299,7 +299,7 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
     wide = rows[rows["quantity"].isin(names)].pivot_table(
         "value", ["setting", "path"], "quantity", sort=False
     )
-    wide = wide[list(names)].rename(columns=names).rename_axis(None, axis=1)
+    wide = wide.reindex(columns=list(names)).rename(columns=names).rename_axis(None, axis=1)
     return wide.rename_axis(["Data set", "Head"]).reset_index()
 
 

@@ -252,7 +252,7 @@ def draw_gains(ax, rows: pd.DataFrame) -> None:
     if kinds:
         ax.legend(fontsize=8)
     else:
-        ax.text(0.5, 0.5, "not run here", transform=ax.transAxes, ha="center")
+        figures.not_run(ax)
 
 
 # --- all of it ---------------------------------------------------------------------------------------------

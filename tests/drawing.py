@@ -11,6 +11,9 @@ import sys
 import traceback
 import warnings
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 from crosscheck.claims import register
 from crosscheck.report.figures import theme
@@ -19,17 +22,25 @@ from crosscheck.running import plan, store
 
 
 def draw(name: str, folder: Path) -> None:
+    """From all rows of the store, and from those that a machine without other sets than the digits has."""
     study, request = register.load(name), plan.Request((name,), Path(), Path(), "smoke")
-    rows, _ = store.rows(folder, plan.make(request).units[name])
-    saved = rows.copy()
-    table = study.table(rows)
+    units = plan.make(request).units[name]
+    table, figure = drawn(study, store.rows(folder, units)[0])
     assert len(table) and not table.isna().to_numpy().all()
     assert to_markdown(table)
-    with theme():
-        figure = study.figure(rows)
     panels = [ax for ax in figure.axes if ax.get_label() != "<colorbar>"]
     assert panels and all(ax.get_title(loc="left") and (ax.has_data() or ax.texts) for ax in panels)
+    drawn(study, store.rows(folder, [unit for unit in units if set(unit.data) <= {"digits"}])[0])
+
+
+def drawn(study: Any, rows: pd.DataFrame) -> tuple[pd.DataFrame, Any]:
+    """The study's table and figure, from rows that have to stay as they are."""
+    saved = rows.copy()
+    table = study.table(rows)
+    with theme():
+        figure = study.figure(rows)
     assert saved.equals(rows), "drawing must not change the rows"
+    return table, figure
 
 
 if __name__ == "__main__":

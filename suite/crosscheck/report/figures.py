@@ -125,9 +125,13 @@ def intervals(ax: Axes, values: pd.Series, level: float = LEVEL) -> None:
 
     Args:
         ax: where to draw.
-        values: over an index of a name for the legend, whatever makes up the case, and the seed.
+        values: over an index of a name for the legend, whatever makes up the case, and the seed. Where there
+            are none the panel says that nothing was run.
         level: coverage of each interval.
     """
+    if values.empty:
+        not_run(ax)
+        return
     samples: dict[str, dict[str, list[float]]] = {}
     for (name, *case, _), value in zip(values.index.tolist(), values, strict=True):
         samples.setdefault(name, {}).setdefault("\n".join(case), []).append(value)
@@ -141,6 +145,12 @@ def intervals(ax: Axes, values: pd.Series, level: float = LEVEL) -> None:
     ax.invert_yaxis()
     if len(samples) > 1:
         ax.legend()
+
+
+def not_run(ax: Axes) -> None:
+    """Says in an empty panel why it is empty: what it shows needs data or a scale that this run had not."""
+    ax.text(0.5, 0.5, "not run here", ha="center", transform=ax.transAxes)
+    ax.set(xticks=[], yticks=[])
 
 
 def theory_line(ax: Axes, x: Any, y: Any, label: str = "theory", **line: Any) -> None:
