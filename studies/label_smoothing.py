@@ -298,7 +298,7 @@ def draw_gaps(ax, rows: pd.DataFrame) -> None:
 
 # --- speed: is a held-out accuracy or likelihood reached sooner? ---
 
-SPEED_SEEDS = {"smoke": 12, "standard": 256, "full": 128}
+SPEED_SEEDS = {"smoke": 12, "standard": 192, "full": 192}
 SPEED_ALPHA = 0.1
 SPEED_ARMS = ("hard labels", "α = 0.1", "½ the rate", "3 × the rate")
 
