@@ -46,7 +46,7 @@ CLAIM = Claim(
     "to lie on confident errors, mislabelled examples among them, rather than on the border.",
 )
 
-SEEDS = {"smoke": 6, "standard": 24, "full": 128}
+SEEDS = {"smoke": 6, "standard": 96, "full": 128}
 DTYPES = ("float64", "float32")
 SMOOTHED = "labels smoothed by 0.001"  # the error that identities have to see: a gradient off by 0.0005
 

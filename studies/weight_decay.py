@@ -320,7 +320,7 @@ def draw_distances(ax, rows: pd.DataFrame) -> None:
 
 # --- speed: is a held-out accuracy or likelihood reached sooner? ---
 
-SPEED_SEEDS = {"smoke": 12, "standard": 32, "full": 128}
+SPEED_SEEDS = {"smoke": 12, "standard": 64, "full": 128}
 SPEED_LAMBDAS = (1e-4, 1e-3)
 
 SPEED = Check(
