@@ -36,7 +36,7 @@ def under(case: Case):
     finally:
         keras.config.set_floatx(floatx)
         keras.config.set_dtype_policy(policy)
-        keras.backend.clear_session()
+        keras.backend.clear_session(free_memory=False)
 
 
 # --- Keras' own -------------------------------------------------------------------------------------------
@@ -93,7 +93,7 @@ def by_keras(case: Case, seed: int, nudge: int | None = None) -> dict[str, Any]:
             value = np.array(keras.ops.convert_to_numpy(keras.ops.cast(variable.value, "float64")))
             eps = {"float64": 1e-12, "mixed_bfloat16": 4e-3, "mixed_float16": 5e-4}.get(precision(case), 1e-6)
             variable.assign(value * (1 + eps * rng.normal(size=value.shape)))
-    keras.backend.clear_session()  # names of metrics are counted
+    keras.backend.clear_session(free_memory=False)  # names of metrics are counted
     model.compile(**compile_of(case), **EAGERLY)
     data = examples_of(case, case.n, 0, shapes)
     held_out = validation_of(case, shapes)
@@ -168,7 +168,7 @@ def by_replicates(case: Case) -> dict[str, Any]:
     replicas = Replicates(build_of(case), SEEDS, mode=case.mode)
     shapes = shapes_of(case)
     outcome: dict[str, Any] = {"start": stacked_weights_of(replicas)}
-    keras.backend.clear_session()
+    keras.backend.clear_session(free_memory=False)
     replicas.compile(**compile_of(case), **QUICK)
     x, y, weight = data = examples_of(case, case.n, 0, shapes)
     held_out = validation_of(case, shapes)

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::SyntaxWa
 @pytest.fixture(autouse=True)
 def models_forgotten() -> Iterator[None]:
     yield
-    keras.backend.clear_session()
+    keras.backend.clear_session(free_memory=False)
 
 
 # --- healthy programs --------------------------------------------------------------------------------------

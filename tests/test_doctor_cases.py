@@ -39,7 +39,7 @@ ELSEWHERE = 0 if TENSORFLOW else 1  # Keras finds logits behind an activation on
 
 @pytest.fixture(autouse=True)
 def names_from_the_start() -> None:
-    keras.backend.clear_session()
+    keras.backend.clear_session(free_memory=False)
 
 
 def diagnoses(model: keras.Model, loss: Any, **how: Any) -> list[Diagnosis]:

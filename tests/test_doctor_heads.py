@@ -27,7 +27,7 @@ Kind = tuple[Callable[[], tuple[keras.Model, Any]], int]
 
 @pytest.fixture(autouse=True)
 def names_from_the_start() -> None:
-    keras.backend.clear_session()
+    keras.backend.clear_session(free_memory=False)
 
 
 def two_inputs(make: Callable[[Any, Any], Any], units: int = 1) -> keras.Model:
