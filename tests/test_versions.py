@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
+import platform
 import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from msgspec import structs
 
 from crosscheck.audit import version_tables, versions, written_up
 from crosscheck.audit.keras_losses import KERAS_LOSSES, configurations
@@ -121,6 +124,18 @@ def test_saved_audits_of_the_same_keras_are_compared_with_a_warning(tmp_path: Pa
     assert text.startswith("Both audits are of Keras 3.15.1 on tensorflow") and "1 mended" in text
     other = versions.to_text(versions.compare([card([FAILED])], [card([PASSED], "3.16")]))
     assert other.startswith("Keras 3.15.1 on tensorflow against Keras 3.16")
+
+
+def test_the_page_names_what_it_was_run_with() -> None:
+    told = versions.packages_under(Path(sys.executable), "tensorflow")
+    keras, numpy = map(importlib.metadata.version, ("keras", "numpy"))
+    assert (
+        told.startswith(f"Python {platform.python_version()}, keras {keras}, ") and f"numpy {numpy}" in told
+    )
+    comparison = structs.replace(
+        versions.compare([card([FAILED])], [card([PASSED], "3.16")]), run_with=[told]
+    )
+    assert f"\n- {told}\n" in version_tables.to_markdown(comparison, [])
 
 
 def test_scripts_of_defects_run_in_both_and_are_compared(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ def to_markdown(comparison: Comparison, scripts: Sequence[Printed]) -> str:
     """Counts by check; what was mended, is new, or changed, each with its input; the scripts that differ."""
     parts = [
         f"# The losses of {comparison.before} beside {comparison.after}",
+        *(["\n".join(f"- {packages}" for packages in comparison.run_with)] if comparison.run_with else []),
         f"{comparison.compared} configurations that both have, every check on either side, from runs.",
         "\n".join(f"- **{fate}**: {meaning}." for fate, meaning in FATES.items()),
         counts(comparison),
