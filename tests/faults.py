@@ -21,7 +21,7 @@ from crosscheck.running import store
 # Counts changes of files below .store and results, and strikes at the one it is told to. A unit takes no
 # time: it would be the only difference between two runs.
 HOOK = """
-import glob, os, signal, sys, time
+import contextlib, glob, os, signal, sys, time
 
 WORKER = "crosscheck.running.worker" in sys.orig_argv
 left, blow = int(os.environ.get("STRIKE_AFTER", 0)), os.environ.get("STRIKE", "")
@@ -29,7 +29,7 @@ left, blow = int(os.environ.get("STRIKE_AFTER", 0)), os.environ.get("STRIKE", ""
 
 def children():
     for file in glob.glob("/proc/self/task/*/children"):
-        with open(file) as listed:
+        with contextlib.suppress(OSError), open(file) as listed:  # a thread that has ended has none
             yield from map(int, listed.read().split())
 
 
@@ -45,7 +45,8 @@ def strike():
     if blow == "worker" and struck_before():
         return
     for child in children() if blow == "group" else ():
-        os.kill(child, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
     os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -8,10 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import pytest
 
+import crosscheck
 from benchmarks.device_check import __main__ as device_check
-from benchmarks.device_check import report
+from benchmarks.device_check import machine, report
 from benchmarks.device_check.sizes import BUDGET, EXTRA, SHARES
 
 ROOT = Path(__file__).parents[1]
@@ -69,6 +71,12 @@ def test_the_page_says_device_versions_and_how_a_section_ended(says, tmp_path, m
     assert page.count("| 0.5 |") == len(SHARES)
     says("raise SystemExit('no device')")
     assert device_check.main(["--tiny", "--out", str(tmp_path)]) == 1
+
+
+def test_provenance_names_this_package_and_the_backend() -> None:
+    about = machine.provenance()
+    assert about["versions"]["crosscheck"] == crosscheck.__version__
+    assert about["backend"] == keras.backend.backend() and about["backend"] in about["versions"]
 
 
 def test_rows_with_other_columns_are_tables_of_their_own() -> None:

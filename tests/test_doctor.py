@@ -14,6 +14,7 @@ import pytest
 from crosscheck import losses
 from crosscheck.cli.main import cli
 from crosscheck.doctor import _subject, examine
+from crosscheck.doctor._diagnosis import Diagnosis, Reading, judge_readings
 from crosscheck.errors import UsageError
 
 pytestmark = pytest.mark.every_backend
@@ -143,6 +144,18 @@ def test_the_probability_at_the_limit_counts_all_classes() -> None:
     )
     (diagnosis,) = examine(wide)
     assert diagnosis.limit == 10 and f"(p = {np.exp(-10) / 1000:.1g})" in str(diagnosis)
+
+
+def test_the_table_shows_the_label_whose_gradient_is_lost() -> None:
+    """As behind a float16 sigmoid, which is 1 at 10 and not yet 0 at -10."""
+    false_alarms = [Reading(z, 0, z, 1.0 if z < 10 else 0.0, 1.0) for z in (1.0, 10.0, 20.0)]
+    misses = [Reading(-z, 1, z, -1.0 if z < 20 else 0.0, -1.0) for z in (1.0, 10.0, 20.0)]
+    for readings, label in (((*false_alarms, *misses), 0), ((*misses, *false_alarms), 0), (misses, 1)):
+        found = judge_readings(readings)
+        told = Diagnosis("out", "loss", "head", "float16", "tensorflow", True, 1, readings=readings, **found)
+        shown = [line.split() for line in told.excerpt[1:]]
+        assert {row[1] for row in shown} == {str(label)}
+        assert next(row[3] for row in shown if abs(float(row[0])) == told.limit) == "0"
 
 
 def test_a_loss_that_is_no_cross_entropy_is_reported_and_not_judged() -> None:

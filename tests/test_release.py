@@ -1,8 +1,10 @@
 """What a release says of itself: one version, one command for every check, no stale list."""
 
+import subprocess
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
 
 import crosscheck
@@ -38,6 +40,18 @@ def test_the_workflow_runs_the_one_script_on_every_python_that_is_claimed():
     assert jobs["other-backends"]["strategy"]["matrix"]["backend"] == ["jax", "torch"]
     assert jobs["other-backends"]["steps"][-1]["run"] == ".ci/run"
     assert "[${{ matrix.backend }}]" in jobs["other-backends"]["steps"][-2]["run"]
+
+
+def test_a_source_distribution_has_what_a_checkout_has():
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("this is no checkout")
+    top = {name.partition("/")[0] for name in listed.stdout.splitlines()}
+    of_itself = {"LICENSE", "MANIFEST.in", "README.md", "pyproject.toml", "suite"}  # by setuptools
+    lines = (ROOT / "MANIFEST.in").read_text().splitlines()
+    assert top - of_itself == {
+        name for line in lines if line[:5] in ("inclu", "graft") for name in line.split()[1:]
+    }
 
 
 def test_the_package_tells_the_version_of_the_project():

@@ -182,7 +182,12 @@ def failing(number):
 
 @pytest.mark.parametrize(
     ("number", "complaint"),
-    [(errno.ENOSPC, "disk is full"), (errno.EACCES, "no permission"), (errno.EROFS, "read-only")],
+    [
+        (errno.ENOSPC, "disk is full"),
+        (errno.EACCES, "no permission"),
+        (errno.EROFS, "read-only"),
+        (errno.EFBIG, "raise the limit"),
+    ],
 )
 def test_a_disk_that_refuses_is_one_clear_message_and_the_old_file_stays(
     tmp_path, monkeypatch, number, complaint

@@ -187,7 +187,8 @@ def failing(seeds, width, **numbers):
     sys.platform != "linux" or not importlib.util.find_spec("ray"), reason="Ray is not installed"
 )
 def test_two_nodes_train_what_one_machine_trains() -> None:
-    tests = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"}
+    places = [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    tests = {**os.environ, "PYTHONPATH": os.pathsep.join(places), "OMP_NUM_THREADS": "1"}
     with ray_cluster.nodes(tests, tests) as nodes:
         there = sweep(trained, SETTINGS, [1, 2], apart=["width"], on=nodes.address)
         with pytest.raises(SweepError, match=r"\nwidth = 3, .*: OSError: no memory\n") as caught:

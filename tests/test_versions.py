@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
+import platform
 import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from msgspec import structs
 
 from crosscheck.audit import version_tables, versions, written_up
 from crosscheck.audit.keras_losses import KERAS_LOSSES, configurations
@@ -123,6 +126,18 @@ def test_saved_audits_of_the_same_keras_are_compared_with_a_warning(tmp_path: Pa
     assert other.startswith("Keras 3.15.1 on tensorflow against Keras 3.16")
 
 
+def test_the_page_names_what_it_was_run_with() -> None:
+    told = versions.packages_under(Path(sys.executable), "tensorflow")
+    keras, numpy = map(importlib.metadata.version, ("keras", "numpy"))
+    assert (
+        told.startswith(f"Python {platform.python_version()}, keras {keras}, ") and f"numpy {numpy}" in told
+    )
+    comparison = structs.replace(
+        versions.compare([card([FAILED])], [card([PASSED], "3.16")]), run_with=[told]
+    )
+    assert f"\n- {told}\n" in version_tables.to_markdown(comparison, [])
+
+
 def test_scripts_of_defects_run_in_both_and_are_compared(tmp_path: Path) -> None:
     folder = tmp_path / "defects"
     folder.mkdir()
@@ -134,12 +149,35 @@ def test_scripts_of_defects_run_in_both_and_are_compared(tmp_path: Path) -> None
     other.write_text(f'#!/bin/sh\nexec {sys.executable} -O "$@"\n')
     other.chmod(0o755)
     (printed,) = written_up.run_scripts(folder, [Path(sys.executable), other], "tensorflow", print)
-    assert (printed.before, printed.after, printed.same) == ("0", "1\nValueError: <class 'object'>", False)
+    said = (printed.before, printed.after, printed.finding)
+    assert said == ("0", "1\nValueError: <class 'object'>", "otherwise")
     comparison = versions.compare([card([FAILED])], [card([FAILED], "3.16")])
     page = version_tables.to_markdown(comparison, [printed])
     assert (
-        "| [It prints](defects/one.md) | **otherwise** |" in page and "ValueError: <class 'object'>" in page
+        "| [It prints](defects/one.md) | tensorflow | **otherwise** |" in page
+        and "ValueError: <class 'object'>" in page
     )
+
+
+def test_a_script_runs_on_the_backends_that_its_title_names(tmp_path: Path) -> None:
+    """On another one it shows no defect, so that printing the same there says nothing of it."""
+    folder = tmp_path / "said"
+    folder.mkdir()
+    script = "```python\nimport os\nprint(os.environ['KERAS_BACKEND'])\n```\n"
+    (folder / "one.md").write_text(f"# Halved on JAX, and not on PyTorch\n\n{script}")
+    (folder / "two.md").write_text(f"# Anywhere\n\n{script}")
+    printed = list(written_up.run_scripts(folder, [Path(sys.executable)] * 2, "tensorflow", print))
+    assert (
+        [one.before for one in printed] == [one.backend for one in printed] == ["jax", "torch", "tensorflow"]
+    )
+
+
+def test_a_script_that_lacks_a_module_was_not_run(tmp_path: Path) -> None:
+    (tmp_path / "one.md").write_text("# It needs it\n\n```python\nimport no_such_module\n```\n")
+    (printed,) = written_up.run_scripts(tmp_path, [Path(sys.executable)] * 2, "tensorflow", print)
+    assert printed.before == printed.after and printed.finding == "not run"
+    page = version_tables.to_markdown(versions.compare([card([FAILED])], [card([FAILED], "3.16")]), [printed])
+    assert "| tensorflow | not run |" in page
 
 
 def test_only_losses_and_arguments_that_this_keras_has_are_asked() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import keras
 
+import crosscheck
 from crosscheck.replicates.backends import current
 
 PACKAGES = ("keras", "tensorflow", "jax", "jaxlib", "jax-cuda13-plugin", "jax-cuda12-plugin", "numpy")
@@ -57,7 +58,8 @@ def provenance() -> dict[str, Any]:
 
 
 def installed() -> dict[str, str]:
-    versions = {}
+    """This package is told of where it is not installed, too."""
+    versions = {"crosscheck": crosscheck.__version__}
     for package in PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[package] = importlib.metadata.version(package)

@@ -17,6 +17,7 @@ REMEDIES = {
     errno.EROFS: "the file system is read-only; choose another folder",
     errno.ENOSPC: "the disk is full; free some space and run again, nothing is lost",
     errno.EDQUOT: "the disk quota is used up; free some space and run again, nothing is lost",
+    errno.EFBIG: "no file may be that large here; raise the limit (`ulimit -f`) or choose another folder",
     errno.ENOTDIR: "a part of the path is a file, not a folder; move it away or choose another folder",
     errno.EEXIST: "a part of the path is a file, not a folder; move it away or choose another folder",
     errno.EISDIR: "there is a folder of that name; move it away",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+from msgspec import structs
 
 from crosscheck._files import write_atomically
 from crosscheck.audit import other_backends, scorecard, tables, version_tables, versions, written_up
@@ -79,7 +80,11 @@ def compare_versions(
     comparison = versions.compare(*versions.sides(sides, arguments, backend, report))
     report(versions.to_text(comparison))
     if not arguments:
-        printed = [] if any(map(versions.is_saved, sides)) else scripts_under(sides, out, backend, report)
+        printed = []
+        if not any(map(versions.is_saved, sides)):
+            packages = [versions.packages_under(side, backend) for side in sides]
+            comparison = structs.replace(comparison, run_with=packages)
+            printed = scripts_under(sides, out, backend, report)
         write_atomically(out / "versions.json", versions.to_json(comparison, printed))
         write_atomically(out / "versions.md", version_tables.to_markdown(comparison, printed))
     return comparison.exit_code

@@ -10,11 +10,14 @@ from crosscheck.audit.scorecard import USE_OF
 from crosscheck.audit.versions import FATES, Change, Comparison
 from crosscheck.audit.written_up import Printed
 
+WORDS = {"otherwise": "**otherwise**"}
+
 
 def to_markdown(comparison: Comparison, scripts: Sequence[Printed]) -> str:
     """Counts by check; what was mended, is new, or changed, each with its input; the scripts that differ."""
     parts = [
         f"# The losses of {comparison.before} beside {comparison.after}",
+        *(["\n".join(f"- {packages}" for packages in comparison.run_with)] if comparison.run_with else []),
         f"{comparison.compared} configurations that both have, every check on either side, from runs.",
         "\n".join(f"- **{fate}**: {meaning}." for fate, meaning in FATES.items()),
         counts(comparison),
@@ -71,18 +74,18 @@ def written_up(comparison: Comparison, scripts: Sequence[Printed]) -> list[str]:
     if not scripts:
         return []
     rows = [
-        [f"[{script.title}]({script.file})", "the same" if script.same else "**otherwise**"]
+        [f"[{script.title}]({script.file})", script.backend, WORDS.get(script.finding, script.finding)]
         for script in scripts
     ]
     blocks = [
-        f"### {script.title}\n\n{fenced(comparison.before, script.before)}\n\n"
-        f"{fenced(comparison.after, script.after)}"
+        f"### {script.title}\n\n{fenced(comparison.before, script.backend, script.before)}\n\n"
+        f"{fenced(comparison.after, script.backend, script.after)}"
         for script in scripts
-        if not script.same
+        if script.finding == "otherwise"
     ]
     head = "## The scripts of the defects that were written up\n\n"
-    return [head + rows_to_table(["defect", "its script prints"], rows), *blocks]
+    return [head + rows_to_table(["defect", "on", "its script prints"], rows), *blocks]
 
 
-def fenced(side: str, output: str) -> str:
-    return f"{side}:\n\n```\n{output}\n```"
+def fenced(side: str, backend: str, output: str) -> str:
+    return f"{side.partition(' on ')[0]} on {backend}:\n\n```\n{output}\n```"

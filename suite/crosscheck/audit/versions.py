@@ -27,6 +27,13 @@ FATES: Mapping[Fate, str] = {
     "unchanged": "fails as before",
     "no longer asked": "failed, and is described, does not apply or could not be looked at there",
 }
+PACKAGES = ("keras", "keras-nightly", "tensorflow", "jax", "torch", "numpy")
+LISTING = f"""
+import importlib.metadata, platform
+have = {{found.metadata["Name"].lower(): found.version for found in importlib.metadata.distributions()}}
+parts = [f"{{name}} {{have[name]}}" for name in {PACKAGES} if name in have]
+print(", ".join(["Python " + platform.python_version(), *parts, platform.machine()]))
+"""
 
 
 class Answer(Struct, frozen=True):
@@ -77,7 +84,11 @@ class Change(Struct, frozen=True):
 
 
 class Comparison(Struct, frozen=True):
-    """Every failure of either side, and what only one of them has."""
+    """Every failure of either side, and what only one of them has.
+
+    Attributes:
+        run_with: the `packages_under` each side's Python; none where a side was saved.
+    """
 
     before: str
     after: str
@@ -85,6 +96,7 @@ class Comparison(Struct, frozen=True):
     changes: list[Change]
     only_before: list[str]
     only_after: list[str]
+    run_with: list[str] = []
 
     def count(self, fate: Fate) -> int:
         return sum(change.fate == fate for change in self.changes)
@@ -149,6 +161,11 @@ def keras_under(python: Path, backend: str) -> str:
             "It needs Keras there, and what this package depends on."
         )
     return last_line(ran.stdout)
+
+
+def packages_under(python: Path, backend: str) -> str:
+    """What decides the numbers of an audit under a Python: its version, and those of `PACKAGES` there."""
+    return last_line(run_there([str(python.absolute()), "-P", "-c", LISTING], backend).stdout)
 
 
 def read_side(file: Path) -> list[Card]:

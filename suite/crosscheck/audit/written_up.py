@@ -14,10 +14,12 @@ from typing import Any
 from msgspec import Struct
 
 from crosscheck.audit.other_backends import environment_of
+from crosscheck.claims.claim import BACKEND_NAMES
 from crosscheck.report.audits import Defect, read_defects
 
 SCRIPT = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # another one in each process
+LACKING = "ModuleNotFoundError"
 PATIENCE = 300  # seconds
 
 
@@ -26,28 +28,40 @@ class Printed(Struct, frozen=True):
 
     Attributes:
         file: beside the tables of the audit.
+        backend: on which it was run.
     """
 
     file: str
     title: str
+    backend: str
     before: str
     after: str
 
     @property
-    def same(self) -> bool:
-        return self.before == self.after
+    def finding(self) -> str:
+        """`not run` where a Python lacks a module, such as the backend: what it prints says nothing then."""
+        if LACKING in self.before or LACKING in self.after:
+            return "not run"
+        return "the same" if self.before == self.after else "otherwise"
 
 
 def run_scripts(
     folder: Path, pythons: Sequence[Path], backend: str, report: Callable[[str], Any]
 ) -> Iterator[Printed]:
-    """The script of each defect in a folder under two Pythons, both at once."""
+    """The script of each defect in a folder under two Pythons, both at once, on each backend that has it."""
     with ThreadPoolExecutor(len(pythons)) as pool:
         for defect, script in scripts_in(folder):
-            before, after = pool.map(partial(output, script=script, backend=backend), pythons)
-            printed = Printed(f"{folder.name}/{defect.file}", defect.title, before, after)
-            report(f"{'prints the same' if printed.same else 'prints otherwise':18}{printed.file}")
-            yield printed
+            for place in backends_of(defect, backend):
+                before, after = pool.map(partial(output, script=script, backend=place), pythons)
+                printed = Printed(f"{folder.name}/{defect.file}", defect.title, place, before, after)
+                report(f"{printed.finding:12}{place:12}{printed.file}")
+                yield printed
+
+
+def backends_of(defect: Defect, backend: str) -> list[str]:
+    """Those that a title names, for on another the script shows no defect; this one where it names none."""
+    named = [key for key, name in BACKEND_NAMES.items() if re.search(rf"\b{name}\b", defect.title)]
+    return named or [backend]
 
 
 def scripts_in(folder: Path) -> Iterator[tuple[Defect, str]]:

@@ -111,7 +111,7 @@ class Diagnosis:
         """A few readings: before, at and beyond the limit; nothing where all is well."""
         if math.isinf(self.limit) or not self.readings:
             return []
-        same_label = [reading for reading in self.readings if reading.label == self.readings[-1].label]
+        same_label = [reading for reading in self.readings if reading.label == self.label_lost_first]
         first_lost = next((i for i, r in enumerate(same_label) if abs(r.z) >= self.limit), 0)
         excerpt = [same_label[i] for i in sorted({max(first_lost - 1, 0), first_lost, len(same_label) - 1})]
         lines = [
@@ -120,6 +120,18 @@ class Diagnosis:
         return [f"{'':4}{'logit':>8}  label  {'loss':>9}  {'gradient':>10}  {'expected':>10}"] + [
             f"{'':4}{line}" for line in lines
         ]
+
+    @property
+    def label_lost_first(self) -> int:
+        """The label whose gradient is farthest off at the limit; the smallest where no theory is known."""
+
+        def harm(reading: Reading) -> float:
+            off = abs(reading.gradient / self.scale - reading.expected)
+            apart = off if self.known else -abs(reading.gradient)
+            return math.inf if math.isnan(apart) else apart
+
+        at_limit = [reading for reading in self.readings if abs(reading.z) == self.limit]
+        return max(at_limit[::-1] or self.readings[-1:], key=harm).label
 
     @property
     def advice(self) -> list[str]:
