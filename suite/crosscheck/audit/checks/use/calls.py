@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from crosscheck._keras import aligned
 from crosscheck.audit.checks.use.inputs import Batch
 from crosscheck.audit.contract import Subject
 from crosscheck.audit.probe import with_reduction
@@ -21,14 +22,14 @@ CLOSE = 1e-5  # relative and absolute: two ways to the same float32 number
 
 
 class FunctionLoss(keras.losses.Loss):
-    """A function as `model.compile` takes it: a Keras loss that calls it."""
+    """A function as `model.compile` takes it: a Keras loss that calls it with labels and predictions aligned."""
 
     def __init__(self, function: Callable[[Any, Any], Any], **arguments: Any):
         super().__init__(**arguments)
         self.function = function
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        return self.function(y_true, y_pred)
+        return self.function(*aligned(y_true, y_pred))
 
 
 def make_loss(subject: Subject, reduction: str | None = "sum_over_batch_size", **arguments: Any) -> Any:
@@ -45,10 +46,18 @@ def make_loss(subject: Subject, reduction: str | None = "sum_over_batch_size", *
 
 
 def example_losses(subject: Subject, batch: Batch, **arguments: Any) -> np.ndarray:
-    """The values of the unreduced loss in float64, in whatever shape it gives them."""
+    """The values of the unreduced loss in float64, in whatever shape it gives them.
+
+    A function gets labels and predictions as `compile` would hand them on.
+    """
     if subject.is_class:
         return as_float64(make_loss(subject, subject.unreduced, **arguments)(batch.y, batch.x))
-    return as_float64(subject.make(**arguments)(*as_tensors(batch)))
+    return as_float64(subject.make(**arguments)(*aligned(*as_tensors(batch))))
+
+
+def losses_called_by_hand(subject: Subject, batch: Batch) -> np.ndarray:
+    """The values of a function that is called by itself, as in a training loop of one's own."""
+    return as_float64(subject.make()(*as_tensors(batch)))
 
 
 def per_example_losses(subject: Subject, batch: Batch, **arguments: Any) -> np.ndarray:
