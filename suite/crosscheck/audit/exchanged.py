@@ -52,7 +52,7 @@ def names_of_both(subject: Subject) -> tuple[str, str] | None:
 
 
 def in_order(unknown: Subject, infer: Callable[[Subject], Subject]) -> Subject:
-    """What a subject is inferred to be, with an obstacle where it names its predictions first and that matters.
+    """What a subject is inferred to be, with an obstacle where it names its predictions first, and wrongly.
 
     Raises:
         UsageError: where its kind cannot be inferred, in either order.

@@ -76,12 +76,11 @@ def fits(theory: LossTheory, kind: Kind) -> bool:
 
 
 def numeric_arguments(arguments: Mapping[str, Any]) -> dict[str, float]:
-    """The arguments that are numbers, by the names of parameters of theories."""
+    """The arguments that are numbers, by their own names and by those of parameters of theories."""
     numbers = {
-        ALSO_CALLED.get(k, k): float(v)
-        for k, v in arguments.items()
-        if isinstance(v, (int, float)) and not isinstance(v, bool)
+        k: float(v) for k, v in arguments.items() if isinstance(v, (int, float)) and not isinstance(v, bool)
     }
+    numbers |= {ALSO_CALLED[k]: v for k, v in numbers.items() if k in ALSO_CALLED}
     return {**numbers, **({"balanced": 1.0} if arguments.get("apply_class_balancing") else {})}
 
 

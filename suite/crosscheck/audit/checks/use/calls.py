@@ -22,7 +22,7 @@ CLOSE = 1e-5  # relative and absolute: two ways to the same float32 number
 
 
 class FunctionLoss(keras.losses.Loss):
-    """A function as `model.compile` takes it: a Keras loss that calls it with labels and predictions aligned."""
+    """A function as `model.compile` takes it: a Keras loss that aligns the two before it calls it."""
 
     def __init__(self, function: Callable[[Any, Any], Any], **arguments: Any):
         super().__init__(**arguments)
