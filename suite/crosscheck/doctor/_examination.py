@@ -236,9 +236,11 @@ def judged(subject: Subject, case: Case) -> tuple[tuple[Any, ...], dict[str, Any
         return taken, {**judgement, "limit": 0.0, "symptom": text}
     if mismatch := mismatch_of(case):
         judgement |= {"limit": 0.0, "symptom": mismatch}
-    if np.isinf(judgement["limit"]) and (bound := bound_of(cut, case.theory)):
+    bound = bound_of(cut, case.theory) if judgement["limit"] > 0 else None
+    if bound and bound.p < NEAR_ONE:
+        judgement |= {"bound": bound, "limit": 0.0, "symptom": bound.text}
+    elif bound and np.isinf(judgement["limit"]):
         judgement |= {"bound": bound}
-        judgement |= {"limit": 0.0, "symptom": bound.text} if bound.p < NEAR_ONE else {}
     return taken, judgement
 
 
