@@ -13,6 +13,7 @@ from audited import without_xla
 
 from crosscheck.audit import CHECKS, Finding, scorecard
 from crosscheck.audit.checks.theory.direction import rewards_mistakes
+from crosscheck.audit.checks.use.calls import aligned
 from crosscheck.audit.scorecard import judge
 from crosscheck.audit.subjects import subject_of
 
@@ -152,6 +153,16 @@ def test_keras_aligns_the_labels_of_a_function_and_not_those_of_a_class() -> Non
     assert unaligned.verdict == "failed" and "not for a class" in unaligned.remedy
     assert losses_in_fit(written.weighted_binary_crossentropy_of_logits) == pytest.approx([1.939144] * 2)
     assert losses_in_fit(written.Unaligned()) == pytest.approx([1.465950, 1.939144])
+
+
+@pytest.mark.parametrize("shapes", [((2,), (2, 1)), ((2, 1), (2,)), ((2, 3), (2, 3, 1)), ((2, 3, 1), (2, 3))])
+def test_labels_are_aligned_as_compile_aligns_them(shapes: tuple[tuple[int, ...], tuple[int, ...]]) -> None:
+    seen = []
+    model = keras.Sequential([keras.Input(shapes[1][1:]), keras.layers.Activation("linear")])
+    model.compile("sgd", lambda y, x: seen.append((len(y.shape), len(x.shape))) or keras.ops.mean(x - y, -1))
+    model.test_on_batch(np.ones(shapes[1]), np.ones(shapes[0]))
+    mine = aligned(*map(keras.ops.ones, shapes))
+    assert seen[-1] == tuple(len(array.shape) for array in mine)
 
 
 def losses_in_fit(loss: Any) -> list[float]:

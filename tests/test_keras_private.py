@@ -160,15 +160,6 @@ def test_a_loss_is_told_what_to_compute_in() -> None:
     assert loss.dtype == "float64"
 
 
-def test_labels_are_aligned_as_compile_aligns_them() -> None:
-    seen = []
-    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
-    model.compile("sgd", lambda y, x: seen.append((y.shape, x.shape)) or keras.ops.mean(x - y, axis=-1))
-    model.train_on_batch(np.ones((2, 1)), np.ones(2))
-    aligned = _keras.aligned(keras.ops.ones(2), keras.ops.ones((2, 1)))
-    assert [len(shape) for shape in seen[-1]] == [len(array.shape) for array in aligned] == [2, 2]
-
-
 def test_xla_is_switched_by_hand() -> None:
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse", jit_compile=False)

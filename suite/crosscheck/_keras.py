@@ -16,7 +16,6 @@ from keras import ops
 from keras.src import backend
 from keras.src.backend import random as backend_random
 from keras.src.backend.common.masking import get_keras_mask, set_keras_mask
-from keras.src.losses.loss import squeeze_or_expand_to_same_rank
 from keras.src.models.functional import Functional
 from keras.src.optimizers.base_optimizer import BaseOptimizer
 from keras.src.trainers import compile_utils
@@ -350,14 +349,6 @@ def set_jit_compile(model: keras.Model, jit_compile: bool) -> None:
     `compile(jit_compile=True)` leaves XLA out where deterministic kernels are switched on.
     """
     model._jit_compile = jit_compile
-
-
-def aligned(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
-    """Labels and predictions as `compile` hands them to a function: (B,) beside (B, 1) gets its last axis.
-
-    A class of one's own gets them as they come.
-    """
-    return squeeze_or_expand_to_same_rank(y_true, y_pred)
 
 
 def compute_in(loss: keras.losses.Loss, dtype: str) -> None:

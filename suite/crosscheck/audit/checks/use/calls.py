@@ -12,7 +12,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from crosscheck._keras import aligned
 from crosscheck.audit.checks.use.inputs import Batch
 from crosscheck.audit.contract import Subject
 from crosscheck.audit.probe import with_reduction
@@ -30,6 +29,19 @@ class FunctionLoss(keras.losses.Loss):
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         return self.function(*aligned(y_true, y_pred))
+
+
+def aligned(y: Any, x: Any) -> tuple[Any, Any]:
+    """Labels and predictions as `compile` hands them to a function: (B,) beside (B, 1) gets its last axis.
+
+    Of more axes one of size 1 that the other has not is dropped. A class of one's own gets them as they come.
+    """
+    if len(y.shape) > len(x.shape):
+        return aligned(x, y)[::-1]
+    if len(x.shape) != len(y.shape) + 1 or x.shape[-1] != 1:
+        return y, x
+    expand, squeeze = keras.ops.expand_dims, keras.ops.squeeze
+    return (expand(y, -1), x) if len(y.shape) == 1 else (y, squeeze(x, -1))
 
 
 def make_loss(subject: Subject, reduction: str | None = "sum_over_batch_size", **arguments: Any) -> Any:
