@@ -41,6 +41,8 @@ DESCRIBED = {  # of each, told what it is, a check and the words in which it des
 }
 RECOGNISED = {
     "focal": "binary focal",
+    "asymmetric": "asymmetric",
+    "Poly-1": "poly1",
     "generalised": "generalized crossentropy",
     "Tversky": "multilabel tversky",
     "class-balanced": "categorical crossentropy",

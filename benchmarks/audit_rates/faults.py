@@ -132,13 +132,15 @@ def reduced(choices: Choices, recipe: Recipe) -> RandomLoss:
 
 
 def unpaired(choices: Choices, recipe: Recipe) -> RandomLoss:
-    """No look at the shapes: (B,) beside (B, 1) pairs each with each."""
+    """A class that looks at no shapes: (B,) beside (B, 1) pairs each with each. Keras aligns a function's."""
 
-    def loss(y_true: Any, y_pred: Any) -> Any:
+    def call(self: Any, y_true: Any, y_pred: Any) -> Any:
         z = ops.convert_to_tensor(y_pred)
         return ops.mean(recipe.values(ops.cast(y_true, z.dtype), z), axis=-1)
 
-    return as_loss(recipe, "function").broken("broadcasts", "column", lambda: loss)
+    sound_loss = as_loss(recipe, "class")
+    unpaired_loss: Any = type("Loss", (sound_loss.make,), {"call": call})  # type: ignore[arg-type]
+    return sound_loss.broken("broadcasts", "column", unpaired_loss)
 
 
 def half_clipped(choices: Choices, recipe: Recipe) -> RandomLoss:

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from crosscheck.audit import CHECKS, Finding, LossCheck, Subject, audit
-from crosscheck.audit.contract import run_check
 from crosscheck.audit.expected import require_known
-from crosscheck.audit.scorecard import detail_lines
+from crosscheck.audit.scorecard import detail_lines, judge
 from crosscheck.audit.subjects import name_of, subject_of
 
 __all__ = ["check_loss", "parametrize_with_checks"]
@@ -85,7 +84,7 @@ def asserting(check: LossCheck, subject: Callable[[], Subject]) -> Callable[[Any
         obstacle = subject().obstacle
         if obstacle and check is not CHECKS[0]:
             pytest.skip(obstacle.note)
-        finding = obstacle or run_check(check, subject())
+        finding = obstacle or judge(check, subject())
         if finding.verdict in ("failed", "could not look"):
             raise AssertionError("\n".join([f"{check.id}: {check.statement}", *detail_lines(finding)]))
         return finding

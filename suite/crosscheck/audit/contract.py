@@ -19,6 +19,7 @@ Verdict = Literal["passed", "failed", "described", "not applicable", "could not 
 Values = Literal["one each", "one for all", "coupled"]
 HERE = str(Path(__file__).parent)
 HELPERS = ("/numpy/", "/mpmath/", "/json/", "/inspect.py", "/pathlib.py", "/tempfile.py")
+OF_KERAS = "one of Keras' own"  # as evidence of what a loss takes
 REPORT = "tell the authors of crosscheck: the other findings stand"
 Use = Literal["valid", "other arguments", "misuse"]
 USES: Mapping[Use, str] = {
@@ -83,6 +84,8 @@ class Subject:
             example at a time.
         unreduced: the reduction that leaves the values as they are, as this class understands it.
         evidence: why it is taken for a loss of logits, or of probabilities.
+        reverse: the proper theory whose values it has with labels and predictions exchanged; "" where it is
+            none.
         obstacle: why it cannot be looked at; None where it can.
         other_backends: returns what the same loss gives on the other backends, by their names; None where
             they are not to be asked (`crosscheck.audit.other_backends`).
@@ -104,6 +107,7 @@ class Subject:
     values: Values = "one each"
     unreduced: str | None = "none"
     evidence: str = ""
+    reverse: str = ""
     obstacle: Finding | None = None
     other_backends: Callable[[], Mapping[str, Any]] | None = None
 

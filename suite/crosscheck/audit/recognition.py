@@ -17,7 +17,13 @@ from crosscheck.audit.probe import CLASSES, Probe, hard_labels
 from crosscheck.audit.theories import THEORIES, LossTheory, evaluate, over
 
 AGREEMENT = 3e-5  # relative, at moderate logits: an ε of 1e-6 is recognised, and a z-loss of 1e-4 is not
-SMOOTH_FOR = {"smoothing": "label_smoothing"}
+ALSO_CALLED = {
+    "smoothing": "label_smoothing",
+    "gamma_pos": "gamma_positive",
+    "gamma_neg": "gamma_negative",
+    "clip": "margin",
+}
+LINEAR_IN = {"label_smoothing": (0.0, 1.0), "epsilon": (-10.0, 100.0)}  # and what it may be
 NEARLY = 1e-3
 ROUNDS = 3  # trial points for each label
 
@@ -70,12 +76,11 @@ def fits(theory: LossTheory, kind: Kind) -> bool:
 
 
 def numeric_arguments(arguments: Mapping[str, Any]) -> dict[str, float]:
-    """The arguments that are numbers, by the names of parameters of theories."""
+    """The arguments that are numbers, by their own names and by those of parameters of theories."""
     numbers = {
-        SMOOTH_FOR.get(k, k): float(v)
-        for k, v in arguments.items()
-        if isinstance(v, (int, float)) and not isinstance(v, bool)
+        k: float(v) for k, v in arguments.items() if isinstance(v, (int, float)) and not isinstance(v, bool)
     }
+    numbers |= {ALSO_CALLED[k]: v for k, v in numbers.items() if k in ALSO_CALLED}
     return {**numbers, **({"balanced": 1.0} if arguments.get("apply_class_balancing") else {})}
 
 
@@ -88,11 +93,12 @@ def recognise(subject: Subject) -> Subject:
     if values is None:
         return subject
     configured = numeric_arguments(arguments_of(subject))
-    candidates = (*candidate_theories(subject, configured), *candidate_smoothings(subject, values))
+    candidates = (*candidate_theories(subject, configured), *candidates_by_fit(subject, values))
     matches = [match for candidate in candidates if (match := match_of(subject, *candidate, values))]
     if not matches:
         return subject
-    return with_match(subject, min(matches, key=lambda match: match.rank))
+    found = with_match(subject, min(matches, key=lambda match: match.rank))
+    return subject if found.hard and found.theory == "poly1" else found  # a symmetric cross-entropy, say
 
 
 def with_match(subject: Subject, match: Match) -> Subject:
@@ -152,24 +158,26 @@ def candidate_theories(
         if not fits(theory, subject.kind) or other_input:
             continue
         own = {k: v for k, v in configured.items() if k in theory.parameters}
-        balanced = [{**theory.parameters, **own, "balanced": 1.0}] if "balanced" in theory.parameters else []
-        for parameters in ({**theory.parameters, **own}, *balanced, theory.parameters, *theory.candidates):
+        told = {**theory.parameters, **own}
+        others = {"balanced": 1.0, "margin": 0.0}  # where no argument says so
+        variants = [{**told, k: v} for k, v in others.items() if k in theory.parameters and k not in own]
+        for parameters in (told, *variants, theory.parameters, *theory.candidates):
             yield name, dict(parameters)
 
 
-def candidate_smoothings(subject: Subject, values: np.ndarray) -> Iterator[tuple[str, dict[str, float]]]:
-    """Yields cross-entropies with the smoothing that fits the values: k (1 − α) hard + k α uniform."""
+def candidates_by_fit(subject: Subject, values: np.ndarray) -> Iterator[tuple[str, dict[str, float]]]:
+    """Yields theories that are linear in a parameter with the one that fits: k (1 − α) hard + k α uniform."""
     for name, theory in THEORIES.items():
-        if "label_smoothing" in theory.parameters and "crossentropy" in name and fits(theory, subject.kind):
-            points = trial_points(subject.kind)
-            extremes = [
-                evaluate(THEORIES[name], {"label_smoothing": smoothing}, *points).value
-                for smoothing in (0.0, 1.0)
-            ]
-            hard, uniform = np.linalg.lstsq(np.stack(extremes, 1), values, rcond=None)[0]
-            alpha = float(np.round(uniform / (hard + uniform), 6)) if hard + uniform else 0.0
-            if 0 < alpha <= 1:
-                yield name, {"label_smoothing": alpha}
+        parameter = next((one for one in LINEAR_IN if one in theory.parameters), None)
+        if parameter is None or "focal" in name or not fits(theory, subject.kind):
+            continue
+        points = trial_points(subject.kind)
+        extremes = [evaluate(theory, {parameter: end}, *points).value for end in (0.0, 1.0)]
+        at_0, at_1 = np.linalg.lstsq(np.stack(extremes, 1), values, rcond=None)[0]
+        low, high = LINEAR_IN[parameter]
+        fitted = float(np.round(at_1 / (at_0 + at_1), 6)) if at_0 + at_1 else 0.0
+        if low <= fitted <= high and fitted:
+            yield name, {parameter: fitted}
 
 
 def match_of(subject: Subject, name: str, parameters: dict[str, float], values: np.ndarray) -> Match | None:

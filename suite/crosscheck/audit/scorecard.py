@@ -13,7 +13,7 @@ from typing import Any
 import keras
 
 from crosscheck.audit.checks import theory, use
-from crosscheck.audit.contract import USES, Finding, LossCheck, Subject, Use, run_checks
+from crosscheck.audit.contract import OF_KERAS, USES, Finding, LossCheck, Subject, Use, run_check, run_checks
 from crosscheck.audit.expected import as_expected, require_known
 from crosscheck.audit.recognition import recognise
 from crosscheck.audit.subjects import subject_of
@@ -99,7 +99,8 @@ class Scorecard:
 
     def verdict_line(self) -> str:
         if self.subject.obstacle:
-            return "it could not be looked at"
+            is_fault = self.subject.obstacle.verdict == "failed"
+            return self.subject.obstacle.cause if is_fault else "it could not be looked at"
         counts = [(sum(finding.verdict == what for finding in self.findings), what) for what in TOLD_BESIDE]
         beside = [f"{count} {what}" for count, what in counts if count]
         return ", ".join([f"{len(self.failures())} of {len(self.findings)} checks failed", *beside])
@@ -127,6 +128,8 @@ def headline(subject: Subject) -> str:
 
 def claim_of(subject: Subject) -> str:
     """In words, what it is held against."""
+    if subject.reverse:
+        return f"the reverse of {subject.reverse}: labels and predictions are exchanged"
     if not subject.theory:
         return "of no theory that is known here: what it is by design is described, not judged"
     factor = subject.parameters.get("factor")
@@ -240,13 +243,44 @@ def scorecard(
     require_known(expected_failures, [check.id for check in CHECKS])
     findings = tuple(as_expected(found, expected_failures, strict) for found in run_all_checks(subject))
     failed = {finding.check for finding in findings if finding.verdict == "failed"}
-    if not beside or subject.obstacle or subject.kind == "ordinal" or subject.axes:
+    asked = failed if beside else {check for check in failed if USE_OF[check] == "misuse"}
+    neighbour = nearest(subject)
+    if neighbour is None or not (beside or asked):
         return Scorecard(subject, findings)
-    neighbour = use.nearest_keras_loss(subject)
-    neighbour = recognise(neighbour) if failed else neighbour
+    neighbour = recognise(neighbour) if asked else neighbour
     with contextlib.redirect_stdout(io.StringIO()):
-        theirs = run_checks([check for check in CHECKS if check.id in failed], neighbour)
-    return Scorecard(subject, findings, title_of(neighbour), tuple(theirs))
+        theirs = tuple(run_checks([check for check in CHECKS if check.id in asked], neighbour))
+    findings = tuple(as_shared(finding, subject, theirs, neighbour) for finding in findings)
+    return Scorecard(subject, findings, *((title_of(neighbour), theirs) if beside else ()))
+
+
+def judge(check: LossCheck, subject: Subject) -> Finding:
+    """The finding of one check as a scorecard holds it."""
+    finding, neighbour = run_check(check, subject), nearest(subject)
+    if finding.verdict != "failed" or check.use != "misuse" or neighbour is None:
+        return finding
+    return as_shared(finding, subject, [run_check(check, recognise(neighbour))], neighbour)
+
+
+def nearest(subject: Subject) -> Subject | None:
+    """The loss of Keras beside which a loss is shown; None where there is none."""
+    if subject.obstacle or subject.kind == "ordinal" or subject.axes:
+        return None
+    return use.nearest_keras_loss(subject)
+
+
+def as_shared(finding: Finding, subject: Subject, theirs: Iterable[Finding], neighbour: Subject) -> Finding:
+    """A failure under misuse that Keras' own loss has as well is described: no fault that this loss adds.
+
+    On valid use, and with other arguments, it is a failure whoever shares it. Keras' own losses fail for it.
+    """
+    if finding.verdict != "failed" or USE_OF[finding.check] != "misuse" or subject.evidence == OF_KERAS:
+        return finding
+    if not any((other.check, other.verdict) == (finding.check, "failed") for other in theirs):
+        return finding
+    shared = f"no fault that this loss adds, for {title_of(neighbour)} fails it too"
+    note = f"{finding.note}; {shared}" if finding.note else shared
+    return dataclasses.replace(finding, verdict="described", note=note)
 
 
 def to_json(cards: Iterable[Scorecard]) -> str:

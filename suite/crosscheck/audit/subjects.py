@@ -19,7 +19,8 @@ import numpy as np
 
 from crosscheck.audit import predictions
 from crosscheck.audit.claims import as_weights, theory_parameters, with_claim
-from crosscheck.audit.contract import KINDS, Kind, Subject
+from crosscheck.audit.contract import KINDS, OF_KERAS, Kind, Subject
+from crosscheck.audit.exchanged import in_order
 from crosscheck.audit.form import with_form
 from crosscheck.audit.keras_losses import configurations, find_keras_loss
 from crosscheck.audit.recognition import AGREEMENT, is_squashed, recognise, trial_points, trial_values
@@ -231,11 +232,12 @@ def make_subject(loaded: Loaded, told: Told = NOTHING) -> Subject:
             theory=entry.theory,
             parameters=theory_parameters(entry.theory, config),
             told=True,
-            evidence="one of Keras' own",
+            evidence=OF_KERAS,
         )
         return with_claim(with_form(shipped_subject, told.axes), told.theory)
     argument = config.get("from_logits", default_argument(loss, "from_logits"))
-    return infer_subject(unknown, replace(told, kind=told.kind or kind_in_name(name)), argument)
+    told = replace(told, kind=told.kind or kind_in_name(name))
+    return in_order(unknown, lambda subject: infer_subject(subject, told, argument))
 
 
 def infer_subject(unknown: Subject, told: Told, argument: Any = None) -> Subject:

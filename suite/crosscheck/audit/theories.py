@@ -137,6 +137,12 @@ def class_crossentropy(z: Any, y: Any, label_smoothing: float) -> Any:
     return -mp.fsum(smoothed(label, label_smoothing, len(z)) * log_p for label, log_p in pairs)
 
 
+def class_poly1(z: Any, y: Any, epsilon: float) -> Any:
+    """Cross-entropy + ε Σ y (1 − p): Leng et al. 2022."""
+    missed = mp.fsum(label * -mp.expm1(log_p) for label, log_p in zip(y, log_softmax(z), strict=True))
+    return class_crossentropy(z, y, 0) + mpf(epsilon) * missed
+
+
 def class_brier(z: Any, y: Any) -> Any:
     """Σ (softmax(z) − y)²."""
     return mp.fsum((p - label) ** 2 for p, label in zip(softmax(z), y, strict=True))
@@ -220,6 +226,12 @@ GAMMAS = (0.5, 1.0, 2.0, 3.0, 5.0)
 PLAIN = {"label_smoothing": 0.0}
 BINARY_FOCAL = {"gamma": 2.0, "alpha": 0.25, "balanced": 0.0, "label_smoothing": 0.0}
 ASYMMETRIC = {"gamma_positive": 0.0, "gamma_negative": 4.0, "margin": 0.05}
+ASYMMETRIES = tuple(
+    {"gamma_positive": positive, "gamma_negative": negative, "margin": margin}
+    for positive in (0.0, 1.0)
+    for negative in (2.0, 4.0)
+    for margin in (0.0, 0.05)
+)
 CLASS_FOCAL = {"gamma": 2.0, "alpha": 0.25, "label_smoothing": 0.0}
 
 THEORIES: dict[str, LossTheory] = {
@@ -241,10 +253,13 @@ THEORIES: dict[str, LossTheory] = {
     "binary generalized crossentropy": LossTheory(
         label_generalized, "labels", {"q": 0.5}, tuple({"q": q} for q in (0.3, 0.7)), linear=True
     ),
-    "asymmetric": LossTheory(label_asymmetric, "labels", ASYMMETRIC, symmetric=False, linear=True),
+    "asymmetric": LossTheory(
+        label_asymmetric, "labels", ASYMMETRIC, ASYMMETRIES, symmetric=False, linear=True
+    ),
     "categorical crossentropy": LossTheory(
         class_crossentropy, "classes", PLAIN, SMOOTHINGS, True, True, linear=True
     ),
+    "poly1": LossTheory(class_poly1, "classes", {"epsilon": 1.0}, linear=True),
     "categorical brier": LossTheory(class_brier, "classes", proper=True),
     "categorical focal": LossTheory(
         class_focal,

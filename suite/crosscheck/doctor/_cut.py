@@ -45,6 +45,7 @@ class Cut:
         squash: how many steps, first of all, squash the logits; 0 where none does.
         reach: how far the logits can get: to the bound of a soft cap before them.
         alone: whether the first tensor alone gets the logits, where others of its shape are gates.
+        labels: the form of labels that a loss of no known theory was seen to take; "" where none was asked.
         is_of_pairs: whether the output is a probability that comes of how far apart two calls of a layer are.
     """
 
@@ -62,6 +63,7 @@ class Cut:
     reach: float = np.inf
     alone: bool = False
     is_of_pairs: bool = False
+    labels: str = ""
 
     def run(
         self, z: Any, skipped: frozenset[int] = frozenset(), until: Any = None, last: str | None = None

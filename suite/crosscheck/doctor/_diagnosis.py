@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from crosscheck.doctor._bounds import Bound
 from crosscheck.paths import breaking_point, lost, symptom
 
 BENIGN = 2.0  # up to this |z| every path keeps its gradient: how it is scaled is read off there
@@ -46,6 +47,7 @@ class Diagnosis:
         undecided: why nothing can be said; "" where something can.
         metrics: what the compiled metrics get wrong; it does not make a model broken.
         remarks: what else is to be known.
+        bound: what a head can reach that holds its logits within bounds; None where it holds none.
     """
 
     output: str
@@ -65,6 +67,7 @@ class Diagnosis:
     undecided: str = ""
     metrics: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    bound: Bound | None = None
 
     @property
     def sound(self) -> bool:
@@ -100,6 +103,8 @@ class Diagnosis:
             return f"✓ Gradients of confident errors survive up to |z| = {largest:g}."
         if not self.known:
             return f"• The gradient of a confident error fades from |z| = {self.limit:g} on: {self.symptom}."
+        if self.limit == 0 and self.bound:
+            return f"✗ No prediction can be confident: {self.symptom}."
         if self.limit == 0:
             return f"✗ The gradient is wrong everywhere: {self.symptom}."
         p = 1 / (1 + self.rivals * math.exp(min(self.limit, 700)))
@@ -109,7 +114,7 @@ class Diagnosis:
     @property
     def excerpt(self) -> list[str]:
         """A few readings: before, at and beyond the limit; nothing where all is well."""
-        if math.isinf(self.limit) or not self.readings:
+        if math.isinf(self.limit) or not self.readings or self.bound:
             return []
         same_label = [reading for reading in self.readings if reading.label == self.label_lost_first]
         first_lost = next((i for i, r in enumerate(same_label) if abs(r.z) >= self.limit), 0)

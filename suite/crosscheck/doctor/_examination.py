@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from crosscheck._keras import calls_forgotten
+from crosscheck.doctor._bounds import NEAR_ONE, Bound, bound_of
 from crosscheck.doctor._cut import Cut
 from crosscheck.doctor._diagnosis import BENIGN, Diagnosis, Reading, judge_fading, judge_readings
 from crosscheck.doctor._graph import batch_of, first_line, outputs_of
@@ -31,7 +32,9 @@ from crosscheck.doctor._subject import (
 from crosscheck.doctor._theory import (
     Theory,
     absolute,
+    function_name,
     is_known_by_name,
+    labels_taken,
     loss_name,
     recognised,
     squared,
@@ -39,6 +42,7 @@ from crosscheck.doctor._theory import (
 )
 from crosscheck.errors import UsageError
 
+HINGES = ("hinge", "squared_hinge", "categorical_hinge")
 BY_NATURE = "The loss is no cross-entropy: that its gradient fades is its nature."
 
 OF_ITS_OWN = (
@@ -143,6 +147,8 @@ def examine_output(subject: Subject, output: Output) -> Diagnosis:
         return undecided(subject, output, str(cut), reason)
     if cut.is_of_pairs:
         return undecided(subject, output, str(cut), OF_PAIRS)
+    if theory is None and not is_known_by_name(output.loss):
+        cut = replace(cut, labels=labels_taken(output.loss, cut.shape[axis], cut.shape))
     return diagnosis(subject, output, Case(cut, output.loss, theory))
 
 
@@ -172,7 +178,9 @@ def diagnosis(subject: Subject, output: Output, case: Case) -> Diagnosis:
     if theory is None and cut.kind != "constant" and goes_away(subject, output, taken):
         return replace(found, undecided=AWAY)
     if np.isinf(found.limit):
-        return replace(found, remarks=tuple(remarks(case)))
+        return replace(found, remarks=tuple(remarks(case, found.bound)))
+    if not known and function_name(output.loss) in HINGES and is_known_by_name(output.loss):
+        return flattened(subject, found, case)
     if not known:
         return faded(found, case)
     return with_advice(subject, found, case)
@@ -207,7 +215,16 @@ def judged(subject: Subject, case: Case) -> tuple[tuple[Any, ...], dict[str, Any
             "symptom": "the model's output is the same whatever the logit"
             + (" of a class, raised at all places" if cut.shape[cut.class_axis] > 1 else ""),
         }
-    taken = readings(subject.patient(cut), cut, case.theory, SIZES)
+    patient = subject.patient(cut)
+    taken = readings(patient, cut, case.theory, SIZES)
+    if patient.moved and not patient.applied:
+        raise UsageError(
+            f"{type(subject.model).__name__}'s own train step moves the weights without an optimiser: "
+            "what it makes of a gradient cannot be read off. `optimizer.apply` can be followed."
+        )
+    if not patient.applied and goes_past_the_model(subject, case, taken):
+        symptom = f"{type(subject.model).__name__}'s own train step never applies a gradient"
+        return taken, {"scale": 1.0, "limit": 0.0, "symptom": symptom}
     if goes_past_the_model(subject, case, taken):
         raise UsageError(
             f"The logits have no part in what {type(subject.model).__name__} trains: its train step calls "
@@ -219,6 +236,11 @@ def judged(subject: Subject, case: Case) -> tuple[tuple[Any, ...], dict[str, Any
         return taken, {**judgement, "limit": 0.0, "symptom": text}
     if mismatch := mismatch_of(case):
         judgement |= {"limit": 0.0, "symptom": mismatch}
+    bound = bound_of(cut, case.theory) if judgement["limit"] > 0 else None
+    if bound and bound.p < NEAR_ONE:
+        judgement |= {"bound": bound, "limit": 0.0, "symptom": bound.text}
+    elif bound and np.isinf(judgement["limit"]):
+        judgement |= {"bound": bound}
     return taken, judgement
 
 
@@ -240,9 +262,11 @@ def bounded_maker(cut: Cut) -> str:
     return type(layer).__name__ if recurrent and are_logits else ""
 
 
-def remarks(case: Case) -> Iterator[str]:
+def remarks(case: Case, bound: Bound | None) -> Iterator[str]:
     """Yields what is to be known of an output that is sound."""
     cut, theory = case.cut, case.theory
+    if bound:
+        yield f"{bound.text[0].upper()}{bound.text[1:]}."
     if theory and case.from_probabilities and theory.takes_logits and cut.kind != "log-softmax":
         yield (
             f"The loss is told `from_logits=True` and gets a {cut.kind}'s output; Keras finds the logits "
@@ -265,8 +289,20 @@ def faded(found: Diagnosis, case: Case) -> Diagnosis:
     return replace(found, undecided=reason)
 
 
+def flattened(subject: Subject, found: Diagnosis, case: Case) -> Diagnosis:
+    """The diagnosis of a hinge behind what flattens its scores: of itself it pulls every mistake alike."""
+    everything = Remedy("no activation in the head: a hinge takes scores", case.without(0))
+    tried = survives(subject, case, everything)
+    why = f"{case.flattens} flattens the scores, which a hinge wants as they are"
+    text = everything.text if tried else ""
+    return replace(found, known=True, rivals=0, cause=why, remedy=text, tried=tried)
+
+
 def with_advice(subject: Subject, found: Diagnosis, case: Case) -> Diagnosis:
     """The diagnosis with its cause, and the first remedy that was tried and found sound."""
+    if found.bound:
+        why = "nothing behind it can be trained to scale what it gives"
+        return replace(found, cause=why, remedy=found.bound.remedy)
     if maker := bounded_maker(case.cut):
         return replace(
             found, cause=f"{maker}'s own activation bounds what it gives", remedy="a Dense layer behind it"

@@ -261,7 +261,8 @@ def run_steps(
     """
     for step in steps:
         args, kwargs = keras.tree.map_structure(
-            lambda x: values[id(innermost(x))] if is_symbolic(x) else x, (step.args, step.unmasked)
+            lambda x: values[id(innermost(x))] if is_symbolic(x) else as_constant(x),
+            (step.args, step.unmasked),
         )
         first = values[id(step.inputs[0])]
         if step.is_random or id(step.operation) in skipped:
@@ -274,6 +275,11 @@ def run_steps(
         for symbol, value in zip(step.outputs, results, strict=True):
             values[id(symbol)] = masked_as(symbol, value, batch)
     return values
+
+
+def as_constant(argument: Any) -> Any:
+    """A number made of a weight while the model was followed, without PyTorch's memory of how."""
+    return ops.stop_gradient(argument) if ops.is_tensor(argument) else argument
 
 
 def masked_as(symbol: Any, value: Any, batch: int) -> Any:

@@ -67,15 +67,26 @@ class Patient:
 
         self.model = blank(model, forward, cut, own)
         self.recorder = Recorder()
+        self.applied = self.moved = False
         compile_like(self.model, model, loss, self.recorder)
 
     def gradient(self, y: Any, t: float) -> tuple[float, float]:
         """Loss and dL/dt of a training step in which the varied logit is t and the others are 0."""
-        z, start, before = self.model.logits, self.cut.at(t), int(self.recorder.iterations)
+        z, start, before = self.model.logits, self.cut.at(t), self.steps_applied
         value, _ = settled_step(self.model, self.x, self.labels(y), lambda: z.assign(start))
-        if int(self.recorder.iterations) == before:
+        given = ops.convert_to_numpy(z)
+        if self.steps_applied == before:
+            self.moved |= not np.allclose(given, start.astype(given.dtype))
             return value, 0.0  # loss scaling skips this step for good: training leaves the weights alone
-        return value, float(ops.convert_to_numpy(z)[self.cut.varied])
+        self.applied = True
+        return value, float(given[self.cut.varied])
+
+    @property
+    def steps_applied(self) -> int:
+        """By all optimisers: the class may have its own beside the one it is compiled with."""
+        own = [value for value in vars(self.model).values() if isinstance(value, Recorder)]
+        recorders = {id(one): one for one in (self.recorder, *own)}
+        return sum(int(one.iterations) for one in recorders.values())
 
     def labels(self, y: Any) -> Any:
         """Labels in the structure of the outputs: those of other outputs are 0."""

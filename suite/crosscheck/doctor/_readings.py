@@ -47,7 +47,7 @@ def examples(cut: Cut, theory: Theory | None, sizes: Sequence[float] = SIZES) ->
         if row is None:
             continue
         for size in sizes:
-            if size > cut.reach:
+            if size * abs(per_unit) > cut.reach:
                 continue
             t = float(np.clip((size if label == 0 else -size) * per_unit, -LARGEST, LARGEST))
             found.append(Example(float(gain * t), label, t, in_form(cut, theory, row), row))
@@ -71,9 +71,11 @@ def row_of(cut: Cut, theory: Theory | None, label: int) -> np.ndarray | None:
 
 
 def form_of(cut: Cut, theory: Theory | None) -> str:
-    """The form of labels; of a loss without theory the one it most likely takes."""
+    """The form of labels; of a loss without theory the one it was seen to take, else the likeliest."""
     if theory:
         return theory.labels
+    if cut.labels:
+        return cut.labels
     return "labels" if cut.kind == "sigmoid" or cut.shape[-1] == 1 else "one-hot"
 
 

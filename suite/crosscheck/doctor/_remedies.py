@@ -89,6 +89,16 @@ class Case:
                 found.append(i)
         return found[:1]
 
+    @property
+    def flattens(self) -> str:
+        """What stands between scores and a loss that wants them bare, in words."""
+        first = self.cut.activation
+        if self.cut.squash:
+            return f"the {squash_name(self.cut)}"
+        if self.from_probabilities:
+            return f"the {self.activation}"
+        return f"the {self.cut.name_of(first)}" if first is not None else "what makes the output"
+
     def without(self, first: int) -> frozenset[int]:
         """The operations from a step on that keep the shape of what they get, by id."""
         return frozenset(

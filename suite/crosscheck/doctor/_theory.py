@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import keras
 import numpy as np
 
 from crosscheck._keras import is_of_keras
+from crosscheck.doctor._graph import first_line
+from crosscheck.errors import UsageError
 from crosscheck.losses import LogitLoss
 
 Labels = Literal["one-hot", "classes", "labels", "outcomes"]
@@ -211,7 +213,9 @@ def theory_by_name(loss: Any) -> Theory | None:
 
 
 def recognised(loss: Any, k: int, shape: tuple[int, ...]) -> Theory | None:
-    """The theory that has a loss' values on rows that are logits and probabilities alike; None if none has.
+    """The theory that has a loss' values, of logits also on rows beyond [0, 1]; None if none has.
+
+    Within [0, 1] alone a penalty on large logits is too small to be seen.
 
     Args:
         loss: (y_true, y_pred) → values.
@@ -220,11 +224,13 @@ def recognised(loss: Any, k: int, shape: tuple[int, ...]) -> Theory | None:
     """
     rng = np.random.default_rng(0)
     samples = [rng.dirichlet(np.full(k, 2.0)) if k > 1 else rng.uniform(0.1, 0.9, 1) for _ in range(4)]
+    far = [rng.normal(0, 3, k) for _ in range(4)]
     for theory in candidates(k):
+        rows = samples + far if theory.takes_logits else samples
         try:
             pairs = [
                 (value_at(loss, theory, u, i % max(k, 2), shape), exact(theory, u, i % max(k, 2)))
-                for i, u in enumerate(samples)
+                for i, u in enumerate(rows)
             ]
         except Exception:  # it takes labels of another form
             continue
@@ -276,6 +282,32 @@ def value_at(loss: Any, theory: Theory, u: np.ndarray, label: int, shape: tuple[
         labels = np.broadcast_to(y, shape).astype("float32")
     value = loss(keras.ops.convert_to_tensor(labels), keras.ops.convert_to_tensor(out))
     return float(np.mean(keras.ops.convert_to_numpy(value)))
+
+
+def labels_taken(loss: Any, k: int, shape: tuple[int, ...]) -> str:
+    """The labels that a loss of one's own can be called with: "one-hot" or "classes"; "" for one output.
+
+    Where it can be called with both, its name tells.
+
+    Raises:
+        UsageError: where it can be called with neither.
+    """
+    if k < 2:
+        return ""
+    errors, taken = [], []
+    for form in ("one-hot", "classes"):
+        theory = Theory(crossentropy, cast(Labels, form), "softmax", True)
+        try:
+            if np.isfinite(value_at(loss, theory, np.full(k, 1 / k), 1, shape)):
+                taken.append(form)
+        except Exception as error:
+            errors.append(first_line(error))
+    if not taken and errors:
+        raise UsageError(
+            f"{function_name(loss)} can be called neither with rows of labels {shape} nor with class numbers "
+            f"{shape[:-1]}: {errors[-1]} `crosscheck audit` says what such a loss takes."
+        )
+    return "classes" if taken[:1] == ["classes"] or "sparse" in function_name(loss).lower() else "one-hot"
 
 
 def row(k: int, label: int) -> np.ndarray:

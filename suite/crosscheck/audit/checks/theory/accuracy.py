@@ -6,8 +6,10 @@ import numpy as np
 
 from crosscheck.audit import points
 from crosscheck.audit.checks.theory.bends import first_bend
+from crosscheck.audit.checks.theory.direction import rewards_mistakes
 from crosscheck.audit.claims import is_convention
 from crosscheck.audit.contract import Finding, LossCheck, Subject, failed, not_applicable, passed
+from crosscheck.audit.exchanged import described_reverse
 from crosscheck.audit.judging import (
     FACTORS,
     Deviation,
@@ -41,7 +43,12 @@ def point_sets(subject: Subject) -> list[points.Rows]:
 
 
 def centre(subject: Subject) -> Finding:
-    """Compares value and gradient with the theory where |z| ≤ 10, and names a factor that none meant."""
+    """Compares value and gradient with the theory where |z| ≤ 10, and names a factor that none meant.
+
+    That labels and predictions are exchanged is described: a reverse loss may be meant.
+    """
+    if subject.reverse:
+        return described_reverse("centre", subject)
     return compare_with_theory("centre", subject, point_sets(subject), MODERATE, "|z| ≤ 10")
 
 
@@ -162,8 +169,12 @@ def dead_gradient(subject: Subject) -> Finding:
     """Looks for vanished gradients by the wrong logit of predictions that are confidently wrong by 5 to 40.
 
     Only that logit is examined, for another label's gradient would hide a dead one. Without a theory a
-    gradient counts as dead where it breaks off: that of a bounded loss fades like e^(−t) or e^(−2t).
+    gradient counts as dead where it breaks off, for that of a bounded loss fades like e^(−t) or e^(−2t), and
+    the loss must not fall there.
     """
+    mistaken = rewards_mistakes(subject) if subject.claimed is None else None
+    if mistaken:
+        return mistaken
     probe, kind = probe_of(subject), subject.kind
     z, y = points.tail(kind, right=False, ts=DISTANCES)
     rows, own_logits = np.arange(len(z)), points.own_logit(kind, y)
@@ -251,6 +262,10 @@ CHECKS = (
     LossCheck("centre", "Value and gradient are the theory's to 2e-6 for |z| ≤ 10.", centre),
     LossCheck("wrong tail", "They are so to 1e-5, relative, confidently wrong up to |z| = 1e4.", wrong_tail),
     LossCheck("right tail", "They are so to 1e-6 where the prediction is right.", right_tail),
-    LossCheck("dead gradient", "Confidently wrong by 5 to 40, there is a gradient.", dead_gradient),
+    LossCheck(
+        "dead gradient",
+        "Confidently wrong by 5 to 40, there is a gradient, towards the label.",
+        dead_gradient,
+    ),
     LossCheck("finite", "Value and gradient are finite up to |z| = 1000 on both sides.", finite),
 )

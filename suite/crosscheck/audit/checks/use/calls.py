@@ -21,14 +21,27 @@ CLOSE = 1e-5  # relative and absolute: two ways to the same float32 number
 
 
 class FunctionLoss(keras.losses.Loss):
-    """A function as `model.compile` takes it: a Keras loss that calls it."""
+    """A function as `model.compile` takes it: a Keras loss that aligns the two before it calls it."""
 
     def __init__(self, function: Callable[[Any, Any], Any], **arguments: Any):
         super().__init__(**arguments)
         self.function = function
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        return self.function(y_true, y_pred)
+        return self.function(*aligned(y_true, y_pred))
+
+
+def aligned(y: Any, x: Any) -> tuple[Any, Any]:
+    """Labels and predictions as `compile` hands them to a function: (B,) beside (B, 1) gets its last axis.
+
+    Of more axes one of size 1 that the other has not is dropped. A class of one's own gets them as they come.
+    """
+    if len(y.shape) > len(x.shape):
+        return aligned(x, y)[::-1]
+    if len(x.shape) != len(y.shape) + 1 or x.shape[-1] != 1:
+        return y, x
+    expand, squeeze = keras.ops.expand_dims, keras.ops.squeeze
+    return (expand(y, -1), x) if len(y.shape) == 1 else (y, squeeze(x, -1))
 
 
 def make_loss(subject: Subject, reduction: str | None = "sum_over_batch_size", **arguments: Any) -> Any:
@@ -45,10 +58,18 @@ def make_loss(subject: Subject, reduction: str | None = "sum_over_batch_size", *
 
 
 def example_losses(subject: Subject, batch: Batch, **arguments: Any) -> np.ndarray:
-    """The values of the unreduced loss in float64, in whatever shape it gives them."""
+    """The values of the unreduced loss in float64, in whatever shape it gives them.
+
+    A function gets labels and predictions as `compile` would hand them on.
+    """
     if subject.is_class:
         return as_float64(make_loss(subject, subject.unreduced, **arguments)(batch.y, batch.x))
-    return as_float64(subject.make(**arguments)(*as_tensors(batch)))
+    return as_float64(subject.make(**arguments)(*aligned(*as_tensors(batch))))
+
+
+def losses_called_by_hand(subject: Subject, batch: Batch) -> np.ndarray:
+    """The values of a function that is called by itself, as in a training loop of one's own."""
+    return as_float64(subject.make()(*as_tensors(batch)))
 
 
 def per_example_losses(subject: Subject, batch: Batch, **arguments: Any) -> np.ndarray:

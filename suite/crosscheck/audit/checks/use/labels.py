@@ -12,6 +12,7 @@ What is right depends on the kind:
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -305,9 +306,26 @@ def must_be_signalled(check: str, subject: Subject, labels: list[Any], cause: st
         labelled = batch.labelled(y)
         measured = value_or_error(per_example_losses, subject, labelled)
         if not is_signalled(measured):
-            return wrong_label(check, subject, labelled, measured, cause)
+            found = wrong_label(check, subject, labelled, measured, cause)
+            return as_levels(found, subject, batch, label, measured) if subject.kind == "ordinal" else found
         signals_seen.append(f"{label}: {'error' if isinstance(measured, str) else 'NaN'}")
     return passed(check, ", ".join(signals_seen))
+
+
+def as_levels(found: Finding, subject: Subject, batch: Batch, label: Any, measured: Any) -> Finding:
+    """Described where an ordinal loss reads a label as its comparison with the levels does, else failed.
+
+    `y > arange(K − 1)` makes the highest of a label above, the lowest of one below and of NaN, and a
+    neighbour of one between.
+    """
+    lowest, highest = 0, batch.x.shape[-1]
+    near = (int(np.floor(label)), int(np.ceil(label))) if np.isfinite(label) else (lowest,)
+    read_as = {min(max(number, lowest), highest) for number in near}
+    losses = [per_example_losses(subject, batch.labelled(np.array([number]))) for number in read_as]
+    if not any(is_close(measured, loss) for loss in losses):
+        return found
+    note = "no fault of the formula: comparing the label with the levels says nothing of one that is none"
+    return replace(found, verdict="described", note=note)
 
 
 def wrong_label(

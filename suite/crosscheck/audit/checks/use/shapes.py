@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ from crosscheck.audit.checks.use.calls import (
     example_losses,
     is_close,
     is_signalled,
+    losses_called_by_hand,
     reduced_loss,
     reportable,
     value_or_error,
@@ -29,6 +32,8 @@ from crosscheck.audit.contract import (
 
 SHAPED = "it takes predictions of more axes, and no others"
 SMOOTHED = 0.25  # exact in binary
+RAISE = "compare the shapes, and raise where they differ"
+ALIGN = f"{RAISE}, or reshape the labels: Keras aligns them for a function, not for a class of one's own"
 
 
 def column(subject: Subject) -> Finding:
@@ -41,9 +46,17 @@ def column(subject: Subject) -> Finding:
         return not_applicable("column", "several labels an example have no column to drop")
     batch = valid_pair(subject)
     values = example_losses(subject, batch)
-    return right_or_signalled(
-        "column", subject, [(variant, values) for variant in columns(batch)], "broadcast"
+    cases = [(variant, values) for variant in columns(batch)]
+    finding = right_or_signalled("column", subject, cases, "broadcast", ALIGN)
+    if finding.verdict == "failed" or subject.is_class:
+        return finding
+    by_hand = right_or_signalled("column", subject, cases, "broadcast", ALIGN, losses_called_by_hand)
+    if by_hand.verdict == "passed":
+        return finding
+    note = (
+        "right as `compile` calls a function, which aligns the two; called by itself it pairs each with each"
     )
+    return replace(by_hand, verdict="described", note=note)
 
 
 def columns(batch: Batch) -> list[Batch]:
@@ -182,18 +195,28 @@ def axis(subject: Subject) -> Finding:
 
 
 def right_or_signalled(
-    check: str, subject: Subject, cases: list[tuple[Batch, np.ndarray]], cause: str
+    check: str,
+    subject: Subject,
+    cases: list[tuple[Batch, np.ndarray]],
+    cause: str,
+    remedy: str = RAISE,
+    losses: Callable[[Subject, Batch], np.ndarray] = example_losses,
 ) -> Finding:
     """Failed at the first case whose value is neither the expected one nor a signal."""
     notes: list[str] = []
     for batch, expected in cases:
-        measured = value_or_error(example_losses, subject, batch)
+        measured = value_or_error(losses, subject, batch)
         if isinstance(measured, np.ndarray) and measured.size == np.size(expected):
             expected = np.reshape(expected, measured.shape)  # an axis of 1 pairs nothing wrongly
+        elif isinstance(measured, np.ndarray) and measured.ndim == 0:
+            expected = np.mean(
+                expected
+            )  # of (B,) predictions: what weights make of it, `flat predictions` asks
         if not is_signalled(measured) and not is_close(measured, expected):
-            return wrong_values(
+            wrong = wrong_values(
                 check, subject, batch, measured, expected, f"labels and predictions are {cause}"
             )
+            return replace(wrong, remedy=remedy)
         notes.append(
             f"{batch.y.shape} with {batch.x.shape}: {'refused' if is_signalled(measured) else 'right'}"
         )
@@ -209,7 +232,7 @@ def wrong_values(
         measured=reportable(measured),
         expected=f"{reportable(expected)}, or an error",
         cause=cause,
-        remedy="compare the shapes, and raise where they differ",
+        remedy=RAISE,
     )
 
 
