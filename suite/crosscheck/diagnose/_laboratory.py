@@ -121,12 +121,7 @@ class Laboratory:
     @property
     def own_steps(self) -> float:
         """Steps that the program itself would take; ∞ where no end of it is known."""
-        arguments = self.program.arguments or {}
-        known = self.program.training.is_complete or arguments.get("steps_per_epoch")
-        rows = self.program.training.rows * (1 - self.program.validation_split)
-        an_epoch = arguments.get("steps_per_epoch") or np.ceil(rows / self.program.batch_size)
-        epochs = self.program.epochs
-        return float(an_epoch * epochs) if known and epochs is not None else np.inf
+        return self.program.steps
 
     @property
     def brevity(self) -> str:
