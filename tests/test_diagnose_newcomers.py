@@ -127,7 +127,7 @@ RATES: Cases = {
     ),
     "0 beside a callback that sets none": (
         "learning-rate",
-        lambda: at_rates(0.0, keras.callbacks.EarlyStopping()),
+        lambda: at_rates(0.0, keras.callbacks.TerminateOnNaN()),
         "1e-3",
     ),
     "a rate below 0": ("learning-rate", lambda: at_rates(1e-3, by_epoch(lambda epoch: 0.1 - epoch)), ""),
