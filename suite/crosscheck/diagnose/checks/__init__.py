@@ -35,6 +35,7 @@ from crosscheck.diagnose.checks.training import (
     learning_rate_too_low,
     one_seed,
 )
+from crosscheck.diagnose.checks.unseen import unseen_rows
 from crosscheck.diagnose.checks.weights import weights
 
 Check = Callable[[Program], Iterator[Finding]]
@@ -45,19 +46,20 @@ EXACT: tuple[Check, ...] = (
     *(layers, weights, splits, metrics),
 )
 # In order of what is to be mended first: a fault is looked for where none before it was found.
-STATISTICAL: tuple[Trial, ...] = (
-    labels_follow,
-    ignores_input,
-    mode_gap,
-    inputs_scale,
-    exploding_gradients,
-    learning_rate_too_high,
-    learning_rate_too_low,
-    vanishing_gradients,
-    dead_units,
-    cannot_overfit,
-)
-NOTES: tuple[Trial, ...] = (
+STATISTICAL: dict[str, Trial] = {
+    "labels-follow-inputs": labels_follow,
+    "uses-its-input": ignores_input,
+    "modes-agree": mode_gap,
+    "inputs-scale": inputs_scale,
+    "exploding-gradients": exploding_gradients,
+    "learning-rate-high": learning_rate_too_high,
+    "learning-rate-low": learning_rate_too_low,
+    "vanishing-gradients": vanishing_gradients,
+    "dead-units": dead_units,
+    "overfits-few-rows": cannot_overfit,
+}
+NOTES: tuple[Trial, ...] = (  # of which nothing is a ✗
+    unseen_rows,
     initial_loss,
     prior_alone,
     bad_probabilities,
