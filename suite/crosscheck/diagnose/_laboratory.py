@@ -244,7 +244,9 @@ class Laboratory:
         """Why slow learning here is no fault of the program, in any case; "" where it may be."""
         if not tried:
             return (
-                "it learns under some seeds" if not self.fails else "no time was left to try what would help"
+                "it learns under some seeds"
+                if not self.fails
+                else "no time was left to try what would help; more `seconds` give it"
             )
         if self.brevity or self.compression <= TOO_SHORT:
             return self.brevity

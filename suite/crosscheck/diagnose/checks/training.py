@@ -64,7 +64,7 @@ def inputs_scale(lab: Laboratory) -> Iterator[Suspicion]:
 
 
 def scaled_beside(lab: Laboratory) -> Outcome | None:
-    """Where standardised inputs end, of a program that fits its own rows, and others not as well; else None."""
+    """Where standardised inputs end, of a program that fits its own rows, but others worse; else None."""
     own = lab.as_it_is
     if own.fails.any() or not own.leaves_room.any() or not lab.can_afford(1):
         return None
