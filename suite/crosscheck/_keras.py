@@ -292,7 +292,7 @@ def build_for(model: keras.Model, predicted: Any, first: str, second: str) -> No
 
 def schedule_of(optimizer: keras.Optimizer) -> Any:
     """The schedule that sets the learning rate; None where it is one number."""
-    rate = optimizer._learning_rate
+    rate = getattr(optimizer, "_learning_rate", None)
     return rate if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule) else None
 
 

@@ -39,7 +39,8 @@ def lacking(layer: Any) -> str:
     if isinstance(layer, OF_WORDS):
         return "" if layer.get_vocabulary(include_special_tokens=False) else "its vocabulary is empty"
     if isinstance(layer, L.Discretization):
-        return "" if layer.bin_boundaries else "it has no bounds between its bins"
+        bounds = layer.bin_boundaries
+        return "" if bounds is not None and len(bounds) else "it has no bounds between its bins"
     if isinstance(layer, L.Normalization) and layer.input_mean is None and hasattr(layer, "adapt_mean"):
         is_as_built = not array(layer.adapt_mean).any() and (array(layer.adapt_variance) == 1).all()
         return "its mean is 0 and its variance 1, as built, so that it does nothing" if is_as_built else ""
