@@ -15,9 +15,10 @@ from crosscheck.diagnose import Data, Program
 from crosscheck.diagnose._by_trials import by_trials
 from crosscheck.diagnose._findings import Finding
 from crosscheck.diagnose._laboratory import Laboratory
-from crosscheck.diagnose.checks.unseen import contradicted
+from crosscheck.diagnose.checks.unseen import contradicted, decisions
 from crosscheck.errors import UsageError
 
+BINARY = keras.losses.BinaryCrossentropy(from_logits=True)
 SECONDS = 300.0  # plenty, so that no verdict hangs on what else the machine does
 
 
@@ -65,6 +66,33 @@ def test_a_row_is_contradicted_by_every_copy_that_did_not_see_it() -> None:
     )
     found, of = contradicted(lab)
     assert found.tolist() == [0] and of == 1
+
+
+@pytest.mark.parametrize(
+    ("outputs", "kind", "decided"),
+    [
+        ([[0.2], [0.9]], "labels", [0, 1]),
+        ([[-1.0], [0.4]], "labels", [0, 1]),
+        ([[0.2, 0.8], [0.9, 0.1]], "classes", [1, 0]),
+        ([[0.2, 0.8], [0.9, 0.1]], "labels", None),
+        ([[np.nan], [0.4]], "labels", None),
+        ([[0.2], [0.9]], "numbers", None),
+    ],
+)
+def test_what_is_decided_for_a_row(outputs: Any, kind: str, decided: Any) -> None:
+    found = decisions(np.array([outputs]), kind)
+    assert (found is None) if decided is None else found.tolist() == [decided]
+
+
+def test_wrong_labels_of_two_classes_are_named_as_well() -> None:
+    x, y = blobs(400, separation=6.0)
+    y = (y > 0).astype("int64")
+    turned = np.random.default_rng(1).choice(400, 20, replace=False)
+    y[turned] = 1 - y[turned]
+    given = program(network(64, outputs=1), (x, y[:, None].astype("float32")), loss=BINARY, epochs=100)
+    finding = said_of(given)["labels-contradicted"]
+    named = [int(row) for row in finding.fix.removeprefix("look at rows ").split(", ")]
+    assert finding.verdict == "note" and np.isin(named, turned).mean() >= 0.8
 
 
 def test_inputs_that_do_better_when_they_are_standardised_get_no_all_clear() -> None:

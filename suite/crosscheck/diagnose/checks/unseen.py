@@ -71,11 +71,26 @@ def contradicted(lab: Laboratory) -> tuple[np.ndarray, int]:
     The numbers are those of the rows in the data as long as these are no more than are drawn from.
     """
     own = lab.as_it_is
-    if lab.task.kind != "classes" or own.outputs.ndim != 3 or not np.isfinite(own.outputs).all():
+    decided = decisions(own.outputs, lab.task.kind)
+    if decided is None:
         return np.array([], "int64"), 0
+    y = lab.y.ravel() if lab.y.size == len(lab.y) else lab.y  # a column holds no one-hot row
     seen, wrong = np.zeros(len(lab.y), "int64"), np.zeros(len(lab.y), "int64")
-    for rows, outputs in zip(lab.splits[1], own.outputs, strict=True):
+    for rows, classes in zip(lab.splits[1], decided, strict=True):
         seen[rows] += 1
-        wrong[rows] += outputs.argmax(-1) != classes_of(lab.y[rows], lab.task.width)
+        wrong[rows] += classes != classes_of(y[rows], lab.task.width)
     often = seen >= OFTEN
     return np.flatnonzero(often & (wrong == seen)), int(often.sum())
+
+
+def decisions(outputs: np.ndarray, kind: str) -> np.ndarray | None:
+    """The class of every row under every seed, [S, H], from outputs [S, H, K]; None where there is none.
+
+    Of one unit, a probability is cut at ½ and a logit at 0.
+    """
+    if outputs.ndim != 3 or not np.isfinite(outputs).all():
+        return None
+    if kind == "labels" and outputs.shape[-1] == 1:
+        is_chance = outputs.min() >= 0 and outputs.max() <= 1
+        return (outputs[..., 0] > (0.5 if is_chance else 0)).astype("int64")
+    return outputs.argmax(-1) if kind == "classes" else None
