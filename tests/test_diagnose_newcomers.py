@@ -258,7 +258,7 @@ SOUND: dict[str, Callable[[], Given]] = {
         with_softmax(), classes(), sample_weight=(classes() != 2).astype("float32")
     ),
     "a normalisation that is adapted": lambda: behind(normalization(True)),
-    "bins by bounds": lambda: behind(L.Discretization(bin_boundaries=np.array([-1.0, 0.0, 1.0]))),
+    "bins by bounds": lambda: behind(L.Discretization(bin_boundaries=[-1.0, 0.0, 1.0])),
     "a normalisation by numbers": lambda: behind(L.Normalization(mean=0.0, variance=1.0)),
     **({"texts as a tensor": lambda: of_texts(tensor(TEXTS))} if IS_TENSORFLOW else {}),
 }
