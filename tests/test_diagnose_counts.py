@@ -187,3 +187,10 @@ def test_without_rates_the_report_says_nothing_of_them(tmp_path: Path) -> None:
     made_up.write(tmp_path, "saturation", made_up.study())
     write_report(tmp_path)
     assert "diagnosis" not in (tmp_path / "README.md").read_text()
+
+
+@pytest.mark.parametrize(("fault", "outcome"), [(RATE, "undecided"), (LOGITS, "missed")])
+def test_what_could_not_be_trained_is_undecided_where_the_fault_shows_in_training(
+    fault: str, outcome: str
+) -> None:
+    assert Trial(truth(fault), Examined("", said(("training", "?")))).outcome == outcome

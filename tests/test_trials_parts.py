@@ -282,12 +282,13 @@ def test_a_trial_that_fails_hides_no_other(monkeypatch):
     def broken(lab):
         raise RuntimeError("broken")
 
-    monkeypatch.setattr("crosscheck.diagnose._by_trials.STATISTICAL", (broken,))
+    monkeypatch.setattr("crosscheck.diagnose._by_trials.STATISTICAL", {"broken": broken})
     monkeypatch.setattr(
         "crosscheck.diagnose._by_trials.NOTES", (lambda lab: iter([Finding("last", "note", "")]),)
     )
     trials = by_trials(program(), 20)
-    assert "Broken: RuntimeError: broken" in trials.skipped
+    told = {f.check: f for f in trials.findings}
+    assert told["broken"].verdict == "?" and told["broken"].measured == "not tried: RuntimeError: broken"
     assert trials.findings[-1].check == "last"
 
 
@@ -295,7 +296,8 @@ def test_weights_that_the_training_left_say_nothing_of_how_it_began():
     given = program()
     given.model.fit(given.training.x, given.training.y, verbose=0)
     trials = by_trials(Program(given.model, given.training, history={"loss": [1.0]}), 20)
-    assert any("as it stood before" in sentence for sentence in trials.skipped)
+    (finding,) = [f for f in trials.findings if f.check == "training"]
+    assert finding.verdict == "?" and "as it stood before" in finding.measured
 
 
 def test_where_nothing_learns_no_setting_gets_an_all_clear():

@@ -16,6 +16,7 @@ from benchmarks.diagnose_rates.published import PUBLISHED
 from benchmarks.diagnose_rates.trials import FAILED, FAULTS, Examined, Truth
 
 LEVEL = 0.95
+UNTRAINED = "training"  # the check of which a ? says that nothing could be trained
 OUTCOMES = ("named", "otherwise", "undecided", "noted", "missed", "refused", "crashed")
 
 
@@ -52,6 +53,8 @@ class Trial:
         names = names_of(self.truth.fault)
         if self.said.faults:
             return "named" if set(self.said.faults) & set(names) else "otherwise"
+        shows_in_training = FAULTS[self.truth.fault].trains
+        names = (*names, UNTRAINED) if shows_in_training else names
         verdicts = {said.verdict for said in self.said.said if said.check in names}
         return "undecided" if "?" in verdicts else "noted" if "note" in verdicts else "missed"
 

@@ -17,6 +17,7 @@ METRIC = "Metric ≠ problem"
 START = "Zero or constant initialiser"
 RATE = "LR too high/low"
 MODE = "Train/eval mode gap"
+WRONG = "labels-follow-inputs holds-on-other-rows labels-contradicted"  # each names wrong labels first
 ARGUMENTS = "(arguments of fit and compile)"
 
 # name of the fault: (row of the table in diagnose.md, checks that name it)
@@ -56,8 +57,8 @@ NAMES: dict[str, tuple[str, str]] = {
     "nothing to train": (ARGUMENTS, "weights-are-trained"),
     "learning rate of 0": (ARGUMENTS, "learning-rate"),
     "no epochs": (ARGUMENTS, "epochs"),
-    "labels of other rows": ("Corrupted or misaligned labels", "labels-follow-inputs"),
-    "label noise": ("Label noise rate", "labels-follow-inputs"),
+    "labels of other rows": ("Corrupted or misaligned labels", WRONG),
+    "label noise": ("Label noise rate", WRONG),
     "a class thinned out": ("Class imbalance", "prior-alone history-below-prior"),
     "inputs in another unit": ("x unscaled", "inputs-scale initial-loss saturated-units"),
     "inputs faded": ("Ignores its input", "uses-its-input prior-alone inputs-scale vanishing-gradients"),

@@ -19,16 +19,13 @@ from keras.src.backend.common.masking import get_keras_mask, set_keras_mask
 from keras.src.models.functional import Functional
 from keras.src.optimizers.base_optimizer import BaseOptimizer
 from keras.src.trainers import compile_utils
-from keras.src.trainers.data_adapters import data_adapter_utils
+from keras.src.trainers.data_adapters import array_data_adapter, data_adapter_utils
 
 # --- layers of a model ----------------------------------------------------------------------------------
 
 
 def layers_of(model: keras.Model) -> list[keras.Layer]:
-    """The model itself, and every layer in it at any depth.
-
-    `model.layers` names the outermost alone: a layer within a layer, or a model within a model, stays hidden.
-    """
+    """The model itself, and every layer in it at any depth; `model.layers` names the outermost alone."""
     return list(model._flatten_layers())
 
 
@@ -97,10 +94,9 @@ def calls_forgotten(model: keras.Model) -> Iterator[None]:
 
 def operations_within(model: keras.Model) -> list[Any]:
     """The model, all layers in it, and the operations of its graphs that are no layers."""
-    found = {id(layer): layer for layer in layers_of(model)}
-    for layer in list(found.values()):
-        found |= {id(operation): operation for operation in getattr(layer, "_operations", ())}
-    return list(found.values())
+    layers = layers_of(model)
+    operations = [operation for layer in layers for operation in getattr(layer, "_operations", ())]
+    return list({id(one): one for one in (*layers, *operations)}.values())
 
 
 def autocast_to(dtype: str) -> Any:
@@ -124,7 +120,7 @@ def names_on(model: keras.Model) -> list[str]:
 
 
 def takes_any_input() -> dict[str, Any]:
-    """Methods of a class of models that check no input: a functional one would against its own inputs."""
+    """Methods of a class of models that check no input, as a functional one does."""
     return {"_assert_input_compatibility": lambda self, *arguments: None}
 
 
@@ -144,10 +140,7 @@ def has_output(layer: keras.Layer) -> bool:
 
 
 def input_specs(model: keras.Model) -> Any:
-    """The symbolic inputs in the structure in which the model takes them; None of a subclassed model.
-
-    `model.input` is one tensor or a flat list, whatever the structure.
-    """
+    """The symbolic inputs as the model takes them (`model.input` is flat); None of a subclassed model."""
     graph = getattr(model, "_functional", None) or model  # a `Sequential` keeps one
     return getattr(graph, "_inputs_struct", None)
 
@@ -162,10 +155,7 @@ def shapes_built_for(model: keras.Model) -> Any:
 
 
 def variables_of(layer: keras.Layer) -> list[keras.Variable]:
-    """The layer's own variables, trainable ones first; those of layers within it, and its seeds, are not.
-
-    `layer.variables` holds them all, so that a variable of a layer within a layer would be listed twice.
-    """
+    """The layer's own variables, trainable ones first; `layer.variables` has those of layers within, too."""
     return [*layer._trainable_variables, *layer._non_trainable_variables]
 
 
@@ -259,8 +249,7 @@ def move_if_finite(self: Any, gradients: Any, variables: Any = None) -> None:
     scale, counter = self.dynamic_scale.value, self.step_counter.value
     finite, full = self.check_finite(gradients), ops.equal(counter, self.dynamic_growth_steps - 1)
     before = [(v, v.value) for v in (*variables, *self.inner_optimizer.variables)]
-    unscaled = [None if gradient is None else ops.divide(gradient, scale) for gradient in gradients]
-    self.inner_optimizer.apply(unscaled, variables)
+    self.inner_optimizer.apply([g if g is None else ops.divide(g, scale) for g in gradients], variables)
     choose(finite, before)
     self.dynamic_scale.assign(ops.where(finite, ops.where(full, scale * 2.0, scale), scale * 0.5))
     self.step_counter.assign(ops.where(ops.logical_and(finite, ops.logical_not(full)), counter + 1, 0))
@@ -285,16 +274,31 @@ def moving_averages(optimizer: Any) -> Sequence[Any]:
 
 
 def compiled_with(model: keras.Model) -> dict[str, Any]:
-    """What `compile` was called with, by argument; nothing of a model that is not compiled.
-
-    `get_compile_config` has it serialised, which fails for a lambda.
-    """
+    """What `compile` was called with; `get_compile_config` serialises it, which fails for a lambda."""
     return dict(getattr(getattr(model, "_compile_config", None), "config", None) or {})
 
 
 def weights_of_classes(y: np.ndarray, class_weight: Any) -> np.ndarray:
     """The sample weights [N] that `fit` makes of labels and `class_weight`; raises whatever Keras raises."""
     return data_adapter_utils.class_weight_to_sample_weights(y, class_weight)
+
+
+def build_for(model: keras.Model, predicted: Any, first: str, second: str) -> None:
+    """Builds two arguments of `compile` for outputs as the first step does; raises whatever Keras raises."""
+    kind: Any = compile_utils.CompileLoss if first == "loss" else compile_utils.CompileMetrics
+    arguments, names = compiled_with(model), getattr(model, "output_names", None)
+    kind(arguments.get(first), arguments.get(second), output_names=names).build(predicted, predicted)
+
+
+def schedule_of(optimizer: keras.Optimizer) -> Any:
+    """The schedule that sets the learning rate; None where it is one number."""
+    rate = getattr(optimizer, "_learning_rate", None)
+    return rate if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule) else None
+
+
+def first_batch(x: Any, y: Any) -> Any:
+    """The first batch as `fit` cuts it out of arrays; raises whatever Keras raises."""
+    return next(iter(array_data_adapter.ArrayDataAdapter(x, y).get_numpy_iterator()))
 
 
 def metric_for(metric: Any, y: Any, predicted: Any) -> keras.metrics.Metric:
@@ -344,10 +348,7 @@ def assigned_in(scope: keras.StatelessScope) -> set[int]:
 
 
 def set_jit_compile(model: keras.Model, jit_compile: bool) -> None:
-    """Whether the steps of a compiled model go through XLA.
-
-    `compile(jit_compile=True)` leaves XLA out where deterministic kernels are switched on.
-    """
+    """Whether steps go through XLA, which `compile` leaves out where deterministic kernels are on."""
     model._jit_compile = jit_compile
 
 
@@ -366,10 +367,9 @@ def seed_generators_of(layer: keras.Layer) -> Sequence[keras.random.SeedGenerato
 
 @contextlib.contextmanager
 def constant_draws() -> Iterator[None]:
-    """Within, layers that draw real numbers get the same ones whenever they ask for the same shape.
+    """Within, layers that draw real numbers get the same ones for the same shape; generators move on as ever.
 
-    Generators are asked, and move on, as ever. TensorFlow's programs draw other numbers with XLA than
-    without, and PyTorch's dropout goes by no seed: their steps can be compared only so.
+    TensorFlow draws other numbers with XLA, and PyTorch's dropout by no seed: only so can steps be compared.
     """
     names = ("beta", "binomial", "dropout", "gamma", "normal", "truncated_normal", "uniform")
     drawn = {name: constant(getattr(backend_random, name), scales=name == "dropout") for name in names}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,6 +18,7 @@ from crosscheck.diagnose.checks import HISTORY, NOTES, ONE_STEP, STATISTICAL, Ch
 from crosscheck.errors import UsageError
 
 SECONDS = 45.0  # of training, in all
+UNTRAINED = "training"  # the check of which a ? says that there was none
 BY_LEARNING = {  # what is told from whether another setting learns
     "inputs-scale",
     "exploding-gradients",
@@ -70,24 +71,46 @@ def tried(program: Program, seconds: float) -> Trials:
     try:
         lab = Laboratory(program, seconds=seconds)
     except UsageError as error:
-        return Trials((), (f"Nothing was trained. {error}",))
+        return Trials((untrained(str(error), STATISTICAL),))
     except Exception as error:  # such as of a model that cannot take its data, which has checks of its own
-        return Trials((), (f"Nothing was trained. {type(error).__name__}: {first_line(error)}",))
+        return Trials((untrained(f"{type(error).__name__}: {first_line(error)}", STATISTICAL),))
     suspicions: list[Suspicion] = []
-    notes: list[Finding] = []
-    for trial in (*STATISTICAL, *NOTES):
-        for item in heard(trial, lab):
+    findings: list[Finding] = []
+    for name, trial in (*STATISTICAL.items(), *((words_of(note), note) for note in NOTES)):
+        for item in heard(name, trial, lab):
             if isinstance(item, Suspicion):
                 suspicions.append(item)
             else:
-                notes.append(item)
+                findings.append(item)
         if suspicions and suspicions[-1].is_shown(LEVEL / len(STATISTICAL)):
             lab.skipped.append(f"What may follow from {suspicions[-1].check} was not tried: mend that first.")
             break
     found = judged(suspicions)
     if all(finding.verdict != "✗" for finding in found) and learns_nothing(lab):
         found = [unlearnt(finding) for finding in found]
-    return Trials((*found, *notes), tuple(dict.fromkeys(lab.skipped)))
+    return Trials((*found, *together(findings, lab)), tuple(dict.fromkeys(lab.skipped)))
+
+
+def untrained(reason: str, checks: Iterable[str]) -> Finding:
+    """Returns what is said of checks for which nothing could be trained: that is no all-clear."""
+    why = f"undecided for want of it: {', '.join(checks)}."
+    return Finding(UNTRAINED, "?", f"nothing was trained: {reason}", "statistical", why=why)
+
+
+def together(findings: Sequence[Finding], lab: Laboratory) -> Iterator[Finding]:
+    """Yields the findings; those of checks for which the program itself could not be trained as one."""
+    failure = lab.trained_as_it_is if findings else None
+    lacking = [f for f in findings if isinstance(failure, UsageError) and f.measured == not_tried(failure)]
+    if lacking:
+        yield untrained(str(failure), [finding.check for finding in lacking])
+    yield from (finding for finding in findings if finding not in lacking)
+
+
+def not_tried(error: Exception) -> str:
+    """Returns why a check was not tried, in words."""
+    if isinstance(error, UsageError):
+        return f"not tried: {error}"
+    return f"not tried: {type(error).__name__}: {first_line(error)}"
 
 
 def said(check: Check, program: Program) -> list[Finding]:
@@ -99,19 +122,20 @@ def said(check: Check, program: Program) -> list[Finding]:
         return [Finding(check.__name__.replace("_", "-"), "?", text)]
 
 
-def heard(trial: Trial, lab: Laboratory) -> Iterator[Finding | Suspicion]:
-    """Yields what a trial says; where it cannot be held, that is among what the laboratory has skipped."""
+def heard(name: str, trial: Trial, lab: Laboratory) -> Iterator[Finding | Suspicion]:
+    """Yields what a trial says; where it cannot be held, a ? of its check, and of a note what was skipped."""
     try:
         yield from trial(lab)
-    except UsageError as error:
-        lab.skipped.append(f"{words_of(trial.__name__)}: {error}")
     except Exception as error:  # a model of the user's may do anything; the other trials go on
-        lab.skipped.append(f"{words_of(trial.__name__)}: {type(error).__name__}: {first_line(error)}")
+        if name in STATISTICAL:
+            yield Finding(name, "?", not_tried(error), "statistical")
+        elif not isinstance(lab.trained_as_it_is, UsageError):
+            lab.skipped.append(f"{name}: {not_tried(error)}")
 
 
-def words_of(name: str) -> str:
+def words_of(trial: Trial) -> str:
     """Returns a function's name as words."""
-    return name.replace("_", " ").capitalize()
+    return trial.__name__.replace("_", " ").capitalize()
 
 
 def judged(suspicions: Sequence[Suspicion], level: float = LEVEL) -> list[Finding]:

@@ -19,6 +19,7 @@ from crosscheck.diagnose.checks import EXACT
 from crosscheck.errors import UsageError
 
 UNTRAINED = {
+    "layers-are-adapted",
     "metric-fits-problem",
     "validation-split",
     "validation-is-apart",

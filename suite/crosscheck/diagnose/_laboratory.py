@@ -119,22 +119,12 @@ class Laboratory:
     # --- how long -----------------------------------------------------------------------------------------
 
     @property
-    def own_steps(self) -> float:
-        """Steps that the program itself would take; ∞ where no end of it is known."""
-        arguments = self.program.arguments or {}
-        known = self.program.training.is_complete or arguments.get("steps_per_epoch")
-        rows = self.program.training.rows * (1 - self.program.validation_split)
-        an_epoch = arguments.get("steps_per_epoch") or np.ceil(rows / self.program.batch_size)
-        epochs = self.program.epochs
-        return float(an_epoch * epochs) if known and epochs is not None else np.inf
-
-    @property
     def brevity(self) -> str:
         """Why slow learning is no fault of a program that is short, or may be of any length; else ""."""
         if self.program.epochs is None:
             return "how long the program trains is not known: give `epochs`"
-        few = self.own_steps < FEW_STEPS
-        return f"the program takes {self.own_steps:.0f} steps in all: more may do" if few else ""
+        few = self.program.steps < FEW_STEPS
+        return f"the program takes {self.program.steps:.0f} steps in all: more may do" if few else ""
 
     @functools.cached_property
     def steps(self) -> int:
@@ -142,16 +132,17 @@ class Laboratory:
         seconds = self.seconds_of_a_step
         allowed = int(SHARE * self.seconds / (len(self.seeds) * seconds))
         if allowed < FEWEST_STEPS:
+            needed = len(self.seeds) * FEWEST_STEPS * seconds / SHARE
             raise UsageError(
                 f"A step takes {1000 * seconds:.0f} ms: {len(self.seeds)} trainings of {FEWEST_STEPS} steps "
-                f"do not fit into {SHARE * self.seconds:.0f} s."
+                f"do not fit into {SHARE * self.seconds:.0f} s; seconds={1.2 * needed:.0f} would do."
             )
-        return int(max(1, min(allowed, MOST_STEPS, self.own_steps)))
+        return int(max(1, min(allowed, MOST_STEPS, self.program.steps)))
 
     @property
     def compression(self) -> float:
         """How many of the program's steps stand behind one here."""
-        return max(1.0, min(self.own_steps, 1e9) / self.steps)
+        return max(1.0, min(self.program.steps, 1e9) / self.steps)
 
     @functools.cached_property
     def seconds_of_a_step(self) -> float:
@@ -253,7 +244,9 @@ class Laboratory:
         """Why slow learning here is no fault of the program, in any case; "" where it may be."""
         if not tried:
             return (
-                "it learns under some seeds" if not self.fails else "no time was left to try what would help"
+                "it learns under some seeds"
+                if not self.fails
+                else "no time was left to try what would help; more `seconds` give it"
             )
         if self.brevity or self.compression <= TOO_SHORT:
             return self.brevity
@@ -264,26 +257,6 @@ class Laboratory:
         also = f"; {reached(other)} with {other.arm.name}" if other else ""
         prior = rounded(float(np.median(self.as_it_is.prior_loss)))
         return f"loss after {self.steps} steps {reached(self.as_it_is)}{also}; {prior} without any input"
-
-    @functools.cached_property
-    def relative_gradients(self) -> np.ndarray:
-        """The size of every kernel's first gradient on the rows trained on, over that of the kernel, [S, L].
-
-        A step of plain gradient descent at rate 1 moves a weight by its gradient.
-        """
-        with copies.random_state_kept(), warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
-            replicas = Replicates(self.build, self.seeds)
-            replicas.compile(keras.optimizers.SGD(1.0), **self.arguments)
-            before = [np.array(value) for value in replicas.get_weights()]
-            which = self.splits[0]
-            replicas.fit(self.rows_of(which, [AS_IT_IS], which), self.y[which], batch_size=self.rows)
-            moved = [after - first for after, first in zip(replicas.get_weights(), before, strict=True)]
-            kernels = [
-                i for i, v in enumerate(replicas.model.variables) if v.trainable and v.name == "kernel"
-            ]
-        size = lambda values: np.sqrt((values.astype("float64") ** 2).reshape(len(values), -1).sum(1))
-        return np.stack([size(moved[i]) / np.maximum(size(before[i]), 1e-30) for i in kernels], 1)
 
     @functools.lru_cache  # noqa: B019, a laboratory lives for one diagnosis
     def inside(self, layers: tuple[str, ...]) -> copies.Inside:
@@ -298,11 +271,28 @@ class Laboratory:
 
     # --- training -------------------------------------------------------------------------------------------
 
-    @functools.cached_property
+    @property
     def as_it_is(self) -> Outcome:
-        """The program unchanged."""
-        _, clock = self.steps, Clock()  # the steps are measured before the clock starts
-        outcome = self.train([AS_IT_IS])[0]
+        """The program unchanged.
+
+        Raises:
+            UsageError: where it cannot be trained; it is tried once.
+        """
+        trained = self.trained_as_it_is
+        if isinstance(trained, UsageError):
+            raise trained
+        return trained
+
+    @functools.cached_property
+    def trained_as_it_is(self) -> Outcome | UsageError:
+        """The program unchanged, or why it cannot be trained."""
+        try:
+            _, clock = self.steps, Clock()  # the steps are measured before the clock starts
+            outcome = self.train([AS_IT_IS])[0]
+        except UsageError as error:
+            return error
+        except Exception as error:  # whatever a backend raises
+            return UsageError(f"{type(error).__name__}: {first_line(error)}")
         self.seconds_of_a_program = max(0.0, clock.spent() - self.seconds_of_steps)
         return outcome
 

@@ -18,8 +18,9 @@ MOST = 6  # repairs that are tried; a program with more faults is mended step by
 LABELS = ("labels-are-numbers", "labels-are-finite", "labels-form", "labels-units", "labels-in-range")
 WHOLE = ("labels-form", "labels-units", "labels-one-of-many")  # whose fix changes loss or head
 BEFORE = {
-    "inputs-accepted": ("inputs-in-vocabulary",),
-    "head-fits-loss": (*WHOLE, "softmax-axis", "loss-computes"),
+    "inputs-accepted": ("inputs-in-vocabulary", "layers-are-adapted"),
+    "compile-fits-outputs": ("names-of-outputs", "labels-given"),
+    "head-fits-loss": (*WHOLE, "softmax-axis", "loss-computes", "compile-fits-outputs", "names-of-outputs"),
     "softmax-axis": WHOLE,
     "metric-fits-problem": (*LABELS, "labels-one-of-many", "loss-computes", "head-fits-loss"),
     "class-weight": LABELS,
@@ -121,7 +122,9 @@ def shown_by(cause: Finding, finding: Finding, was_fine: bool) -> Finding:
 
 
 def first_causes(findings: Iterable[Finding]) -> list[Finding]:
-    """The findings without those that follow from a fault which is to be mended first, output by output."""
+    """The findings without those that follow from a fault, of their output or of all, to be mended first."""
     findings = list(findings)
     wrong = {key_of(f) for f in findings if f.verdict == "✗"}
-    return [f for f in findings if not any((cause, f.output) in wrong for cause in BEFORE.get(f.check, ()))]
+    return [
+        f for f in findings if not wrong & {(c, o) for c in BEFORE.get(f.check, ()) for o in (f.output, "")}
+    ]

@@ -25,8 +25,9 @@ class Arm:
 
 
 AS_IT_IS = Arm("as it is")
+STANDARDISED = Arm("standardised inputs", standardised=True)
 OTHERS = (  # in the order in which they are given up for want of time
-    Arm("standardised inputs", standardised=True),
+    STANDARDISED,
     Arm("a tenth of the learning rate", 0.1),
     Arm("ten times the learning rate", 10.0),
     Arm("a hundredth of the learning rate", 0.01),
@@ -69,6 +70,23 @@ class Outcome:
         """
         lost = ~(self.loss <= HALF * self.prior_loss)
         return lost & (np.isnan(self.error) | (self.error > HALF * self.prior_error))
+
+    @property
+    def is_lost_elsewhere(self) -> np.ndarray:
+        """Under which seeds it has not come half of the way from the prior on held-out rows, [S].
+
+        In decisions where there are any, else by the loss.
+        """
+        by_loss = ~(self.held_out_loss <= HALF * self.prior_loss)
+        return np.where(np.isnan(self.held_out_error), by_loss, self.held_out_error > HALF * self.prior_error)
+
+    @property
+    def leaves_room(self) -> np.ndarray:
+        """Under which seeds a perfect setting would surpass it on held-out rows, [S]."""
+        by_loss = ~(self.held_out_loss < QUARTER * self.prior_loss)
+        return np.where(
+            np.isnan(self.held_out_error), by_loss, self.held_out_error >= QUARTER * self.prior_error
+        )
 
     def rescued_by(self, other: Outcome) -> np.ndarray:
         """Under which seeds this one fails and another setting learns, [S].

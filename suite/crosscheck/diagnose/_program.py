@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -19,6 +20,7 @@ class Data:
         is_complete: False where these are the first rows of a longer, or endless, source.
         source: the type it came from: "arrays", "tf.data", "PyDataset", "generator", "DataFrame".
         is_reshuffled: whether the source, read again, gave another order; None where that was not tried.
+        refused: why Keras cannot cut `x` into batches as it was given, in Keras' words; "" where it can.
     """
 
     x: Any
@@ -27,6 +29,7 @@ class Data:
     is_complete: bool = True
     source: str = "arrays"
     is_reshuffled: bool | None = None
+    refused: str = ""
 
     @property
     def rows(self) -> int:
@@ -58,6 +61,15 @@ class Program:
     place: str = ""
     arguments: Mapping[str, Any] | None = None
     memory: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
+
+    @property
+    def steps(self) -> float:
+        """Steps that `fit` takes in all; ∞ where no end of it is known."""
+        arguments = self.arguments or {}
+        known = self.training.is_complete or arguments.get("steps_per_epoch")
+        rows = self.training.rows * (1 - self.validation_split)
+        an_epoch = arguments.get("steps_per_epoch") or math.ceil(rows / self.batch_size)
+        return float(an_epoch * self.epochs) if known and self.epochs is not None else math.inf
 
 
 T = TypeVar("T")

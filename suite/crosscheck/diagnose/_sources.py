@@ -11,7 +11,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from crosscheck._keras import first_batch
 from crosscheck.diagnose._program import Data
+from crosscheck.diagnose._words import first_line
 from crosscheck.errors import UsageError
 
 MOST_BATCHES = 20
@@ -50,10 +52,26 @@ def data_of(x: Any, y: Any = None, sample_weight: Any = None) -> tuple[Data, int
 
 def data_of_arrays(x: Any, y: Any, sample_weight: Any) -> Data:
     frames = any(hasattr(leaf, "to_numpy") for leaf in keras.tree.flatten([x, y]))
+    given = x, y
     x, y, sample_weight = (arrays_of(part) for part in (x, y, sample_weight))
     if x is None:
         raise UsageError("fit was given no x.")
-    return Data(x, y, sample_weight, source="DataFrame" if frames else "arrays")
+    source = "DataFrame" if frames else "arrays"
+    return Data(x, y, sample_weight, source=source, refused=refusal_of(*given, x))
+
+
+def refusal_of(x: Any, y: Any, arrays: Any) -> str:
+    """Why Keras cuts no batches out of texts as they were given; "" where it does, and of numbers.
+
+    Texts in a NumPy array are refused in most forms, and those in a tensor are not.
+    """
+    if not any(array.dtype.kind in "OSU" for array in keras.tree.flatten(arrays) if array is not None):
+        return ""
+    try:
+        first_batch(x, y)
+    except Exception as error:
+        return f"{type(error).__name__}: {first_line(error)}"
+    return ""
 
 
 def arrays_of(structure: Any) -> Any:

@@ -12,6 +12,7 @@ from crosscheck.diagnose.checks.activity import (
     saturated_units,
     vanishing_gradients,
 )
+from crosscheck.diagnose.checks.adapted import adapted
 from crosscheck.diagnose.checks.arguments import arguments
 from crosscheck.diagnose.checks.head import head
 from crosscheck.diagnose.checks.history import HISTORY as HISTORY
@@ -21,6 +22,8 @@ from crosscheck.diagnose.checks.layers import layers
 from crosscheck.diagnose.checks.metrics import metrics
 from crosscheck.diagnose.checks.one_step import ONE_STEP as ONE_STEP
 from crosscheck.diagnose.checks.one_step import is_reproducible, mode_gap
+from crosscheck.diagnose.checks.rates import learning_rate
+from crosscheck.diagnose.checks.refusals import refusals
 from crosscheck.diagnose.checks.signals import initial_loss, labels_follow, prior_alone
 from crosscheck.diagnose.checks.splits import splits
 from crosscheck.diagnose.checks.training import (
@@ -32,26 +35,31 @@ from crosscheck.diagnose.checks.training import (
     learning_rate_too_low,
     one_seed,
 )
+from crosscheck.diagnose.checks.unseen import unseen_rows
 from crosscheck.diagnose.checks.weights import weights
 
 Check = Callable[[Program], Iterator[Finding]]
 Trial = Callable[[Laboratory], Iterator[Finding | Suspicion]]
 
-EXACT: tuple[Check, ...] = (inputs, labels, head, arguments, layers, weights, splits, metrics)
-# In order of what is to be mended first: a fault is looked for where none before it was found.
-STATISTICAL: tuple[Trial, ...] = (
-    labels_follow,
-    ignores_input,
-    mode_gap,
-    inputs_scale,
-    exploding_gradients,
-    learning_rate_too_high,
-    learning_rate_too_low,
-    vanishing_gradients,
-    dead_units,
-    cannot_overfit,
+EXACT: tuple[Check, ...] = (
+    *(inputs, adapted, labels, head, arguments, refusals, learning_rate),
+    *(layers, weights, splits, metrics),
 )
-NOTES: tuple[Trial, ...] = (
+# In order of what is to be mended first: a fault is looked for where none before it was found.
+STATISTICAL: dict[str, Trial] = {
+    "labels-follow-inputs": labels_follow,
+    "uses-its-input": ignores_input,
+    "modes-agree": mode_gap,
+    "inputs-scale": inputs_scale,
+    "exploding-gradients": exploding_gradients,
+    "learning-rate-high": learning_rate_too_high,
+    "learning-rate-low": learning_rate_too_low,
+    "vanishing-gradients": vanishing_gradients,
+    "dead-units": dead_units,
+    "overfits-few-rows": cannot_overfit,
+}
+NOTES: tuple[Trial, ...] = (  # of which nothing is a ✗
+    unseen_rows,
     initial_loss,
     prior_alone,
     bad_probabilities,

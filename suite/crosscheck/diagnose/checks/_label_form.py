@@ -134,8 +134,37 @@ def loss_code(name: str, from_logits: bool) -> str:
 def elementwise(facts: LabelFacts) -> Iterator[Finding]:
     """For a loss of numbers, one beside the other: shapes that NumPy's rules stretch silently."""
     name = getattr(getattr(facts.output.anatomy.loss, "fn", facts.output.anatomy.loss), "__name__", "")
-    if name in ELEMENTWISE and facts.form in ("classes", "other width", "other shape"):
+    if name not in ELEMENTWISE:
+        return
+    if is_stretched(facts):
+        yield along_positions(facts)
+    elif facts.form in ("classes", "other width", "other shape"):
         yield broadcast(facts)
+
+
+def is_stretched(facts: LabelFacts) -> bool:
+    """Whether an output has several positions and the labels one number for all of them, or none."""
+    p, y = facts.output.predictions, facts.labels
+    if p is None or p.ndim < 3 or np.prod(p.shape[1:-1]) == 1:
+        return False
+    y = y.reshape(*y.shape, *[1] * (p.ndim - y.ndim))
+    pairs = list(zip(p.shape[1:], y.shape[1:], strict=False))
+    return y.ndim == p.ndim and all(b in (1, a) for a, b in pairs) and all(b == 1 for _, b in pairs[:-1])
+
+
+def along_positions(facts: LabelFacts) -> Finding:
+    """[N] or [N, 1] beside [N, T, 1]: one number is asked of every position."""
+    output, y = facts.output, facts.labels
+    assert output.predictions is not None
+    shape, positions = shape_of(output.predictions), int(np.prod(output.predictions.shape[1:-1]))
+    return fault(
+        FORM,
+        f"The labels are {shape_of(y)}, the output {shape}: one label a row for {positions} positions.",
+        "Keras repeats the label without a word: every position is trained on the same number.",
+        "one output a row, as by return_sequences=False or a pooling before the head; or, if it is meant, "
+        f"labels of {shape}",
+        output,
+    )
 
 
 def broadcast(facts: LabelFacts) -> Finding:
@@ -268,6 +297,8 @@ def is_many_classes(facts: LabelFacts) -> bool:
 
 def classes_on_one_sigmoid(facts: LabelFacts) -> Finding:
     output, classes = facts.output, int(facts.high) + 1
+    if not output.is_classifier:
+        return numbers_on_a_sigmoid(facts)
     from_logits = bool(output.anatomy.takes_logits)
     activation = "" if from_logits else ', activation="softmax"'
     return fault(
@@ -278,6 +309,21 @@ def classes_on_one_sigmoid(facts: LabelFacts) -> Finding:
         f"loss={loss_code('SparseCategoricalCrossentropy', from_logits)}",
         output,
         as_softmax(output, classes),
+    )
+
+
+def numbers_on_a_sigmoid(facts: LabelFacts) -> Finding:
+    """Whole numbers under a loss of a regression: ratings, or classes."""
+    output, low, high = facts.output, number(facts.low), number(facts.high)
+    scale = f"(y - {low}) / {number(facts.high - facts.low)}" if facts.low else f"y / {high}"
+    return fault(
+        UNITS,
+        f"The labels are {len(facts.distinct)} whole numbers, {low} … {high}, and a sigmoid gives 0 … 1.",
+        "What is above 1 is never reached: such rows pull the output to 1, all of them alike.",
+        f"of numbers such as ratings: no activation in the head, or y = {scale}; of classes: "
+        f'Dense({int(facts.high) + 1}, activation="softmax") and sparse_categorical_crossentropy',
+        output,
+        lambda program: with_loss(program, output, None, bare=True),
     )
 
 

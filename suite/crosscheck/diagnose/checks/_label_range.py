@@ -103,13 +103,41 @@ def way_back(facts: LabelFacts, outside: list[float]) -> tuple[str, Repair | Non
     others = [v for v in facts.distinct if v not in outside]
     is_mark = len(outside) == 1 and (outside[0] < 0 or outside[0] > units) and len(others) > 1
     if is_mark and output.anatomy.ignored is None and (not others or min(others) >= 0):
-        return f"ignore_class={int(outside[0])} in {output.loss}", ignoring(output, int(outside[0]))
+        said = (
+            f" (in {facts.labels.dtype} −1 becomes {int(outside[0])})" if are_wrapped(facts, outside) else ""
+        )
+        return f"ignore_class={int(outside[0])} in {output.loss}{said}", ignoring(output, int(outside[0]))
+    if are_wrapped(facts, outside):
+        return unwrapped(facts)
     if facts.high - facts.low < units and low != 0:
         shift = f"y - {low}" if low > 0 else f"y + {-low}"
         return f"y = {shift}", shifted(output, low)
     if len(facts.distinct) <= units:
         return "classes, y = np.unique(y, return_inverse=True)", renumbered(output, facts.distinct)
     return f"Dense({int(facts.high) + 1}, …) last, or labels within 0 … {units - 1}", None
+
+
+def are_wrapped(facts: LabelFacts, outside: list[float]) -> bool:
+    """Whether labels without a sign are so large that they were negative before, as 255 was −1."""
+    kind = facts.labels.dtype
+    return kind.kind == "u" and all(value > np.iinfo(signed(kind)).max for value in outside)
+
+
+def signed(kind: np.dtype) -> np.dtype:
+    """int8 of uint8, and so on."""
+    return np.dtype(f"i{kind.itemsize}")
+
+
+def unwrapped(facts: LabelFacts) -> tuple[str, Repair | None]:
+    """The fix for negative class numbers that were made positive, and its repair."""
+    kind, output = signed(facts.labels.dtype), facts.output
+    y = facts.labels.astype(kind)
+    low, high = int(y.min()), int(y.max())
+    is_now = low % 2 ** (8 * kind.itemsize)
+    fix = f"y = y.astype('{kind}') + {-low}: in {facts.labels.dtype} {low} has become {is_now}"
+    if high - low >= output.units:
+        return f"{fix}; and Dense({high - low + 1}, …) last", None
+    return fix, lambda program: mapped_labels(program, output, lambda y: y.astype(kind).astype("int32") - low)
 
 
 def shifted(output: Output, by: int) -> Repair:
@@ -162,6 +190,8 @@ def what_follows(facts: LabelFacts) -> str:
 def rescaled(facts: LabelFacts) -> tuple[str, Callable[[np.ndarray], np.ndarray] | None]:
     """How labels come into [0, 1], as code and as a function."""
     low, high, distinct = facts.low, facts.high, facts.distinct
+    if high in (255, 65535) and set(distinct) <= {0, 1, high} and 1 in distinct:
+        return of_a_lost_sign(facts)
     if len(distinct) == 2 and facts.is_whole:
         top = distinct[1]
         if low == 0:
@@ -178,6 +208,15 @@ def rescaled(facts: LabelFacts) -> tuple[str, Callable[[np.ndarray], np.ndarray]
         'labels within [0, 1]; of a regression, no activation in the head and loss="mean_squared_error"',
         None,
     )
+
+
+def of_a_lost_sign(facts: LabelFacts) -> tuple[str, Callable[[np.ndarray], np.ndarray] | None]:
+    """For 1 and 255, or 0, 1 and 255: what stands for −1 where numbers have no sign."""
+    top = number(facts.high)
+    if 0 in facts.distinct:
+        return f"keep = y != {top}; x, y = x[keep], y[keep]  # a mark, or −1 without its sign", None
+    fix = f"y = (y == 1).astype('float32')  # without a sign −1 becomes {top}"
+    return fix, lambda y: (y == 1).astype("float32")
 
 
 # --- rows -------------------------------------------------------------------------------------------------

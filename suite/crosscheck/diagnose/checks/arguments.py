@@ -1,30 +1,29 @@
-"""Arguments of `compile` and `fit`: is there a loss, a rate, an epoch; do names belong to outputs?"""
+"""Arguments of `compile` and `fit`: is there a loss, an epoch; do names belong to outputs?"""
 
 from __future__ import annotations
 
+import difflib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import keras
-import numpy as np
 
 from crosscheck._keras import compiled_with
 from crosscheck.diagnose._findings import Finding
-from crosscheck.diagnose._outputs import predictions_of
+from crosscheck.diagnose._outputs import outputs_of, predictions_of
 from crosscheck.diagnose._program import Program
-from crosscheck.diagnose._saying import fault, fine, note, number
+from crosscheck.diagnose._saying import fault, fine, note
 
-LOSS, RATE, EPOCHS, STEPS, NAMES = "loss-is-given", "learning-rate", "epochs", "steps", "names-of-outputs"
+LOSS, EPOCHS, STEPS, NAMES = "loss-is-given", "epochs", "steps", "names-of-outputs"
 
 
 def arguments(program: Program) -> Iterator[Finding]:
     """What is wrong with the arguments, whatever the data."""
     yield from loss_given(program)
-    yield from learning_rate(program)
     yield from epochs(program)
     yield from steps(program)
-    yield from names(program.model)
+    yield from names(program)
 
 
 def loss_given(program: Program) -> Iterator[Finding]:
@@ -32,9 +31,12 @@ def loss_given(program: Program) -> Iterator[Finding]:
     model, predicted = program.model, predictions_of(program)
     losses = compiled_with(model).get("loss")
     given = [loss for loss in keras.tree.flatten(losses) if loss is not None] if losses is not None else []
-    kind = type(model)
-    own = any(getattr(kind, n) is not getattr(keras.Model, n) for n in ("train_step", "compute_loss"))
-    if not given and not own and predicted is not None and not program.memory.get("penalties"):
+    if (
+        not given
+        and not has_own_step(model)
+        and predicted is not None
+        and not program.memory.get("penalties")
+    ):
         yield fault(
             LOSS,
             "The model is compiled without a loss.",
@@ -43,33 +45,10 @@ def loss_given(program: Program) -> Iterator[Finding]:
         )
 
 
-def learning_rate(program: Program) -> Iterator[Finding]:
-    """A rate that moves nothing, or away; a schedule that begins with 0 is a warm-up."""
-    optimizer = getattr(program.model, "optimizer", None)
-    if optimizer is None:
-        return
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
-    config = inner.get_config().get("learning_rate")
-    rate = float(np.asarray(keras.ops.convert_to_numpy(inner.learning_rate)))
-    if isinstance(config, Mapping) or scheduled(program):
-        return
-    if math.isfinite(rate) and rate > 0:
-        yield fine(RATE, f"{number(rate)}, {type(inner).__name__}")
-        return
-    yield fault(
-        RATE,
-        f"The learning rate is {number(rate)}.",
-        "Nothing moves." if rate == 0 else "Every step goes uphill, or to NaN.",
-        "learning_rate=1e-3",
-    )
-
-
-def scheduled(program: Program) -> bool:
-    """Whether a callback sets the rate; one that is not known may do so."""
-    return any(
-        not isinstance(callback, keras.callbacks.ModelCheckpoint | keras.callbacks.EarlyStopping)
-        for callback in keras.tree.flatten((program.arguments or {}).get("callbacks") or [])
-    )
+def has_own_step(model: keras.Model) -> bool:
+    """Whether the model's class says itself what is minimised, or how."""
+    kind = type(model)
+    return any(getattr(kind, n) is not getattr(keras.Model, n) for n in ("train_step", "compute_loss"))
 
 
 def epochs(program: Program) -> Iterator[Finding]:
@@ -104,25 +83,34 @@ def steps(program: Program) -> Iterator[Finding]:
         )
 
 
-def names(model: keras.Model) -> Iterator[Finding]:
-    """Losses and metrics by name whose name is no output's."""
-    outputs = list(getattr(model, "output_names", None) or [])
-    config = compiled_with(model)
-    structure = getattr(model, "output", None) if outputs else None
-    known = {*outputs, *(structure if isinstance(structure, dict) else ())}
+def names(program: Program) -> Iterator[Finding]:
+    """Losses, metrics and labels by name whose name is no output's."""
+    config, known = compiled_with(program.model), names_of_outputs(program)
     if not known:
         return
     for argument in ("loss", "metrics", "weighted_metrics", "loss_weights"):
-        yield from strangers(argument, config.get(argument), sorted(known))
+        yield from strangers(argument, config.get(argument), known)
+    y = program.training.y
+    lacks_one = isinstance(y, dict) and any(not set(o.anatomy.keys) & set(y) for o in outputs_of(program))
+    if not lacks_one and not has_own_step(program.model):  # what is missing is said of the output
+        yield from strangers("y", y, known)
+
+
+def names_of_outputs(program: Program) -> list[str]:
+    """The names that outputs have, and the keys under which the model gives them; none where it has none."""
+    outputs = list(getattr(program.model, "output_names", None) or [])
+    structure = getattr(program.model, "output", None) if outputs else predictions_of(program)
+    return sorted({*outputs, *(structure if isinstance(structure, dict) else ())})
 
 
 def strangers(argument: str, given: Any, known: list[str]) -> Iterator[Finding]:
     """Keys of an argument that name no output."""
     unknown = [key for key in given if key not in known] if isinstance(given, dict) else []
     if unknown:
+        right = next(iter(difflib.get_close_matches(str(unknown[0]), known, 1, 0)), known[0])
         yield fault(
             NAMES,
             f"{argument} names {unknown[0]!r}, and the outputs are {', '.join(known)}.",
             "Keras refuses it at the first step.",
-            f"{argument}={{'{known[0]}': …}}",
+            f"{argument}={{'{right}': …}}" if argument != "y" else f"y without {unknown[0]!r}",
         )

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from crosscheck._keras import input_specs
 from crosscheck.diagnose._findings import Finding
 from crosscheck.diagnose._outputs import predictions_of
 from crosscheck.diagnose._program import Program
@@ -39,6 +40,9 @@ def accepted(program: Program) -> Iterator[Finding]:
     """Whether the model can be called on the first rows at all."""
     predicted = predictions_of(program)
     shapes = ", ".join(shape_of(array) for _, array in named_arrays(program.training.x))
+    if program.training.refused:
+        yield texts_in_arrays(program, shapes)
+        return
     if predicted is not None:
         yield fine(ACCEPTED, f"the model takes {shapes}")
         return
@@ -54,8 +58,29 @@ def accepted(program: Program) -> Iterator[Finding]:
         ACCEPTED,
         f"The model cannot be called on its inputs {shapes}: {refusal[:300]}",
         "Training stops at its first step.",
-        "inputs of the shape and dtype that the first layer wants",
+        renamed(program) or "inputs of the shape and dtype that the first layer wants",
     )
+
+
+def texts_in_arrays(program: Program, shapes: str) -> Finding:
+    """A model may take them when it is called, and `fit` not."""
+    return fault(
+        ACCEPTED,
+        f"`fit` cuts no batches out of texts in these arrays {shapes}: {program.training.refused[:200]}",
+        "Training stops before its first step, also where the model itself takes the texts.",
+        "x = tf.constant(x), or tf.data.Dataset.from_tensor_slices((x, y)).batch(32)",
+    )
+
+
+def renamed(program: Program) -> str:
+    """The right key for one that names no input; "" where that is not what is wrong."""
+    x, symbolic = program.training.x, input_specs(program.model)
+    if not isinstance(x, dict) or not isinstance(symbolic, dict):
+        return ""
+    missing, unknown = sorted(symbolic.keys() - x.keys()), sorted(x.keys() - symbolic.keys())
+    if len(missing) != 1 or len(unknown) != 1:
+        return ""
+    return f"x={{'{missing[0]}': x['{unknown[0]}'], …}}: no input is called {unknown[0]!r}"
 
 
 def as_many_rows(program: Program) -> Iterator[Finding]:

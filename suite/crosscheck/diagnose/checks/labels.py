@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from crosscheck.diagnose._findings import Finding
 from crosscheck.diagnose._outputs import Output, outputs_of
-from crosscheck.diagnose._program import Program
+from crosscheck.diagnose._program import Data, Program
 from crosscheck.diagnose._saying import fault, fine, listed, note, shape_of
 from crosscheck.diagnose.checks import _label_form, _label_range, _label_reach
 from crosscheck.diagnose.checks._label_facts import LabelFacts
@@ -52,14 +55,45 @@ def labels_of(output: Output, y: np.ndarray) -> Iterator[Finding]:
 
 def no_labels(program: Program, output: Output) -> Iterator[Finding]:
     """A model may be trained without labels by a loss of its own; Keras' losses cannot."""
-    if program.training.y is None:
+    y, name = program.training.y, output.anatomy.output
+    if y is None:
         return
+    stranger = stranger_for(program, name)
+    at = f"; {stranger!r} among the labels is the name of none" if stranger else ""
     yield fault(
         "labels-given",
-        f"No labels are given for the output {output.anatomy.output!r}, which has the loss {output.loss}.",
+        f"No labels are given for the output {name!r}, which has the loss {output.loss}{at}.",
         "Keras cannot compute a loss without labels.",
-        f"y={{'{output.anatomy.output}': …}}, or no loss for it",
+        f"y={{'{name}': {f'y[{stranger!r}]' if stranger else '…'}, …}}, or no loss for it",
         output,
+        partial(with_key, stranger=stranger, name=name) if stranger else None,
+    )
+
+
+def stranger_for(program: Program, name: str) -> str:
+    """The key among the labels that was meant for an output: the nearest of those that name none; else ""."""
+    y = program.training.y
+    if not isinstance(y, dict):
+        return ""
+    known = {key for output in outputs_of(program) for key in (*output.anatomy.keys, output.anatomy.output)}
+    unknown = [key for key in y if isinstance(key, str) and key not in known]
+    near = difflib.get_close_matches(name, unknown, 1)
+    return near[0] if near else (unknown[0] if len(unknown) == 1 else "")
+
+
+def with_key(program: Program, stranger: str, name: str) -> Program:
+    """A repair: the labels under another key."""
+
+    def renamed(data: Data) -> Data:
+        y = data.y if isinstance(data.y, dict) else {}
+        return replace(data, y={name if key == stranger else key: part for key, part in y.items()})
+
+    held_out = program.validation
+    is_alike = held_out is not None and isinstance(held_out.y, dict)
+    return replace(
+        program,
+        training=renamed(program.training),
+        validation=renamed(held_out) if held_out is not None and is_alike else held_out,
     )
 
 

@@ -17,7 +17,7 @@ from crosscheck.diagnose._chance import sign_chance
 from crosscheck.diagnose._copies import fresh_optimizer, has_graph, rebuilt, with_weights
 from crosscheck.diagnose._findings import Finding
 from crosscheck.diagnose._laboratory import Laboratory
-from crosscheck.diagnose._outcomes import AS_IT_IS, Arm, Outcome
+from crosscheck.diagnose._outcomes import AS_IT_IS, STANDARDISED, Arm, Outcome
 from crosscheck.diagnose._program import Program
 from crosscheck.diagnose._rows import FEWEST_ROWS
 from crosscheck.diagnose._suspicions import Suspicion
@@ -35,24 +35,40 @@ def inputs_scale(lab: Laboratory) -> Iterator[Suspicion]:
     """Whether standardised inputs train where the given ones do not."""
     if not lab.can_be_standardised:
         return
-    own, rescue = lab.as_it_is, lab.rescues.get("standardised inputs")
+    own, rescue = lab.as_it_is, lab.rescues.get(STANDARDISED.name)
     shown = own.fails & lab.own_steps_fail
     if rescue is not None:
         shown = shown & own.rescued_by(rescue)
+    beside = scaled_beside(lab)
+    better = np.zeros(len(shown), bool)
+    if beside is not None:
+        better = own.is_surpassed_on_held_out_rows(beside)
     yield Suspicion(
         "inputs-scale",
         shown[None],
         Finding(
             "inputs-scale",
             "✗",
-            lab.compared(rescue),
+            lab.compared(rescue or beside),
             "statistical",
             why="the same model learns from standardised inputs; these make steps that fit no weight.",
             fix="normalize = keras.layers.Normalization(); normalize.adapt(x)  # first layer of the model",
             repair=standardise,
         ),
-        limit=lab.limit(rescue is not None),
+        limit=f"it fits its own rows; on others standardised inputs do better under {int(better.sum())} of "
+        f"{len(better)} seeds: try keras.layers.Normalization()"
+        if better.any()
+        else lab.limit(rescue is not None),
+        sound=sign_chance(int((~shown & ~better).sum()), len(shown)),
     )
+
+
+def scaled_beside(lab: Laboratory) -> Outcome | None:
+    """Where standardised inputs end, of a program that fits its own rows, but others worse; else None."""
+    own = lab.as_it_is
+    if own.fails.any() or not own.leaves_room.any() or not lab.can_afford(1):
+        return None
+    return lab.train([STANDARDISED])[0]
 
 
 def standardise(program: Program) -> Program:

@@ -10,9 +10,9 @@ import numpy as np
 
 from crosscheck._keras import layers_of, weights_of_classes
 from crosscheck.diagnose._findings import Finding
-from crosscheck.diagnose._outputs import Output, outputs_of
+from crosscheck.diagnose._outputs import Output, outputs_of, predictions_of
 from crosscheck.diagnose._program import Program
-from crosscheck.diagnose._saying import fault, fine, listed, note, number, shape_of
+from crosscheck.diagnose._saying import fault, fine, listed, note, number, shape_of, undecided
 from crosscheck.diagnose.checks._label_facts import LabelFacts
 
 CLASS_WEIGHT, SAMPLE_WEIGHT, MASK = "class-weight", "sample-weight", "mask"
@@ -21,6 +21,7 @@ SHOWN = 4096  # rows whose weights are computed as Keras does, which goes row by
 
 def weights(program: Program) -> Iterator[Finding]:
     """What becomes of class weights, sample weights and masks."""
+    yield from of_outputs(program)
     if program.class_weight is not None:
         yield class_weights(program, dict(program.class_weight))
     for output in outputs_of(program):
@@ -44,7 +45,7 @@ def class_weights(program: Program, given: Mapping[Any, float]) -> Finding:
     if not outputs or outputs[0].labels is None or outputs[0].labels.dtype.kind not in "biuf":
         return note(CLASS_WEIGHT, "The labels cannot be read: the weights are not judged.")
     output, y = outputs[0], outputs[0].labels
-    for check in (bad_numbers, strange_keys, along_an_axis, of_several_labels, absent_keys):
+    for check in (bad_numbers, strange_keys, along_an_axis, of_several_labels, absent_keys, without_weight):
         finding = check(given, output, y)
         if finding:
             return finding
@@ -160,6 +161,48 @@ def absent_keys(given: Mapping[Any, float], output: Output, y: np.ndarray) -> Fi
     )
 
 
+def without_weight(given: Mapping[Any, float], output: Output, y: np.ndarray) -> Finding | None:
+    """Classes that occur, and have the weight 0."""
+    return never_seen(CLASS_WEIGHT, output, y, np.array([float(given.get(int(c), 1)) for c in rows_of(y)]))
+
+
+def never_seen(check: str, output: Output, y: np.ndarray, weights: np.ndarray) -> Finding | None:
+    """What classes have no weight at all, by the weight of every row [N]; None where each has some."""
+    facts = LabelFacts(y, output)
+    if not output.is_classifier or not is_one_class_a_row(facts):
+        return None
+    rows = rows_of(y)
+    classes, left = np.unique(rows), np.unique(rows[weights != 0])
+    gone = [c for c in classes if c not in left and c != output.anatomy.ignored]
+    if not gone or not len(left):
+        return None
+    count = int(np.isin(rows, gone).sum())
+    measured = f"All {count} of {len(rows)} rows of {kinds(gone)} have the weight 0."
+    if len(left) == 1:
+        why = f"Class {number(left[0])} alone is trained: there is nothing to tell apart."
+        return fault(check, measured, why, "a weight above 0 for each class", output)
+    why = "Training never sees them. That may be meant where they stand for no class."
+    return undecided(check, measured, why, output)
+
+
+def kinds(gone: list[Any]) -> str:
+    return f"class {number(gone[0])}" if len(gone) == 1 else f"the classes {listed(gone)}"
+
+
+def is_one_class_a_row(facts: LabelFacts) -> bool:
+    """Whether each row has one class, by its number, by a 1 among 0s, or as yes or no."""
+    y = facts.labels
+    if y.size == len(y):
+        return facts.is_whole and (facts.form == "classes" or facts.is_binary)
+    return y.ndim == 2 and facts.is_one_hot
+
+
+def rows_of(y: np.ndarray) -> np.ndarray:
+    """The class of every row, as Keras reads it, [N]."""
+    y = y.argmax(-1) if y.ndim > 1 and y.shape[-1] != 1 else y.reshape(len(y), -1)[:, 0]
+    return np.round(y).astype("int64")
+
+
 def shown(given: Mapping[Any, float], output: Output, y: np.ndarray) -> Finding:
     """The weights of rows as Keras makes them."""
     made = weights_of_classes(y[:SHOWN], given)
@@ -189,7 +232,15 @@ def sample_weights(program: Program, output: Output, given: np.ndarray) -> Findi
     if not given.any():
         measured = "All sample weights are 0."
         return fault(SAMPLE_WEIGHT, measured, "Nothing is trained.", "leave sample_weight out", output)
-    return empty_batches(program, output, given)
+    return unseen(program, output, given) or empty_batches(program, output, given)
+
+
+def unseen(program: Program, output: Output, given: np.ndarray) -> Finding | None:
+    """Classes whose rows all have the weight 0; of the first rows of a stream it is not known."""
+    y = output.labels
+    if y is None or y.dtype.kind not in "biuf" or given.size != len(y) or not program.training.is_complete:
+        return None
+    return never_seen(SAMPLE_WEIGHT, output, y, given.ravel()) if np.isfinite(y).all() else None
 
 
 def empty_batches(program: Program, output: Output, given: np.ndarray) -> Finding:
@@ -210,6 +261,36 @@ def empty_batches(program: Program, output: Output, given: np.ndarray) -> Findin
     return fine(
         SAMPLE_WEIGHT, f"{number(given.min())} … {number(given.max())}, {zero} of {len(given)} rows 0", output
     )
+
+
+def of_outputs(program: Program) -> Iterator[Finding]:
+    """Whether there is an array of sample weights for each of labels, where there are several."""
+    data = program.training
+    y, given = data.y, data.sample_weight
+    if isinstance(given, dict) and isinstance(predictions_of(program), list | tuple):
+        yield fault(
+            SAMPLE_WEIGHT,
+            f"The sample weights are given by name, {named(given)}, and the model gives a list.",
+            "Keras brings labels by name into the order of such outputs, and not weights: it refuses them.",
+            "y and sample_weight as lists in the order of the outputs",
+        )
+        return
+    if data.source != "arrays" or not (keras.tree.is_nested(y) and keras.tree.is_nested(given)):
+        return
+    try:
+        keras.tree.assert_same_structure(y, given)
+    except ValueError:
+        yield fault(
+            SAMPLE_WEIGHT,
+            f"The labels are for {named(y)}, the sample weights for {named(given)}.",
+            "Keras refuses sample weights of another structure.",
+            "sample_weight with one array for each of y, under the same names",
+        )
+
+
+def named(structure: Any) -> str:
+    """The keys of a dictionary, or how many there are in a list."""
+    return ", ".join(map(str, structure)) if isinstance(structure, dict) else f"{len(structure)} outputs"
 
 
 # --- masks ------------------------------------------------------------------------------------------------
