@@ -251,7 +251,7 @@ def test_without_the_set_and_at_other_scales_the_check_says_so() -> None:
         record = verdicts.judge_study(study, no_rows, 0.999, absent, scale)
         assert record.checks[0].reason == reason and record.checks[0].unrun
     assert not study.units("smoke") and not study.units("standard")
-    assert study.figure(pd.DataFrame(columns=["quantity"])).axes[0].texts
+    assert study.figure(pd.DataFrame(columns=["quantity", "path", "seed", "value"])).axes[0].texts
 
 
 def test_without_a_run_the_table_has_an_arm_a_line_and_no_number() -> None:

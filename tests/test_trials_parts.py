@@ -177,12 +177,11 @@ class Own(keras.Model):
         return self.network(x)
 
 
-def test_a_model_that_cannot_be_rebuilt_is_skipped_with_the_reason():
+def test_a_model_that_cannot_be_rebuilt_is_undecided_with_the_reason():
     model = Own(network(16))
     model(blobs()[0][:2])
-    trials = by_trials(program(model), 20)
-    assert not [f for f in trials.findings if f.verdict == "✗"]
-    assert any("Own" in sentence for sentence in trials.skipped)
+    (finding,) = [f for f in by_trials(program(model), 20).findings if f.check == "training"]
+    assert finding.verdict == "?" and "Own" in finding.measured
 
 
 @pytest.mark.parametrize(
@@ -199,9 +198,10 @@ def test_data_that_cannot_be_trained_on_are_skipped_with_the_reason(data, words)
         Laboratory(Program(healthy.model, Data(*data)))
 
 
-def test_what_takes_too_long_is_skipped_with_the_reason():
-    trials = by_trials(program(), seconds=0.001)
-    assert any("do not fit into" in sentence for sentence in trials.skipped)
+def test_what_takes_too_long_is_undecided_with_the_reason_and_what_would_do():
+    (finding,) = [f for f in by_trials(program(), seconds=0.001).findings if f.check == "training"]
+    assert finding.verdict == "?"
+    assert "do not fit into" in finding.measured and "would do" in finding.measured
 
 
 # --- checks ----------------------------------------------------------------------------------------------

@@ -36,7 +36,10 @@ def head(program: Program) -> Iterator[Finding]:
 
 
 def finding_of(diagnosis: Diagnosis, output: Output) -> Finding:
-    """A diagnosis as a finding: ✗ where the gradient is lost at logits that are common, or not finite."""
+    """A diagnosis as a finding: ✗ where the gradient is lost at logits that are common, or not finite.
+
+    Scores of a hinge that an activation flattens are a note: of two classes people often have tanh there.
+    """
     title = f"{diagnosis.loss} on {diagnosis.head}"
     if diagnosis.exit_code == 2:
         return undecided(HEAD, title, diagnosis.undecided, output)
@@ -52,7 +55,7 @@ def finding_of(diagnosis: Diagnosis, output: Output) -> Finding:
     bursts = not_finite(diagnosis)
     if bursts:
         why = f"{why} There, at |z| = {bursts:g}, one example makes every weight NaN.".strip()
-    elif diagnosis.limit > NEAR:
+    elif diagnosis.limit > NEAR or (diagnosis.limit > 0 and not output.is_classifier):
         return note(HEAD, measured, f"{why} A program may train well without.".strip(), fix, output)
     tried = "on the doctor's copy the gradient survives" if diagnosis.tried else ""
     return fault(HEAD, measured, why, fix, output, repair_of(diagnosis, output), tried=tried)
