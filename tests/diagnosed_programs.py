@@ -68,6 +68,18 @@ class Squares(keras.losses.Loss):
         return keras.ops.square(y_true - y_pred)
 
 
+class MeanOfSquares(Squares):
+    """The same, averaged to a value a row, so that no shape tells it."""
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        return keras.ops.mean(super().call(y_true, y_pred), -1)
+
+
+def of_flat_labels(y_true: Any, y_pred: Any) -> Any:
+    """Takes the labels' last axis off, and leaves that of the predictions."""
+    return keras.ops.mean(keras.ops.square(keras.ops.reshape(y_true, (-1,)) - y_pred), -1)
+
+
 def stacked(y_true: Any, y_pred: Any) -> Any:
     return keras.ops.mean(keras.ops.abs(keras.ops.stack([y_true, y_pred])), axis=(0, -1))
 
@@ -176,6 +188,16 @@ LABELS: dict[str, tuple[str, Callable[[], Given], bool]] = {
     "each with every other": (
         "loss-computes",
         lambda: given(with_sigmoids(loss=Squares()), yes_or_no()),
+        False,
+    ),
+    "each with every other, summed": (
+        "loss-computes",
+        lambda: given(with_sigmoids(loss=MeanOfSquares()), yes_or_no()),
+        False,
+    ),
+    "each with every other, by a function": (
+        "loss-computes",
+        lambda: given(with_sigmoids(loss=of_flat_labels), yes_or_no()),
         False,
     ),
     "a loss of its own that refuses": (

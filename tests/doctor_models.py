@@ -203,6 +203,10 @@ BROKEN: dict[str, Make] = {
         seq(L.Dense(6), L.Reshape((2, 3)), L.Softmax(), L.Reshape((2, 3))),
         "sparse_categorical_crossentropy",
     ),
+    "dropout behind": lambda: (
+        seq(L.Dense(3, activation="softmax"), L.Dropout(0.5)),
+        "sparse_categorical_crossentropy",
+    ),
     "clip behind": lambda: (
         functional(lambda i: ops.clip(L.Dense(3, activation="softmax")(i), 1e-6, 1 - 1e-6)),
         "categorical_crossentropy",

@@ -252,6 +252,15 @@ def step_behind(tensor: Any) -> Step | None:
     return Step(*call) if call else None
 
 
+def renewed(value: Any) -> Any:
+    """The same numbers in another tensor, as a dropout gives: Keras finds no logits behind it."""
+    again = value * 1
+    mask = mask_of(value)
+    if mask is not None:
+        set_mask(again, mask)
+    return again
+
+
 def run_steps(
     steps: Sequence[Step], values: dict[int, Any], skipped: frozenset[int], batch: int
 ) -> dict[int, Any]:
@@ -265,8 +274,10 @@ def run_steps(
             (step.args, step.unmasked),
         )
         first = values[id(step.inputs[0])]
-        if step.is_random or id(step.operation) in skipped:
+        if id(step.operation) in skipped:
             results = [first]
+        elif step.is_random:
+            results = [renewed(first)]
         elif isinstance(step.operation, keras.Layer):
             results = keras.tree.flatten(step.operation(*args, **kwargs))
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -15,6 +16,7 @@ from crosscheck.diagnose._saying import fault, shape_of
 from crosscheck.diagnose._words import first_line
 
 COMPUTES = "loss-computes"
+PAIRED = 5  # rows whose pairs are looked at
 
 
 class OfFunction(keras.losses.Loss):
@@ -44,7 +46,9 @@ def refused_by_loss(output: Output, y: np.ndarray) -> Finding | None:
     except Exception as error:
         return refused(output, y, error)
     if len(p) > 1 and p.ndim == 2 and values == (len(p), len(p)) and p.shape[1] != len(p):
-        return crossed(output, y)
+        return crossed(output, y, "gives N × N values")
+    if pairs_each_with_each(loss, first, p):
+        return crossed(output, y, "is on a few rows the mean over all pairs of a label and a prediction")
     is_of_head = output.anatomy.head == "identity" and output.anatomy.takes_logits is False
     return None if math.isfinite(value) or is_of_head else not_finite(output, value)
 
@@ -77,15 +81,38 @@ def refused(output: Output, y: np.ndarray, error: Exception) -> Finding:
     )
 
 
-def crossed(output: Output, y: np.ndarray) -> Finding:
+def pairs_each_with_each(loss: keras.losses.Loss, y: np.ndarray, p: np.ndarray) -> bool:
+    """Whether a loss over [N, 1] has, on a few rows, the value of all pairs, and not that of the rows' own.
+
+    The rows have different labels, and predictions within (0, 1) that rise with them, so that the two differ.
+    """
+    _, some = np.unique(y.reshape(len(y), -1)[:, 0], return_index=True)
+    if p.ndim != 2 or p.shape[1] != 1 or len(some) < 2:
+        return False
+    labels = y[some[:PAIRED]]
+    scores = np.linspace(0.1, 0.9, len(labels))[:, None]
+    each = range(len(labels))
+
+    def value(rows: Sequence[int], columns: Sequence[int]) -> float:
+        called = loss.call(as_float(labels[list(rows)]), as_float(scores[list(columns)]))
+        return float(keras.ops.convert_to_numpy(keras.ops.mean(called)))
+
+    try:
+        together, own = value(each, each), float(np.mean([value([i], [i]) for i in each]))
+        pairs = float(np.mean([value([i], [j]) for i in each for j in each]))
+    except Exception:  # it takes no single rows
+        return False
+    return math.isclose(together, pairs, rel_tol=1e-4) and not math.isclose(together, own, rel_tol=1e-3)
+
+
+def crossed(output: Output, y: np.ndarray, what: str) -> Finding:
     """[N] beside [N, 1]: every label is compared with every prediction."""
     assert output.predictions is not None
     return fault(
         COMPUTES,
-        f"{output.loss} gives N × N values for labels {shape_of(y)} beside the output "
-        f"{shape_of(output.predictions)}.",
+        f"{output.loss} {what}, for labels {shape_of(y)} beside the output {shape_of(output.predictions)}.",
         "It compares every label with every prediction; what is trained is the labels' mean.",
-        "y = y[:, None]",
+        "y = y[:, None]" if y.ndim == 1 else "labels and predictions of one shape in the loss",
         output,
     )
 
