@@ -353,3 +353,18 @@ def test_a_network_is_still_made_of_its_own_head() -> None:
     model = network(L.Dense(1, "sigmoid"), loss="binary_crossentropy")
     (fault,) = diagnose(model, numbers(), ratings(), seconds=0).faults
     assert fault.check == "labels-units" and "SparseCategoricalCrossentropy" in fault.fix
+
+
+@pytest.mark.parametrize(
+    ("metrics", "shared", "verdict"),
+    [({"seen": "accuracy"}, False, "✗"), (None, False, "note"), ({"seen": "accuracy"}, True, "✓")],
+)
+def test_weights_that_no_loss_reaches_are_told(metrics: Any, shared: bool, verdict: str) -> None:
+    inputs = keras.Input((D,))
+    hidden = L.Dense(1, name="hidden")(inputs)
+    seen = L.Activation("sigmoid", name="seen")(hidden) if shared else L.Dense(1, name="seen")(inputs)
+    model = keras.Model(inputs, {"kind": L.Activation("sigmoid", name="kind")(hidden), "seen": seen})
+    model.compile("adam", {"kind": "binary_crossentropy"}, metrics=metrics)
+    y = both("kind", "seen") if metrics else {"kind": yes_or_no()[:, None]}
+    (said,) = [f for f in diagnose(model, numbers(), y, seconds=0) if f.check == "weights-are-trained"]
+    assert said.verdict == verdict, str(said)

@@ -93,7 +93,7 @@ def test_the_readme_counts_the_sentences_as_they_are_judged() -> None:
     said = (
         f"{count[Truth.TRUE]} are true as they stand, {count[Truth.TRUE_IF]} under a condition "
         f"that the chapter leaves out, {count[Truth.HALF]} half, {count[Truth.FALSE]} false; "
-        f"{count[Truth.OPEN]} are open"
+        f"{count[Truth.OPEN]} {'is' if count[Truth.OPEN] == 1 else 'are'} open"
     )
     assert said in readme and f"{len(JUDGED.sentences)} sentences in its order" in readme
 

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from crosscheck._keras import is_of_keras
+from crosscheck._keras import compiled_with, is_of_keras
 from crosscheck.diagnose._findings import Finding
 from crosscheck.diagnose._outputs import Output, outputs_of
 from crosscheck.diagnose._program import Program, remembered
@@ -45,7 +45,7 @@ UNBENT = {"ConvertToTensor", "Cast", "ExpandDims", "Negative", "Reshape", "Squee
 
 def layers(program: Program) -> Iterator[Finding]:
     """What is wrong with the layers, whatever the data."""
-    yield trainable(program.model)
+    yield from unreached(program) or [trainable(program.model)]
     yield from symmetric(program)
     yield from linear_stack(program)
     for output in outputs_of(program):
@@ -64,6 +64,28 @@ def trainable(model: keras.Model) -> Finding:
         "`fit` changes nothing.",
         "layer.trainable = True before compile, for the layers that are to learn",
     )
+
+
+def unreached(program: Program) -> list[Finding]:
+    """Weights behind outputs without a loss alone: measured and never trained, or left as drawn."""
+    model, config = program.model, compiled_with(program.model)
+    losses, outputs = config.get("loss"), getattr(model, "outputs", None) or []
+    names = list(getattr(model, "output_names", None) or [])
+    if not isinstance(losses, dict) or len(names) != len(outputs) or not set(losses) <= set(names):
+        return []
+    with_loss = [tensor for name, tensor in zip(names, outputs, strict=True) if losses.get(name) is not None]
+    if not with_loss or len(with_loss) == len(outputs) or program.memory.get("penalties"):
+        return []
+    reached = {id(weight) for weight in keras.Model(model.inputs, with_loss).trainable_weights}
+    left = [weight for weight in model.trainable_weights if id(weight) not in reached]
+    if not left:
+        return []
+    bare = [name for name in names if losses.get(name) is None]
+    told = [config.get("metrics"), config.get("weighted_metrics"), program.training.y]
+    watched = [name for name in bare if any(isinstance(part, dict) and name in part for part in told)]
+    say = fault if watched else note
+    what = f"No loss reaches {len(left)} weights behind {', '.join(watched or bare)}, such as {left[0].path}."
+    return [say(TRAINABLE, what, "They stay as they were drawn.", f"loss={{'{(watched or bare)[0]}': …, …}}")]
 
 
 # --- units that stay alike --------------------------------------------------------------------------------
