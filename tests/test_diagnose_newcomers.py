@@ -368,3 +368,17 @@ def test_weights_that_no_loss_reaches_are_told(metrics: Any, shared: bool, verdi
     y = both("kind", "seen") if metrics else {"kind": yes_or_no()[:, None]}
     (said,) = [f for f in diagnose(model, numbers(), y, seconds=0) if f.check == "weights-are-trained"]
     assert said.verdict == verdict, str(said)
+
+
+@pytest.mark.parametrize(
+    ("beta", "last", "is_dead"), [("zeros", "relu", True), ("ones", "relu", False), ("zeros", "tanh", False)]
+)
+def test_units_that_never_wake_behind_a_normalisation_are_told(beta: str, last: str, is_dead: bool) -> None:
+    inputs = keras.Input((D,))
+    silent = L.Dense(8, use_bias=False, kernel_initializer="zeros")(inputs)
+    hidden = L.Activation(last)(L.BatchNormalization(beta_initializer=beta)(silent))
+    model = keras.Model(inputs, [L.Dense(1, "sigmoid")(hidden), L.Dense(1, "sigmoid")(hidden)])
+    model.compile("adam", ["binary_crossentropy"] * 2)
+    findings = diagnose(model, numbers(), both(), seconds=0)
+    said = [f.verdict for f in findings if f.check == "units-differ"]
+    assert ("✗" in said) == is_dead, str(findings)

@@ -251,10 +251,10 @@ def stays_alike(draft: Draft) -> bool:
 
 
 def constant_kernels(value: float, rng: Rng, draft: Draft, size: float) -> Draft:
-    """Of the head too: hidden units that feed it alike are alike for ever."""
+    """Of every head too: hidden units that feed them alike are alike for ever."""
     initializer = keras.initializers.Constant(value)
-    name, config = draft.head.part
-    draft = draft.with_head(part=(name, {**config, "kernel_initializer": initializer}))
+    with_it = lambda part: (part[0], {**part[1], "kernel_initializer": initializer})
+    draft = replace(draft, heads=tuple(replace(head, part=with_it(head.part)) for head in draft.heads))
     return configured(draft, ("Dense",), kernel_initializer=initializer)
 
 

@@ -15,7 +15,7 @@ from crosscheck.diagnose._findings import Finding
 from crosscheck.diagnose._outputs import Output, outputs_of
 from crosscheck.diagnose._program import Program, remembered
 from crosscheck.diagnose._saying import fault, fine, note
-from crosscheck.diagnose.checks._alike import BENT, WEIGHTED, array, has_equal_units, units_alike
+from crosscheck.diagnose.checks._alike import BENT, WEIGHTED, array, graph_of, has_equal_units, units_alike
 from crosscheck.doctor import chain
 
 TRAINABLE, SYMMETRY, LINEAR, AXIS = (
@@ -96,7 +96,7 @@ def symmetric(program: Program) -> Iterator[Finding]:
     found = list(units_alike(program))
     noisy = [layer.name for layer, is_noisy in found if is_noisy]
     still = [layer for layer, is_noisy in found if not is_noisy]
-    alike = dict.fromkeys(layer.name for layer in (*dead_layers(program.model), *still))
+    alike = dict.fromkeys(layer.name for layer in (*dead_layers(program), *still))
     if alike:
         yield fault(
             SYMMETRY,
@@ -113,13 +113,37 @@ def symmetric(program: Program) -> Iterator[Finding]:
         )
 
 
-def dead_layers(model: keras.Model) -> Iterator[Any]:
+def dead_layers(program: Program) -> Iterator[Any]:
     """Layers of ReLU that no input wakes up: no weight, and no bias above 0."""
-    hidden = [layer for layer in model.layers if isinstance(layer, WEIGHTED) and layer.built][:-1]
+    hidden = [layer for layer in program.model.layers if isinstance(layer, WEIGHTED) and layer.built][:-1]
     for layer in hidden:
         silent = not array(layer.kernel).any() and not (layer.use_bias and (array(layer.bias) > 0).any())
-        if silent and has_equal_units(layer) and layer.activation is keras.activations.relu:
+        if silent and has_equal_units(layer) and meets_relu(program, layer):
             yield layer
+
+
+def meets_relu(program: Program, layer: Any) -> bool:
+    """Whether 0 from a layer gets no further than a ReLU, which passes no gradient on at 0."""
+    if layer.activation is not keras.activations.linear:
+        return layer.activation is keras.activations.relu
+    found, _ = graph_of(program) or ([], [])
+    behind = [call for call in found if call.link is layer]
+    while len(behind) == 1 and (behind[0].link is layer or is_norm_to_0(behind[0].link)):
+        behind = [call for call in found if any(taken is behind[0].gives[0] for taken in call.takes)]
+    return bool(behind) and all(is_relu(call.link) for call in behind)
+
+
+def is_norm_to_0(link: Any) -> bool:
+    """Whether a normalisation makes nothing above 0 of numbers that are all alike."""
+    if not isinstance(link, L.BatchNormalization | L.LayerNormalization):
+        return False
+    return link.beta is None or not (array(link.beta) > 0).any()
+
+
+def is_relu(link: Any) -> bool:
+    if isinstance(link, L.ReLU):
+        return not link.threshold and not link.negative_slope
+    return keras.activations.relu in (link, getattr(link, "activation", None))
 
 
 @remembered
