@@ -382,3 +382,29 @@ def test_units_that_never_wake_behind_a_normalisation_are_told(beta: str, last: 
     findings = diagnose(model, numbers(), both(), seconds=0)
     said = [f.verdict for f in findings if f.check == "units-differ"]
     assert ("✗" in said) == is_dead, str(findings)
+
+
+def test_zeros_before_a_layer_whose_bias_wakes_its_relu_are_let_be() -> None:
+    first = L.Dense(8, kernel_initializer="zeros")
+    model = keras.Sequential(
+        [keras.Input((D,)), first, L.Dense(8, "relu", bias_initializer="ones"), L.Dense(K)]
+    )
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    assert "units-differ" not in {f.check for f in diagnose(model, numbers(), classes(), seconds=0).faults}
+
+
+class TrainsBoth(keras.Model):
+    """Has a loss of its own for the output that `compile` is told none for."""
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        of_seen = keras.ops.mean(keras.ops.square(y_pred["seen"] - 1.0))
+        return super().compute_loss(x, y, y_pred, sample_weight, training) + of_seen
+
+
+def test_weights_that_a_loss_of_ones_own_reaches_are_let_be() -> None:
+    inputs = keras.Input((D,))
+    outputs = {name: L.Dense(1, "sigmoid", name=name)(inputs) for name in ("kind", "seen")}
+    model = TrainsBoth(inputs, outputs)
+    model.compile("adam", {"kind": "binary_crossentropy"}, metrics={"seen": "accuracy"})
+    findings = diagnose(model, numbers(), both("kind", "seen"), seconds=0)
+    assert [f.verdict for f in findings if f.check == "weights-are-trained"] == ["✓"], str(findings)

@@ -55,7 +55,7 @@ def finding_of(diagnosis: Diagnosis, output: Output) -> Finding:
     bursts = not_finite(diagnosis)
     if bursts:
         why = f"{why} There, at |z| = {bursts:g}, one example makes every weight NaN.".strip()
-    elif diagnosis.limit > NEAR or (diagnosis.limit > 0 and not output.is_classifier):
+    elif diagnosis.limit > NEAR or (diagnosis.limit > 0 and "hinge" in output.loss.lower()):
         return note(HEAD, measured, f"{why} A program may train well without.".strip(), fix, output)
     tried = "on the doctor's copy the gradient survives" if diagnosis.tried else ""
     return fault(HEAD, measured, why, fix, output, repair_of(diagnosis, output), tried=tried)

@@ -16,6 +16,7 @@ from crosscheck.diagnose._outputs import Output, outputs_of
 from crosscheck.diagnose._program import Program, remembered
 from crosscheck.diagnose._saying import fault, fine, note
 from crosscheck.diagnose.checks._alike import BENT, WEIGHTED, array, graph_of, has_equal_units, units_alike
+from crosscheck.diagnose.checks.arguments import has_own_step
 from crosscheck.doctor import chain
 
 TRAINABLE, SYMMETRY, LINEAR, AXIS = (
@@ -71,10 +72,12 @@ def unreached(program: Program) -> list[Finding]:
     model, config = program.model, compiled_with(program.model)
     losses, outputs = config.get("loss"), getattr(model, "outputs", None) or []
     names = list(getattr(model, "output_names", None) or [])
+    if has_own_step(model) or program.memory.get("penalties"):
+        return []  # what else is minimised, and of which weights, is not known
     if not isinstance(losses, dict) or len(names) != len(outputs) or not set(losses) <= set(names):
         return []
     with_loss = [tensor for name, tensor in zip(names, outputs, strict=True) if losses.get(name) is not None]
-    if not with_loss or len(with_loss) == len(outputs) or program.memory.get("penalties"):
+    if not with_loss or len(with_loss) == len(outputs):
         return []
     reached = {id(weight) for weight in keras.Model(model.inputs, with_loss).trainable_weights}
     left = [weight for weight in model.trainable_weights if id(weight) not in reached]
@@ -143,7 +146,7 @@ def is_norm_to_0(link: Any) -> bool:
 def is_relu(link: Any) -> bool:
     if isinstance(link, L.ReLU):
         return not link.threshold and not link.negative_slope
-    return keras.activations.relu in (link, getattr(link, "activation", None))
+    return (link.activation if isinstance(link, L.Activation) else link) is keras.activations.relu
 
 
 @remembered
