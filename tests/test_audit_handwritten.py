@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from typing import Any
 
 import handwritten_losses as written
@@ -14,7 +15,8 @@ from audited import without_xla
 from crosscheck.audit import CHECKS, Finding, scorecard
 from crosscheck.audit.checks.theory.direction import rewards_mistakes
 from crosscheck.audit.checks.use.calls import aligned
-from crosscheck.audit.scorecard import judge
+from crosscheck.audit.contract import OF_KERAS
+from crosscheck.audit.scorecard import as_shared, judge
 from crosscheck.audit.subjects import subject_of
 
 pytestmark = pytest.mark.every_backend
@@ -192,3 +194,22 @@ def test_what_keras_own_loss_fails_under_misuse_too_is_described() -> None:
     assert shared.verdict == "described" and "SparseCategoricalCrossentropy" in shared.note
     own = judge(check, subject_of(keras.losses.SparseCategoricalCrossentropy(from_logits=True)))
     assert own.verdict == "failed"
+
+
+@pytest.mark.parametrize(
+    ("check", "theirs", "evidence", "verdict"),
+    [
+        ("label range", "failed", "", "described"),
+        ("label range", "passed", "", "failed"),  # Keras' own tells, and this one does not
+        ("label range", "failed", OF_KERAS, "failed"),
+        ("sample weights", "failed", "", "failed"),  # on valid use nothing is excused
+    ],
+)
+def test_misuse_is_described_only_where_keras_own_loss_does_not_notice_it_either(
+    check: str, theirs: str, evidence: str, verdict: str
+) -> None:
+    assert check in {one.id for one in CHECKS}
+    neighbour = subject_of(keras.losses.SparseCategoricalCrossentropy, "sparse")
+    mine = replace(subject_of(written.smoothed_sparse_crossentropy, "sparse"), evidence=evidence)
+    found = as_shared(Finding(check, "failed"), mine, [Finding(check, theirs)], neighbour)
+    assert found.verdict == verdict
