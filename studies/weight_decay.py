@@ -343,13 +343,13 @@ SPEED = Check(
 
 def train_speed(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     """Epochs to what training without a penalty comes to, on the same weights and batches."""
-    penalised_arms = [speed.Arm(penalty=at) for at in SPEED_LAMBDAS]
-    course = speed.followed(seeds, (speed.PLAIN, speed.SLOW, speed.FAST, *penalised_arms))
-    yield rows.tidy(quantity="residual", seed=seeds, value=course.residual[0])
-    for measure, epochs in speed.epochs_to_reach(course).items():
-        slow, fast, *claims = np.log(epochs[0] / epochs[1:])
-        for at, claim in zip(SPEED_LAMBDAS, claims, strict=True):
-            yield SPEED.rows(claim, slow, positive=fast, setting=f"{measure}, λ = {at:g}", seed=seeds)
+    penalised = {speed.Arm(penalty=at): f"λ = {at:g}" for at in SPEED_LAMBDAS}
+    course = speed.followed(dict.fromkeys((speed.PLAIN, speed.SLOW, speed.FAST, *penalised), seeds))
+    yield rows.tidy(quantity="residual", seed=seeds, value=course.residual[speed.PLAIN])
+    for measure, sooner in speed.sooner_than_plain(course).items():
+        slow, fast = sooner[speed.SLOW], sooner[speed.FAST]
+        for arm, name in penalised.items():
+            yield SPEED.rows(sooner[arm], slow, positive=fast, setting=f"{measure}, {name}", seed=seeds)
 
 
 # --- the study: its checks, theories and units, its table and its figure ---

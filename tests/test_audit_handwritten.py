@@ -213,3 +213,24 @@ def test_misuse_is_described_only_where_keras_own_loss_does_not_notice_it_either
     mine = replace(subject_of(written.smoothed_sparse_crossentropy, "sparse"), evidence=evidence)
     found = as_shared(Finding(check, "failed"), mine, [Finding(check, theirs)], neighbour)
     assert found.verdict == verdict
+
+
+def overlap_of_an_image(y: Any, z: Any) -> Any:
+    """Tversky's of all places of an image together, as segmentation has it."""
+    p, axes = keras.ops.sigmoid(z), list(range(1, len(z.shape)))
+    y = keras.ops.cast(keras.ops.reshape(y, keras.ops.shape(z)), p.dtype)
+    hit = keras.ops.sum(p * y, axes) + 1
+    return 1 - hit / (hit + 0.3 * keras.ops.sum(p * (1 - y), axes) + 0.7 * keras.ops.sum((1 - p) * y, axes))
+
+
+def overlap_along_the_batch(y: Any, z: Any) -> Any:
+    """The same with its axes taken for one another: of a place, over the examples."""
+    if len(z.shape) == 3:
+        y, z = (keras.ops.transpose(a, (1, 0, 2)) for a in (keras.ops.reshape(y, keras.ops.shape(z)), z))
+    return overlap_of_an_image(y, z)
+
+
+def test_an_overlap_of_an_image_takes_its_places_together() -> None:
+    found = findings(overlap_of_an_image, "binary")["square"]
+    assert found.verdict == "passed", found
+    assert findings(overlap_along_the_batch, "binary")["square"].verdict == "failed"

@@ -10,6 +10,7 @@ from small_networks import QUICK, SEEDS, assert_same, dense, examples
 from crosscheck import losses
 from crosscheck.replicates import Replicates
 from crosscheck.replicates._task import Task
+from crosscheck.replicates._witness import Witness
 
 pytestmark = pytest.mark.every_backend
 
@@ -104,3 +105,18 @@ def test_several_rates_of_each_replicate_are_refused():
     replicas.compile(several, losses.sparse_categorical_crossentropy, **QUICK)
     with pytest.raises(ValueError, match=r"ReduceLROnPlateau.*MultiOptimizer.*fit"):
         replicas.fit(*examples(), callbacks=[keras.callbacks.ReduceLROnPlateau("loss")])
+
+
+def test_a_step_that_is_rounding_alone_is_no_difference():
+    """The signs of an absolute error cancel over this batch; what is left of their sum is the order's."""
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, kernel_initializer="zeros")])
+    model.compile(keras.optimizers.Adam(0.1), "mae")
+    model.optimizer.build(model.trainable_variables)
+    x, y = (np.array(values, "float32")[:, None] for values in ([1, 2, 3, 4, 5, 6], [3, -3, 2, -2, 1, -1]))
+    witness, sign = Witness(Task(model)), np.sign(y[:, 0])
+    model.train_on_batch(x, y)
+    before, batch = witness.held(), (x, y, None)
+    reordered, wrong = (witness.step(before, (x, y, 1 + by * sign), {}, True) for by in (1e-7, 0.1))
+    witness.require_same(before, reordered, batch, {}, True)
+    with pytest.raises(NotImplementedError, match="train_on_batch"):
+        witness.require_same(before, wrong, batch, {}, True)

@@ -41,11 +41,11 @@ def curves(times: float) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize(("times", "expected"), [(1.0, "fails"), (2.0, "holds")])
 def test_a_training_that_is_faster_would_be_seen(monkeypatch, times: float, expected: str) -> None:
     seeds = tuple(range(50_000, 50_020))
-    arms = [curves(factor) for factor in (1.0, times, 0.5, 3.0)]
-    accuracy, loss = (
-        np.repeat(np.stack(part, 1)[..., None], len(seeds), -1) for part in zip(*arms, strict=True)
-    )
-    course = speed.Course(accuracy, loss, np.zeros((4, len(seeds))))
+    arms = (speed.PLAIN, speed.Arm(smoothing=study.SPEED_ALPHA), speed.SLOW, speed.FAST)
+    faster = dict(zip(arms, (1.0, times, 0.5, 3.0), strict=True))
+    repeated = lambda curve: np.repeat(curve[:, None], len(seeds), -1)
+    accuracy, loss = ({arm: repeated(curves(by)[i]) for arm, by in faster.items()} for i in (0, 1))
+    course = speed.Course(accuracy, loss, dict.fromkeys(arms, np.zeros(len(seeds))))
     monkeypatch.setattr(speed, "followed", lambda *arguments: course)
     rows = gathered(study.train_speed(seeds))
     record = verdicts.judge_check(study.SPEED, rows[rows["check"] == "speed"], QUICK)

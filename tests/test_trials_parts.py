@@ -97,6 +97,45 @@ def test_the_loss_of_the_prior_of_numbers_is_their_variance():
     assert task.loss_of_prior(y, (50, 2)) == pytest.approx(y.var(0).mean(), rel=1e-5)
 
 
+def squared_by_a_sigmoid_of_its_own(y, z):
+    return keras.ops.mean(keras.ops.square(y - keras.ops.sigmoid(z)), -1)
+
+
+def poisson_by_an_exponential_of_its_own(y, z):
+    return keras.ops.mean(keras.ops.exp(z) - y * z, -1)
+
+
+@pytest.mark.every_backend
+@pytest.mark.parametrize(
+    ("loss", "y", "least"),
+    [
+        (squared_by_a_sigmoid_of_its_own, np.array([[0.1], [0.2], [0.3], [0.4]]), 0.0125),
+        (poisson_by_an_exponential_of_its_own, np.array([[0.0], [1], [2], [9]]), 3 - 3 * np.log(3)),
+    ],
+)
+def test_the_prior_of_numbers_that_a_loss_squashes_itself_is_a_logit_or_a_logarithm(loss, y, least):
+    task = task_of(y, (4, 1), loss)
+    assert task.kind == "numbers"
+    assert task.loss_of_prior(y, (4, 1)) == pytest.approx(least, rel=1e-4)
+
+
+def cumulative(y, z):
+    """Of ranks 0 … K: a binary cross-entropy for reaching each of 1 … K."""
+    ranks = keras.ops.arange(z.shape[-1], dtype=z.dtype)
+    reached = keras.ops.cast(keras.ops.reshape(y, (-1, 1)), z.dtype) > ranks
+    return keras.ops.mean(keras.losses.binary_crossentropy(keras.ops.cast(reached, z.dtype), z, True), -1)
+
+
+@pytest.mark.every_backend
+@pytest.mark.parametrize("shape", [(5,), (5, 1)])
+def test_the_prior_of_ranks_says_how_often_each_is_reached(shape):
+    y = np.array([0, 1, 1, 3, 3]).reshape(shape)
+    task = task_of(y, (5, 3), cumulative)
+    entropy = lambda p: -p * np.log(p) - (1 - p) * np.log(1 - p)
+    assert task.kind == "numbers"
+    assert task.loss_of_prior(y, (5, 3)) == pytest.approx(np.mean([entropy(0.8), entropy(0.4), entropy(0.4)]))
+
+
 def test_places_without_a_class_do_not_count():
     y = np.array([[0, 1, -1], [1, 1, -1]])
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=-1)

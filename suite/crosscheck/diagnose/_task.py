@@ -91,7 +91,8 @@ class Task:
             shape: of the outputs, [N, …, K].
             weights: of the rows, [N].
         """
-        rows = [np.broadcast_to(c, shape).astype("float32") for c in self.constants(y, weights)]
+        constants = self.numbers(y, shape) if self.kind == "numbers" else self.constants(y, weights)
+        rows = [np.broadcast_to(c, shape).astype("float32") for c in constants]
         values = [self.loss_of(y, outputs, weights) for outputs in rows]
         finite = [value for value in values if np.isfinite(value)]
         return min(finite, default=np.nan)
@@ -112,16 +113,37 @@ class Task:
         return counts / max(1e-30, counts.sum())
 
     def constants(self, y: np.ndarray, weights: np.ndarray | None = None) -> list[np.ndarray]:
-        """Returns outputs that say the frequencies alone, as probabilities, as logits and as numbers."""
+        """Returns outputs that say the frequencies alone, as probabilities and as logits."""
         if self.kind == "classes":
             shares = self.shares(y, weights)
         else:
             repeated = None if weights is None else np.repeat(weights, y.size // self.width // len(weights))
             shares = np.average(np.reshape(y, (-1, self.width)).astype("float64"), 0, repeated)
-        if self.kind == "numbers":
-            return [shares, np.median(np.reshape(y, (-1, self.width)), 0)]
-        inside = np.clip(shares, 1e-6, 1 - 1e-6)
-        return [shares, np.log(inside), special.logit(inside)]
+        return [shares, np.log(inside(shares)), special.logit(inside(shares))]
+
+    def numbers(self, y: np.ndarray, shape: tuple[int, ...]) -> list[np.ndarray]:
+        """Returns outputs that say where numbers lie: mean and median, and as a loss may read an output that
+        squashes it itself, logits or logarithms of the mean; of ranks 0 … K, logits of reaching each.
+
+        Where the labels fit neither, 0 alone.
+        """
+        if y.size == np.prod(shape):
+            columns = np.reshape(y, (-1, self.width)).astype("float64")
+            mean = columns.mean(0)
+            lies_inside = columns.min() >= 0 and columns.max() <= 1
+            as_logits = [special.logit(inside(mean))] if lies_inside else []
+            as_logarithms = [np.log(inside(mean, np.inf))] if columns.min() >= 0 else []
+            return [mean, np.median(columns, 0), *as_logits, *as_logarithms]
+        ranks = np.asarray(y).ravel()
+        if y.size == np.prod(shape[:-1]) and np.isin(ranks, np.arange(self.width + 1)).all():
+            reached = np.mean(ranks[:, None] > np.arange(self.width), 0)
+            return [reached, special.logit(inside(reached))]
+        return [np.zeros(self.width)]
+
+
+def inside(shares: np.ndarray, most: float = 1 - 1e-6) -> np.ndarray:
+    """Returns shares of which the logit is finite, or the logarithm."""
+    return np.clip(shares, 1e-6, most)
 
 
 def classes_of(y: np.ndarray, width: int) -> np.ndarray:

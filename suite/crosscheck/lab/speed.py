@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -35,23 +35,23 @@ PLAIN, SLOW, FAST = Arm(), Arm(rate=0.5), Arm(rate=3.0)
 
 
 class Course(NamedTuple):
-    """What A arms of S seeds come to.
+    """What arms come to, each over its own S seeds, by arm.
 
     Attributes:
-        accuracy, loss: on the test digits, after every epoch: [E, A, S] each.
-        residual: mean 1 − p of the true class on the training digits at epoch `AIM`, [A, S]: how saturated.
+        accuracy, loss: on the test digits, after every epoch: [E, S] each.
+        residual: mean 1 − p of the true class on the training digits at epoch `AIM`, [S]: how saturated.
     """
 
-    accuracy: np.ndarray
-    loss: np.ndarray
-    residual: np.ndarray
+    accuracy: dict[Arm, np.ndarray]
+    loss: dict[Arm, np.ndarray]
+    residual: dict[Arm, np.ndarray]
 
 
-def followed(seeds: Sequence[int], arms: Sequence[Arm]) -> Course:
-    """Trains a perceptron on the digits by Adam, every arm from each seed's weights and in its batches."""
+def followed(seeds: Mapping[Arm, Sequence[int]]) -> Course:
+    """Trains a perceptron on the digits by Adam, every arm from its seeds' weights and in their batches."""
     digits = data.load("digits")
-    replicas = prepared(digits.x_train.shape[1], seeds, arms)
-    accuracy, loss, residual, y = [], [], [], digits.y_test
+    replicas = prepared(digits.x_train.shape[1], seeds)
+    accuracy, loss, residual, y = [], [], np.array([]), digits.y_test
     for epoch in range(1, EPOCHS + 1):
         replicas.fit(digits.x_train, digits.y_train, batch_size=BATCH, epochs=1)
         logits = replicas.predict(digits.x_test)
@@ -60,9 +60,9 @@ def followed(seeds: Sequence[int], arms: Sequence[Arm]) -> Course:
         if epoch == AIM:
             learned = log_likelihoods(replicas.predict(digits.x_train), digits.y_train)
             residual = (1 - np.exp(learned)).mean(-1)
-    by_arm = (len(arms), len(seeds))
-    curve = lambda values: np.reshape(values, (EPOCHS, *by_arm))
-    return Course(curve(accuracy), curve(loss), np.reshape(residual, by_arm))
+    ends = np.cumsum([len(own) for own in seeds.values()])[:-1]
+    by_arm = lambda values: dict(zip(seeds, np.split(values, ends, axis=-1), strict=True))
+    return Course(by_arm(np.array(accuracy)), by_arm(np.array(loss)), by_arm(residual))
 
 
 def log_likelihoods(logits: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -75,35 +75,54 @@ def log_likelihoods(logits: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.concatenate(list(each))
 
 
-def prepared(inputs: int, seeds: Sequence[int], arms: Sequence[Arm]) -> Replicates:
-    each = lambda numbers: np.repeat(np.array(numbers, "float32"), len(seeds))
-    replicas = Replicates(penalised_perceptron(inputs, HIDDEN, 10), tuple(seeds) * len(arms), paired=True)
+def prepared(inputs: int, seeds: Mapping[Arm, Sequence[int]]) -> Replicates:
+    every = [(arm, seed) for arm, own in seeds.items() for seed in own]
+    replicas = Replicates(
+        penalised_perceptron(inputs, HIDDEN, 10), tuple(seed for _, seed in every), paired=True
+    )
+    of_each = lambda number: np.array([number(arm) for arm, _ in every], "float32")
     replicas.compile(
         keras.optimizers.Adam(RATE),
         sparse_categorical_crossentropy,
-        loss_arguments={"label_smoothing": each([arm.smoothing for arm in arms])},
-        optimizer_arguments={"learning_rate": each([RATE * arm.rate for arm in arms])},
-        penalty_scale=each([arm.penalty for arm in arms]),
+        loss_arguments={"label_smoothing": of_each(lambda arm: arm.smoothing)},
+        optimizer_arguments={"learning_rate": of_each(lambda arm: RATE * arm.rate)},
+        penalty_scale=of_each(lambda arm: arm.penalty),
     )
     return replicas
 
 
-def epochs_to_reach(course: Course) -> dict[str, np.ndarray]:
-    """The first epoch at which a training is about as good as the plain one comes to be, [A, S] by measure.
+def epochs_to_reach(course: Course) -> dict[str, dict[Arm, np.ndarray]]:
+    """The first epoch at which a training is about as good as the plain one comes to be: [S] by measure, arm.
 
-    The aim is each seed's own, of the plain training, arm 0, by epoch `AIM`: its accuracy then less half a
-    point, and its least loss and five per cent. A training that never gets there counts as one that does at
-    the end, which flatters it. The "last accuracy" is the plain training's own at its end, in full.
-    Accuracies are averaged over the last `WINDOW` epochs.
+    The aim is each seed's own, of the plain training by epoch `AIM`: its accuracy then less half a point, and
+    its least loss and five per cent. Arms have the plain one's first seeds. A training that never gets there
+    counts as one that does at the end, which flatters it. The "last accuracy" is the plain training's own at
+    its end, in full. Accuracies are averaged over the last `WINDOW` epochs.
     """
-    accuracy, loss, _ = course
-    steady = np.stack([accuracy[max(0, e - WINDOW) : e].mean(0) for e in range(1, len(accuracy) + 1)])
+    steady = {arm: averaged(accuracy) for arm, accuracy in course.accuracy.items()}
+    plain, least = steady[PLAIN], course.loss[PLAIN][:AIM].min(0)
     there = {
-        "accuracy": steady >= steady[AIM - 1, 0] - ACCURACY_SLACK,
-        "likelihood": loss <= LOSS_SLACK * loss[:AIM, 0].min(0),
-        "last accuracy": steady >= steady[-1, 0],
+        "accuracy": lambda arm, s: steady[arm] >= plain[AIM - 1, :s] - ACCURACY_SLACK,
+        "likelihood": lambda arm, s: course.loss[arm] <= LOSS_SLACK * least[:s],
+        "last accuracy": lambda arm, s: steady[arm] >= plain[-1, :s],
     }
-    return {name: first(reached) for name, reached in there.items()}
+    sizes = {arm: accuracy.shape[-1] for arm, accuracy in steady.items()}
+    return {
+        name: {arm: first(reached(arm, s)) for arm, s in sizes.items()} for name, reached in there.items()
+    }
+
+
+def sooner_than_plain(course: Course) -> dict[str, dict[Arm, np.ndarray]]:
+    """ln of the plain training's epochs over those of an arm of the same seed, [S] by measure and arm."""
+    return {
+        measure: {arm: np.log(epochs[PLAIN][: len(own)] / own) for arm, own in epochs.items()}
+        for measure, epochs in epochs_to_reach(course).items()
+    }
+
+
+def averaged(accuracy: np.ndarray) -> np.ndarray:
+    """The mean over the last `WINDOW` epochs, or as many as there were, [E, S]."""
+    return np.stack([accuracy[max(0, e - WINDOW) : e].mean(0) for e in range(1, len(accuracy) + 1)])
 
 
 def first(reached: np.ndarray) -> np.ndarray:

@@ -68,23 +68,30 @@ def skipped_steps(path: ExecutionPath, z: np.ndarray, y: np.ndarray) -> np.ndarr
         return through_fit(path, z, y, implementation(path))[2]
 
 
-def probe_together(paths: Sequence[ExecutionPath], z: np.ndarray, y: np.ndarray) -> list[Derivatives]:
+def probe_together(
+    paths: Sequence[ExecutionPath], z: np.ndarray, y: np.ndarray, losses: Sequence[Loss | None] = ()
+) -> list[Derivatives]:
     """What `probe` returns for each of these paths, in less time where a direct call is made a program.
 
     The paths of a policy are then one program, and XLA compiles once what they have in common. The numbers
     are the same to the last bit (tests/test_paths.py).
+
+    Args:
+        paths: of one mode and policy.
+        z, y: as for `probe`.
+        losses: another loss for each of the paths, as for `probe`; their own where there are none.
 
     Raises:
         ValueError: as `probe`, or for paths that differ in mode or policy.
     """
     if len({(path.mode, path.policy) for path in paths}) != 1:
         raise ValueError("Paths are probed together that share mode and policy.")
-    first = paths[0]
+    first, pairs = paths[0], list(zip(paths, losses or [None] * len(paths), strict=True))
     if first.mode not in ("graph", "xla"):
-        return [probe(path, z, y) for path in paths]
+        return [probe(path, z, y, loss) for path, loss in pairs]
     require_backend(first)
     with global_policy(first.policy):
-        calls = [call_along(path, y, implementation(path)) for path in paths]
+        calls = [call_along(path, y, loss or implementation(path)) for path, loss in pairs]
         x = ops.convert_to_tensor(z[:, None], dtype=outer(first.policy))
         derivatives_by_path = compiled(lambda x: [call_path(x) for call_path in calls], x, first.mode)(x)
     return [as_derivatives(call_path, len(z)) for call_path in derivatives_by_path]
@@ -148,21 +155,35 @@ def settled_step(
 
     A LossScaleOptimizer skips a step whose gradient overflows and halves its scale: weights that have not
     moved then say nothing about the gradient, so the step is taken again until the scale stays. A gradient
-    that is not finite at `SMALLEST_SCALE` is so at every smaller one: training would halve the scale down to
-    0 and leave the weights where they were, for good. It counts as 0.
+    that is not finite below `SMALLEST_SCALE` is so at every smaller one: training would halve the scale down
+    to 0 and leave the weights where they were, for good. It counts as 0. What overflows at a scale does so at
+    every larger one, so that the first scale that stays is found by halving the interval.
     """
     scale = getattr(model.optimizer, "dynamic_scale", None)
-    if scale is not None:
-        scale.assign(model.optimizer.initial_scale)
-    skipped = 0
-    while True:
+
+    def step_after(halvings: int) -> tuple[float, bool]:
+        """Loss of a step at the scale halved so often, and whether it was taken."""
+        if scale is not None:
+            scale.assign(model.optimizer.initial_scale * 2.0**-halvings)
         scale_before = number(scale)
         reset_weights()
         value = model.train_on_batch(x, label)
-        scale_kept = number(scale) == scale_before
-        if scale_kept or scale_before < SMALLEST_SCALE:
-            return float(np.ravel(value)[0]), skipped
-        skipped += 1
+        return float(np.ravel(value)[0]), number(scale) == scale_before
+
+    value, taken = step_after(0)
+    if taken:
+        return value, 0
+    skipped, most = 0, 1 + round(np.log2(model.optimizer.initial_scale / SMALLEST_SCALE))
+    value, taken = step_after(most)
+    if not taken:
+        return value, most
+    while most - skipped > 1:
+        middle = (skipped + most) // 2
+        if step_after(middle)[1]:
+            most = middle
+        else:
+            skipped = middle
+    return step_after(most)[0], most
 
 
 def number(variable: Any) -> float:

@@ -217,9 +217,10 @@ class Blocks:
         except Exception:
             self.compiled.discard(program)
             raise
-        if len(self.blocks) - alone < 2:
+        workers = self.program.backend.workers()
+        if workers == 1 or len(self.blocks) - alone < 2:  # PyTorch takes twice as long in a thread of its own
             return [*first, *map(function, self.blocks[alone:])]
-        with ThreadPoolExecutor(self.program.backend.workers()) as pool:
+        with ThreadPoolExecutor(workers) as pool:
             return [*first, *pool.map(function, self.blocks[alone:])]
 
 

@@ -44,7 +44,7 @@ class Program:
 
     def __init__(self, task: Task, size: int, stacked: bool, jit_compile: bool, loops: bool = True):
         self.task, self.size, self.stacked, self.loops = task, size, stacked, loops
-        self.backend = current()
+        self.backend, self.alone = current(), not stacked and not jit_compile
         self.run = self.backend.compiled(self.batches, jit_compile)
         self.run_predict = self.backend.compiled(self.outputs, jit_compile)
 
@@ -100,7 +100,7 @@ class Program:
         before = mapped["values"]
         if not fixed.training:
             return self.task.tested(before, batch)
-        values = self.task.trained(before, batch)
+        values = self.task.trained(before, batch, self.alone)
         if "active" in mapped:
             keep = lambda new, old: ops.where(mapped["active"], new, old)
             values = {kind: list(map(keep, values[kind], before[kind])) for kind in values}

@@ -8,7 +8,7 @@ variables, so that the same code is a function from values to values, which a ba
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import keras
@@ -58,23 +58,39 @@ class Task:
 
     # --- one batch ---------------------------------------------------------------------------------------
 
-    def trained(self, values: Values, batch: Mapping[str, Any]) -> Values:
+    def trained(self, values: Values, batch: Mapping[str, Any], alone: bool = False) -> Values:
         """Returns the values after one step on a batch.
 
         Args:
             values: of the model's variables, by kind.
             batch: `x`, `y`, `sample_weight`; `real`, the number of examples that count, where the others
                 were filled in; and the replicate's own numbers, as in `NUMBERS`.
+            alone: whether the values are tensors of one replicate, which no program or map stands for.
         """
+        in_place = alone and self.steps_in_place(batch)
         with self.given_numbers(batch):
             objective = lambda weights: self.objective({**values, "trainable": weights}, batch)
-            gradients, aside = current().value_and_gradient(objective)(values["trainable"])
-            with self.scope({**aside["values"], "trainable": values["trainable"]}) as scope:
+            gradients, aside = current().value_and_gradient(objective, alone)(values["trainable"])
+            start = {**aside["values"], "trainable": values["trainable"]}
+            if in_place:
+                start |= {
+                    kind: [tensor.clone() for tensor in start[kind]] for kind in ("trainable", "optimizer")
+                }
+            with self.scope(start) as scope:
                 self.report(batch, aside)
                 if gradients:
-                    with optimizers_without_side_effects():
+                    with nullcontext() if in_place else optimizers_without_side_effects():
                         self.optimizer.apply(gradients)
                 return self.values(scope)
+
+    def steps_in_place(self, batch: Mapping[str, Any]) -> bool:
+        """Returns whether the optimiser may change copies of tensors all at once, as PyTorch's do in `fit`.
+
+        Not where it may go back on a step, nor with numbers of a replicate's own, which are tensors.
+        """
+        kind, numbers = type(self.optimizer), "optimizer_arguments" in batch
+        by_torch = kind.__module__.startswith("keras.src.backend.torch.")
+        return by_torch and not numbers and not self.optimizer.gradient_accumulation_steps
 
     def tested(self, values: Values, batch: Mapping[str, Any]) -> Values:
         """Returns the values after an evaluation on a batch; arguments as in `trained`."""
@@ -207,7 +223,8 @@ class Task:
 def plain_value(scope: keras.StatelessScope, variable: keras.Variable) -> Any:
     """Returns the tensor that a scope holds for a variable; its own where the scope has none."""
     value = scope.get_current_value(variable)
-    return ops.convert_to_tensor(variable.value if value is None else value)
+    value = variable.value if value is None else value
+    return value if ops.is_tensor(value) else ops.convert_to_tensor(value)
 
 
 def length(batch: Mapping[str, Any]) -> int:

@@ -111,8 +111,7 @@ class Witness:
         if not self.differing(before, after, expected, tolerance):
             return
         for seed in range(NUDGES):
-            nudged = self.nudged(before, seed)
-            moved = self.step(nudged, data, numbers, training)
+            moved = self.step(self.nudged(before, seed), self.reweighted(data, seed), numbers, training)
             sensitivity = self.distances(before, moved, expected)
             tolerance = {name: max(tolerance[name], SLACK * sensitivity[name]) for name in tolerance}
         differing = self.differing(before, after, expected, tolerance)
@@ -162,6 +161,22 @@ class Witness:
             for value in values["trainable"]
         ]
         return {**values, "trainable": moved}
+
+    def reweighted(self, data: Sequence[Any], seed: int) -> tuple[Any, Any, Any]:
+        """Returns the batch with the examples' weights moved by about a rounding each.
+
+        Gradients that cancel over a batch, as the signs of an absolute error do, leave a step that is
+        rounding alone: moved weights do not show it, moved examples do. Where no weights were given, and the
+        loss may not take one an example, the batch stays as it is.
+        """
+        rng = np.random.default_rng(seed)
+        x, y, weights = data
+        moved = lambda values: (values * (1 + NUDGE * rng.normal(size=values.shape))).astype("float32")
+        if weights is not None:
+            return x, y, keras.tree.map_structure(moved, weights)
+        takes_weights = type(self.task.model).train_step is keras.Model.train_step
+        one_an_example = hasattr(y, "shape") and 1 <= len(y.shape) <= 2
+        return x, y, moved(np.ones(len(y))) if takes_weights and one_an_example else None
 
 
 def distance(before: np.ndarray, after: np.ndarray, expected: np.ndarray) -> float:

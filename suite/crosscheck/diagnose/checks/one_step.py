@@ -59,10 +59,16 @@ def finite_numbers(program: Program) -> Iterator[Finding]:
 
 
 def first_rows(program: Program) -> tuple[Any, Any]:
-    """Returns x and y of the first batch."""
+    """Returns x and y of the first batch; texts as tensors, of which alone Keras cuts batches."""
     n = min(program.batch_size, MOST_ROWS)
     cut = lambda part: keras.tree.map_structure(lambda a: np.asarray(a)[:n], part)
-    return cut(program.training.x), cut(program.training.y)
+    told = lambda a: ops.convert_to_tensor(a) if a.dtype.kind in "OSU" and is_tensorflow() else a
+    return keras.tree.map_structure(told, cut(program.training.x)), cut(program.training.y)
+
+
+def is_tensorflow() -> bool:
+    """Returns whether the backend has tensors of texts."""
+    return keras.backend.backend() == "tensorflow"
 
 
 def first_non_finite(program: Program, x: Any, y: Any) -> str:

@@ -17,8 +17,11 @@ class Backend(Protocol):
     def vectorize(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
         """Returns `function` of one replicate's tensors as one of all replicates, along the leading axis."""
 
-    def value_and_gradient(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        """Returns (gradients, auxiliary value) for a function of weights, (scalar, auxiliary value)."""
+    def value_and_gradient(self, function: Callable[[Any], Any], alone: bool = False) -> Callable[[Any], Any]:
+        """Returns (gradients, auxiliary value) for a function of weights, (scalar, auxiliary value).
+
+        `alone` where it is neither mapped over replicates nor made a program: what takes least time will do.
+        """
 
     def repeat(self, first: Any, last: Any, body: Callable[[Any, Any], Any], values: Any) -> Any:
         """Returns the last `values = body(i, values)` for i = first … last − 1, inside the program."""

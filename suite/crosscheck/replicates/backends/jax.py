@@ -17,7 +17,7 @@ def vectorize(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return jax.vmap(function)
 
 
-def value_and_gradient(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def value_and_gradient(function: Callable[[Any], Any], alone: bool = False) -> Callable[[Any], Any]:
     return jax.grad(function, has_aux=True)
 
 

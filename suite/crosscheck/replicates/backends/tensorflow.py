@@ -19,7 +19,7 @@ def vectorize(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda mapped: tf.vectorized_map(function, mapped)
 
 
-def value_and_gradient(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def value_and_gradient(function: Callable[[Any], Any], alone: bool = False) -> Callable[[Any], Any]:
     """The tape stays inside `vectorize`: differentiating *through* `vectorized_map` under XLA reads the
     variables as constants at compile time (TensorFlow 2.21), which recompiles at every call and loses
     updates. A weight on which the loss does not depend has no gradient, and an embedding slices of one.

@@ -45,8 +45,25 @@ def one_hot(tensor: Any, num_classes: int) -> Any:
     return (tensor[..., None] == torch.arange(num_classes, device=tensor.device)).to(torch.int64)
 
 
-def value_and_gradient(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    return torch.func.grad(function, has_aux=True)
+def value_and_gradient(function: Callable[[Any], Any], alone: bool = False) -> Callable[[Any], Any]:
+    return by_autograd(function) if alone else torch.func.grad(function, has_aux=True)
+
+
+def by_autograd(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """As `fit` differentiates: `torch.func` passes every operation through a second dispatcher.
+
+    A weight on which the loss does not depend has no gradient.
+    """
+
+    def both(weights: list[Any]) -> Any:
+        leaves = [weight.detach().requires_grad_() for weight in weights]
+        with torch.enable_grad():
+            value, auxiliary = function(leaves)
+            gradients = torch.autograd.grad(value, leaves, allow_unused=True) if value.requires_grad else ()
+        plain = lambda tensor: tensor.detach() if isinstance(tensor, torch.Tensor) else tensor
+        return list(gradients) or [None] * len(leaves), keras.tree.map_structure(plain, auxiliary)
+
+    return both
 
 
 def repeat(first: Any, last: Any, body: Callable[[Any, Any], Any], values: Any) -> Any:

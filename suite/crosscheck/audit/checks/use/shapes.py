@@ -99,11 +99,13 @@ def square(subject: Subject) -> Finding:
         np.stack([step.y for step in steps], 1), np.stack([step.x for step in steps], 1)
     )  # [B, T, …], B = T
     expected = np.stack([example_losses(subject, step) for step in steps], 1)  # [B, T]
+    together = losses_of_all_steps(subject, cube)
+    expected = expected if together is None else together
     cases = [(cube, expected)]
     if subject.kind == "binary":  # Keras averages over T here, which leaves the total as it is
         dropped = Batch(cube.y[..., 0], cube.x)
         averaged = np.ndim(value_or_error(example_losses, subject, dropped)) == 1
-        cases.append((dropped, expected.mean(1) if averaged else expected))
+        cases.append((dropped, expected.mean(1) if averaged and together is None else expected))
     finding = right_or_signalled("square", subject, cases, "axes taken for one another")
     weights = np.array([1.0, 2.0], "float32")
     weighted = value_or_error(reduced_loss, subject, cube, weights, "sum")
@@ -111,9 +113,25 @@ def square(subject: Subject) -> Finding:
         finding.verdict != "passed"
         or is_signalled(weighted)
         or is_close(weighted, (weights[:, None] * expected).sum())
+        or together is not None
     ):
         return finding
     return passed("square", f"{finding.note}; Keras itself multiplies sample_weight (B,) along T, silently")
+
+
+def losses_of_all_steps(subject: Subject, cube: Batch) -> np.ndarray | None:
+    """One loss an example of all its steps, [B], where it has the same alone: the overlap of an image, say.
+
+    None for a loss of single steps, for their mean, and where examples change each other's value.
+    """
+    values = value_or_error(example_losses, subject, cube)
+    if np.shape(values) != (len(cube.x),):
+        return None
+    ones = [Batch(cube.y[b : b + 1], cube.x[b : b + 1]) for b in range(len(cube.x))]
+    alone = [value_or_error(example_losses, subject, one) for one in ones]
+    if any(np.shape(value) != (1,) for value in alone):
+        return None
+    return values if is_close(values, np.concatenate(alone)) else None
 
 
 def integer_labels(subject: Subject) -> Finding:
