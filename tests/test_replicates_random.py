@@ -75,3 +75,12 @@ def test_a_layer_that_assigns_to_its_own_weights_is_refused_by_name():
     assert stacked.startswith("refused: NotImplementedError: ")
     assert ending.startswith("refused: NotImplementedError: The forward pass assigns to ")
     assert "spectral_normalization" in ending and 'mode="fit"' in ending
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="tensors are changed in place there alone")
+def test_a_loss_that_changes_weights_in_place_is_refused_by_name_beside_metrics_that_see_them():
+    """Found by a random training: Keras' `ignore_class` multiplies the tensor of weights that it is given."""
+    case = {"mode": "loop", "losses": ("sparse ignoring",), "weights": "for all"}
+    ending = compared(Case(**case, weighted_metrics=("our error",)))
+    assert ending.startswith("refused: NotImplementedError: The loss changes the sample weights in place")
+    assert compared(Case(**case)) == "same"

@@ -36,12 +36,12 @@ class Task:
         if self.kind != "classes" and y.size == outputs.size:
             y = np.reshape(y, outputs.shape)  # as `compile` would, where a bare function would broadcast
         try:
-            value = self.weighed(y, outputs, weights)
+            value = self.weighed(*map(as_fit_gives, (y, outputs)), weights)
         except Exception:  # a loss of the user's own may refuse; then there is nothing to compare
             return np.nan
         return value if np.isfinite(value) else np.inf
 
-    def weighed(self, y: np.ndarray, outputs: np.ndarray, weights: np.ndarray | None) -> float:
+    def weighed(self, y: Any, outputs: Any, weights: np.ndarray | None) -> float:
         """Returns the mean loss of finite outputs, by weights of rows where they differ."""
         if weights is None or np.ptp(weights) == 0:
             return float(np.mean(keras.ops.convert_to_numpy(self.loss(y, outputs))))
@@ -139,6 +139,11 @@ class Task:
             reached = np.mean(ranks[:, None] > np.arange(self.width), 0)
             return [reached, special.logit(inside(reached))]
         return [np.zeros(self.width)]
+
+
+def as_fit_gives(array: np.ndarray) -> Any:
+    """Returns a tensor, real numbers in Keras' float type; a loss of one's own may know nothing else."""
+    return keras.ops.convert_to_tensor(array, keras.config.floatx() if array.dtype.kind == "f" else None)
 
 
 def inside(shares: np.ndarray, most: float = 1 - 1e-6) -> np.ndarray:

@@ -127,7 +127,14 @@ class Task:
             if "real" in batch:  # Σ over the examples that count / their number, by a mean over all
                 weight = counts(batch) if weight is None else weight * counts(batch)
                 weight = weight * (length(batch) / ops.cast(batch["real"], weight.dtype))
+            versions = versions_of(weight)
             loss = compute_loss(self.model, batch["x"], batch["y"], output, weight, training)
+            if versions_of(weight) != versions and compiled_metrics(self.model)[1]:
+                raise NotImplementedError(
+                    "The loss changes the sample weights in place, as Keras' own do on PyTorch where a mask "
+                    "or `ignore_class` leaves examples out: what `weighted_metrics` see depends on the "
+                    "weights' dtype. Replicates(…, mode=\"fit\") trains the replicates by Keras' own `fit`."
+                )
             if training:
                 self.refuse_assigned(before, self.weights_in(scope))
             scaled = self.optimizer.scale_loss(loss) if training else loss
@@ -225,6 +232,11 @@ def plain_value(scope: keras.StatelessScope, variable: keras.Variable) -> Any:
     value = scope.get_current_value(variable)
     value = variable.value if value is None else value
     return value if ops.is_tensor(value) else ops.convert_to_tensor(value)
+
+
+def versions_of(weights: Any) -> list[int]:
+    """Returns how often each of PyTorch's tensors was changed in place; none of another backend's."""
+    return [tensor._version for tensor in keras.tree.flatten(weights) if hasattr(tensor, "_version")]
 
 
 def length(batch: Mapping[str, Any]) -> int:
