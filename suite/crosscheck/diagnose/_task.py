@@ -36,7 +36,7 @@ class Task:
         if self.kind != "classes" and y.size == outputs.size:
             y = np.reshape(y, outputs.shape)  # as `compile` would, where a bare function would broadcast
         try:
-            value = self.weighed(*map(as_fit_gives, (y, outputs)), weights)
+            value = self.weighed(as_fit_gives(y), as_fit_gives(outputs), weights)
         except Exception:  # a loss of the user's own may refuse; then there is nothing to compare
             return np.nan
         return value if np.isfinite(value) else np.inf

@@ -125,7 +125,7 @@ def losses_of_all_steps(subject: Subject, cube: Batch) -> np.ndarray | None:
     None for a loss of single steps, for their mean, and where examples change each other's value.
     """
     values = value_or_error(example_losses, subject, cube)
-    if np.shape(values) != (len(cube.x),):
+    if not isinstance(values, np.ndarray) or values.shape != (len(cube.x),):
         return None
     ones = [Batch(cube.y[b : b + 1], cube.x[b : b + 1]) for b in range(len(cube.x))]
     alone = [value_or_error(example_losses, subject, one) for one in ones]
