@@ -6,7 +6,7 @@ import tempfile
 import traceback
 import warnings
 from collections.abc import Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,10 @@ import numpy as np
 from random_steps import CALLBACKS
 from random_trainings import SEEDS, Case, build_of, compile_of, examples_of, shapes_of
 
+from crosscheck._keras import constant_draws
 from crosscheck.replicates import Replicates, batch_order
 
+IS_TORCH = keras.backend.backend() == "torch"
 EAGERLY = {"run_eagerly": True} if keras.backend.backend() == "tensorflow" else {}
 QUICK = {"jit_compile": False} if keras.backend.backend() == "tensorflow" else {}
 CLASS_WEIGHT = {0: 2.0, 2: 0.5}
@@ -25,12 +27,15 @@ OF_ALL = {"stops after", "stops within"}
 
 @contextmanager
 def under(case: Case):
-    """Keras' float type and policy as the case has them, without its warnings."""
+    """Keras' float type and policy as the case has them, without its warnings.
+
+    PyTorch's dropout goes by no seed: there alone layers draw the same numbers for the same shape.
+    """
     floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
     keras.config.set_floatx("float64" if case.policy == "float64" else "float32")
     keras.config.set_dtype_policy(case.policy)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), constant_draws() if IS_TORCH else nullcontext():
             warnings.simplefilter("ignore")
             yield
     finally:
