@@ -264,6 +264,13 @@ SOUND: dict[str, Callable[[], Given]] = {
 }
 
 
+@pytest.mark.skipif(not IS_TENSORFLOW, reason="tensors of texts are TensorFlow's")
+def test_of_texts_one_step_is_taken() -> None:
+    model, arguments = of_texts(tensor(TEXTS))
+    findings = diagnose(model, **arguments, seconds=5)
+    assert [f.verdict for f in findings if f.check == "finite-numbers"] == ["✓"], str(findings)
+
+
 @pytest.mark.parametrize("name", FAULTS)
 def test_what_a_newcomer_does_is_named_with_its_fix(name: str) -> None:
     check, make, fix = FAULTS[name]

@@ -29,8 +29,14 @@ def random_state_kept() -> Iterator[None]:
 
 
 def same_layer(layer: keras.Layer) -> keras.Layer:
-    """Returns a layer of the same configuration, with weights of its own."""
-    return layer.__class__.from_config(layer.get_config())
+    """Returns a layer of the same configuration, with weights of its own.
+
+    Words that it was adapted to are no weights, and its configuration leaves them out.
+    """
+    config = layer.get_config()
+    if hasattr(layer, "get_vocabulary") and config.get("vocabulary", ()) is None:
+        config["vocabulary"] = layer.get_vocabulary(include_special_tokens=False) or None
+    return layer.__class__.from_config(config)
 
 
 def rebuilt(model: keras.Model, layers: Layers = same_layer) -> keras.Model:
