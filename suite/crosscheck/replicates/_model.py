@@ -42,14 +42,10 @@ def output_shape(model: keras.Model) -> Any:
     return getattr(spec, "shape", [spec])
 
 
-def has_layers(model: keras.Model, kind: str) -> bool:
-    """Returns whether a layer is of a kind, such as "Conv", by the name of a class that it inherits."""
-    return any(kind in base.__name__ for layer in layers_of(model) for base in type(layer).__mro__)
-
-
 def has_convolutions(model: keras.Model) -> bool:
-    """Returns whether a layer of the model is a convolution."""
-    return has_layers(model, "Conv")
+    """Returns whether a layer of the model is a convolution, by the name of a class that it inherits."""
+    kinds = [base.__name__ for layer in layers_of(model) for base in type(layer).__mro__]
+    return any("Conv" in kind for kind in kinds)
 
 
 def computes_in_float16(model: keras.Model) -> bool:

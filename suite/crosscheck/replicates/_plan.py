@@ -9,12 +9,11 @@ import numpy as np
 
 from crosscheck._keras import has_output, layers_of
 from crosscheck.replicates._machine import available_memory
-from crosscheck.replicates._model import has_layers
+from crosscheck.replicates._model import has_convolutions
 from crosscheck.replicates.backends import current
 
 MODES = ("auto", "stacked", "loop", "fit")
 STEPS = ("train_step", "test_step", "make_train_function", "make_test_function")
-LOSING = {"Conv": "convolutions do", "LSTM": "an LSTM does"}  # by the names of classes; the second on PyTorch
 # Bytes that a block of replicates works on. Measured on two cores with 1 MiB of cache each: smaller ones pay
 # for their calls, larger ones fall out of the cache; both cost up to half.
 LEAST, MOST = 2**19, 5 * 2**20
@@ -71,10 +70,8 @@ def make_plan(
     steps = own_steps(model)
     if steps and mode == "auto":
         return Plan("fit", f"{type(model).__name__} has a `{steps[0]}` of its own", 1, parked)
-    if mode == "auto" and backend.device() == "cpu":
-        losing = next((kind for kind in losing_kinds() if has_layers(model, kind)), None)
-        if losing:
-            return Plan("loop", f"{LOSING[losing]} not gain from stacking on a CPU", 1, parked)
+    if mode == "auto" and backend.device() == "cpu" and has_convolutions(model):
+        return Plan("loop", "convolutions do not gain from stacking on a CPU", 1, parked)
     reason = why_unstackable(model)
     if reason and mode == "auto":
         return Plan("loop", reason, 1, parked)
@@ -89,11 +86,6 @@ def make_plan(
     if fit < most:
         why = f"{why}; {limit / 2**20:.3g} MiB take {workers} × {fit} at once"
     return Plan("stacked", why, min(most, fit), parked, free=mode == "auto")
-
-
-def losing_kinds() -> list[str]:
-    """Returns the kinds of layers that take longer stacked on a CPU, as `make bench` finds."""
-    return list(LOSING) if keras.backend.backend() == "torch" else ["Conv"]
 
 
 def block_size(count: int, workers: int, size: int) -> int:
