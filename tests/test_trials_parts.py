@@ -136,6 +136,12 @@ def test_the_prior_of_ranks_says_how_often_each_is_reached(shape):
     assert task.loss_of_prior(y, (5, 3)) == pytest.approx(np.mean([entropy(0.8), entropy(0.4), entropy(0.4)]))
 
 
+def test_what_labels_of_an_own_form_give_without_any_input_is_not_known():
+    y = np.array([[0.0, 7, 1], [0, 2, 1]])
+    with pytest.raises(UsageError, match="without any input is not known"):
+        task_of(y, (2, 2), cumulative).loss_of_prior(y, (2, 2))
+
+
 def test_places_without_a_class_do_not_count():
     y = np.array([[0, 1, -1], [1, 1, -1]])
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=-1)

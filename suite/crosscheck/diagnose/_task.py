@@ -10,6 +10,8 @@ import keras
 import numpy as np
 from scipy import special
 
+from crosscheck.errors import UsageError
+
 Kind = Literal["classes", "labels", "numbers"]
 
 
@@ -125,7 +127,8 @@ class Task:
         """Returns outputs that say where numbers lie: mean and median, and as a loss may read an output that
         squashes it itself, logits or logarithms of the mean; of ranks 0 … K, logits of reaching each.
 
-        Where the labels fit neither, 0 alone.
+        Raises:
+            UsageError: for labels that a loss of one's own must read otherwise.
         """
         if y.size == np.prod(shape):
             columns = np.reshape(y, (-1, self.width)).astype("float64")
@@ -138,7 +141,9 @@ class Task:
         if y.size == np.prod(shape[:-1]) and np.isin(ranks, np.arange(self.width + 1)).all():
             reached = np.mean(ranks[:, None] > np.arange(self.width), 0)
             return [reached, special.logit(inside(reached))]
-        return [np.zeros(self.width)]
+        raise UsageError(
+            f"What is had without any input is not known: labels are {list(y.shape)} to outputs {list(shape)}."
+        )
 
 
 def as_fit_gives(array: np.ndarray) -> Any:
