@@ -108,8 +108,8 @@ def measure(names: tuple[str, ...], smoke: bool, entries: list[Entry], file: Pat
 def main(names: tuple[str, ...], smoke: bool, redraw: bool, out: Path) -> None:
     """Time Replicates against what one would otherwise do, and against the machine's limit.
 
-    The benches: total, steady, limit, mnist, convolution, losses, growth, suite; all by default. Entries of
-    an earlier run in the same folder stay where named benches do not measure them anew.
+    The benches: total, steady, limit, tabular, mnist, convolution, ordinary, losses, growth, suite; all by
+    default. Entries of an earlier run in the same folder stay where named benches do not measure them anew.
     """
     benches, file = choose(names), out / "bench.json"
     if redraw:

@@ -49,6 +49,14 @@ def total(smoke: bool) -> Iterator[Entry]:
         yield from beside_loop("total", backend, settings, rounds, sample)
 
 
+def tabular(smoke: bool) -> Iterator[Entry]:
+    """A table of 10,000 rows and 50 columns, twenty seeds of a perceptron of two layers, against the loop."""
+    size = {**RANDOM, "examples": 128 if smoke else 10_000, "R": 2 if smoke else 20, "mode": "auto"}
+    setting = {**size, "inputs": [], "hidden": 0, "model": "perceptron", "epochs": 1 if smoke else 10}
+    for backend in ["tensorflow"] if smoke else installed():
+        yield from beside_loop("tabular", backend, [setting], 1 if smoke else 3, 1 if smoke else 2)
+
+
 def mnist(smoke: bool) -> Iterator[Entry]:
     """A perceptron on random data of the size of MNIST, against the loop."""
     size = {**RANDOM, "examples": 128 if smoke else 60_000, "inputs": [784], "hidden": 256}
@@ -207,6 +215,7 @@ BENCHES: dict[str, Callable[[bool], Iterator[Entry]]] = {
     "total": total,
     "steady": steady,
     "limit": limit,
+    "tabular": tabular,
     "mnist": mnist,
     "convolution": convolution,
     "ordinary": ordinary,

@@ -142,7 +142,7 @@ class Task:
             reached = np.mean(ranks[:, None] > np.arange(self.width), 0)
             return [reached, special.logit(inside(reached))]
         raise UsageError(
-            f"What is had without any input is not known: labels are {list(y.shape)} to outputs {list(shape)}."
+            f"What is had without any input is not known: labels {list(y.shape)} to outputs {list(shape)}."
         )
 
 
