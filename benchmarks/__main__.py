@@ -94,7 +94,8 @@ def measure(names: tuple[str, ...], smoke: bool, entries: list[Entry], file: Pat
             entries = [old for old in entries if identity(old) != identity(entry)] + [entry]
             ratio, seconds = entry["ratio"]["median"], time.monotonic() - start
             r = f", R = {entry['setting']['R']}" if "R" in entry["setting"] else ""
-            comparison = f"{entry['bench']}{r}: {entry['subject']} / {entry['against']}"
+            model = f", {entry['setting']['model']}" if "model" in entry["setting"] else ""
+            comparison = f"{entry['bench']}{model}{r}: {entry['subject']} / {entry['against']}"
             click.echo(f"{seconds:5.0f} s  {comparison} = {ratio:.4g}")
             write_atomically(file, json.dumps(entries, indent=1, ensure_ascii=False) + "\n")
     return entries

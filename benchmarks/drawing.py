@@ -1,4 +1,4 @@
-"""The figure: speed-up over the loop, a compiled step beside the limit, growth with R, N and D."""
+"""The figure: speed-up over the loop, a compiled step beside the limit, growth, ordinary models."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ AXES: dict[str, tuple[str, Callable[[Mapping[str, Any]], int]]] = {
 
 
 def figure(entries: Entries, fit: Fit) -> Figure:
-    canvas, axes = figures.panels(columns=2, rows=4, height=3.4)
+    canvas, axes = figures.panels(columns=2, rows=5, height=3.4)
     draw_total(axes[0], [entry for entry in entries if entry["bench"] == "total"])
     draw_steady(axes[1], [entry for entry in entries if entry["bench"] in ("steady", "limit")])
     for ax, axis in zip(axes[2:5], AXES, strict=True):
@@ -33,7 +33,39 @@ def figure(entries: Entries, fit: Fit) -> Figure:
     draw_memory(axes[5], entries, fit)
     draw_losses(axes[6], entries, "XLA", ("tensorflow", "jax"))
     draw_losses(axes[7], entries, "PyTorch", ("torch",))
+    ordinary = [entry for entry in entries if entry["bench"] == "ordinary"]
+    models = list(dict.fromkeys(entry["setting"]["model"] for entry in ordinary))
+    half = (len(models) + 1) // 2
+    for ax, part in zip(axes[8:], (models[:half], models[half:]), strict=True):
+        draw_ordinary(ax, [entry for entry in ordinary if entry["setting"]["model"] in part], part)
     return canvas
+
+
+def draw_ordinary(ax: Axes, entries: Entries, models: Sequence[str]) -> None:
+    """How much faster than a loop of fit each model's replicates are, a line a model, a colour a backend."""
+    backends = list(dict.fromkeys(entry["subject"] for entry in entries))
+    for i, subject in enumerate(backends):
+        mine = [entry for entry in entries if entry["subject"] == subject]
+        middle, least, most = np.array([times_faster(entry["ratio"]) for entry in mine]).T
+        y = [models.index(entry["setting"]["model"]) + (i - 1) * 0.22 for entry in mine]
+        style: Any = {"marker": "o", "capsize": 2, "elinewidth": 1, "linestyle": "none", "markersize": 4}
+        label = subject.removeprefix("Replicates, ")
+        ax.errorbar(middle, y, xerr=[middle - least, most - middle], label=label, **style)
+    ax.axvline(1, color=figures.THEORY, linestyle="--", zorder=0)
+    ax.set(xscale="log", title="Ordinary models, R = 8, in all", xlabel="times faster than a loop of fit")
+    for i, model in enumerate(models):  # inside: names as ticks would narrow all panels
+        ax.text(0.02, i, model, transform=ax.get_yaxis_transform(), va="center", fontsize=8)
+    ax.set(yticks=[], xlim=(0.12, None), ylim=(len(models) - 0.5, -0.5))
+    ax.set_xticks((1, 2, 5), ("1", "2", "5"))
+    ax.minorticks_off()
+    ax.grid(visible=False)
+    if backends:
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=len(backends), fontsize=8)
+
+
+def times_faster(ratio: Mapping[str, float]) -> Spread:
+    """Times faster, of a ratio of times: median, least, most."""
+    return 1 / ratio["median"], 1 / ratio["max"], 1 / ratio["min"]
 
 
 def draw_losses(ax: Axes, entries: Entries, compiler: str, backends: Sequence[str]) -> None:
@@ -58,9 +90,7 @@ def draw_total(ax: Axes, entries: Entries) -> None:
     """Speed-up over the loop of fit, with the goals."""
     series: dict[str, dict[int, Spread]] = {}
     for entry in entries:
-        ratio = entry["ratio"]
-        times = (1 / ratio["median"], 1 / ratio["max"], 1 / ratio["min"])
-        series.setdefault(way(entry), {})[entry["setting"]["R"]] = times
+        series.setdefault(way(entry), {})[entry["setting"]["R"]] = times_faster(entry["ratio"])
     sizes = grouped(ax, series)
     goals = {r: (GOALS[r], f"goal {GOALS[r]}×") for r in sizes if r in GOALS}
     levels(ax, sizes, goals, "goal")

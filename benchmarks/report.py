@@ -36,7 +36,7 @@ def line(entry: Mapping[str, Any]) -> dict[str, Any]:
         "bench": entry["bench"],
         "R": setting.get("R"),
         "examples": examples(setting) if "R" in setting else None,
-        "inputs": "×".join(map(str, setting.get("inputs", ()))),
+        "inputs, or model": setting.get("model") or "×".join(map(str, setting.get("inputs", ()))),
         "loss": setting.get("loss", "keras") if "R" in setting else "",
         "subject": entry["subject"],
         "against": entry["against"],
