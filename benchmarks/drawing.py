@@ -43,6 +43,9 @@ def figure(entries: Entries, fit: Fit) -> Figure:
 
 def draw_ordinary(ax: Axes, entries: Entries, models: Sequence[str]) -> None:
     """How much faster than a loop of fit each model's replicates are, a line a model, a colour a backend."""
+    if not models:
+        ax.set_axis_off()
+        return
     backends = list(dict.fromkeys(entry["subject"] for entry in entries))
     for i, subject in enumerate(backends):
         mine = [entry for entry in entries if entry["subject"] == subject]
@@ -59,8 +62,7 @@ def draw_ordinary(ax: Axes, entries: Entries, models: Sequence[str]) -> None:
     ax.set_xticks((1, 2, 5), ("1", "2", "5"))
     ax.minorticks_off()
     ax.grid(visible=False)
-    if backends:
-        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=len(backends), fontsize=8)
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=len(backends), fontsize=8)
 
 
 def times_faster(ratio: Mapping[str, float]) -> Spread:
