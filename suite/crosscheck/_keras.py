@@ -69,14 +69,9 @@ def symbolic_calls(stand_in: Callable[..., Any]) -> Iterator[None]:
     """
     with contextlib.ExitStack() as stack:
         for kind in (keras.Operation, keras.Layer):  # each has its own
-            method = replaced(kind.symbolic_call, stand_in)
-            stack.enter_context(mock.patch.object(kind, "symbolic_call", method))
+            call = lambda self, *args, own=kind.symbolic_call, **kwargs: stand_in(own, self, *args, **kwargs)
+            stack.enter_context(mock.patch.object(kind, "symbolic_call", call))
         yield
-
-
-def replaced(original: Callable[..., Any], stand_in: Callable[..., Any]) -> Callable[..., Any]:
-    """A method that calls the stand-in with the method that it replaces."""
-    return lambda self, *args, **kwargs: stand_in(original, self, *args, **kwargs)
 
 
 @contextlib.contextmanager
@@ -329,10 +324,8 @@ def scale_penalties(model: keras.Model, scale: Any) -> None:
 
 def compiled_metrics(model: keras.Model) -> tuple[list[Any], list[Any]]:
     """The metrics of a model of one output, as compiled: those without weights, and those with them."""
-    compiled = model._compile_metrics
-    if compiled is None:
-        return [], []
-    kinds = (compiled._flat_metrics, compiled._flat_weighted_metrics)
+    names, compiled = ("_flat_metrics", "_flat_weighted_metrics"), model._compile_metrics
+    kinds = [getattr(compiled, name) if compiled else () for name in names]
     unweighted, weighted = ([m for part in kind if part for m in part.metrics] for kind in kinds)
     return unweighted, weighted
 
@@ -388,6 +381,11 @@ def constant(draw: Any, scales: bool) -> Any:
         return inputs * fixed if scales else fixed
 
     return drawn
+
+
+def versions_of(weights: Any) -> list[int]:
+    """How often each of PyTorch's tensors was changed in place; none of another backend's."""
+    return [tensor._version for tensor in keras.tree.flatten(weights) if hasattr(tensor, "_version")]
 
 
 def mask_of(tensor: Any) -> Any:

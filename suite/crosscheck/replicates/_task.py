@@ -23,6 +23,7 @@ from crosscheck._keras import (
     optimizers_without_side_effects,
     set_mask,
     takes_training,
+    versions_of,
 )
 from crosscheck.optimizers import Proximal
 from crosscheck.replicates.backends import current
@@ -232,11 +233,6 @@ def plain_value(scope: keras.StatelessScope, variable: keras.Variable) -> Any:
     value = scope.get_current_value(variable)
     value = variable.value if value is None else value
     return value if ops.is_tensor(value) else ops.convert_to_tensor(value)
-
-
-def versions_of(weights: Any) -> list[int]:
-    """Returns how often each of PyTorch's tensors was changed in place; none of another backend's."""
-    return [tensor._version for tensor in keras.tree.flatten(weights) if hasattr(tensor, "_version")]
 
 
 def length(batch: Mapping[str, Any]) -> int:
