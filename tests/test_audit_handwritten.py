@@ -230,7 +230,14 @@ def overlap_along_the_batch(y: Any, z: Any) -> Any:
     return overlap_of_an_image(y, z)
 
 
-def test_an_overlap_of_an_image_takes_its_places_together() -> None:
+def overlap_with_labels_of_others(y: Any, z: Any) -> Any:
+    """Labels read off column by column: an image alone is right, and among others has theirs."""
+    y = keras.ops.reshape(y, keras.ops.shape(z))
+    return overlap_of_an_image(keras.ops.transpose(y, (1, 0, 2)) if len(z.shape) == 3 else y, z)
+
+
+@pytest.mark.parametrize("wrong", [overlap_along_the_batch, overlap_with_labels_of_others])
+def test_an_overlap_of_an_image_takes_its_places_together(wrong: Any) -> None:
     found = findings(overlap_of_an_image, "binary")["square"]
     assert found.verdict == "passed", found
-    assert findings(overlap_along_the_batch, "binary")["square"].verdict == "failed"
+    assert findings(wrong, "binary")["square"].verdict == "failed"

@@ -89,6 +89,15 @@ def test_what_is_probed_together_has_the_same_numbers(mode: str, policy: str) ->
             np.testing.assert_array_equal(array, alone, str(path))
 
 
+def test_other_losses_are_probed_together_in_the_place_of_the_paths_own() -> None:
+    twice = lambda y, z: 2 * losses.categorical_crossentropy(y, z)
+    path = replace(OURS, loss="categorical", mode="graph")
+    y = np.ones_like(Z)
+    own, other = probe_together([path, path], Z, y, [None, twice])
+    for one, two in zip(own, other, strict=True):
+        np.testing.assert_array_equal(2 * one, two)
+
+
 def test_what_differs_in_mode_is_not_probed_together() -> None:
     with pytest.raises(ValueError, match="share mode and policy"):
         probe_together([OURS, replace(OURS, mode="fit eager")], Z, np.ones_like(Z))

@@ -15,8 +15,8 @@ from crosscheck.replicates._witness import Witness
 pytestmark = pytest.mark.every_backend
 
 
-def compiled(seeds=SEEDS, **options):
-    replicas = Replicates(dense, seeds)
+def compiled(seeds=SEEDS, mode="auto", **options):
+    replicas = Replicates(dense, seeds, mode=mode)
     loss = options.pop("loss", losses.sparse_categorical_crossentropy)
     replicas.compile(keras.optimizers.SGD(0.1), loss, **options, **QUICK)
     return replicas
@@ -53,9 +53,10 @@ def test_batch_by_batch_it_is_refused_also_when_tried_again(monkeypatch):
             replicas.fit(*examples(), 16, callbacks=[Hooked()])
 
 
-def test_a_replicate_that_has_stopped_is_not_compared():
+@pytest.mark.parametrize("mode", ["stacked", "loop"])
+def test_a_replicate_that_has_stopped_is_not_compared(mode):
     """The first one stands still, and Keras' own step of it would not."""
-    replicas = compiled()
+    replicas = compiled(mode=mode)
     before = replicas.get_weights()
     replicas.active[0] = False
     history = replicas.fit(*examples(), 16).history["loss"]
@@ -107,7 +108,8 @@ def test_several_rates_of_each_replicate_are_refused():
         replicas.fit(*examples(), callbacks=[keras.callbacks.ReduceLROnPlateau("loss")])
 
 
-def test_a_step_that_is_rounding_alone_is_no_difference():
+@pytest.mark.parametrize("weights", [None, np.ones(6, "float32")])
+def test_a_step_that_is_rounding_alone_is_no_difference(weights):
     """The signs of an absolute error cancel over this batch; what is left of their sum is the order's."""
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, kernel_initializer="zeros")])
     model.compile(keras.optimizers.Adam(0.1), "mae")
@@ -115,8 +117,44 @@ def test_a_step_that_is_rounding_alone_is_no_difference():
     x, y = (np.array(values, "float32")[:, None] for values in ([1, 2, 3, 4, 5, 6], [3, -3, 2, -2, 1, -1]))
     witness, sign = Witness(Task(model)), np.sign(y[:, 0])
     model.train_on_batch(x, y)
-    before, batch = witness.held(), (x, y, None)
+    before, batch = witness.held(), (x, y, weights)
     reordered, wrong = (witness.step(before, (x, y, 1 + by * sign), {}, True) for by in (1e-7, 0.1))
     witness.require_same(before, reordered, batch, {}, True)
     with pytest.raises(NotImplementedError, match="train_on_batch"):
         witness.require_same(before, wrong, batch, {}, True)
+
+
+class Idle(keras.layers.Layer):
+    """Has a weight that nothing comes of."""
+
+    def build(self, shape):
+        self.idle = self.add_weight(shape=(2,), initializer="ones")
+
+    def call(self, x):
+        return 1.0 * x
+
+
+@pytest.mark.filterwarnings("ignore:Gradients do not exist")  # so says Keras' own `fit`
+@pytest.mark.parametrize("mode", ["stacked", "loop"])
+def test_a_weight_on_which_the_loss_does_not_depend_stays(mode):
+    build = lambda: keras.Sequential([keras.Input((6,)), Idle(), keras.layers.Dense(4)])
+    replicas = Replicates(build, SEEDS, mode=mode)
+    replicas.compile(keras.optimizers.SGD(0.1), losses.sparse_categorical_crossentropy, **QUICK)
+    x, y = examples()
+    replicas.fit(x[:, :6], y, 16)
+    assert (replicas.get_weights()[0] == 1).all()
+
+
+@pytest.mark.parametrize("name", ["beta_1", "epsilon"])
+def test_numbers_of_a_replicate_s_own_are_used_one_after_the_other_too(name):
+    """PyTorch's optimisers take floats there, and no tensors."""
+    ends = []
+    for mode in ("stacked", "loop"):
+        replicas = Replicates(dense, SEEDS, mode=mode)
+        numbers = {name: np.linspace(0.5, 0.9, len(SEEDS))}
+        loss = losses.sparse_categorical_crossentropy
+        replicas.compile(keras.optimizers.Adam(0.01), loss, optimizer_arguments=numbers, **QUICK)
+        replicas.fit(*examples(), 16)
+        ends.append(replicas.get_weights())
+    for stacked, looped in zip(*ends, strict=True):
+        np.testing.assert_allclose(stacked, looped, rtol=1e-4, atol=1e-5)
