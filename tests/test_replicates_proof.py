@@ -33,6 +33,23 @@ def wrong_from_the_second_step_on(monkeypatch):
     monkeypatch.setattr(Task, "objective", wrong)
 
 
+@pytest.mark.parametrize("mode", ["stacked", "loop"])
+def test_a_step_that_is_refused_is_taken_back(monkeypatch, mode):
+    objective = Task.objective
+
+    def wrong(self, values, batch, training=True):
+        scaled, aside = objective(self, values, batch, training)
+        return 1.01 * scaled, aside
+
+    monkeypatch.setattr(Task, "objective", wrong)
+    replicas = compiled(mode=mode)
+    before = replicas.get_weights()
+    with pytest.raises(NotImplementedError, match="train_on_batch"):
+        replicas.fit(*examples(), 16)
+    for old, new in zip(before, replicas.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
 @pytest.mark.parametrize("batch_size", [16, 50])
 def test_a_second_step_that_is_not_keras_own_is_refused(monkeypatch, batch_size):
     """Also where it is in the second epoch."""
