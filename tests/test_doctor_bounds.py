@@ -151,6 +151,18 @@ def test_a_soft_cap_is_read_up_to_its_bound() -> None:
     assert found.exit_code == 0 and 20 < max(abs(reading.z) for reading in found.readings) <= 30
 
 
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16", "float32"])
+def test_a_soft_cap_behind_an_average_of_heads_is_no_gate(policy: str) -> None:
+    # In 8 bits of precision 30 tanh(z / 30) is as good as linear, and either head looked like a gate.
+    start = L.Input((3,))
+    heads = L.Average(dtype=policy)([L.Dense(3, dtype=policy)(start), L.Dense(3, dtype=policy)(start)])
+    model = keras.Model(start, L.Lambda(lambda x: 30 * ops.tanh(x / 30), dtype=policy)(heads))
+    for loss in (from_logits(), lambda y, z: S.binary_crossentropy(y, z, from_logits=True)):
+        model.compile("sgd", loss)
+        (found,) = examine(model)
+        assert found.exit_code == 0 and found.readings, found
+
+
 # --- losses of class numbers ------------------------------------------------------------------------------
 
 

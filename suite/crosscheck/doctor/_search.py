@@ -140,7 +140,7 @@ def gated(cut: Cut, wanted: int) -> Cut | None:
         return None
     others = lambda first: [first, *(t for t in cut.tensors if t is not first)]
     each = (understood(replace(cut, tensors=others(first), alone=True), wanted) for first in alike)
-    found = [one for one in each if one]
+    found = [one for one in each if one and not holds_soft_cap(one)]
     return next((one for one in found if one.kind == "identity"), None)
 
 
