@@ -256,3 +256,15 @@ def test_an_output_of_weight_0_is_told_as_such() -> None:
 def test_an_output_beside_one_of_rows_or_of_class_numbers_is_looked_at() -> None:
     found = two_outputs(onehot(), sparse())
     assert [d.exit_code for d in found] == [0, 0], list(map(str, found))
+
+
+def test_a_remedy_says_what_becomes_of_an_average_of_probabilities() -> None:
+    start = L.Input((3,))
+    heads = [L.Dense(3, activation="softmax")(start) for _ in range(2)]
+    model = keras.Model(start, L.Average()(heads))
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    (found,) = examine(model)
+    assert found.exit_code == 1 and found.tried and "the Average is then one of logits" in found.remedy
+    plain = keras.Sequential([L.Input((3,)), L.Dense(3), L.Softmax(), L.Rescaling(1.0)])
+    plain.compile("sgd", "sparse_categorical_crossentropy")
+    assert "is then one of logits" not in examine(plain)[0].remedy

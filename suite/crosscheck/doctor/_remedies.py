@@ -293,9 +293,18 @@ def remedies(case: Case) -> Iterator[Remedy]:
         ):
             yield Remedy("from_logits=False", frozenset(), changed(case.loss, from_logits=False))
     for words, loss in logit_losses(case):
-        yield Remedy(f"no activation in the head, and {words}", bare, loss)
+        yield Remedy(f"no activation in the head, and {words}{merged_otherwise(case)}", bare, loss)
     if casts(case):
         yield Remedy('Activation(…, dtype="float32") last', last="float32")
+
+
+def merged_otherwise(case: Case) -> str:
+    """What becomes of a layer that merges probabilities, such as an average, once it gets logits; else ""."""
+    cut, first = case.cut, case.cut.activation
+    merges = [i for i, step in enumerate(cut.steps) if first is not None and i > first and len(step.inputs) > 1]
+    if not merges:
+        return ""
+    return f"; the {cut.name_of(merges[0])} is then one of logits, which is another model"
 
 
 def casts(case: Case) -> bool:
