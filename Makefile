@@ -45,7 +45,7 @@ test: $(READY)  ## the tests: studies at the smoke scale, then pytest, then what
 	done
 
 test-all: PYTEST += -m 'long or not long'
-test-all: export CROSSCHECK_FUZZ = 500
+test-all: export CROSSCHECK_FUZZ = 1000
 test-all: test  ## the tests with their long versions
 
 report: $(READY)  ## write the report anew from results/

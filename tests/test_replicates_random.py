@@ -15,8 +15,8 @@ from random_trainings import Case, drawn
 
 pytestmark = pytest.mark.every_backend
 
-SHORT = 3
-LONG = int(os.environ.get("CROSSCHECK_FUZZ", "100"))
+SHORT, GROUPS = 100, 4
+LONG = int(os.environ.get("CROSSCHECK_FUZZ", "1000"))
 RIGHT = ("same", "refused", "both fail")
 # What the generator has found to be wrong, each at its smallest.
 FOUND = {
@@ -57,7 +57,13 @@ def test_what_was_wrong_is_right(name):
     assert compared(FOUND[name]) == "same"
 
 
-@pytest.mark.parametrize("seed", range(SHORT))
+@pytest.mark.parametrize(
+    "seed",
+    [
+        pytest.param(seed, marks=pytest.mark.xdist_group(f"test_replicates_random_{seed % GROUPS}"))
+        for seed in range(SHORT)
+    ],
+)
 def test_a_random_training_is_that_of_keras_or_refused(seed):
     require_right(seed, drawn(seed))
 

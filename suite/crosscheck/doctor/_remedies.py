@@ -301,7 +301,9 @@ def remedies(case: Case) -> Iterator[Remedy]:
 def merged_otherwise(case: Case) -> str:
     """What becomes of a layer that merges probabilities, such as an average, once it gets logits; else ""."""
     cut, first = case.cut, case.cut.activation
-    merges = [i for i, step in enumerate(cut.steps) if first is not None and i > first and len(step.inputs) > 1]
+    merges = [
+        i for i, step in enumerate(cut.steps) if first is not None and i > first and len(step.inputs) > 1
+    ]
     if not merges:
         return ""
     return f"; the {cut.name_of(merges[0])} is then one of logits, which is another model"

@@ -14,6 +14,7 @@ from crosscheck.diagnose.checks.activity import (
 )
 from crosscheck.diagnose.checks.adapted import adapted
 from crosscheck.diagnose.checks.arguments import arguments
+from crosscheck.diagnose.checks.frozen import frozen_statistics
 from crosscheck.diagnose.checks.head import head
 from crosscheck.diagnose.checks.history import HISTORY as HISTORY
 from crosscheck.diagnose.checks.inputs import inputs
@@ -42,7 +43,7 @@ Check = Callable[[Program], Iterator[Finding]]
 Trial = Callable[[Laboratory], Iterator[Finding | Suspicion]]
 
 EXACT: tuple[Check, ...] = (
-    *(inputs, adapted, labels, head, arguments, refusals, learning_rate),
+    *(inputs, adapted, frozen_statistics, labels, head, arguments, refusals, learning_rate),
     *(layers, weights, splits, metrics),
 )
 # In order of what is to be mended first: a fault is looked for where none before it was found.
