@@ -38,6 +38,12 @@ def yes_or_no() -> np.ndarray:
     return classes(k=2).astype("float32")
 
 
+def both(*names: str) -> Any:
+    """Labels of two outputs."""
+    y = yes_or_no()[:, None]
+    return dict.fromkeys(names, y) if names else [y, y]
+
+
 def network(*head: keras.Layer, loss: Any, hidden: str = "relu", **compiling: Any) -> keras.Model:
     model = keras.Sequential([keras.Input((D,)), L.Dense(8, activation=hidden), *head])
     model.compile("adam", loss, **compiling)

@@ -18,10 +18,10 @@ def test_shares_are_counted_by_hand() -> None:
 
 
 def test_what_is_dropped_and_turned_goes_by_the_arm() -> None:
-    size = np.array([[1e-7, 1e-4, 0.5, 0.9]])
+    size = np.array([[1e-4, 1e-7, 0.5, 1e-5, 0.9]])
     kept = {arm: concentration.keep(arm, size)[0].tolist() for arm in concentration.ARMS}
-    assert kept["quiet dropped"] == [0, 0, 1, 1] and kept["quieter dropped"] == [0, 1, 1, 1]
-    assert kept["all"] == kept["quiet turned"] == kept["labels flipped"] == [1, 1, 1, 1]
+    assert kept["quiet dropped"] == [0, 0, 1, 0, 1] and kept["every second dropped"] == [0, 1, 1, 0, 1]
+    assert kept["all"] == kept["quiet turned"] == kept["labels flipped"] == [1, 1, 1, 1, 1]
     many = np.tile(size, 500)
     turned = concentration.turned("quiet turned", many, [3])
     assert turned[many >= 1e-3].sum() == 0

@@ -15,6 +15,7 @@ from diagnosed_programs import (
     K,
     L,
     N,
+    both,
     classes,
     given,
     network,
@@ -60,12 +61,6 @@ def two_sigmoids(**compiling: Any) -> keras.Model:
     model = keras.Model(inputs, outputs)
     model.compile("adam", **{"loss": "binary_crossentropy", **compiling})
     return model
-
-
-def both(*names: str) -> Any:
-    """Labels of two outputs."""
-    y = yes_or_no()[:, None]
-    return dict.fromkeys(names, y) if names else [y, y]
 
 
 def behind(layer: keras.Layer, x: np.ndarray | None = None) -> Given:
@@ -360,58 +355,3 @@ def test_a_network_is_still_made_of_its_own_head() -> None:
     model = network(L.Dense(1, "sigmoid"), loss="binary_crossentropy")
     (fault,) = diagnose(model, numbers(), ratings(), seconds=0).faults
     assert fault.check == "labels-units" and "SparseCategoricalCrossentropy" in fault.fix
-
-
-@pytest.mark.parametrize(
-    ("metrics", "shared", "verdict"),
-    [({"seen": "accuracy"}, False, "✗"), (None, False, "note"), ({"seen": "accuracy"}, True, "✓")],
-)
-def test_weights_that_no_loss_reaches_are_told(metrics: Any, shared: bool, verdict: str) -> None:
-    inputs = keras.Input((D,))
-    hidden = L.Dense(1, name="hidden")(inputs)
-    seen = L.Activation("sigmoid", name="seen")(hidden) if shared else L.Dense(1, name="seen")(inputs)
-    model = keras.Model(inputs, {"kind": L.Activation("sigmoid", name="kind")(hidden), "seen": seen})
-    model.compile("adam", {"kind": "binary_crossentropy"}, metrics=metrics)
-    y = both("kind", "seen") if metrics else {"kind": yes_or_no()[:, None]}
-    (said,) = [f for f in diagnose(model, numbers(), y, seconds=0) if f.check == "weights-are-trained"]
-    assert said.verdict == verdict, str(said)
-
-
-@pytest.mark.parametrize(
-    ("beta", "last", "is_dead"), [("zeros", "relu", True), ("ones", "relu", False), ("zeros", "tanh", False)]
-)
-def test_units_that_never_wake_behind_a_normalisation_are_told(beta: str, last: str, is_dead: bool) -> None:
-    inputs = keras.Input((D,))
-    silent = L.Dense(8, use_bias=False, kernel_initializer="zeros")(inputs)
-    hidden = L.Activation(last)(L.BatchNormalization(beta_initializer=beta)(silent))
-    model = keras.Model(inputs, [L.Dense(1, "sigmoid")(hidden), L.Dense(1, "sigmoid")(hidden)])
-    model.compile("adam", ["binary_crossentropy"] * 2)
-    findings = diagnose(model, numbers(), both(), seconds=0)
-    said = [f.verdict for f in findings if f.check == "units-differ"]
-    assert ("✗" in said) == is_dead, str(findings)
-
-
-def test_zeros_before_a_layer_whose_bias_wakes_its_relu_are_let_be() -> None:
-    first = L.Dense(8, kernel_initializer="zeros")
-    model = keras.Sequential(
-        [keras.Input((D,)), first, L.Dense(8, "relu", bias_initializer="ones"), L.Dense(K)]
-    )
-    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    assert "units-differ" not in {f.check for f in diagnose(model, numbers(), classes(), seconds=0).faults}
-
-
-class TrainsBoth(keras.Model):
-    """Has a loss of its own for the output that `compile` is told none for."""
-
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        of_seen = keras.ops.mean(keras.ops.square(y_pred["seen"] - 1.0))
-        return super().compute_loss(x, y, y_pred, sample_weight, training) + of_seen
-
-
-def test_weights_that_a_loss_of_ones_own_reaches_are_let_be() -> None:
-    inputs = keras.Input((D,))
-    outputs = {name: L.Dense(1, "sigmoid", name=name)(inputs) for name in ("kind", "seen")}
-    model = TrainsBoth(inputs, outputs)
-    model.compile("adam", {"kind": "binary_crossentropy"}, metrics={"seen": "accuracy"})
-    findings = diagnose(model, numbers(), both("kind", "seen"), seconds=0)
-    assert [f.verdict for f in findings if f.check == "weights-are-trained"] == ["✓"], str(findings)

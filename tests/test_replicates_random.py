@@ -38,6 +38,9 @@ FOUND = {
     "memory that two values share after a step": Case(
         mode="loop", losses=("mse",), optimizer="proximal adam"
     ),
+    "a loss along the examples, which takes no weights": Case(
+        inputs="list", blocks=("own draw", "centred"), losses=("categorical along examples",)
+    ),
     "a layer in half precision": Case(
         blocks=("pretrained", "half"), losses=("mse sum",), optimizer="accumulating"
     ),

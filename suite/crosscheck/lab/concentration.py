@@ -14,11 +14,11 @@ from crosscheck.models import perceptron
 from crosscheck.replicates import Replicates
 
 RATE, WIDTH = 5e-3, 32
-QUIET, QUIETER = 1e-3, 1e-6  # |p − y| under which an example is dropped half way
+QUIET = 1e-3  # |p − y| under which an example is dropped half way
 FLIPPED, TURNED = 0.1, 0.5  # shares of all labels, and of the quiet examples' labels, that are turned
 BORDER, NARROW = 0.25, 0.1  # an example is borderline whose p is no further than this from ½
 
-ARMS = ("all", "quiet dropped", "quieter dropped", "quiet turned", "labels flipped")
+ARMS = ("all", "quiet dropped", "every second dropped", "quiet turned", "labels flipped")
 
 
 class Watched(NamedTuple):
@@ -92,8 +92,10 @@ def wrongness(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 def keep(arm: str, size: np.ndarray) -> np.ndarray:
     """The weight of each example in the second half, by its |p − y| half way, [S, N]: 0 where dropped."""
-    threshold = {"quiet dropped": QUIET, "quieter dropped": QUIETER}.get(arm, 0.0)
-    return (size >= threshold).astype("float32")
+    quiet = size < QUIET
+    if arm == "every second dropped":  # of the quiet ones, in their order
+        return (~quiet | (quiet.cumsum(-1) % 2 == 0)).astype("float32")
+    return (~quiet | (arm != "quiet dropped")).astype("float32")
 
 
 def turned(arm: str, size: np.ndarray, seeds: Sequence[int]) -> np.ndarray:

@@ -55,6 +55,7 @@ class Task:
             "optimizer": optimizer.variables if compiled else [],
             "metrics": model.metrics_variables if compiled else [],
         }
+        self.logged: set[str] | None = None
         self.known = {id(variable) for kind in self.variables.values() for variable in kind}
 
     # --- one batch ---------------------------------------------------------------------------------------
@@ -187,7 +188,9 @@ class Task:
                 metric.update_state(batch["y"], output, both)
             return
         logs = self.model.compute_metrics(batch["x"], batch["y"], output, weight)
-        if set(logs) != set(self.model.get_metrics_result()):
+        if self.logged is None:  # the same at every step, which `fit` on PyTorch takes one by one
+            self.logged = set(self.model.get_metrics_result())
+        if set(logs) != self.logged:
             raise NotImplementedError(
                 "`compute_metrics` of the model returns other numbers than its metrics hold. "
                 'Replicates(…, mode="fit") trains the replicates by Keras\' own `fit`.'
@@ -197,7 +200,10 @@ class Task:
     def scope(self, values: Values) -> Iterator[keras.StatelessScope]:
         """Has the model's variables hold these values within the context."""
         pairs = [pair for kind in values for pair in zip(self.variables[kind], values[kind], strict=True)]
-        with keras.StatelessScope(pairs, collect_losses=True) as scope:
+        is_torch = keras.backend.backend() == "torch"  # where each step is run, and not traced once
+        with keras.StatelessScope([] if is_torch else pairs, collect_losses=True) as scope:
+            if is_torch:  # they are tensors of the right kind, which the constructor would convert again
+                scope.state_mapping = {id(variable): value for variable, value in pairs}
             yield scope
         strangers = assigned_in(scope) - self.known
         if strangers:

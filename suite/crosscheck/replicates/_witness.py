@@ -111,7 +111,7 @@ class Witness:
         if not self.differing(before, after, expected, tolerance):
             return
         for seed in range(NUDGES):
-            moved = self.step(self.nudged(before, seed), self.reweighted(data, seed), numbers, training)
+            moved = self.disturbed(before, data, numbers, training, seed)
             sensitivity = self.distances(before, moved, expected)
             tolerance = {name: max(tolerance[name], SLACK * sensitivity[name]) for name in tolerance}
         differing = self.differing(before, after, expected, tolerance)
@@ -162,12 +162,24 @@ class Witness:
         ]
         return {**values, "trainable": moved}
 
+    def disturbed(
+        self, before: Values, data: Sequence[Any], numbers: Mapping[str, Any], training: bool, seed: int
+    ) -> Values:
+        """Returns what a step gives from nudged weights, with the examples' weights moved if it takes any."""
+        nudged = self.nudged(before, seed)
+        try:
+            return self.step(nudged, self.reweighted(data, seed), numbers, training)
+        except Exception:
+            if data[2] is not None:
+                raise
+            return self.step(nudged, data, numbers, training)  # a loss along the examples takes no weights
+
     def reweighted(self, data: Sequence[Any], seed: int) -> tuple[Any, Any, Any]:
         """Returns the batch with the examples' weights moved by about a rounding each.
 
         Gradients that cancel over a batch, as the signs of an absolute error do, leave a step that is
-        rounding alone: moved weights do not show it, moved examples do. Where no weights were given, and the
-        loss may not take one an example, the batch stays as it is.
+        rounding alone: moved weights do not show it, moved examples do. Where no weights were given, and
+        labels do not tell that the loss takes one an example, the batch stays as it is.
         """
         rng = np.random.default_rng(seed)
         x, y, weights = data
