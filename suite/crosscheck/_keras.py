@@ -94,7 +94,7 @@ def operations_within(model: keras.Model) -> list[Any]:
     return list({id(one): one for one in (*layers, *operations)}.values())
 
 
-def autocast_to(dtype: str) -> Any:
+def autocast_to(dtype: str | None) -> Any:
     """A context in which variables are read in a dtype, as layers of a mixed policy read theirs."""
     return backend.AutocastScope(dtype)
 

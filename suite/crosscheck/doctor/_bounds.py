@@ -77,7 +77,7 @@ class Source:
 
     @classmethod
     def of(cls, output: Any, target: Any, batch: int) -> Source:
-        tensors, steps = frontiers(output)[-1]
+        tensors, steps = frontiers(output, with_tables=True)[-1]
         return cls(tensors, steps, target, batch)
 
     @property

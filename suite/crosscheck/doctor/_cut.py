@@ -78,7 +78,9 @@ class Cut:
     def holds_logits(self, tensor: Any) -> bool:
         """Whether a tensor gets the logits."""
         first = self.tensors[0]
-        return tensor is first or (not self.alone and tuple(tensor.shape) == tuple(first.shape))
+        is_given = step_behind(tensor) is None  # an input of the model, such as which actions are allowed
+        alike = not self.alone and not is_given and tuple(tensor.shape) == tuple(first.shape)
+        return tensor is first or alike
 
     def filled(self, tensor: Any, z: Any) -> Any:
         """z everywhere in a tensor of logits; ones in any other, such as a gate's or a temperature's."""

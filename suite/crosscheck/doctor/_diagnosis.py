@@ -204,6 +204,13 @@ def judge_fading(readings: Sequence[Reading]) -> dict[str, Any]:
     }
 
 
+def only_grows(found: Diagnosis) -> bool:
+    """Whether gradients that are not what they should be, from the limit on, are larger, and none is lost."""
+    beyond = [r for r in found.readings if abs(r.z) >= found.limit > 0 and r.expected]
+    times = [r.gradient / found.scale / r.expected for r in beyond]
+    return bool(times) and min(times) > 1 - SPREAD and bool(np.isfinite(times).all())
+
+
 def symptom_of_uneven_scale(ratio: np.ndarray) -> str:
     """The symptom of gradients that are wrong by different factors, or all 0, already at benign logits."""
     if np.isnan(ratio).any():

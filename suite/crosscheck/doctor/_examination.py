@@ -13,7 +13,7 @@ import numpy as np
 from crosscheck._keras import calls_forgotten
 from crosscheck.doctor._bounds import NEAR_ONE, Bound, bound_of
 from crosscheck.doctor._cut import Cut
-from crosscheck.doctor._diagnosis import BENIGN, Diagnosis, Reading, judge_fading, judge_readings
+from crosscheck.doctor._diagnosis import BENIGN, Diagnosis, Reading, judge_fading, judge_readings, only_grows
 from crosscheck.doctor._graph import batch_of, first_line, outputs_of
 from crosscheck.doctor._metrics import metrics_of, misreadings
 from crosscheck.doctor._patient import is_of_own_training
@@ -54,10 +54,16 @@ OF_PAIRS = (
     "could be set."
 )
 UNWEIGHTED = "`compile` was told the weight 0 for this output's loss: nothing is trained on it."
-AWAY = (
-    "Every step moves the output away from its label, 0 or 1: if that is not meant, the loss' sign is "
-    "turned. `crosscheck audit` checks a loss against a theory that you name."
+TURNED = (
+    "`compile` was told the weight {:g} for the only loss: training goes uphill on it. An adversary may want "
+    "that, a classifier does not."
 )
+AWAY = (
+    "Every step moves the output away from its label, where that is 0 or where it is 1: if it is not meant, "
+    "the loss' sign is turned, or its arguments have changed places. `crosscheck audit` checks a loss against "
+    "a theory that you name."
+)
+GROWS = "From |z| = {:g} on its gradient is larger than cross-entropy's, as a penalty on large logits has it."
 NOT_JUDGED = "The loss is none of classes: its gradients are not judged, but that they are there."
 
 
@@ -131,12 +137,16 @@ def examine_output(subject: Subject, output: Output) -> Diagnosis:
     """The diagnosis of an output."""
     if weight_of(subject, output) == 0:
         return undecided(subject, output, "", UNWEIGHTED)
+    if is_turned(subject, output) and count(subject) == 1:
+        return undecided(subject, output, "", TURNED.format(weight_of(subject, output)))
     theory = theory_by_name(output.loss)
     axis = theory.axis if theory else -1
     wanted = 1 if theory and theory.ignored == 0 else 0
     cut = cut_before(output.tensor, subject.batch, axis, wanted)
     if theory is None and not is_known_by_name(output.loss):
         theory = recognised(output.loss, cut.shape[axis], cut.shape)
+        if theory and theory.ignored == 0:
+            cut = cut_before(output.tensor, subject.batch, axis, 1)
     if theory and theory.value in (squared, absolute) and cut.kind == "identity" and not theory.takes_logits:
         theory = None  # a regression
     if cut.closed:
@@ -179,6 +189,8 @@ def diagnosis(subject: Subject, output: Output, case: Case) -> Diagnosis:
         return replace(found, undecided=AWAY)
     if np.isinf(found.limit):
         return replace(found, remarks=tuple(remarks(case, found.bound)))
+    if known and theory and not is_known_by_name(output.loss) and only_grows(found):
+        return replace(found, known=False, remarks=(GROWS.format(found.limit),), **judge_fading(taken))
     if not known and function_name(output.loss) in HINGES and is_known_by_name(output.loss):
         return flattened(subject, found, case)
     if not known:
@@ -194,9 +206,9 @@ def rivals_in(cut: Cut, theory: Theory | None) -> int:
 
 
 def goes_away(subject: Subject, output: Output, taken: Sequence[Reading]) -> bool:
-    """Whether a loss that is not known moves the output up from 0, and down from 1, at every reading."""
+    """Whether a loss that is not known moves the output up from 0, or down from 1, at every reading."""
     pushes = {label: [r.gradient for r in taken if r.label == label] for label in (0, 1)}
-    turned = all(pushes.values()) and max(pushes[0]) < 0 < min(pushes[1])
+    turned = all(pushes.values()) and (max(pushes[0]) < 0 or min(pushes[1]) > 0)
     return turned and not is_turned(subject, output) and not is_known_by_name(output.loss)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from crosscheck._keras import (
@@ -26,6 +27,7 @@ from crosscheck.errors import UsageError
 
 SIZE = 4  # what a dimension of any size gets
 L = keras.layers
+CONTRACTIONS = ("Matmul", "Einsum", "Dot", "Tensordot", "Inner")
 WITH_ACTIVATION = (  # layers that apply an activation last; what comes before it is linear
     L.Dense,
     L.EinsumDense,
@@ -88,12 +90,27 @@ class Step:
     @property
     def can_be_run(self) -> bool:
         """Whether it mixes nothing by weights: what it gets is as near to the logits as what it gives."""
+        arguments = keras.tree.flatten((self.args, self.kwargs))
+        contracts = type(self.operation).__name__ in CONTRACTIONS
+        return self.needs_no_variable and not (contracts and any(map(mixes, arguments)))
+
+    @property
+    def needs_no_variable(self) -> bool:
+        """Whether it can be run without a weight; a table that was made of one it may hold."""
         if isinstance(self.operation, Linear):
             return False
         if isinstance(self.operation, keras.Layer):
             return self.is_random or not self.operation.weights
         arguments = keras.tree.flatten((self.args, self.kwargs))
         return not any(isinstance(argument, keras.Variable) for argument in arguments)
+
+
+def mixes(argument: Any) -> bool:
+    """Whether it is a table that weights may have made, and not one of −1, 0 and 1 alone, as a tree's."""
+    if is_symbolic(argument) or not ops.is_tensor(argument) or len(argument.shape) < 2:
+        return False
+    table = ops.convert_to_numpy(ops.stop_gradient(argument)).astype("float64")
+    return not bool(np.isin(table, (-1.0, 0.0, 1.0)).all())
 
 
 def is_symbolic(value: Any) -> bool:
@@ -204,19 +221,22 @@ def has_activation(layer: Any) -> bool:
     return of_kind and layer.activation is not keras.activations.linear
 
 
-def frontiers(output: Any) -> list[tuple[list[Any], list[Step]]]:
+def frontiers(output: Any, with_tables: bool = False) -> list[tuple[list[Any], list[Step]]]:
     """Where a model can be cut before an output, from the output itself back to the last weights.
 
     Each cut is the tensors at which it is cut, and the steps from these to the output, in order.
+
+    Args:
+        output: symbolic.
+        with_tables: whether to go on through products with tables that were made of weights.
     """
-    order = {id(tensor): i for i, tensor in enumerate(ancestors(output))}
+    passes = lambda step: step.needs_no_variable if with_tables else step.can_be_run
+    order = {id(tensor): i for i, tensor in enumerate(ancestors(output, passes))}
     tensors: list[Any] = [output]
     steps: list[Step] = []
     cuts = [(tensors, steps)]
     while True:
-        passable = [
-            (t, step) for t in tensors if (step := step_behind(t)) and step.can_be_run and step.inputs
-        ]
+        passable = [(t, step) for t in tensors if (step := step_behind(t)) and passes(step) and step.inputs]
         if not passable:
             return cuts
         _, step = max(passable, key=lambda pair: order[id(pair[0])])
@@ -228,7 +248,7 @@ def frontiers(output: Any) -> list[tuple[list[Any], list[Step]]]:
         cuts.append((tensors, steps))
 
 
-def ancestors(output: Any) -> list[Any]:
+def ancestors(output: Any, passes: Callable[[Step], bool]) -> list[Any]:
     """All tensors that lead to an output from the last weights on, each after those it is made from."""
     found: dict[int, Any] = {}
     stack: list[tuple[Any, bool]] = [(output, False)]
@@ -237,7 +257,7 @@ def ancestors(output: Any) -> list[Any]:
         if id(tensor) in found:
             continue
         step = step_behind(tensor)
-        inputs = step.inputs if step and step.can_be_run else []
+        inputs = step.inputs if step and passes(step) else []
         if is_done or not inputs:
             found[id(tensor)] = tensor
             continue
@@ -281,11 +301,19 @@ def run_steps(
         elif isinstance(step.operation, keras.Layer):
             results = keras.tree.flatten(step.operation(*args, **kwargs))
         else:
-            with autocast_to(keras.backend.standardize_dtype(first.dtype)):
+            with autocast_to(float_type(args, kwargs)):
                 results = keras.tree.flatten(step.operation(*args, **kwargs))
         for symbol, value in zip(step.outputs, results, strict=True):
             values[id(symbol)] = masked_as(symbol, value, batch)
     return values
+
+
+def float_type(*arguments: Any) -> str | None:
+    """The dtype of the first tensor of real numbers among the arguments; None for none."""
+    types = [
+        keras.backend.standardize_dtype(x.dtype) for x in keras.tree.flatten(arguments) if ops.is_tensor(x)
+    ]
+    return next(filter(keras.backend.is_float_dtype, types), None)
 
 
 def as_constant(argument: Any) -> Any:

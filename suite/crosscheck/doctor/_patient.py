@@ -15,6 +15,9 @@ from crosscheck.doctor._graph import concrete, first_line, inputs_of
 from crosscheck.errors import UsageError
 from crosscheck.paths.probing import settled_step
 
+# What TensorFlow and PyTorch say of a step where no gradient leads to the logits; JAX gives 0.
+WITHOUT_GRADIENT = ("No gradients provided for any variable", "does not require grad")
+
 
 class Recorder(keras.optimizers.Optimizer):
     """Puts each gradient in the place of its variable."""
@@ -65,6 +68,7 @@ class Patient:
                 lambda t: result if t is cut.output else ops.convert_to_tensor(others[id(t)]), outputs
             )
 
+        self.own = own and is_of_own_training(model)
         self.model = blank(model, forward, cut, own)
         self.recorder = Recorder()
         self.applied = self.moved = False
@@ -188,7 +192,7 @@ def compile_like(patient: Any, model: keras.Model, loss: Any, recorder: Recorder
 
 
 def take_steps(patient: Patient, labels: Sequence[Any], ts: Sequence[float]) -> list[tuple[float, float]]:
-    """Losses and gradients of steps with these labels and logits.
+    """Losses and gradients of steps with these labels and logits; 0 where no gradient leads to these.
 
     Raises:
         UsageError: where the model cannot take a step.
@@ -196,6 +200,8 @@ def take_steps(patient: Patient, labels: Sequence[Any], ts: Sequence[float]) -> 
     try:
         return [patient.gradient(y, t) for y, t in zip(labels, ts, strict=True)]
     except Exception as error:
+        if not patient.own and any(words in str(error) for words in WITHOUT_GRADIENT):
+            return [(np.nan, 0.0)] * len(ts)
         raise UsageError(
             f"A training step of the model, cut at its logits, cannot be taken: {first_line(error)}"
         ) from error

@@ -11,7 +11,7 @@ import numpy as np
 from crosscheck.doctor._cut import Cut
 from crosscheck.doctor._diagnosis import Reading
 from crosscheck.doctor._patient import Patient, take_steps
-from crosscheck.doctor._theory import Theory, slope
+from crosscheck.doctor._theory import NUMBERED, Theory, slope
 from crosscheck.errors import UsageError
 
 SIZES = (0, 1, 2, 5, 10, 15, 17, 20, 30, 40, 60, 88, 100, 1000, 9984.0)  # exact in bfloat16
@@ -83,8 +83,9 @@ def in_form(cut: Cut, theory: Theory | None, row: np.ndarray) -> Any:
     """These labels at every place, as the loss takes them."""
     shape, form = cut.shape, form_of(cut, theory)
     axis = cut.class_axis % len(shape)
-    if form == "classes":
-        return np.full(tuple(n for i, n in enumerate(shape) if i != axis), int(row.argmax()), "int32")
+    if form in NUMBERED:
+        places = tuple(n for i, n in enumerate(shape) if i != axis)
+        return np.full((*places, *NUMBERED[form]), int(row.argmax()), "int32")
     if form == "outcomes":  # the outcome's number in binary
         bits = int(np.log2(shape[-1]))
         outcome = [(int(row.argmax()) >> (bits - 1 - i)) & 1 for i in range(bits)]

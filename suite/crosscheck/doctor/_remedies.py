@@ -12,6 +12,7 @@ import numpy as np
 from crosscheck.doctor._cut import Cut
 from crosscheck.doctor._graph import Activated
 from crosscheck.doctor._theory import (
+    NUMBERED,
     Theory,
     absolute,
     binary_focal,
@@ -36,6 +37,7 @@ PLAIN = {
     "labels": keras.losses.BinaryCrossentropy,
     "one-hot": keras.losses.CategoricalCrossentropy,
     "classes": keras.losses.SparseCategoricalCrossentropy,
+    "column": keras.losses.SparseCategoricalCrossentropy,
 }
 
 
@@ -328,7 +330,7 @@ def logit_losses(case: Case) -> Iterator[tuple[str, Any]]:
     if plain is None or theory.value in (squared, absolute):
         return
     options: dict[str, Any] = {"from_logits": True}
-    if theory.parameters.get("label_smoothing") and theory.labels != "classes":
+    if theory.parameters.get("label_smoothing") and theory.labels not in NUMBERED:
         options["label_smoothing"] = theory.parameters["label_smoothing"]
     words = ", ".join(f"{key}={value}" for key, value in options.items())
     yield f"{plain.__name__}({words}){other_loss(theory)}", plain(**options)

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from crosscheck.doctor._cut import EXACT, Cut, looks_like_probabilities
-from crosscheck.doctor._graph import concrete, frontiers
+from crosscheck.doctor._graph import concrete, frontiers, step_behind
 
 LINE = (-2.0, -1.0, 0.0, 1.0, 2.0)  # where it is looked how an output follows from a logit
 FAR = (10.0, 13.0)  # between these a logit must still count
@@ -60,11 +60,12 @@ def with_each_first(tensors: Sequence[Any], output: Any, class_axis: int) -> Ite
 
     Gates and temperatures are among them too. Logits have an entry for each class, more often than not.
     """
-    shapes = dict.fromkeys(tuple(t.shape) for t in tensors if can_be_set(t))
+    made = [t for t in tensors if step_behind(t)] or list(tensors)  # an input of the model is no logit
+    shapes = dict.fromkeys(tuple(t.shape) for t in made if can_be_set(t))
     classes = output.shape[class_axis]
     for shape in sorted(shapes, key=lambda shape: shape[-1] != classes):
-        alike = [t for t in tensors if tuple(t.shape) == shape]
-        yield [*alike, *(t for t in tensors if tuple(t.shape) != shape)]
+        alike = [t for t in made if tuple(t.shape) == shape]
+        yield [*alike, *(t for t in tensors if all(t is not one for one in alike))]
 
 
 def holds_soft_cap(cut: Cut) -> bool:

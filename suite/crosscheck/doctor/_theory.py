@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
 import keras
@@ -14,7 +15,11 @@ from crosscheck.doctor._graph import first_line
 from crosscheck.errors import UsageError
 from crosscheck.losses import LogitLoss
 
-Labels = Literal["one-hot", "classes", "labels", "outcomes"]
+Labels = Literal["one-hot", "classes", "column", "labels", "outcomes"]
+NUMBERED: dict[str, tuple[int, ...]] = {
+    "classes": (),
+    "column": (1,),
+}  # and their last axis
 Value = Callable[..., float]
 STEP = 1e-3  # of the central difference; the third derivative of every formula here is at most of order 1
 
@@ -228,9 +233,13 @@ def recognised(loss: Any, k: int, shape: tuple[int, ...]) -> Theory | None:
     for theory in candidates(k):
         rows = samples + far if theory.takes_logits else samples
         try:
+            leaves_out = (
+                k > 2 and theory.labels in NUMBERED and not counts_first(loss, theory, samples, shape)
+            )
+            classes = range(1, k) if leaves_out else range(max(k, 2))
             pairs = [
-                (value_at(loss, theory, u, i % max(k, 2), shape), exact(theory, u, i % max(k, 2)))
-                for i, u in enumerate(rows)
+                (value_at(loss, theory, u, label, shape), exact(theory, u, label))
+                for u, label in zip(rows, itertools.cycle(classes), strict=False)
             ]
         except Exception:  # it takes labels of another form
             continue
@@ -238,8 +247,14 @@ def recognised(loss: Any, k: int, shape: tuple[int, ...]) -> Theory | None:
         if np.isfinite(values).all() and np.abs(theirs).min() > 0:
             ratio = values / theirs
             if ratio.min() > 0 and np.ptp(ratio) < 1e-3 * ratio.max():
-                return theory
+                return replace(theory, ignored=0) if leaves_out else theory
     return None
+
+
+def counts_first(loss: Any, theory: Theory, samples: Sequence[np.ndarray], shape: tuple[int, ...]) -> bool:
+    """Whether the loss of class 0 is a number that goes by the outputs: padding's is none, or always 0."""
+    values = [value_at(loss, theory, u, 0, shape) for u in samples[:2]]
+    return bool(np.isfinite(values).all()) and values[0] != values[1]
 
 
 def candidates(k: int) -> Iterator[Theory]:
@@ -250,6 +265,7 @@ def candidates(k: int) -> Iterator[Theory]:
         for parameters in smoothings:
             if k > 1:
                 yield Theory(crossentropy, "classes", "softmax", takes_logits, parameters)
+                yield Theory(crossentropy, "column", "softmax", takes_logits, parameters)
                 yield Theory(crossentropy, "one-hot", "softmax", takes_logits, parameters)
             yield Theory(binary_crossentropy, "labels", "sigmoid", takes_logits, parameters)
         for parameters in focals:
@@ -276,8 +292,8 @@ def value_at(loss: Any, theory: Theory, u: np.ndarray, label: int, shape: tuple[
     """The loss' mean value where the outputs are u everywhere."""
     out = np.broadcast_to(u, shape).astype("float32")
     y = row(len(u), label)
-    if theory.labels == "classes":
-        labels: Any = np.full(shape[:-1], label, "int32")
+    if theory.labels in NUMBERED:
+        labels: Any = np.full((*shape[:-1], *NUMBERED[theory.labels]), label, "int32")
     else:
         labels = np.broadcast_to(y, shape).astype("float32")
     value = loss(keras.ops.convert_to_tensor(labels), keras.ops.convert_to_tensor(out))
@@ -285,20 +301,22 @@ def value_at(loss: Any, theory: Theory, u: np.ndarray, label: int, shape: tuple[
 
 
 def labels_taken(loss: Any, k: int, shape: tuple[int, ...]) -> str:
-    """The labels that a loss of one's own can be called with: "one-hot" or "classes"; "" for one output.
+    """The labels that a loss of one's own can be called with: a `Labels`; "" for one output.
 
-    Where it can be called with both, its name tells.
+    Where it can be called with both rows and class numbers, its name tells; rows are none where it does not
+    matter which of two classes they name.
 
     Raises:
         UsageError: where it can be called with neither.
     """
     if k < 2:
         return ""
-    errors, taken = [], []
-    for form in ("one-hot", "classes"):
+    errors, taken, uneven = [], [], np.arange(1, k + 1) / np.arange(1, k + 1).sum()
+    for form in ("one-hot", *NUMBERED):
         theory = Theory(crossentropy, cast(Labels, form), "softmax", True)
         try:
-            if np.isfinite(value_at(loss, theory, np.full(k, 1 / k), 1, shape)):
+            values = [value_at(loss, theory, uneven, label, shape) for label in (1, min(k - 1, 2))]
+            if np.isfinite(values).all() and (k == 2 or values[0] != values[1]):
                 taken.append(form)
         except Exception as error:
             errors.append(first_line(error))
@@ -307,7 +325,9 @@ def labels_taken(loss: Any, k: int, shape: tuple[int, ...]) -> str:
             f"{function_name(loss)} can be called neither with rows of labels {shape} nor with class numbers "
             f"{shape[:-1]}: {errors[-1]} `crosscheck audit` says what such a loss takes."
         )
-    return "classes" if taken[:1] == ["classes"] or "sparse" in function_name(loss).lower() else "one-hot"
+    numbered = [form for form in taken if form in NUMBERED]
+    by_name = "sparse" in function_name(loss).lower()
+    return numbered[0] if numbered and (by_name or taken[0] != "one-hot") else "one-hot"
 
 
 def row(k: int, label: int) -> np.ndarray:

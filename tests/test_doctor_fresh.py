@@ -1,0 +1,167 @@
+"""Models that a newcomer brought, and the doctor once judged wrongly: each sound one beside a broken one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from doctor_models import L, S
+from keras import ops
+
+from crosscheck.doctor import Diagnosis, examine
+from crosscheck.errors import UsageError
+
+pytestmark = pytest.mark.every_backend
+K = 5
+
+
+def sparse() -> S.Loss:
+    return S.SparseCategoricalCrossentropy(from_logits=True)
+
+
+def examined(inputs: Any, outputs: Any, loss: Any, **compiling: Any) -> Diagnosis:
+    model = keras.Model(inputs, outputs)
+    model.compile("sgd", loss, **compiling)
+    (found,) = examine(model)
+    return found
+
+
+def on_dense(loss: Any, k: int = K, **compiling: Any) -> Diagnosis:
+    inputs = keras.Input((3,))
+    return examined(inputs, L.Dense(k)(inputs), loss, **compiling)
+
+
+# --- where the logits are ---------------------------------------------------------------------------------
+
+
+class Cosine(L.Layer):
+    """Cosines of features with a vector for each class, times a fixed scale."""
+
+    def __init__(self, units: int, scale: float):
+        super().__init__()
+        self.units, self.scale = units, scale
+
+    def build(self, shape: Any) -> None:
+        self.w = self.add_weight(shape=(shape[-1], self.units))
+
+    def call(self, x: Any) -> Any:
+        x = x / (ops.norm(x, axis=-1, keepdims=True) + 1e-8)
+        w = self.w / (ops.norm(self.w, axis=0, keepdims=True) + 1e-8)
+        return self.scale * ops.matmul(x, w)
+
+
+@pytest.mark.parametrize("activation", ["relu", "gelu"])
+@pytest.mark.parametrize("width", [16, K])
+def test_a_product_with_what_is_made_of_weights_makes_the_logits(activation: str, width: int) -> None:
+    inputs = keras.Input((3,))
+    hidden = L.Dense(width, activation)(inputs)
+    assert examined(inputs, Cosine(K, 16.0)(hidden), sparse()).exit_code == 0
+    narrow = examined(inputs, Cosine(K, 1.0)(hidden), sparse())
+    assert narrow.exit_code == 1 and "flattens" not in narrow.cause, str(narrow)
+
+
+def test_a_sum_over_the_leaves_of_a_tree_is_looked_through() -> None:
+    inputs, tree = keras.Input((3,)), np.repeat(np.eye(2, dtype="float32"), 3, 0)  # of six leaves two classes
+    p = L.Lambda(lambda p: ops.matmul(p, ops.convert_to_tensor(tree)))(L.Dense(6, "softmax")(inputs))
+    assert examined(inputs, p, "sparse_categorical_crossentropy").exit_code == 1
+
+
+def test_an_input_that_is_added_to_logits_is_none() -> None:
+    inputs, allowed = keras.Input((3,)), keras.Input((K,))
+    masked = examined([inputs, allowed], L.Dense(K)(inputs) + (1.0 - allowed) * -1e9, sparse())
+    assert masked.exit_code == 0, str(masked)
+    prior = examined([inputs, allowed], L.Dense(K)(inputs) + allowed, sparse())
+    assert prior.exit_code == 0 and prior.scale == pytest.approx(1), str(prior)
+    capped = examined([inputs, allowed], ops.clip(L.Dense(K)(inputs) + allowed, -3, 3), sparse())
+    assert capped.exit_code == 1
+
+
+def test_a_mask_of_truth_values_chooses_among_logits() -> None:
+    inputs, allowed = keras.Input((3,)), keras.Input((K,), dtype="bool")
+    z = L.Dense(K)(inputs)
+    assert examined([inputs, allowed], ops.where(allowed, z, -1e9), sparse()).exit_code == 0
+    capped = examined([inputs, allowed], ops.where(allowed, ops.clip(z, -3, 3), -1e9), sparse())
+    assert capped.exit_code == 1
+
+
+# --- losses of one's own ------------------------------------------------------------------------------------
+
+
+def masked(of: Callable[[Any, Any], Any], guard: float) -> Callable[[Any, Any], Any]:
+    """The loss of the Transformer tutorial: the mean over words that are no padding."""
+
+    def loss(y: Any, p: Any) -> Any:
+        mask = ops.cast(y != 0, "float32")
+        return ops.sum(of(y, p) * mask) / (ops.sum(mask) + guard)
+
+    return loss
+
+
+def from_logits(y: Any, z: Any) -> Any:
+    return ops.sparse_categorical_crossentropy(y, z, from_logits=True)
+
+
+def from_probabilities(y: Any, z: Any) -> Any:
+    p = ops.sum(ops.softmax(z) * ops.one_hot(ops.cast(y, "int32"), K), -1)
+    return -ops.log(p + 1e-9)
+
+
+@pytest.mark.parametrize("guard", [0.0, 1e-8])
+def test_a_loss_that_leaves_padding_out_is_read_on_other_classes(guard: float) -> None:
+    inputs = keras.Input((6, 3))
+    outputs = L.Dense(K)(inputs)
+    assert examined(inputs, outputs, masked(from_logits, guard)).exit_code == 0
+    assert examined(inputs, outputs, masked(from_probabilities, guard)).exit_code == 1
+
+
+@pytest.mark.parametrize("k", [3, 5, 10])
+def test_a_penalty_on_large_logits_loses_no_gradient(k: int) -> None:
+    def penalised(y: Any, z: Any) -> Any:
+        return from_logits(y, z) + 1e-4 * ops.square(ops.logsumexp(z, -1))
+
+    found = on_dense(penalised, k)
+    assert found.exit_code == 0, str(found)
+
+
+def test_arguments_in_the_wrong_order_get_no_all_clear() -> None:
+    def swapped(y_pred: Any, y_true: Any) -> Any:
+        return ops.categorical_crossentropy(y_true, y_pred, from_logits=True)
+
+    assert on_dense(swapped).exit_code == 2
+    assert on_dense(lambda y, z: ops.categorical_crossentropy(y, z, from_logits=True)).exit_code == 0
+
+
+def test_labels_in_a_column() -> None:
+    def of_column(of: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+        return lambda y, z: of(y[:, 0], z)
+
+    assert on_dense(of_column(from_logits)).exit_code == 0
+    assert on_dense(of_column(from_probabilities)).exit_code == 1
+
+
+# --- what is told, and what stops a gradient ---------------------------------------------------------------
+
+
+def test_a_single_loss_that_is_told_to_rise_is_asked_about() -> None:
+    found = on_dense(sparse(), loss_weights=[-1.0])
+    assert found.exit_code == 2 and "-1" in found.undecided, str(found)
+    assert on_dense(sparse(), loss_weights=[2.0]).exit_code == 0
+
+
+def test_a_gradient_that_is_stopped_is_found() -> None:
+    inputs = keras.Input((3,))
+    z = L.Dense(K)(inputs)
+    for stopped in (ops.stop_gradient(z), ops.round(z)):
+        found = examined(inputs, stopped, sparse())
+        assert found.exit_code == 1 and "0" in found.symptom, str(found)
+
+
+def test_what_cannot_be_called_is_refused_still() -> None:
+    def loss(y: Any, z: Any) -> Any:
+        raise ValueError("nothing will do")
+
+    with pytest.raises(UsageError, match="nothing will do"):
+        on_dense(loss)
