@@ -60,8 +60,8 @@ TURNED = (
 )
 AWAY = (
     "Every step moves the output away from its label, where that is 0 or where it is 1: if it is not meant, "
-    "the loss' sign is turned, or its arguments have changed places. `crosscheck audit` checks a loss against "
-    "a theory that you name."
+    "the loss' sign is turned, or its arguments have changed places. `crosscheck audit` checks a loss "
+    "against a theory that you name."
 )
 GROWS = "From |z| = {:g} on its gradient is larger than cross-entropy's, as a penalty on large logits has it."
 NOT_JUDGED = "The loss is none of classes: its gradients are not judged, but that they are there."
