@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -302,10 +303,19 @@ def run_steps(
             results = keras.tree.flatten(step.operation(*args, **kwargs))
         else:
             with autocast_to(float_type(args, kwargs)):
-                results = keras.tree.flatten(step.operation(*args, **kwargs))
+                results = keras.tree.flatten(callable_anew(step.operation)(*args, **kwargs))
         for symbol, value in zip(step.outputs, results, strict=True):
             values[id(symbol)] = masked_as(symbol, value, batch)
     return values
+
+
+def callable_anew(operation: Any) -> Any:
+    """The operation; a copy of Keras' `Norm`, which keeps its axis in a list, which JAX cannot hash."""
+    if type(operation).__name__ != "Norm" or not isinstance(operation.axis, list):
+        return operation
+    again = copy.copy(operation)
+    again.axis = tuple(operation.axis)
+    return again
 
 
 def float_type(*arguments: Any) -> str | None:
