@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -87,6 +88,14 @@ def test_what_is_probed_together_has_the_same_numbers(mode: str, policy: str) ->
     for path, derivatives in zip(together, probe_together(together, z, y), strict=True):
         for array, alone in zip(derivatives, probe(path, z, y), strict=True):
             np.testing.assert_array_equal(array, alone, str(path))
+
+
+def test_one_graph_serves_both_modes_and_no_other_labels() -> None:
+    for mode, label in (("graph", 1), ("xla", 1), ("xla", 0), ("graph", 0)):
+        path, y = replace(OURS, loss="categorical", mode=mode), np.full_like(Z, label)
+        (together,) = probe_together([path], Z, y)
+        gc.collect()  # a graph does not keep the variables that it reads
+        np.testing.assert_array_equal(together, probe(path, Z, y))
 
 
 def test_other_losses_are_probed_together_in_the_place_of_the_paths_own() -> None:

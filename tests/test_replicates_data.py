@@ -78,6 +78,21 @@ def test_each_has_its_own_data_weights_and_penalty():
         assert_same(replicas, r, alone.member(0), 1e-5)
 
 
+def test_data_of_ones_own_become_tensors_once_and_stand_for_no_others(monkeypatch):
+    first, second = (
+        [np.stack(part) for part in zip(*(examples(seed=seed + r) for r in range(len(SEEDS))), strict=True)]
+        for seed in (0, 10)
+    )
+    keeping, afresh = compiled(), compiled()
+    for replicas, kept in ((keeping, True), (afresh, False)):
+        monkeypatch.setattr("crosscheck.replicates._block.KEPT", 2**26 if kept else 0)
+        for x, y in (first, second):
+            replicas.fit(x, y, 16, 2)
+            assert all((block.own[0] is not None) == kept for block in replicas.engine.blocks.blocks)
+    for one, other in zip(keeping.get_weights(), afresh.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_classes_weighted_and_examples_held_out_as_keras_does():
     x, y = examples()
     options = {"class_weight": {0: 3.0, 2: 0.5}, "validation_split": 0.3}

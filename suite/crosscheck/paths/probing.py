@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -91,10 +92,39 @@ def probe_together(
         return [probe(path, z, y, loss) for path, loss in pairs]
     require_backend(first)
     with global_policy(first.policy):
-        calls = [call_along(path, y, loss or implementation(path)) for path, loss in pairs]
         x = ops.convert_to_tensor(z[:, None], dtype=outer(first.policy))
-        derivatives_by_path = compiled(lambda x: [call_path(x) for call_path in calls], x, first.mode)(x)
+        if losses or keras.backend.backend() != "tensorflow":
+            program = compiled(calls_along(pairs, y), x, first.mode)
+        else:
+            graph = graph_of(tuple(dataclasses.replace(path, mode="graph") for path in paths), x, tuple(y))
+            program = graph if first.mode == "graph" else compiled(graph, x, first.mode)
+        derivatives_by_path = program(x)
     return [as_derivatives(call_path, len(z)) for call_path in derivatives_by_path]
+
+
+def calls_along(
+    pairs: Sequence[tuple[ExecutionPath, Loss | None]], y: np.ndarray
+) -> Callable[[Any], list[Any]]:
+    """The function x [N, 1] ↦ loss and derivatives along each of these paths."""
+    calls = [call_along(path, y, loss or implementation(path)) for path, loss in pairs]
+    return lambda x: [call_path(x) for call_path in calls]
+
+
+# Of one set of paths, as no other is asked for twice, with its calls: a graph does not keep its variables.
+LAST_GRAPH: dict[Any, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {}
+
+
+def graph_of(paths: tuple[ExecutionPath, ...], x: Any, y: tuple[float, ...]) -> Callable[[Any], Any]:
+    """These paths' calls as one graph on TensorFlow, traced once for the modes "graph" and "xla".
+
+    XLA compiles what it is handed, and takes a call of a graph for the graph itself.
+    """
+    key = (paths, x.shape, y)
+    if key not in LAST_GRAPH:
+        LAST_GRAPH.clear()
+        calls = calls_along([(path, None) for path in paths], np.array(y))
+        LAST_GRAPH[key] = (compiled(calls, x, "graph"), calls)
+    return LAST_GRAPH[key][0]
 
 
 def through_call(path: ExecutionPath, z: np.ndarray, y: np.ndarray, loss: Loss) -> Derivatives:

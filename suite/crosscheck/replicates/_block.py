@@ -13,6 +13,8 @@ from crosscheck.replicates._data import Data
 from crosscheck.replicates._program import Batches, Program
 from crosscheck.replicates._task import Values
 
+KEPT = 2**26  # bytes of a block's own data that stay tensors from one pass to the next
+
 
 class Block:
     """The replicates `members` of a run; the last may be repeated to fill the block.
@@ -37,6 +39,7 @@ class Block:
     ):
         self.program, self.members, self.fresh, self.numbers = program, members, fresh, numbers
         self.parked = parked
+        self.own: tuple[Data | None, Any] = (None, None)  # the last data, and the tensors of this block's own
         self.values: Values = {}
         for kind, arrays in values.items():
             self.put(kind, arrays)
@@ -137,11 +140,21 @@ class Block:
             order: the examples in the order in which each replicate takes them, [size, N].
             active: which replicates may move, [size] of bool; all of them where None.
         """
-        mine = keras.tree.map_structure(lambda array: array[self.members], data.own)
-        mapped = {"own": {**mine, **self.own_numbers()}, "order": order.astype("int32")}
+        mapped = {"own": self.own_numbers(), "order": order.astype("int32")}
         if active is not None:
             mapped["active"] = active
-        return {**keras.tree.map_structure(self.tensor, mapped), "shared": data.tensors}
+        tensors = keras.tree.map_structure(self.tensor, mapped)
+        return {**tensors, "own": {**self.own_data(data), **tensors["own"]}, "shared": data.tensors}
+
+    def own_data(self, data: Data) -> dict[str, Any]:
+        """Returns what these replicates have of their own, made once for all passes where it is small."""
+        if self.own[0] is data:
+            return self.own[1]
+        mine = keras.tree.map_structure(lambda array: array[self.members], data.own)
+        tensors = keras.tree.map_structure(self.tensor, mine)
+        small = sum(array.nbytes for array in keras.tree.flatten(mine)) <= KEPT
+        self.own = (data, tensors) if small and not self.parked else (None, None)
+        return tensors
 
     def tensor(self, array: np.ndarray) -> Any:
         """Returns an array [size, …] as the program takes it."""
