@@ -41,6 +41,7 @@ FOUND = {
     "a loss along the examples, which takes no weights": Case(
         inputs="list", blocks=("own draw", "centred"), losses=("categorical along examples",)
     ),
+    "a bias that weight decay leaves out": Case(mode="fit", optimizer="adamw"),
     "a layer in half precision": Case(
         blocks=("pretrained", "half"), losses=("mse sum",), optimizer="accumulating"
     ),

@@ -149,12 +149,13 @@ def shapes_built_for(model: keras.Model) -> Any:
 # --- variables ------------------------------------------------------------------------------------------
 
 
-def variables_of(layer: keras.Layer) -> list[keras.Variable]:
-    """The layer's own variables, trainable ones first; `layer.variables` has those of layers within, too."""
-    return [*layer._trainable_variables, *layer._non_trainable_variables]
-
-
 # --- optimisers and models in training --------------------------------------------------------------------
+
+
+def keep_exclusions(copy: keras.Optimizer, optimizer: keras.Optimizer) -> None:
+    """Has weight decay leave out in a copy what it leaves out in an optimiser: no configuration tells it."""
+    told = {name: value for name, value in vars(optimizer).items() if name.startswith("_exclude_from_")}
+    vars(copy).update({name: value for name, value in told.items() if not name.endswith("_cache")})
 
 
 def trained_variables(optimizer: keras.Optimizer) -> list[keras.Variable]:

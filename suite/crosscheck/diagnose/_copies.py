@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from crosscheck._keras import compiled_with, input_specs, layers_of, shapes_built_for
+from crosscheck._keras import compiled_with, input_specs, keep_exclusions, layers_of, shapes_built_for
 from crosscheck.errors import UsageError
 
 Layers = Callable[[keras.Layer], keras.Layer]
@@ -148,7 +148,9 @@ def compile_arguments(model: keras.Model) -> dict[str, Any]:
 
 def fresh_optimizer(optimizer: Any, **changed: Any) -> keras.Optimizer:
     """Returns an unused optimiser of the same configuration, but for what is changed."""
-    return type(optimizer).from_config({**optimizer.get_config(), **changed})
+    copy = type(optimizer).from_config({**optimizer.get_config(), **changed})
+    keep_exclusions(copy, optimizer)
+    return copy
 
 
 def learning_rate_of(optimizer: Any) -> float | None:

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from crosscheck._keras import compiled_with, functional_models, layer_behind
-from crosscheck.diagnose._copies import cloned_bare, same_layer
+from crosscheck.diagnose._copies import cloned_bare, fresh_optimizer, same_layer
 from crosscheck.diagnose._outputs import Output, as_array, as_tensor, part_of, replaced_labels
 from crosscheck.diagnose._program import Program
 
@@ -42,8 +42,7 @@ def cloned(model: keras.Model, layer_for: LayerFor | None = None, **compiling: A
 def compile_as(copy: keras.Model, model: keras.Model, **compiling: Any) -> None:
     """Compiles a copy as the model is compiled, with an optimiser and metrics of its own."""
     arguments = compiled_with(model)
-    optimizer = model.optimizer
-    arguments["optimizer"] = type(optimizer).from_config(optimizer.get_config())
+    arguments["optimizer"] = fresh_optimizer(model.optimizer)
     for key in ("metrics", "weighted_metrics"):
         arguments[key] = keras.tree.map_structure(fresh_metric, arguments.get(key), none_is_leaf=False)
     copy.compile(**{**arguments, **compiling})

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from crosscheck._keras import build_metrics, scale_penalties
+from crosscheck._keras import build_metrics, keep_exclusions, scale_penalties
 from crosscheck.optimizers import Proximal
 from crosscheck.replicates._block import copied
 from crosscheck.replicates._plan import own_steps
@@ -172,21 +172,31 @@ def has_rate(optimizer: Any) -> bool:
 
 def averages(optimizer: Any) -> bool:
     """Returns whether the optimiser ends a training by moving weights, as one that averages them does."""
-    parts = [optimizer, *getattr(optimizer, "optimizers", ())]
-    parts += [
-        getattr(part, name)
-        for part in parts
-        for name in ("inner_optimizer", "optimizer")
-        if hasattr(part, name)
-    ]
+    parts = parts_of(optimizer)
     own = {type(part).finalize_variable_values for part in parts} - KNOWN_ENDS
     return bool(own) or any(getattr(part, "use_ema", False) for part in parts)
 
 
+def parts_of(optimizer: Any) -> list[Any]:
+    """Returns an optimiser and those that it joins or wraps."""
+    inner = [getattr(optimizer, name, None) for name in ("inner_optimizer", "optimizer")]
+    inner += getattr(optimizer, "optimizers", ())
+    return [optimizer, *(part for one in inner if one is not None for part in parts_of(one))]
+
+
 def again(part: Any) -> Any:
     """Returns an optimiser or metric like this one, without its state; names and functions as they are."""
-    stateful = isinstance(part, (keras.Optimizer, keras.metrics.Metric))
-    return type(part).from_config(part.get_config()) if stateful else part
+    if isinstance(part, keras.metrics.Metric):
+        return type(part).from_config(part.get_config())
+    return unused(part) if isinstance(part, keras.Optimizer) else part
+
+
+def unused(optimizer: keras.Optimizer) -> keras.Optimizer:
+    """Returns an optimiser like this one that has taken no step."""
+    copy = type(optimizer).from_config(optimizer.get_config())
+    for mine, theirs in zip(parts_of(copy), parts_of(optimizer), strict=True):
+        keep_exclusions(mine, theirs)
+    return copy
 
 
 def with_arguments(loss: Callable[..., Any], numbers: Mapping[str, Any]) -> Callable[[Any, Any], Any]:
