@@ -37,6 +37,7 @@ from crosscheck.diagnose.checks.training import (
     one_seed,
 )
 from crosscheck.diagnose.checks.unseen import unseen_rows
+from crosscheck.diagnose.checks.validation import validation
 from crosscheck.diagnose.checks.weights import weights
 
 Check = Callable[[Program], Iterator[Finding]]
@@ -44,7 +45,7 @@ Trial = Callable[[Laboratory], Iterator[Finding | Suspicion]]
 
 EXACT: tuple[Check, ...] = (
     *(inputs, adapted, frozen_statistics, labels, head, arguments, refusals, learning_rate),
-    *(layers, weights, splits, metrics),
+    *(layers, weights, validation, splits, metrics),
 )
 # In order of what is to be mended first: a fault is looked for where none before it was found.
 STATISTICAL: dict[str, Trial] = {

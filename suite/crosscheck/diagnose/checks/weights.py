@@ -215,15 +215,8 @@ def shown(given: Mapping[Any, float], output: Output, y: np.ndarray) -> Finding:
 
 def sample_weights(program: Program, output: Output, given: np.ndarray) -> Finding:
     """Weights that are negative, not finite, all 0, or of another number of rows."""
-    rows = program.training.rows
-    if len(given) != rows:
-        measured = f"There are {len(given)} sample weights for {rows} rows."
-        return fault(SAMPLE_WEIGHT, measured, "Keras refuses them.", "one weight a row", output)
-    if given.dtype.kind not in "biuf" or not np.isfinite(given).all():
-        measured = "A sample weight is NaN, infinite, or no number."
-        return fault(
-            SAMPLE_WEIGHT, measured, "The loss becomes NaN, and every weight.", "finite weights", output
-        )
+    if finding := bad_rows(program, output, given):
+        return finding
     if (given < 0).any():
         measured = f"{int((given < 0).sum())} sample weights are negative, down to {number(given.min())}."
         return fault(
@@ -233,6 +226,20 @@ def sample_weights(program: Program, output: Output, given: np.ndarray) -> Findi
         measured = "All sample weights are 0."
         return fault(SAMPLE_WEIGHT, measured, "Nothing is trained.", "leave sample_weight out", output)
     return unseen(program, output, given) or empty_batches(program, output, given)
+
+
+def bad_rows(program: Program, output: Output, given: np.ndarray) -> Finding | None:
+    """Weights that are not finite, or of another number of rows."""
+    rows = program.training.rows
+    if len(given) != rows:
+        measured = f"There are {len(given)} sample weights for {rows} rows."
+        return fault(SAMPLE_WEIGHT, measured, "Keras refuses them.", "one weight a row", output)
+    if given.dtype.kind not in "biuf" or not np.isfinite(given).all():
+        measured = "A sample weight is NaN, infinite, or no number."
+        return fault(
+            SAMPLE_WEIGHT, measured, "The loss becomes NaN, and every weight.", "finite weights", output
+        )
+    return None
 
 
 def unseen(program: Program, output: Output, given: np.ndarray) -> Finding | None:
