@@ -14,6 +14,7 @@ from crosscheck.diagnose._outputs import Output, outputs_of
 from crosscheck.diagnose._program import Data, Program
 from crosscheck.diagnose._saying import fault, fine, listed, note, shape_of
 from crosscheck.diagnose.checks import _label_form, _label_range, _label_reach
+from crosscheck.diagnose.checks._exchanged import with_exchanges
 from crosscheck.diagnose.checks._label_facts import LabelFacts
 from crosscheck.diagnose.checks._loss_value import refused_by_loss
 from crosscheck.diagnose.checks.arguments import has_own_step
@@ -21,11 +22,18 @@ from crosscheck.diagnose.checks.arguments import has_own_step
 
 def labels(program: Program) -> Iterator[Finding]:
     """What is wrong with the labels of each output: the first fault in the order of the checks."""
-    for output in outputs_of(program):
+    outputs = outputs_of(program)
+    found = [finding for output in outputs if output.labels is not None for finding in given_to(output)]
+    yield from with_exchanges(outputs, found, given_to)
+    for output in outputs:
         if output.labels is None:
             yield from no_labels(program, output)
-        else:
-            yield from labels_of(output, output.labels)
+
+
+def given_to(output: Output) -> Iterator[Finding]:
+    """What is wrong with the labels that an output has."""
+    assert output.labels is not None
+    return labels_of(output, output.labels)
 
 
 def labels_of(output: Output, y: np.ndarray) -> Iterator[Finding]:
