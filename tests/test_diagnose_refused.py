@@ -19,7 +19,6 @@ from diagnosed_programs import (
     N,
     both,
     classes,
-    conv_head,
     given,
     network,
     numbers,
@@ -78,7 +77,7 @@ def measured_by(metric: Any, y: Any = None, **options: Any) -> Given:
 
 
 def on_pixels(metric: Any) -> Given:
-    model = conv_head(L.Conv2D(2, 1, activation="softmax"))
+    model = keras.Sequential([keras.Input((6, 6, 2)), L.Dense(4, "relu"), L.Dense(2, "softmax")])
     model.compile("adam", SPARSE, metrics=[metric])
     return given(model, classes(6, 6, k=2, rows=16), numbers(6, 6, 2, rows=16))
 
@@ -370,14 +369,14 @@ def lab(*others: Any) -> Any:
     ("others", "words"),
     [
         ((), ", and no other setting was tried"),
-        ((outcome(OTHERS[0], True, False),), ", and neither does it with standardised inputs"),
+        ((outcome(OTHERS[0], True, False),), ", and no further with standardised inputs"),
         (
             (outcome(OTHERS[0], False, False), outcome(OTHERS[1], True, False)),
             "; with standardised inputs it fits the rows that it is trained on, and others hardly better",
         ),
         (
             (outcome(OTHERS[0], False, True), outcome(OTHERS[1], False, False)),
-            ", but under 3 of 3 seeds with standardised inputs",
+            "; it comes further, on other rows too, under 3 of 3 seeds with standardised inputs",
         ),
     ],
 )

@@ -19,6 +19,7 @@ from crosscheck.errors import UsageError
 
 SECONDS = 45.0  # of training, in all
 UNTRAINED = "training"  # the check of which a ? says that there was none
+HALFWAY = "the program comes less than half of the way from the prior to fitting its rows"
 BY_LEARNING = {  # what is told from whether another setting learns
     "inputs-scale",
     "exploding-gradients",
@@ -170,7 +171,7 @@ def unlearnt(finding: Finding, lab: Laboratory) -> Finding:
     """A ✓ that says that no other setting learns is none where nothing learns."""
     if finding.verdict != "✓" or finding.check not in BY_LEARNING:
         return finding
-    return replace(finding, verdict="?", why=f"undecided: the program does not learn{beside(lab)}.")
+    return replace(finding, verdict="?", why=f"undecided: {HALFWAY}{beside(lab)}.")
 
 
 def beside(lab: Laboratory) -> str:
@@ -186,9 +187,9 @@ def beside(lab: Laboratory) -> str:
         return ", and no other setting was tried"
     if most:
         names = listed(name for name, seeds in rescued.items() if seeds == most)
-        return f", but under {most} of {len(own.loss)} seeds with {names}"
+        return f"; it comes further, on other rows too, under {most} of {len(own.loss)} seeds with {names}"
     if not fitted:
-        return f", and neither does it with {listed(outcome.arm.name for outcome in tried)}"
+        return f", and no further with {listed(outcome.arm.name for outcome in tried)}"
     return f"; with {listed(fitted)} it fits the rows that it is trained on, and others hardly better"
 
 
