@@ -76,12 +76,6 @@ def measured_by(metric: Any, y: Any = None, **options: Any) -> Given:
     return given(with_softmax(options.pop("loss", SPARSE), metrics=[metric]), classes() if y is None else y)
 
 
-def on_pixels(metric: Any) -> Given:
-    model = keras.Sequential([keras.Input((6, 6, 2)), L.Dense(4, "relu"), L.Dense(2, "softmax")])
-    model.compile("adam", SPARSE, metrics=[metric])
-    return given(model, classes(6, 6, k=2, rows=16), numbers(6, 6, 2, rows=16))
-
-
 def trained_by(optimizer: Any, x: np.ndarray | None = None, **more: Any) -> Given:
     model = with_softmax()
     model.compile(optimizer, SPARSE)
@@ -151,7 +145,7 @@ FAULTS: dict[str, tuple[str, Callable[[], Given], str]] = {
         lambda: given(with_sigmoids(metrics=[M.F1Score(threshold=0.5)]), yes_or_no()),
         "y[:, None]",
     ),
-    "areas of columns": ("metric-fits-problem", lambda: on_pixels(M.MeanIoU(2)), "sparse_y_pred=False"),
+    "areas of columns": ("metric-fits-problem", lambda: measured_by(M.MeanIoU(K)), "sparse_y_pred=False"),
     "a clipped norm": ("clipping", lambda: trained_by(Opt.Adam(clipnorm=1e-12)), "clipnorm=1.0"),
     "a clipped value": ("clipping", lambda: trained_by(Opt.SGD(0.01, clipvalue=1e-8)), "clipvalue=1.0"),
     "a norm of all": (
@@ -200,7 +194,7 @@ SOUND: dict[str, Callable[[], Given]] = {
     "F1 of a column of yes or no": lambda: given(
         with_sigmoids(metrics=[M.F1Score(threshold=0.5)]), yes_or_no()[:, None]
     ),
-    "areas of classes": lambda: on_pixels(M.MeanIoU(2, sparse_y_pred=False)),
+    "areas of classes": lambda: measured_by(M.MeanIoU(K, sparse_y_pred=False)),
     "areas of yes or no": lambda: given(with_sigmoids(metrics=[M.BinaryIoU()]), yes_or_no()),
     "the two best": lambda: measured_by(M.SparseTopKCategoricalAccuracy(2)),
     "a metric of one's own": lambda: measured_by(M.MeanMetricWrapper(lambda y, p: keras.ops.mean(p, -1))),
