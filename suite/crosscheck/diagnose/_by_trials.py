@@ -19,6 +19,7 @@ from crosscheck.errors import UsageError
 
 SECONDS = 45.0  # of training, in all
 UNTRAINED = "training"  # the check of which a ? says that there was none
+HALFWAY = "the program comes less than half of the way from the prior to fitting its rows"
 BY_LEARNING = {  # what is told from whether another setting learns
     "inputs-scale",
     "exploding-gradients",
@@ -87,7 +88,7 @@ def tried(program: Program, seconds: float) -> Trials:
             break
     found = judged(suspicions)
     if all(finding.verdict != "✗" for finding in found) and learns_nothing(lab):
-        found = [unlearnt(finding) for finding in found]
+        found = [unlearnt(finding, lab) for finding in found]
     return Trials((*found, *together(findings, lab)), tuple(dict.fromkeys(lab.skipped)))
 
 
@@ -166,12 +167,36 @@ def learns_nothing(lab: Laboratory) -> bool:
         return False
 
 
-def unlearnt(finding: Finding) -> Finding:
+def unlearnt(finding: Finding, lab: Laboratory) -> Finding:
     """A ✓ that says that no other setting learns is none where nothing learns."""
     if finding.verdict != "✓" or finding.check not in BY_LEARNING:
         return finding
-    why = "undecided: the program does not learn, and no setting that was tried does."
-    return replace(finding, verdict="?", why=why)
+    return replace(finding, verdict="?", why=f"undecided: {HALFWAY}{beside(lab)}.")
+
+
+def beside(lab: Laboratory) -> str:
+    """What became of the other rates, and of other scales of the inputs, in words that are true of each.
+
+    Some may fit the rows trained on, and do no better on others: then these are learnt by heart.
+    """
+    tried, own = list(lab.rescues.values()), lab.as_it_is
+    rescued = {outcome.arm.name: int(own.rescued_by(outcome).sum()) for outcome in tried}
+    most = max(rescued.values(), default=0)
+    fitted = [outcome.arm.name for outcome in tried if not outcome.fails.all()]
+    if not tried:
+        return ", and no other setting was tried"
+    if most:
+        names = listed(name for name, seeds in rescued.items() if seeds == most)
+        return f"; it comes further, on other rows too, under {most} of {len(own.loss)} seeds with {names}"
+    if not fitted:
+        return f", and no further with {listed(outcome.arm.name for outcome in tried)}"
+    return f"; with {listed(fitted)} it fits the rows that it is trained on, and others hardly better"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names in a row, the last behind "or"."""
+    *most, last = names
+    return f"{', '.join(most)} or {last}" if most else last
 
 
 def undecided(suspicion: Suspicion, reason: str) -> Finding:

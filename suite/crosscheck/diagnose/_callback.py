@@ -17,7 +17,7 @@ from crosscheck.diagnose._sources import data_of, stream_of
 from crosscheck.errors import UsageError
 
 OF_PROGRAM = ("batch_size", "epochs", "shuffle", "class_weight")
-OF_CALL = ("steps_per_epoch", "initial_epoch", "callbacks")
+OF_CALL = ("steps_per_epoch", "validation_steps", "initial_epoch", "callbacks")
 
 
 class Diagnose(keras.callbacks.Callback):

@@ -22,6 +22,7 @@ UNTRAINED = {
     "layers-are-adapted",
     "metric-fits-problem",
     "validation-split",
+    "validation-fits",
     "validation-is-apart",
 }  # of which no step takes notice
 RANK = {"✗": 0, "?": 1, "note": 2, "✓": 3}

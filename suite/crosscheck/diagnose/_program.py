@@ -20,6 +20,7 @@ class Data:
         is_complete: False where these are the first rows of a longer, or endless, source.
         source: the type it came from: "arrays", "tf.data", "PyDataset", "generator", "DataFrame".
         is_reshuffled: whether the source, read again, gave another order; None where that was not tried.
+        is_endless: whether an epoch of it has no end unless steps are counted; None where that is not known.
         refused: why Keras cannot cut `x` into batches as it was given, in Keras' words; "" where it can.
     """
 
@@ -29,6 +30,7 @@ class Data:
     is_complete: bool = True
     source: str = "arrays"
     is_reshuffled: bool | None = None
+    is_endless: bool | None = False
     refused: str = ""
 
     @property

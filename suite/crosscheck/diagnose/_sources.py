@@ -30,11 +30,13 @@ class Stream:
         name: what it is called in `Data.source`.
         open: gives its batches, from the first on where it can be read again.
         is_rereadable: whether reading it takes nothing from it.
+        is_endless: whether it says itself that it has no end; None where it does not say.
     """
 
     name: str
     open: Callable[[], Iterable[Any]]
     is_rereadable: bool = False
+    is_endless: bool | None = None
 
 
 def data_of(x: Any, y: Any = None, sample_weight: Any = None) -> tuple[Data, int | None]:
@@ -118,11 +120,13 @@ def dense(sparse: Any) -> np.ndarray:
 def stream_of(x: Any) -> Stream | None:
     """A source of batches, for what is none of arrays; None for arrays."""
     if is_of(x, "DatasetV2", "tensorflow") or is_of(x, "DistributedDataset", "tensorflow"):
-        return Stream("tf.data", lambda: x, is_rereadable=True)
+        return Stream("tf.data", lambda: x, is_rereadable=True, is_endless=has_no_end(x))
     if isinstance(x, keras.utils.PyDataset):
-        return Stream("PyDataset", lambda: batches_by_index(x))
+        return Stream("PyDataset", lambda: batches_by_index(x), is_endless=x.num_batches is None)
     if is_of(x, "DataLoader", "torch"):
-        return Stream("DataLoader", lambda: map(tuple, x), is_rereadable=hasattr(x.dataset, "__getitem__"))
+        by_index = hasattr(x.dataset, "__getitem__")
+        ends = False if by_index else None
+        return Stream("DataLoader", lambda: map(tuple, x), is_rereadable=by_index, is_endless=ends)
     if any(is_of(x, name, "grain") for name in ("MapDataset", "IterDataset", "DataLoader")):
         return Stream("grain", lambda: x)
     if isinstance(x, types.GeneratorType) or (hasattr(x, "__next__") and not hasattr(x, "__array__")):
@@ -133,6 +137,15 @@ def stream_of(x: Any) -> Stream | None:
 def is_of(x: Any, name: str, library: str) -> bool:
     """Whether an object's class, or a parent of it, has this name in a library, which is not imported."""
     return any(kind.__name__ == name and kind.__module__.startswith(library) for kind in type(x).__mro__)
+
+
+def has_no_end(dataset: Any) -> bool | None:
+    """Whether a `tf.data.Dataset` knows that it has no end; None where it cannot know."""
+    try:
+        count = int(dataset.cardinality())
+    except Exception:  # a distributed one does not count
+        return None
+    return {-1: True, -2: None}.get(count, False)  # tf.data.INFINITE_CARDINALITY, UNKNOWN_CARDINALITY
 
 
 def batches_by_index(source: keras.utils.PyDataset) -> Iterator[Any]:
@@ -161,7 +174,9 @@ def first_rows(stream: Stream) -> tuple[Data, int]:
         raise UsageError(f"the {stream.name} that fit was given has no batch.")
     alike = [batch for batch in batches if shapes_of(batch) == shapes_of(batches[0])]
     x, y, sample_weight = (joined(parts) for parts in zip(*alike, strict=True))
-    data = Data(x, y, sample_weight, is_complete and len(alike) == len(batches), stream.name)
+    is_whole = is_complete and len(alike) == len(batches)
+    is_endless = False if is_complete else stream.is_endless
+    data = Data(x, y, sample_weight, is_whole, stream.name, is_endless=is_endless)
     return cut(data), rows_of(batches[0])
 
 

@@ -14,12 +14,14 @@ from crosscheck.diagnose.checks.activity import (
 )
 from crosscheck.diagnose.checks.adapted import adapted
 from crosscheck.diagnose.checks.arguments import arguments
+from crosscheck.diagnose.checks.clipping import clipping
 from crosscheck.diagnose.checks.frozen import frozen_statistics
 from crosscheck.diagnose.checks.head import head
 from crosscheck.diagnose.checks.history import HISTORY as HISTORY
 from crosscheck.diagnose.checks.inputs import inputs
 from crosscheck.diagnose.checks.labels import labels
 from crosscheck.diagnose.checks.layers import layers
+from crosscheck.diagnose.checks.loss_weights import loss_weights
 from crosscheck.diagnose.checks.metrics import metrics
 from crosscheck.diagnose.checks.one_step import ONE_STEP as ONE_STEP
 from crosscheck.diagnose.checks.one_step import is_reproducible, mode_gap
@@ -37,14 +39,15 @@ from crosscheck.diagnose.checks.training import (
     one_seed,
 )
 from crosscheck.diagnose.checks.unseen import unseen_rows
+from crosscheck.diagnose.checks.validation import validation
 from crosscheck.diagnose.checks.weights import weights
 
 Check = Callable[[Program], Iterator[Finding]]
 Trial = Callable[[Laboratory], Iterator[Finding | Suspicion]]
 
 EXACT: tuple[Check, ...] = (
-    *(inputs, adapted, frozen_statistics, labels, head, arguments, refusals, learning_rate),
-    *(layers, weights, splits, metrics),
+    *(inputs, adapted, frozen_statistics, labels, head, arguments, refusals, loss_weights),
+    *(learning_rate, clipping, layers, weights, validation, splits, metrics),
 )
 # In order of what is to be mended first: a fault is looked for where none before it was found.
 STATISTICAL: dict[str, Trial] = {

@@ -13,7 +13,7 @@ from crosscheck._keras import compiled_with
 from crosscheck.diagnose._findings import Finding
 from crosscheck.diagnose._outputs import outputs_of, predictions_of
 from crosscheck.diagnose._program import Program
-from crosscheck.diagnose._saying import fault, fine, note
+from crosscheck.diagnose._saying import fault, fine, note, undecided
 
 LOSS, EPOCHS, STEPS, NAMES = "loss-is-given", "epochs", "steps", "names-of-outputs"
 
@@ -23,6 +23,7 @@ def arguments(program: Program) -> Iterator[Finding]:
     yield from loss_given(program)
     yield from epochs(program)
     yield from steps(program)
+    yield from without_end(program)
     yield from names(program)
 
 
@@ -81,6 +82,23 @@ def steps(program: Program) -> Iterator[Finding]:
             f"Every epoch ends after {batches} steps, with a warning.",
             "leave steps_per_epoch out",
         )
+
+
+def without_end(program: Program) -> Iterator[Finding]:
+    """Data that go on for ever, and nothing that says how many steps an epoch has."""
+    sides = (program.training, "steps_per_epoch"), (program.validation, "validation_steps")
+    for data, argument in sides:
+        if data is None or data.is_endless is False or (program.arguments or {}).get(argument):
+            continue
+        what = f"The {data.source} goes on behind {data.rows} rows, and there is no {argument}"
+        if data.is_endless:
+            why = "The first epoch never ends: Keras goes on until the data do."
+            yield fault(STEPS, f"{what}: it has no end.", why, f"{argument}=…, or data without repeat()")
+        else:
+            why = (
+                f"Where it has no end, as by repeat() or `while True`, the first epoch has none: {argument}=…"
+            )
+            yield undecided(STEPS, f"{what}: whether it ends cannot be known without reading it.", why)
 
 
 def names(program: Program) -> Iterator[Finding]:

@@ -87,13 +87,13 @@ def as_many_rows(program: Program) -> Iterator[Finding]:
     """Whether inputs and labels have as many rows."""
     data = program.training
     arrays = [np.asarray(a) for a in keras.tree.flatten((data.x, data.y)) if a is not None]
-    counts = sorted({len(array) for array in arrays if array.ndim})
+    counts = list(dict.fromkeys(len(array) for array in arrays if array.ndim))
     if len(counts) > 1:
         yield fault(
             ROWS,
             f"Inputs and labels have {' and '.join(map(str, counts))} rows.",
             "Keras refuses them: a row of inputs needs a label.",
-            f"x[:{counts[0]}], y[:{counts[0]}], if that is how they belong together",
+            f"x[:{min(counts)}], y[:{min(counts)}], if that is how they belong together",
         )
 
 

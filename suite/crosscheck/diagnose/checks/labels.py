@@ -14,17 +14,26 @@ from crosscheck.diagnose._outputs import Output, outputs_of
 from crosscheck.diagnose._program import Data, Program
 from crosscheck.diagnose._saying import fault, fine, listed, note, shape_of
 from crosscheck.diagnose.checks import _label_form, _label_range, _label_reach
+from crosscheck.diagnose.checks._exchanged import with_exchanges
 from crosscheck.diagnose.checks._label_facts import LabelFacts
 from crosscheck.diagnose.checks._loss_value import refused_by_loss
+from crosscheck.diagnose.checks.arguments import has_own_step
 
 
 def labels(program: Program) -> Iterator[Finding]:
     """What is wrong with the labels of each output: the first fault in the order of the checks."""
-    for output in outputs_of(program):
+    outputs = outputs_of(program)
+    found = [finding for output in outputs if output.labels is not None for finding in given_to(output)]
+    yield from with_exchanges(outputs, found, given_to)
+    for output in outputs:
         if output.labels is None:
             yield from no_labels(program, output)
-        else:
-            yield from labels_of(output, output.labels)
+
+
+def given_to(output: Output) -> Iterator[Finding]:
+    """What is wrong with the labels that an output has."""
+    assert output.labels is not None
+    return labels_of(output, output.labels)
 
 
 def labels_of(output: Output, y: np.ndarray) -> Iterator[Finding]:
@@ -54,9 +63,11 @@ def labels_of(output: Output, y: np.ndarray) -> Iterator[Finding]:
 
 
 def no_labels(program: Program, output: Output) -> Iterator[Finding]:
-    """A model may be trained without labels by a loss of its own; Keras' losses cannot."""
+    """A class of models may train without labels; a loss that was given to `compile` cannot."""
     y, name = program.training.y, output.anatomy.output
     if y is None:
+        if output is outputs_of(program)[0] and not has_own_step(program.model):
+            yield none_at_all(program, output)
         return
     stranger = stranger_for(program, name)
     at = f"; {stranger!r} among the labels is the name of none" if stranger else ""
@@ -67,6 +78,17 @@ def no_labels(program: Program, output: Output) -> Iterator[Finding]:
         f"y={{'{name}': {f'y[{stranger!r}]' if stranger else '…'}, …}}, or no loss for it",
         output,
         partial(with_key, stranger=stranger, name=name) if stranger else None,
+    )
+
+
+def none_at_all(program: Program, output: Output) -> Finding:
+    """Inputs alone, of a program whose loss compares."""
+    source = program.training.source
+    return fault(
+        "labels-given",
+        f"No labels are given, and the loss is {output.loss}: there are inputs alone.",
+        "Keras cannot compute a loss without labels.",
+        "x, y, both of them" if source in ("arrays", "DataFrame") else f"x, y in each batch of the {source}",
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from crosscheck._keras import compiled_with, is_of_keras
+from crosscheck._keras import compiled_with, is_of_keras, layers_of
 from crosscheck.diagnose._findings import Finding
 from crosscheck.diagnose._outputs import Output, outputs_of
 from crosscheck.diagnose._program import Program, remembered
@@ -19,13 +19,20 @@ from crosscheck.diagnose.checks._alike import BENT, WEIGHTED, array, graph_of, h
 from crosscheck.diagnose.checks.arguments import has_own_step
 from crosscheck.doctor import chain
 
-TRAINABLE, SYMMETRY, LINEAR, AXIS = (
+TRAINABLE, DROPPED, SYMMETRY, LINEAR, AXIS = (
     "weights-are-trained",
+    "dropout",
     "units-differ",
     "hidden-layers-count",
     "softmax-axis",
 )
 L = keras.layers
+DROPPING = (
+    L.AlphaDropout,
+    L.Dropout,
+    L.GaussianDropout,
+    *(getattr(L, f"SpatialDropout{n}D") for n in (1, 2, 3)),
+)
 STRAIGHT = (
     L.InputLayer,
     L.Flatten,
@@ -47,6 +54,7 @@ UNBENT = {"ConvertToTensor", "Cast", "ExpandDims", "Negative", "Reshape", "Squee
 def layers(program: Program) -> Iterator[Finding]:
     """What is wrong with the layers, whatever the data."""
     yield from unreached(program) or [trainable(program.model)]
+    yield from all_dropped(program.model)
     yield from symmetric(program)
     yield from linear_stack(program)
     for output in outputs_of(program):
@@ -89,6 +97,31 @@ def unreached(program: Program) -> list[Finding]:
     say = fault if watched else note
     what = f"No loss reaches {len(left)} weights behind {', '.join(watched or bare)}, such as {left[0].path}."
     return [say(TRAINABLE, what, "They stay as they were drawn.", f"loss={{'{(watched or bare)[0]}': …, …}}")]
+
+
+def all_dropped(model: keras.Model) -> Iterator[Finding]:
+    """Layers that drop everything while they train."""
+    for layer in layers_of(model):
+        rates = rates_of_dropping(layer)
+        whole = next((name for name, rate in rates.items() if rate >= 1), "")
+        if whole:
+            yield fault(
+                DROPPED,
+                f"{layer.name}, {type(layer).__name__}, has {whole}={rates[whole]:g}: everything is dropped.",
+                "In training nothing passes it, and no gradient comes back; in use it lets everything pass.",
+                f"{whole}=0.5 or less",
+            )
+            return
+
+
+def rates_of_dropping(layer: keras.Layer) -> dict[str, float]:
+    """The shares that a layer of Keras drops, by the name of the argument."""
+    if not is_of_keras(type(layer)) or isinstance(layer, keras.Model):
+        return {}
+    if isinstance(layer, DROPPING):
+        return {"rate": float(layer.rate)}
+    given = {name: getattr(layer, name, None) for name in ("dropout", "recurrent_dropout")}
+    return {name: float(rate) for name, rate in given.items() if isinstance(rate, int | float)}
 
 
 # --- units that stay alike --------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ the model gives as of the probabilities that the loss makes of it.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from crosscheck.diagnose._findings import Finding
 from crosscheck.diagnose._outputs import Output, outputs_of
 from crosscheck.diagnose._program import Program
 from crosscheck.diagnose._saying import fault, fine, note
+from crosscheck.diagnose._words import first_line
 from crosscheck.diagnose.checks._label_facts import LabelFacts
 
 METRIC = "metric-fits-problem"
@@ -74,7 +75,11 @@ def metrics(program: Program) -> Iterator[Finding]:
     for output in outputs_of(program):
         if not output.anatomy.metrics or output.labels is None or output.labels.dtype.kind not in "biuf":
             continue
-        yield from (of_classifier if has_classes(output) else of_regression)(output)
+        known = [given for given in output.anatomy.metrics if can_be_made_anew(given)]
+        declined = {i: finding for i, given in enumerate(known) if (finding := declining(given, output))}
+        yield from declined.values()
+        taken = [given for i, given in enumerate(known) if i not in declined]
+        yield from (of_classifier if has_classes(output) else of_regression)(output, taken)
 
 
 def has_classes(output: Output) -> bool:
@@ -84,13 +89,43 @@ def has_classes(output: Output) -> bool:
     return output.is_classifier or (is_known and LabelFacts(output.labels, output).is_binary)
 
 
+def can_be_made_anew(given: Any) -> bool:
+    """Whether a metric can be tried apart from the model's own; one around a function of one's own cannot."""
+    try:
+        fresh(given)
+    except Exception:
+        return False
+    return True
+
+
+def declining(given: Any, output: Output) -> Finding | None:
+    """✗ for a metric that cannot be updated with the first labels and what the model gives, as `fit` does.
+
+    Predictions are repeated, to a number of rows that no other axis has: the same length hides errors.
+    """
+    y, p = output.labels, output.predictions
+    if y is None or p is None or p.ndim == 0:
+        return None
+    n = max(1, min(ROWS, len(y), NUMBERS // max(int(np.prod(p.shape[1:])), 1)))
+    while n > 1 and n in p.shape[1:]:
+        n -= 1
+    y, p = y[:n], p[np.arange(n) % len(p)]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            metric_for(fresh(given), y, p).update_state(*map(keras.ops.convert_to_tensor, (y, p)))
+    except Exception as error:
+        return refused(given, error, output)
+    return None
+
+
 # --- a classifier's ---------------------------------------------------------------------------------------
 
 
-def of_classifier(output: Output) -> Iterator[Finding]:
+def of_classifier(output: Output, metrics: Sequence[Any]) -> Iterator[Finding]:
     """Each metric on made-up logits; nothing where the head is not understood."""
     trials = [trial for seed in range(DRAWS) if (trial := trial_of(output, seed))]
-    for given in output.anatomy.metrics if trials else ():
+    for given in metrics if trials else ():
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -267,14 +302,28 @@ def refused(given: Any, error: Exception, output: Output) -> Finding | None:
     """A metric of Keras that cannot take these labels; one of the user's own may want what is not here."""
     if not isinstance(given, str) and not is_of_keras(type(given)):
         return None
-    lines = str(error).strip().splitlines() or [type(error).__name__]
     return fault(
         METRIC,
-        f"{name_of(given)!r} refuses these labels and outputs: {lines[0][:160]}",
+        f"{name_of(given)!r} refuses these labels and outputs: {first_line(error)[:160]}",
         "Training would stop at its first step.",
-        f"metrics=[{right_accuracy(output)}]",
+        in_its_place(given, output),
         output,
     )
+
+
+def in_its_place(given: Any, output: Output) -> str:
+    """What takes these labels, as code."""
+    facts = LabelFacts(output.labels, output) if output.labels is not None else None
+    if not has_classes(output):
+        return 'metrics=["mean_absolute_error"]'
+    if facts and facts.form == "classes" and isinstance(given, M.IoU) and given.sparse_y_pred:
+        return (
+            f"keras.metrics.{type(given).__name__}(…, sparse_y_pred=False): the output has a column a class"
+        )
+    if facts and isinstance(given, M.FBetaScore):
+        one_hot = f"keras.utils.to_categorical(y, {output.units})"
+        return f"y = {'y[:, None]' if output.units == 1 else one_hot}, or metrics=[{right_accuracy(output)}]"
+    return f"metrics=[{right_accuracy(output)}]"
 
 
 def name_of(given: Any) -> str:
@@ -284,7 +333,7 @@ def name_of(given: Any) -> str:
 # --- a regression's ---------------------------------------------------------------------------------------
 
 
-def of_regression(output: Output) -> Iterator[Finding]:
+def of_regression(output: Output, metrics: Sequence[Any]) -> Iterator[Finding]:
     """An accuracy of numbers that are no classes: it is no 1 where every prediction is perfect."""
     y, predictions = output.labels, output.predictions
     assert y is not None
@@ -295,7 +344,7 @@ def of_regression(output: Output) -> Iterator[Finding]:
         perfect = perfect[..., None]
     if perfect.shape[1:] != predictions.shape[1:]:
         return
-    for given in output.anatomy.metrics:
+    for given in metrics:
         finding = accuracy_of_numbers(given, perfect, output)
         if finding:
             yield finding

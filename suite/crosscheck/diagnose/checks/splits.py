@@ -67,9 +67,10 @@ def tail_like_head(program: Program, output: Output) -> Iterator[Finding]:
         yield fine(TAIL, measured, output)
         return
     absent = int(((head == 0) & (tail > 0)).sum())
+    untrained = f"; {absent} of {int((tail > 0).sum())} classes in it are never trained" if absent else ""
     yield fault(
         TAIL,
-        f"{measured}; {absent} of {int((tail > 0).sum())} classes in it are never trained.",
+        f"{measured}{untrained}.",
         "The validation is of another distribution than the training: its loss says little of either.",
         "order = np.random.permutation(len(x)); x, y = x[order], y[order]",
         output,

@@ -40,11 +40,14 @@ def class_weights(program: Program, given: Mapping[Any, float]) -> Finding:
         return refused("Keras takes class weights for a single output alone.", "sample_weight={'output': …}")
     if program.training.sample_weight is not None:
         return refused("Keras refuses class weights beside sample weights.", "sample_weight=weights * w[y]")
-    if program.training.source == "generator":
-        return refused("Keras takes no class weights with a generator.", "yield x, y, sample_weight")
+    if program.training.source in ("generator", "DataLoader", "grain"):
+        source = program.training.source
+        return refused(f"Keras takes no class weights with a {source}.", "yield x, y, sample_weight")
     if not outputs or outputs[0].labels is None or outputs[0].labels.dtype.kind not in "biuf":
         return note(CLASS_WEIGHT, "The labels cannot be read: the weights are not judged.")
     output, y = outputs[0], outputs[0].labels
+    if program.training.source == "tf.data" and (finding := of_table(given, output, y)):
+        return finding
     for check in (bad_numbers, strange_keys, along_an_axis, of_several_labels, absent_keys, without_weight):
         finding = check(given, output, y)
         if finding:
@@ -54,6 +57,28 @@ def class_weights(program: Program, given: Mapping[Any, float]) -> Finding:
 
 def refused(measured: str, fix: str) -> Finding:
     return fault(CLASS_WEIGHT, measured, "`fit` raises before its first step.", fix)
+
+
+def of_table(given: Mapping[Any, float], output: Output, y: np.ndarray) -> Finding | None:
+    """Of a `tf.data.Dataset` Keras looks weights up in a table that ends with the largest key."""
+    odd = [key for key in given if not isinstance(key, int | np.integer)]
+    if odd:
+        fix = f"class_weight={{{', '.join(f'{int(c)}: …' for c in classes_of(output, y)[:4])}}}"
+        return refused(f"The keys {odd[:6]!r} are no whole numbers, of which Keras makes a table.", fix)
+    beyond = [int(c) for c in classes_of(output, y) if c > max(given, default=-1)]
+    if not beyond or not output.is_classifier:
+        return None
+    return fault(
+        CLASS_WEIGHT,
+        f"The largest key is {max(given, default=None)}, and there {are(beyond)} beyond it.",
+        "Of a tf.data Keras makes a table that ends there: what is beyond is an error, or the weight 0.",
+        f"class_weight={{…, {beyond[-1]}: 1.0}}",
+        output,
+    )
+
+
+def are(classes: list[int]) -> str:
+    return f"is the class {classes[0]}" if len(classes) == 1 else f"are the classes {listed(classes)}"
 
 
 def bad_numbers(given: Mapping[Any, float], output: Output, y: np.ndarray) -> Finding | None:
@@ -215,15 +240,8 @@ def shown(given: Mapping[Any, float], output: Output, y: np.ndarray) -> Finding:
 
 def sample_weights(program: Program, output: Output, given: np.ndarray) -> Finding:
     """Weights that are negative, not finite, all 0, or of another number of rows."""
-    rows = program.training.rows
-    if len(given) != rows:
-        measured = f"There are {len(given)} sample weights for {rows} rows."
-        return fault(SAMPLE_WEIGHT, measured, "Keras refuses them.", "one weight a row", output)
-    if given.dtype.kind not in "biuf" or not np.isfinite(given).all():
-        measured = "A sample weight is NaN, infinite, or no number."
-        return fault(
-            SAMPLE_WEIGHT, measured, "The loss becomes NaN, and every weight.", "finite weights", output
-        )
+    if finding := bad_rows(program, output, given):
+        return finding
     if (given < 0).any():
         measured = f"{int((given < 0).sum())} sample weights are negative, down to {number(given.min())}."
         return fault(
@@ -233,6 +251,20 @@ def sample_weights(program: Program, output: Output, given: np.ndarray) -> Findi
         measured = "All sample weights are 0."
         return fault(SAMPLE_WEIGHT, measured, "Nothing is trained.", "leave sample_weight out", output)
     return unseen(program, output, given) or empty_batches(program, output, given)
+
+
+def bad_rows(program: Program, output: Output, given: np.ndarray) -> Finding | None:
+    """Weights that are not finite, or of another number of rows."""
+    rows = program.training.rows
+    if len(given) != rows:
+        measured = f"There are {len(given)} sample weights for {rows} rows."
+        return fault(SAMPLE_WEIGHT, measured, "Keras refuses them.", "one weight a row", output)
+    if given.dtype.kind not in "biuf" or not np.isfinite(given).all():
+        measured = "A sample weight is NaN, infinite, or no number."
+        return fault(
+            SAMPLE_WEIGHT, measured, "The loss becomes NaN, and every weight.", "finite weights", output
+        )
+    return None
 
 
 def unseen(program: Program, output: Output, given: np.ndarray) -> Finding | None:
