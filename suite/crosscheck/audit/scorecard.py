@@ -131,7 +131,9 @@ def claim_of(subject: Subject) -> str:
     if subject.reverse:
         return f"the reverse of {subject.reverse}: labels and predictions are exchanged"
     if not subject.theory:
-        return "of no theory that is known here: what it is by design is described, not judged"
+        unknown = "of no theory that is known here: what it is by design is described, not judged"
+        told = f"; told class weights {list(subject.told_weights)} are judged" if subject.told_weights else ""
+        return unknown + told
     factor = subject.parameters.get("factor")
     parameters = [f"{k} = {v:.6g}" for k, v in subject.parameters.items() if k != "factor"]
     words = [subject.theory, *parameters]
