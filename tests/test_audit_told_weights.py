@@ -1,4 +1,4 @@
-"""Class weights that a user tells are claimed: they are found in the loss, or the audit says what is there."""
+"""Class weights that a user tells are claimed: the audit finds them in a loss, or says which are there."""
 
 from __future__ import annotations
 

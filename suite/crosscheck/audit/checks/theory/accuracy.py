@@ -7,6 +7,7 @@ import numpy as np
 from crosscheck.audit import points
 from crosscheck.audit.checks.theory.bends import first_bend
 from crosscheck.audit.checks.theory.direction import rewards_mistakes
+from crosscheck.audit.checks.theory.silent import at_rest, never_learnt
 from crosscheck.audit.claims import is_convention
 from crosscheck.audit.contract import Finding, LossCheck, Subject, failed, not_applicable, passed
 from crosscheck.audit.exchanged import described_reverse
@@ -173,6 +174,7 @@ def dead_gradient(subject: Subject) -> Finding:
     the loss must not fall there.
     """
     mistaken = rewards_mistakes(subject) if subject.claimed is None else None
+    mistaken = mistaken or never_learnt(subject)
     if mistaken:
         return mistaken
     probe, kind = probe_of(subject), subject.kind
@@ -189,6 +191,9 @@ def dead_gradient(subject: Subject) -> Finding:
         dead_rows = np.flatnonzero((wanted_size >= DEAD) & ~(measured >= least_size))
         if len(dead_rows):
             return dead_at(subject, head, (z, y), int(dead_rows[0]), measured, wanted_size)
+    resting = at_rest(subject, (z, y), sizes[probe.heads[0]], len(DISTANCES)) if expected is None else None
+    if resting:
+        return resting
     least = min(float(size.min()) for size in sizes.values())
     note = f"wrong by 5 to 40; the least gradient is {least:.3g}"
     if expected is not None and np.abs(expected.gradient[rows, own_logits]).min() < DEAD:
