@@ -71,7 +71,7 @@ def at_rest(subject: Subject, place: points.Rows, sizes: np.ndarray, distances: 
         call_as_typed(subject, place[0][row], place[1][row], probe_of(subject).heads[0]),
         measured=0.0,
         expected="a gradient, unless mistakes are to be left alone",
-        note="wrong by 5 to 40 the gradient is 0 throughout, and nearer there is one: by design, for all that "
-        "is known, the loss is bounded; what starts out wrong stays wrong",
+        note="wrong by 5 to 40 the gradient is 0 throughout, and within ±4 there is one: by design, for all "
+        "that is known; what starts out so wrong stays so",
         remedy="say what it is meant to be with --theory, or let confident mistakes have a gradient",
     )
