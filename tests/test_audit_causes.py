@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
 import pytest
 from keras import ops
 from test_audit_field import verdict
@@ -68,3 +69,71 @@ def test_a_class_without_a_loss_is_no_number_of_classes() -> None:
 @pytest.mark.parametrize("check", ["label range", "label rows", "label fraction"])
 def test_a_loss_that_keeps_the_classes_and_not_the_examples_is_no_error_of_the_audit(check: str) -> None:
     assert found(check, mean_over_examples).verdict in ("passed", "not applicable")
+
+
+def kinked(y: Any, z: Any) -> Any:
+    """Binary cross-entropy whose gradient at z = 0 is what `relu` and `abs` make of it: −y."""
+    y = ops.cast(y, z.dtype)
+    return ops.mean(ops.relu(z) - z * y + ops.softplus(-ops.abs(z)), -1)
+
+
+def near_crossentropy(y: Any, z: Any) -> Any:
+    """ln (Σ e^(z − max) + 0.001) in place of ln Σ e^(z − max)."""
+    z = z - ops.stop_gradient(ops.max(z, -1, keepdims=True))
+    normaliser = ops.log(ops.sum(ops.exp(z), -1, keepdims=True) + 1e-3)
+    return -ops.sum(ops.cast(y, z.dtype) * (z - normaliser), -1)
+
+
+def test_a_gradient_that_is_wrong_at_0_alone_is_called_that() -> None:
+    centre, proper = (found(check, kinked, "binary") for check in ("centre", "proper"))
+    assert (centre.verdict, proper.verdict) == ("failed", "failed")
+    assert "at this very logit" in centre.cause and "log-softmax" not in centre.remedy
+    assert proper.cause == "the gradient is not the derivative of the value there"
+    assert (proper.measured, proper.expected) == (pytest.approx(0.5, abs=0.01), 0.0)
+
+
+def test_a_minimum_beside_the_true_probabilities_is_no_wrong_gradient() -> None:
+    proper = found("proper", near_crossentropy, theory="cross-entropy")
+    assert proper.verdict == "failed" and proper.measured != proper.expected
+    assert proper.cause == "its minimum is beside the true probabilities, and not at them"
+
+
+class WithoutWeights(keras.losses.Loss):
+    """It reduces by itself, and forgets the weights."""
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        return ops.mean(crossentropy(y_true, ops.convert_to_tensor(y_pred)))
+
+
+class WeighedByHand(keras.losses.Loss):
+    """It reduces by itself, and divides by the sum of the weights."""
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        losses = crossentropy(y_true, ops.convert_to_tensor(y_pred))
+        weights = ops.ones_like(losses) if sample_weight is None else ops.cast(sample_weight, losses.dtype)
+        return ops.sum(weights * losses) / ops.sum(weights)
+
+
+class Unweighable(keras.losses.Loss):
+    def __call__(self, y_true: Any, y_pred: Any) -> Any:
+        return ops.mean(crossentropy(y_true, ops.convert_to_tensor(y_pred)))
+
+
+class ReducedInCall(keras.losses.Loss):
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        return ops.mean(crossentropy(y_true, y_pred))
+
+
+@pytest.mark.parametrize(
+    ("loss", "words"),
+    [
+        (WithoutWeights, "`__call__` leaves `sample_weight` out"),
+        (WeighedByHand, "`__call__` weighs each example's loss, and divides by the sum of the weights"),
+        (Unweighable, "`__call__` takes no `sample_weight`: TypeError"),
+        (ReducedInCall, "Keras multiplies the whole by the mean of `sample_weight`"),
+    ],
+)
+def test_what_becomes_of_weights_is_tried_where_keras_does_not_weigh(loss: Any, words: str) -> None:
+    alone = found("per example", loss)
+    assert alone.verdict == "failed" and words in alone.note
+    assert ("leave `__call__` to Keras" in alone.remedy) == (loss is not ReducedInCall)
