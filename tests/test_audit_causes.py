@@ -6,9 +6,11 @@ from typing import Any
 
 import keras
 import pytest
+from audited import without_xla
 from keras import ops
 from test_audit_field import verdict
 
+from crosscheck.audit.scorecard import run_all_checks
 from crosscheck.audit.subjects import subject_of
 
 pytestmark = pytest.mark.every_backend
@@ -137,3 +139,31 @@ def test_what_becomes_of_weights_is_tried_where_keras_does_not_weigh(loss: Any, 
     alone = found("per example", loss)
     assert alone.verdict == "failed" and words in alone.note
     assert ("leave `__call__` to Keras" in alone.remedy) == (loss is not ReducedInCall)
+
+
+def noisy(y: Any, z: Any) -> Any:
+    return crossentropy(y, z + 1e-3 * keras.random.normal(z.shape, dtype=z.dtype))
+
+
+def loud_and_noisy(y: Any, z: Any) -> Any:
+    """The mean of the batch, printed: two faults that are no matter of chance."""
+    print("loud")
+    return ops.mean(crossentropy(y, z + 1e-3 * keras.random.normal(z.shape, dtype=z.dtype)))
+
+
+def all_found(loss: Any) -> dict[str, Any]:
+    with without_xla():
+        findings = run_all_checks(subject_of(loss, "categorical", from_logits=True))
+    return {finding.check: finding for finding in findings}
+
+
+def test_what_a_random_loss_gives_is_laid_to_nothing_else() -> None:
+    findings = all_found(noisy)
+    assert {check for check, finding in findings.items() if finding.verdict == "failed"} == {"deterministic"}
+    for check in ("per example", "derivative", "saved model"):
+        assert findings[check].verdict == "could not look" and "`deterministic`" in findings[check].note
+
+
+def test_faults_that_are_no_matter_of_chance_stay() -> None:
+    failed = {check for check, finding in all_found(loud_and_noisy).items() if finding.verdict == "failed"}
+    assert {"deterministic", "per example", "quiet"} <= failed

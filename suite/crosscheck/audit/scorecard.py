@@ -12,6 +12,7 @@ from typing import Any
 
 import keras
 
+from crosscheck.audit.chance import apart_from_chance
 from crosscheck.audit.checks import theory, use
 from crosscheck.audit.contract import OF_KERAS, USES, Finding, LossCheck, Subject, Use, run_check, run_checks
 from crosscheck.audit.expected import as_expected, require_known
@@ -197,7 +198,7 @@ def for_json(value: Any) -> Any:
 def run_all_checks(subject: Subject) -> tuple[Finding, ...]:
     """The findings of all checks; what the loss prints is kept off the terminal."""
     with contextlib.redirect_stdout(io.StringIO()):
-        return tuple(run_checks(CHECKS, subject))
+        return apart_from_chance(run_checks(CHECKS, subject))
 
 
 def audit(
