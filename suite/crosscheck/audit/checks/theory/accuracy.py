@@ -7,6 +7,7 @@ import numpy as np
 from crosscheck.audit import points
 from crosscheck.audit.checks.theory.bends import first_bend
 from crosscheck.audit.checks.theory.direction import rewards_mistakes
+from crosscheck.audit.checks.theory.nearly import nearly_a_theory
 from crosscheck.audit.checks.theory.silent import at_rest, never_learnt
 from crosscheck.audit.claims import is_convention
 from crosscheck.audit.contract import Finding, LossCheck, Subject, failed, not_applicable, passed
@@ -47,10 +48,14 @@ def point_sets(subject: Subject) -> list[points.Rows]:
 def centre(subject: Subject) -> Finding:
     """Compares value and gradient with the theory where |z| ≤ 10, and names a factor that none meant.
 
-    That labels and predictions are exchanged is described: a reverse loss may be meant.
+    That labels and predictions are exchanged is described: a reverse loss may be meant. So is a loss that is
+    nearly one of a known theory.
     """
     if subject.reverse:
         return described_reverse("centre", subject)
+    near = nearly_a_theory("centre", subject) if subject.theory is None else None
+    if near:
+        return near
     return compare_with_theory("centre", subject, point_sets(subject), MODERATE, "|z| ≤ 10")
 
 

@@ -27,6 +27,7 @@ from crosscheck.audit.checks.use.calls import (
     reportable,
     value_or_error,
 )
+from crosscheck.audit.checks.use.ignored_number import ignores_a_number
 from crosscheck.audit.checks.use.inputs import Batch, K, call_as_typed, has_dense_labels, valid_batch
 from crosscheck.audit.contract import Finding, LossCheck, Subject, failed, not_applicable, passed
 
@@ -42,7 +43,9 @@ def out_of_range(subject: Subject) -> Finding:
     """Passes K, −1 and −100 for a class; 2, −1 and −100 where the label is a number in [0, 1]."""
     if not has_dense_labels(subject):
         values = [v for v in IMPOSSIBLE if v != subject.config.get("ignore_class")]
-        return must_be_signalled("label range", subject, values, "the label is clamped, wrapped or no class")
+        found = must_be_signalled("label range", subject, values, "the label is clamped, wrapped or no class")
+        is_silent = found.verdict == "failed"
+        return (ignores_a_number("label range", subject, values) if is_silent else None) or found
     if "hinge" in f"{subject.theory} {subject.name}".lower():
         return not_applicable("label range", "a hinge takes labels of -1 and 1")
     batch = telling_row(subject)
