@@ -207,7 +207,7 @@ def against_theory(subject: Subject, place: points.Rows, values: np.ndarray) -> 
         return not_applicable("classes", f"with three it is another number than {subject.theory}'s already")
     return replace(
         wrong_class(subject, z, y, float(values[row]), float(exact[row])),
-        cause=cause_in_smoothing(subject, *place, values),
+        cause=cause_in_smoothing(subject, *place, values) or cause_in_number(subject, *place, values),
         remedy="take the number of classes from the predictions' last axis, where the formula has it",
     )
 
@@ -239,13 +239,29 @@ def cause_in_smoothing(subject: Subject, z: np.ndarray, y: np.ndarray, values: n
 
 def every_class_counts(subject: Subject, z: np.ndarray, y: np.ndarray, values: np.ndarray) -> Finding:
     """Without a theory: the loss of each class must depend on the class's own logit."""
-    moved = values_at(subject, z - 3 * y, y)
-    rows = np.flatnonzero(np.abs(moved - values) <= 1e-6 * np.maximum(1, np.abs(values)))
+    rows = indifferent_rows(subject, z, y, values)
     if not len(rows):
-        note = f"{CLASSES} classes: the loss of each depends on its own logit"
-        return passed("classes", note, measured=float(np.abs(moved - values).min()))
-    row = int(rows[0])
-    return wrong_class(subject, z[row], y[row], float(values[row]), "a loss that depends on the class' logit")
+        return passed("classes", f"{CLASSES} classes: the loss of each depends on its own logit")
+    row, expected = int(rows[0]), "a loss that depends on the class' logit"
+    found = wrong_class(subject, z[row], y[row], float(values[row]), expected)
+    return replace(found, cause=cause_in_number(subject, z, y, values))
+
+
+def indifferent_rows(subject: Subject, z: np.ndarray, y: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The rows whose loss stays as it is when the logit of their class is less by 3."""
+    moved = values_at(subject, z - 3 * y, y)
+    return np.flatnonzero(np.abs(moved - values) <= 1e-6 * np.maximum(1, np.abs(values)))
+
+
+def cause_in_number(subject: Subject, z: np.ndarray, y: np.ndarray, values: np.ndarray) -> str:
+    """In words, where the classes beyond the third, and they alone, depend on no logit; else ""."""
+    if over(subject.kind) != "classes":
+        return ""
+    indifferent = set(y[indifferent_rows(subject, z, y, values)].argmax(-1).tolist())
+    beyond = set(range(probe_of(subject).k, CLASSES))
+    return (
+        "three classes are written into the loss: those beyond do not count" if indifferent == beyond else ""
+    )
 
 
 def wrong_class(subject: Subject, z: np.ndarray, y: np.ndarray, measured: float, expected: Any) -> Finding:
