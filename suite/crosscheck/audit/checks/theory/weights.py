@@ -81,7 +81,7 @@ def at_symmetric_logits(subject: Subject) -> Finding:
 
 def is_part_weighted(losses: np.ndarray, told: np.ndarray) -> bool:
     """Whether the losses are A + B · weight with a B above 0; of two weights nothing would contradict it."""
-    if len(told) < 3 or are_alike(told):
+    if len(told) < 3 or are_alike(told) or are_alike(losses):
         return False
     slope, offset = np.polyfit(told, losses, 1)
     return bool(slope > 0 and np.allclose(slope * told + offset, losses, rtol=CLOSE))
