@@ -67,3 +67,31 @@ def test_what_keras_reduces_is_held_against_keras_alone() -> None:
     finding = verdict("half loss", subject_of(Delegating, "categorical"))
     assert finding.verdict == "passed" and "in Keras' reduction of any loss" in finding.note
     assert verdict("half loss", subject_of(Reducing, "categorical")).verdict == "failed"
+
+
+def with_epsilon(y, z):
+    """ln (Σ e^(z − max) + 0.001) in place of ln Σ e^(z − max)."""
+    z = z - ops.stop_gradient(ops.max(z, -1, keepdims=True))
+    normaliser = ops.log(ops.sum(ops.exp(z), -1, keepdims=True) + 1e-3)
+    return -ops.sum(ops.cast(y, z.dtype) * (z - normaliser), -1)
+
+
+def mixed(y, z):
+    """The logarithm of probabilities of which one in a hundred is spread over the classes."""
+    return -ops.sum(ops.cast(y, z.dtype) * ops.log(0.99 * ops.softmax(z) + 0.01 / z.shape[-1]), -1)
+
+
+@pytest.mark.parametrize(("loss", "off"), [(with_epsilon, 0.001), (mixed, 9.31)])
+def test_what_is_nearly_a_theory_is_described_with_its_distance(loss, off) -> None:
+    finding = verdict("centre", subject_of(loss, "categorical", from_logits=True))
+    assert finding.verdict == "described" and f"off by at most {off:g}" in finding.note
+    assert "nearly categorical crossentropy" in finding.note
+    assert abs(finding.measured - finding.expected) == pytest.approx(off, rel=1e-2)
+
+
+def test_what_is_nearly_none_is_not() -> None:
+    assert verdict("centre", subject_of(cooled, "categorical", from_logits=True)).verdict == "not applicable"
+
+
+def cooled(y, z):
+    return -ops.sum(ops.cast(y, z.dtype) * ops.log_softmax(z / 2), -1)

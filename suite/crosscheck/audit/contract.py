@@ -76,6 +76,7 @@ class Subject:
         told: whether the user said what it is meant to be; a theory that is merely recognised is no claim
             about its factor, nor about soft labels.
         class_weights: by which the theory is multiplied, class by class; () for none.
+        told_weights: the class weights that the user said it has; () where nothing was said.
         hard: whether the theory holds for labels of 0 and 1 alone.
         axes: how many axes lie between the examples and the classes: 0 for [B, K], 1 for [B, T, K], 2 for
             [B, H, W, K].
@@ -102,6 +103,7 @@ class Subject:
     own_theory: LossTheory | None = None
     told: bool = False
     class_weights: tuple[float, ...] = ()
+    told_weights: tuple[float, ...] = ()
     hard: bool = False
     axes: int = 0
     values: Values = "one each"

@@ -12,6 +12,7 @@ from typing import Any
 
 import keras
 
+from crosscheck.audit.chance import apart_from_chance
 from crosscheck.audit.checks import theory, use
 from crosscheck.audit.contract import OF_KERAS, USES, Finding, LossCheck, Subject, Use, run_check, run_checks
 from crosscheck.audit.expected import as_expected, require_known
@@ -131,7 +132,9 @@ def claim_of(subject: Subject) -> str:
     if subject.reverse:
         return f"the reverse of {subject.reverse}: labels and predictions are exchanged"
     if not subject.theory:
-        return "of no theory that is known here: what it is by design is described, not judged"
+        unknown = "of no theory that is known here: what it is by design is described, not judged"
+        told = f"; told class weights {list(subject.told_weights)} are judged" if subject.told_weights else ""
+        return unknown + told
     factor = subject.parameters.get("factor")
     parameters = [f"{k} = {v:.6g}" for k, v in subject.parameters.items() if k != "factor"]
     words = [subject.theory, *parameters]
@@ -195,7 +198,7 @@ def for_json(value: Any) -> Any:
 def run_all_checks(subject: Subject) -> tuple[Finding, ...]:
     """The findings of all checks; what the loss prints is kept off the terminal."""
     with contextlib.redirect_stdout(io.StringIO()):
-        return tuple(run_checks(CHECKS, subject))
+        return apart_from_chance(run_checks(CHECKS, subject))
 
 
 def audit(

@@ -232,6 +232,7 @@ def make_subject(loaded: Loaded, told: Told = NOTHING) -> Subject:
             theory=entry.theory,
             parameters=theory_parameters(entry.theory, config),
             told=True,
+            told_weights=weights_told(told, entry.kind),
             evidence=OF_KERAS,
         )
         return with_claim(with_form(shipped_subject, told.axes), told.theory)
@@ -283,10 +284,20 @@ def formed_subjects(unknown: Subject, told: Told) -> Iterator[Subject]:
     kinds = [told.kind] if told.kind else [kind for kind in KINDS if kind != "ordinal"]
     for kind in kinds:
         of_kind = replace(unknown, kind=kind)  # type: ignore[arg-type]
-        weights = as_weights(told.class_weights, of_kind.kind) if told.class_weights is not None else ()
-        if told.class_weights is not None and not weights:
-            raise UsageError(f"--class-weights are one number for each of the classes of {kind} labels.")
-        yield replace(with_form(of_kind, told.axes), class_weights=weights)
+        weights = weights_told(told, of_kind.kind)
+        yield replace(with_form(of_kind, told.axes), class_weights=weights, told_weights=weights)
+
+
+def weights_told(told: Told, kind: Kind) -> tuple[float, ...]:
+    """The class weights that were told; () for none.
+
+    Raises:
+        UsageError: where they are not one for each class.
+    """
+    weights = as_weights(told.class_weights, kind) if told.class_weights is not None else ()
+    if told.class_weights is not None and not weights:
+        raise UsageError(f"--class-weights are one number for each of the classes of {kind} labels.")
+    return weights
 
 
 def possible_inputs(told: Told, argument: Any) -> list[tuple[bool, str]]:

@@ -7,6 +7,8 @@ import numpy as np
 from crosscheck.audit import points
 from crosscheck.audit.checks.theory.bends import first_bend
 from crosscheck.audit.checks.theory.direction import rewards_mistakes
+from crosscheck.audit.checks.theory.nearly import nearly_a_theory
+from crosscheck.audit.checks.theory.silent import at_rest, never_learnt
 from crosscheck.audit.claims import is_convention
 from crosscheck.audit.contract import Finding, LossCheck, Subject, failed, not_applicable, passed
 from crosscheck.audit.exchanged import described_reverse
@@ -28,6 +30,7 @@ DISTANCES = (5, 6, 7, 8, 10, 12, 14, 15, 16, 17, 18, 20, 25, 30, 35, 40)
 CLEAR = 1e-3  # a loss above this in the right tail: smoothed labels, weights
 DEAD = 1e-3  # of the expected gradient
 FASTEST = 5  # no smooth loss' gradient fades faster than e^(−5t)
+BESIDE = 2.0**-7  # of a logit at which a formula may have a kink
 EPSILON = float(np.finfo("float32").eps)
 
 
@@ -45,10 +48,14 @@ def point_sets(subject: Subject) -> list[points.Rows]:
 def centre(subject: Subject) -> Finding:
     """Compares value and gradient with the theory where |z| ≤ 10, and names a factor that none meant.
 
-    That labels and predictions are exchanged is described: a reverse loss may be meant.
+    That labels and predictions are exchanged is described: a reverse loss may be meant. So is a loss that is
+    nearly one of a known theory.
     """
     if subject.reverse:
         return described_reverse("centre", subject)
+    near = nearly_a_theory("centre", subject) if subject.theory is None else None
+    if near:
+        return near
     return compare_with_theory("centre", subject, point_sets(subject), MODERATE, "|z| ≤ 10")
 
 
@@ -101,10 +108,30 @@ def compare_with_theory(
             )
             deviation = first_deviation(measured, expected, tolerance, allowance)
             if deviation:
-                factor = constant_factor(measured, expected) if check == "centre" else ("", "")
-                return failed_at(check, subject, deviation, (z, y), tolerance, note, head, factor)
+                cause = constant_factor(measured, expected) if check == "centre" else ("", "")
+                cause = cause if any(cause) else at_one_point(probe, (z, y), deviation, head, tolerance)
+                return failed_at(check, subject, deviation, (z, y), tolerance, note, head, cause)
             errors.append(largest_error(measured, expected))
     return passed(check, f"{note}, {' and '.join(probe.heads)}", measured=max(errors), threshold=tolerance)
+
+
+def at_one_point(
+    probe: Probe, place: points.Rows, deviation: Deviation, head: str, tolerance: float
+) -> tuple[str, str]:
+    """Cause and remedy where a gradient is wrong, and right a little beside that logit; else empty."""
+    if deviation.logit < 0:
+        return "", ""
+    z, y = (np.repeat(array[[deviation.row]], 2, axis=0) for array in place)
+    z[:, deviation.logit] += BESIDE, -BESIDE
+    expected = probe.expected(z, y)
+    assert expected is not None
+    slack = rounding_of_z(probe.subject, expected, z) + rounding_of_p(probe.subject, z)[:, None]
+    if first_deviation(probe(z, y, head=head), expected, tolerance, slack):
+        return "", ""
+    return (
+        f"the gradient is wrong at this very logit: {BESIDE:g} above and below value and gradient are right",
+        "Write it without a kink there, such as softplus(z) − y z; `relu`, `abs` and `maximum` have one.",
+    )
 
 
 def is_meant(subject: Subject, factor: float) -> bool:
@@ -173,6 +200,7 @@ def dead_gradient(subject: Subject) -> Finding:
     the loss must not fall there.
     """
     mistaken = rewards_mistakes(subject) if subject.claimed is None else None
+    mistaken = mistaken or never_learnt(subject)
     if mistaken:
         return mistaken
     probe, kind = probe_of(subject), subject.kind
@@ -189,6 +217,9 @@ def dead_gradient(subject: Subject) -> Finding:
         dead_rows = np.flatnonzero((wanted_size >= DEAD) & ~(measured >= least_size))
         if len(dead_rows):
             return dead_at(subject, head, (z, y), int(dead_rows[0]), measured, wanted_size)
+    resting = at_rest(subject, (z, y), sizes[probe.heads[0]], len(DISTANCES)) if expected is None else None
+    if resting:
+        return resting
     least = min(float(size.min()) for size in sizes.values())
     note = f"wrong by 5 to 40; the least gradient is {least:.3g}"
     if expected is not None and np.abs(expected.gradient[rows, own_logits]).min() < DEAD:

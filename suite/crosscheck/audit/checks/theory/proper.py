@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from crosscheck.audit import points
+from crosscheck.audit.checks.theory.derivative import STEPS, WEIGHTS
 from crosscheck.audit.contract import Finding, LossCheck, Subject, failed, not_applicable, passed
 from crosscheck.audit.probe import Probe, hard_labels, probe_of
 from crosscheck.audit.theories import minimiser, over
 
 TOLERANCE = 1e-5
+KINKED = "Give no gradient of your own, and have no kink there: `relu`, `abs` and `maximum` have one."
 GRID = 0.01  # less than the distance between neighbours on it
 
 
@@ -96,6 +98,10 @@ def judge_minimum(subject: Subject, head: str) -> Finding:
         place = "at the smoothed q" if not np.array_equal(minimisers, q) else "at p = q"
         note = f"stationary {place}, no regret below 0, over {len(q)} true probabilities"
         return passed("proper", note, measured=float(stationary.max()), threshold=TOLERANCE)
+    if regret.min() >= -TOLERANCE:
+        worst = int(stationary.argmax())
+        return not_at_rest(probe, head, q[worst], minimisers[worst], float(stationary[worst]))
+    is_improper &= regret.min(-1) < -TOLERANCE
     worst = int(np.flatnonzero(is_improper)[np.abs(least - minimisers)[is_improper].max(-1).argmax()])
     minimum = f"for q = {listed(q[worst])} the expected loss is least at p = {listed(least[worst])}"
     return failed(
@@ -108,6 +114,35 @@ def judge_minimum(subject: Subject, head: str) -> Finding:
         cause="not a proper scoring rule: its minimum is not at the true probabilities",
         remedy="Do not read its predictions as probabilities without calibrating them.",
     )
+
+
+def not_at_rest(probe: Probe, head: str, q: np.ndarray, p: np.ndarray, gradient: float) -> Finding:
+    """The failure where no other prediction is better, and the expected loss has a gradient at p = q."""
+    slope = steepest_slope(probe, head, q, p)
+    is_of_value = slope > gradient / 10
+    return failed(
+        "proper",
+        f"q = {listed(q)}",
+        measured=gradient,
+        expected=0.0,
+        threshold=TOLERANCE,
+        note=f"the largest gradient of the expected loss at p = {listed(p)}, where it should be least; by "
+        f"differences of the value it is {slope:.3g}, and no other p of the grid is better",
+        cause="its minimum is beside the true probabilities, and not at them"
+        if is_of_value
+        else "the gradient is not the derivative of the value there",
+        remedy="Compare it with its formula." if is_of_value else KINKED,
+    )
+
+
+def steepest_slope(probe: Probe, head: str, q: np.ndarray, p: np.ndarray) -> float:
+    """The largest derivative of the expected loss by a logit at p, from differences of the value."""
+    kind, step = probe.subject.kind, STEPS[probe.precise]
+    z, labels = logits_of(kind, p[None]), outcomes(kind)
+    rows = np.concatenate([z + m * step * unit for unit in np.eye(z.shape[-1]) for m, _ in WEIGHTS])
+    values = probe(*points.paired(rows, labels), probe.precise, head).value.reshape(len(rows), -1)
+    expected_loss = (values @ chances(kind, q[None])[0]).reshape(-1, len(WEIGHTS))
+    return float(np.abs(expected_loss @ [weight for _, weight in WEIGHTS]).max() / step)
 
 
 def listed(p: np.ndarray) -> str:

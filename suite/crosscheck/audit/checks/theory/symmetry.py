@@ -6,6 +6,7 @@ import numpy as np
 
 from crosscheck.audit import points
 from crosscheck.audit.checks.theory.accuracy import rounding
+from crosscheck.audit.checks.theory.weights import judge_told_weights
 from crosscheck.audit.contract import Finding, LossCheck, Subject, failed, not_applicable, passed
 from crosscheck.audit.judging import Deviation, call_as_typed, first_deviation
 from crosscheck.audit.probe import Probe, hard_labels, probe_of
@@ -47,8 +48,13 @@ def is_shift_free(subject: Subject) -> bool:
 
 
 def symmetry(subject: Subject) -> Finding:
-    """Classes, or both values of a label, are treated alike where theory says so; else it is described."""
+    """Classes, or both values of a label, are treated alike where theory says so; else it is described.
+
+    Class weights that were told are to be those of the loss.
+    """
     probe = probe_of(subject)
+    if subject.told_weights:
+        return judge_told_weights(subject)
     if subject.kind == "ordinal":
         return not_applicable("symmetry", "levels have an order")
     if subject.claimed and not treats_classes_alike(subject):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from crosscheck.audit.checks.use import (
     arguments,
     behaviour,
+    class_numbers,
     cost,
     examples,
     labels,
@@ -16,7 +17,7 @@ from crosscheck.audit.checks.use import (
 from crosscheck.audit.checks.use.cost import nearest_keras_loss
 from crosscheck.audit.contract import LossCheck
 
-MODULES = (examples, shapes, arguments, labels, misuse, smoothing, saving, behaviour, cost)
+MODULES = (examples, shapes, arguments, labels, class_numbers, misuse, smoothing, saving, behaviour, cost)
 CHECKS: tuple[LossCheck, ...] = tuple(check for module in MODULES for check in module.CHECKS)
 
 __all__ = ["CHECKS", "nearest_keras_loss"]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from keras import ops
 
+from crosscheck.audit import points
 from crosscheck.audit.checks.use.calls import (
     accepted_arguments,
     is_close,
@@ -27,7 +29,7 @@ from crosscheck.audit.contract import (
     passed,
 )
 from crosscheck.audit.probe import labels_as_taken, probe_of
-from crosscheck.audit.recognition import arguments_of, numeric_arguments, silenced
+from crosscheck.audit.recognition import arguments_of, numeric_arguments, silenced, trial_points
 from crosscheck.audit.theories import THEORIES, evaluate, over, probabilities
 from crosscheck.autodiff import numbers
 
@@ -157,7 +159,7 @@ def more_classes(subject: Subject) -> Finding:
     except Exception as error:
         return passed("classes", f"made for another number of classes; {CLASSES}: {type(error).__name__}")
     if subject.claimed and not subject.class_weights:
-        return against_theory(subject, z, y, values)
+        return against_theory(subject, (z, y), values)
     return (
         not_applicable("classes", "no theory says more of them")
         if over(subject.kind) == "labels"
@@ -189,30 +191,77 @@ def values_at(subject: Subject, z: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.concatenate(parts).astype("float64")
 
 
-def against_theory(subject: Subject, z: np.ndarray, y: np.ndarray, values: np.ndarray) -> Finding:
-    theory, k = subject.claimed, probe_of(subject).k
-    assert theory is not None
+def against_theory(subject: Subject, place: points.Rows, values: np.ndarray) -> Finding:
+    """Compares five classes with the theory, unless the loss is another one with three already."""
     try:
-        exact = evaluate(theory, subject.parameters, z, y).value
+        exact = exact_values(subject, *place)
     except Exception as error:  # the user's own formula
         return not_applicable("classes", f"{subject.theory} takes no {CLASSES} classes: {error}")
-    factor = subject.parameters.get("factor", 1.0)
-    allowed = {factor} if factor == 1 else {factor, factor * k / CLASSES, factor * CLASSES / k}
-    for times in allowed:
-        if np.allclose(values, times * exact, rtol=NEAR, atol=1e-5):
-            return passed("classes", f"{CLASSES} classes, against {subject.theory}", threshold=NEAR)
-    row = int(np.abs(values - factor * exact).argmax())
-    return wrong_class(subject, z[row], y[row], float(values[row]), float(factor * exact[row]))
+    k, factor = probe_of(subject).k, subject.parameters.get("factor", 1.0)
+    allowed = {1.0} if factor == 1 else {1.0, k / CLASSES, CLASSES / k}
+    if any(np.allclose(values, times * exact, rtol=NEAR, atol=1e-5) for times in allowed):
+        return passed("classes", f"{CLASSES} classes, against {subject.theory}", threshold=NEAR)
+    row = int(np.abs(values - exact).argmax())
+    z, y = (array[row] for array in place)
+    if not is_right_with_three(subject):
+        return not_applicable("classes", f"with three it is another number than {subject.theory}'s already")
+    return replace(
+        wrong_class(subject, z, y, float(values[row]), float(exact[row])),
+        cause=cause_in_smoothing(subject, *place, values) or cause_in_number(subject, *place, values),
+        remedy="take the number of classes from the predictions' last axis, where the formula has it",
+    )
+
+
+def exact_values(subject: Subject, z: np.ndarray, y: np.ndarray, **parameters: float) -> np.ndarray:
+    """What its theory gives, as many times as the loss is that."""
+    assert subject.claimed is not None
+    exact = evaluate(subject.claimed, {**subject.parameters, **parameters}, z, y).value
+    return np.asarray(subject.parameters.get("factor", 1.0) * exact)
+
+
+def is_right_with_three(subject: Subject) -> bool:
+    place = trial_points(subject.kind)
+    return bool(np.allclose(values_at(subject, *place), exact_values(subject, *place), rtol=NEAR, atol=1e-5))
+
+
+def cause_in_smoothing(subject: Subject, z: np.ndarray, y: np.ndarray, values: np.ndarray) -> str:
+    """In words, where five labels are smoothed by what three are smoothed by; else ""."""
+    alpha = subject.parameters.get("label_smoothing", 0.0)
+    if over(subject.kind) != "classes" or not alpha:
+        return ""
+    added = alpha / probe_of(subject).k
+    of_three = exact_values(subject, z, y * (1 - alpha) + added, label_smoothing=0.0)
+    if not np.allclose(values, of_three, rtol=NEAR, atol=1e-5):
+        return ""
+    added *= subject.parameters.get("factor", 1.0)
+    return f"the smoothing adds {added:.4g} to each class, with {CLASSES} classes as with three"
 
 
 def every_class_counts(subject: Subject, z: np.ndarray, y: np.ndarray, values: np.ndarray) -> Finding:
-    moved = values_at(subject, z - 3 * y, y)
-    rows = np.flatnonzero(np.abs(moved - values) <= 1e-6 * np.maximum(1, np.abs(values)))
+    """Without a theory: the loss of each class must depend on the class's own logit."""
+    rows = indifferent_rows(subject, z, y, values)
     if not len(rows):
-        note = f"{CLASSES} classes: the loss of each depends on its own logit"
-        return passed("classes", note, measured=float(np.abs(moved - values).min()))
-    row = int(rows[0])
-    return wrong_class(subject, z[row], y[row], float(values[row]), "a loss that depends on the class' logit")
+        return passed("classes", f"{CLASSES} classes: the loss of each depends on its own logit")
+    row, expected = int(rows[0]), "a loss that depends on the class' logit"
+    found = wrong_class(subject, z[row], y[row], float(values[row]), expected)
+    return replace(found, cause=cause_in_number(subject, z, y, values))
+
+
+def indifferent_rows(subject: Subject, z: np.ndarray, y: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The rows whose loss stays as it is when the logit of their class is less by 3."""
+    moved = values_at(subject, z - 3 * y, y)
+    return np.flatnonzero(np.abs(moved - values) <= 1e-6 * np.maximum(1, np.abs(values)))
+
+
+def cause_in_number(subject: Subject, z: np.ndarray, y: np.ndarray, values: np.ndarray) -> str:
+    """In words, where the classes beyond the third, and they alone, depend on no logit; else ""."""
+    if over(subject.kind) != "classes":
+        return ""
+    indifferent = set(y[indifferent_rows(subject, z, y, values)].argmax(-1).tolist())
+    beyond = set(range(probe_of(subject).k, CLASSES))
+    return (
+        "three classes are written into the loss: those beyond do not count" if indifferent == beyond else ""
+    )
 
 
 def wrong_class(subject: Subject, z: np.ndarray, y: np.ndarray, measured: float, expected: Any) -> Finding:
@@ -224,8 +273,6 @@ def wrong_class(subject: Subject, z: np.ndarray, y: np.ndarray, measured: float,
         measured=reportable(measured),
         expected=expected,
         note=f"{CLASSES} classes in place of three",
-        cause="a number of classes is written into the loss",
-        remedy="take the number of classes from the predictions' last axis",
     )
 
 

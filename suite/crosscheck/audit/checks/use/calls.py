@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from crosscheck.audit.checks.use.inputs import Batch
-from crosscheck.audit.contract import Subject
+from crosscheck.audit.contract import NotPerExample, Subject
 from crosscheck.audit.probe import with_reduction
 from crosscheck.autodiff import numbers
 
@@ -73,8 +73,16 @@ def losses_called_by_hand(subject: Subject, batch: Batch) -> np.ndarray:
 
 
 def per_example_losses(subject: Subject, batch: Batch, **arguments: Any) -> np.ndarray:
-    """One number for each example, [B]: the mean of whatever numbers the unreduced loss gives for it."""
+    """One number for each example, [B]: the mean of whatever numbers the unreduced loss gives for it.
+
+    Raises:
+        NotPerExample: where it gives other numbers than one each, or some each, for several examples.
+    """
     values = example_losses(subject, batch, **arguments)
+    if values.ndim and len(batch.y) == 1:
+        return values.mean(keepdims=True).reshape(1)
+    if values.ndim and len(values) != len(batch.y):
+        raise NotPerExample(f"It gave values of shape {values.shape} for {len(batch.y)} examples")
     return values.reshape(len(values), -1).mean(-1) if values.ndim > 1 else values
 
 

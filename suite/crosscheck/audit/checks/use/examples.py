@@ -22,7 +22,7 @@ from crosscheck.audit.checks.use.calls import (
     reportable,
     value_or_error,
 )
-from crosscheck.audit.checks.use.inputs import Batch, call_as_typed, has_dense_labels, valid_batch
+from crosscheck.audit.checks.use.inputs import Batch, call_as_typed, has_dense_labels, valid_batch, valid_pair
 from crosscheck.audit.contract import Finding, LossCheck, Subject, failed, not_applicable, passed
 
 WEIGHTS = np.array([0.5, 2.0], "float32")
@@ -67,11 +67,45 @@ def one_for_all(subject: Subject, batch: Batch, values: np.ndarray) -> Finding:
         call_as_typed(subject, batch, reduction=None),
         measured=f"shape {values.shape}: {reportable(values)}",
         expected=f"shape ({len(batch.y)},)",
-        note="so no example can be weighed: Keras multiplies the whole by the mean of `sample_weight` and "
-        "`class_weight`, and a mask leaves nothing out; all else was asked one example at a time",
+        note=f"{what_weights_do(subject)}; all else was asked one example at a time",
         cause=cause,
-        remedy="reduce over the last axis only, as in `ops.mean(values, axis=-1)`; Keras takes the mean",
+        remedy="reduce over the last axis only, as in `ops.mean(values, axis=-1)`; Keras takes the mean"
+        if is_called_by_keras(subject)
+        else "implement `call`, a value per example, and leave `__call__` to Keras, which weighs and reduces",
     )
+
+
+def is_called_by_keras(subject: Subject) -> bool:
+    """Whether weights and reduction are Keras' own: the loss has no `__call__` but that of its class."""
+    return not subject.is_class or type(subject.make()).__call__ is keras.losses.Loss.__call__
+
+
+def what_weights_do(subject: Subject) -> str:
+    """In words, what becomes of example weights; of a `__call__` that is not Keras' it is tried."""
+    if is_called_by_keras(subject):
+        return (
+            "so no example can be weighed: Keras multiplies the whole by the mean of `sample_weight` and "
+            "`class_weight`, and a mask leaves nothing out"
+        )
+    batch = valid_pair(subject)
+    values = losses_alone(subject, batch)
+    plain, weighed = (value_or_error(reduced_loss, subject, batch, weights) for weights in (None, WEIGHTS))
+    if isinstance(plain, str) or isinstance(weighed, str):
+        return (
+            f"its own `__call__` takes no `sample_weight`: {weighed if isinstance(weighed, str) else plain}"
+        )
+    known = {
+        "leaves `sample_weight` out": plain,
+        "weighs each example's loss": np.mean(WEIGHTS * values),
+        "weighs each example's loss, and divides by the sum of the weights": np.average(
+            values, weights=WEIGHTS
+        ),
+        "sums the weighted losses": np.sum(WEIGHTS * values),
+        "multiplies the whole by the mean of `sample_weight`": WEIGHTS.mean() * plain,
+    }
+    found = next((words for words, total in known.items() if is_close(weighed, total)), "")
+    numbers = f"{reportable(plain)} without, {reportable(weighed)} with {WEIGHTS.tolist()}"
+    return f"its own `__call__` {found or 'does what is not known here with `sample_weight`'}: {numbers}"
 
 
 def neighbourhoods(subject: Subject, batch: Batch) -> list[tuple[str, Batch, np.ndarray]]:

@@ -27,6 +27,7 @@ from crosscheck.audit.checks.use.calls import (
     reportable,
     value_or_error,
 )
+from crosscheck.audit.checks.use.ignored_number import ignores_a_number
 from crosscheck.audit.checks.use.inputs import Batch, K, call_as_typed, has_dense_labels, valid_batch
 from crosscheck.audit.contract import Finding, LossCheck, Subject, failed, not_applicable, passed
 
@@ -34,11 +35,6 @@ NODES = np.array([0, 1 / 3, 2 / 3, 1])  # four labels fix a polynomial of degree
 BETWEEN = (1 / 6, 1 / 2, 5 / 6)  # where what is no such polynomial leaves it; one of them may be a chance
 NEAR = 0.02  # of the way from the clipped loss: a formula that is nearly a polynomial misses it by as much
 ROUNDING = 64 * np.finfo("float32").eps  # of the nodes' values, as the continuation magnifies it
-EXACT_UP_TO = {
-    "bfloat16": 256,
-    "float16": 2048,
-    "float32": 2**24,
-}  # up to here every whole number has its own place
 UNCLIPPED = "another number than inside of the range, NaN or an error"
 IMPOSSIBLE = (K, -1, -100)
 
@@ -47,7 +43,9 @@ def out_of_range(subject: Subject) -> Finding:
     """Passes K, −1 and −100 for a class; 2, −1 and −100 where the label is a number in [0, 1]."""
     if not has_dense_labels(subject):
         values = [v for v in IMPOSSIBLE if v != subject.config.get("ignore_class")]
-        return must_be_signalled("label range", subject, values, "the label is clamped, wrapped or no class")
+        found = must_be_signalled("label range", subject, values, "the label is clamped, wrapped or no class")
+        is_silent = found.verdict == "failed"
+        return (ignores_a_number("label range", subject, values) if is_silent else None) or found
     if "hinge" in f"{subject.theory} {subject.name}".lower():
         return not_applicable("label range", "a hinge takes labels of -1 and 1")
     batch = telling_row(subject)
@@ -240,61 +238,6 @@ def failed_to_ignore(subject: Subject, label: int) -> Finding | None:
     return None
 
 
-def too_large(subject: Subject) -> Finding:
-    """The first label that the loss's dtype cannot hold, with classes enough for it."""
-    if has_dense_labels(subject):
-        return not_applicable("label too large", "labels are not class numbers")
-    dtype = str(getattr(subject.make(), "dtype", "float32"))
-    if dtype not in ("bfloat16", "float16"):
-        note = f"{dtype} holds every class number up to {EXACT_UP_TO.get(dtype, 2**53)}"
-        return not_applicable("label too large", f"{note}; {in_half_precision(subject)}")
-    return told_apart("label too large", subject, dtype, dtype=dtype)
-
-
-def told_apart(check: str, subject: Subject, loss_dtype: str, **arguments: Any) -> Finding:
-    label = EXACT_UP_TO[loss_dtype] + 1
-    x = np.full((1, label + 2), 0.0 if subject.from_logits else 2.0**-12, "float32")
-    x[0, label] = 4.0 if subject.from_logits else 0.5  # the right class's loss is less than any other's
-    own_label, other_label = (np.array([number]) for number in (label, label - 1))
-    measured, of_other_label = (
-        value_or_error(per_example_losses, subject, Batch(y, x), **arguments)
-        for y in (own_label, other_label)
-    )
-    if isinstance(of_other_label, str):  # no answer either where the label fits
-        return failed(
-            check,
-            f"{subject.name}(dtype={loss_dtype!r})",
-            measured=of_other_label,
-            cause=f"no loss in {loss_dtype}",
-        )
-    if is_signalled(measured) or not is_close(measured, of_other_label, 1e-3):
-        return passed(check, f"label {label} of {label + 2} classes in {loss_dtype}")
-    return failed(
-        check,
-        f"x = np.full((1, {label + 2}), {x[0, 0]}); x[0, {label}] = {x[0, label]}; "
-        f"{subject.name}(dtype={loss_dtype!r})(np.array([{label}]), x)",
-        measured=reportable(measured),
-        expected=f"less: class {label}'s loss, not class {label - 1}'s; or an error",
-        cause=f"`keras.losses.Loss.__call__` casts integer labels to {loss_dtype}, which has no {label}",
-        remedy="keep the loss in float32, or cast the predictions only",
-    )
-
-
-def in_half_precision(subject: Subject) -> str:
-    """In words, whether the same loss would confuse large labels in half precision."""
-    if "dtype" not in accepted_arguments(subject):
-        return "it cannot be asked for half precision"
-    findings = {dtype: told_apart("", subject, dtype, dtype=dtype) for dtype in ("bfloat16", "float16")}
-    confused = [
-        f"{EXACT_UP_TO[dtype] + 1} in {dtype}" for dtype, finding in findings.items() if finding.remedy
-    ]
-    return (
-        f"it would take {' and '.join(confused)} for another class"
-        if confused
-        else "nor is half precision wrong"
-    )
-
-
 def must_be_signalled(check: str, subject: Subject, labels: list[Any], cause: str) -> Finding:
     """Fails at the first of these labels that gives a finite number."""
     per_example_losses(subject, valid_batch(subject))  # a loss that refuses valid labels refuses nothing here
@@ -355,5 +298,4 @@ CHECKS = (
         "label fraction", "A fraction is a share or an error, never a whole label.", fractional, "misuse"
     ),
     LossCheck("ignored label", "What `ignore_class` names does not count.", ignored, "other arguments"),
-    LossCheck("label too large", "A class number beyond the dtype is not another class.", too_large),
 )
