@@ -133,15 +133,26 @@ def test_what_comes_with_keras() -> None:
     assert not _keras.is_of_keras(Path)
 
 
-def test_variables_and_seeds_of_a_layer_are_its_own(nested: keras.Model) -> None:
-    normal = keras.layers.BatchNormalization()
-    normal.build((None, 3))
-    names = [variable.name for variable in _keras.variables_of(normal)]
-    assert names == ["gamma", "beta", "moving_mean", "moving_variance"]
-    assert _keras.variables_of(nested) == []
+def test_seeds_of_a_layer_are_its_own(nested: keras.Model) -> None:
     by_name = {layer.name: layer for layer in _keras.layers_within(nested)}
     assert len(_keras.seed_generators_of(by_name["drop"])) == 1
     assert not _keras.seed_generators_of(by_name["deep"])
+
+
+def test_a_copy_of_an_optimiser_decays_what_the_first_one_does() -> None:
+    variables = [keras.Variable(np.ones(2, "float32"), name=name) for name in ("kernel", "bias")]
+    first = keras.optimizers.AdamW(0.0, weight_decay=0.5)
+    first.exclude_from_weight_decay(var_names=["bias"])
+    bare, kept = (keras.optimizers.AdamW.from_config(first.get_config()) for _ in range(2))
+    _keras.keep_exclusions(kept, first)
+    for optimizer, decayed in ((bare, [1, 1]), (kept, [1, 0])):
+        optimizer.learning_rate = 0.1
+        for variable in variables:
+            variable.assign(np.ones(2, "float32"))
+        optimizer.build(variables)
+        optimizer.apply([np.zeros(2, "float32")] * 2, variables)
+        left = [keras.ops.convert_to_numpy(variable)[0] for variable in variables]
+        np.testing.assert_allclose(left, 1 - 0.05 * np.array(decayed), rtol=1e-6)
 
 
 def test_what_an_optimiser_keeps() -> None:
