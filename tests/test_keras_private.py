@@ -150,7 +150,7 @@ def test_a_copy_of_an_optimiser_decays_what_the_first_one_does() -> None:
         for variable in variables:
             variable.assign(np.ones(2, "float32"))
         optimizer.build(variables)
-        optimizer.apply([np.zeros(2, "float32")] * 2, variables)
+        optimizer.apply([keras.ops.zeros(2)] * 2, variables)
         left = [keras.ops.convert_to_numpy(variable)[0] for variable in variables]
         np.testing.assert_allclose(left, 1 - 0.05 * np.array(decayed), rtol=1e-6)
 
