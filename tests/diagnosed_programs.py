@@ -8,6 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from crosscheck.diagnose import Findings, diagnose
+
 L = keras.layers
 Given = tuple[keras.Model, dict[str, Any]]  # a model, and what `diagnose` is given beside it
 K, D, N = 4, 6, 96
@@ -42,6 +44,12 @@ def both(*names: str) -> Any:
     """Labels of two outputs."""
     y = yes_or_no()[:, None]
     return dict.fromkeys(names, y) if names else [y, y]
+
+
+def diagnosed(program: Given) -> Findings:
+    """What the exact checks find."""
+    model, arguments = program
+    return diagnose(model, **arguments, seconds=0)
 
 
 def network(*head: keras.Layer, loss: Any, hidden: str = "relu", **compiling: Any) -> keras.Model:

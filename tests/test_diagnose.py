@@ -7,20 +7,15 @@ import warnings
 import numpy as np
 import pytest
 from diagnosed_faults import FAULTS
-from diagnosed_programs import Given
+from diagnosed_programs import diagnosed
 from odd_programs import HEALTHY
 
-from crosscheck.diagnose import Findings, diagnose
+from crosscheck.diagnose import diagnose
 
 pytestmark = [
     pytest.mark.every_backend,
     pytest.mark.filterwarnings("ignore:You are using a softmax over axis"),
 ]
-
-
-def diagnosed(program: Given) -> Findings:
-    model, arguments = program
-    return diagnose(model, **arguments, seconds=0)
 
 
 @pytest.mark.parametrize("name", FAULTS)

@@ -19,6 +19,7 @@ from diagnosed_programs import (
     N,
     both,
     classes,
+    diagnosed,
     given,
     network,
     numbers,
@@ -29,7 +30,7 @@ from diagnosed_programs import (
     yes_or_no,
 )
 
-from crosscheck.diagnose import Findings, diagnose
+from crosscheck.diagnose import diagnose
 from crosscheck.diagnose._by_trials import beside
 from crosscheck.diagnose._outcomes import OTHERS, Arm
 
@@ -232,11 +233,6 @@ SOUND: dict[str, Callable[[], Given]] = {
 }
 ENDLESS = [name for name, case in FAULTS.items() if case[0] == "steps"]
 TAKEN = ["clipping", "dropout", "loss-weights", "labels-units"]  # `fit` goes through, to no purpose
-
-
-def diagnosed(program: Given) -> Findings:
-    model, arguments = program
-    return diagnose(model, **arguments, seconds=0)
 
 
 @pytest.mark.parametrize("name", FAULTS)

@@ -15,6 +15,7 @@ from diagnosed_programs import (
     L,
     both,
     classes,
+    diagnosed,
     given,
     numbers,
     one_hot,
@@ -23,8 +24,6 @@ from diagnosed_programs import (
     with_softmax,
     yes_or_no,
 )
-
-from crosscheck.diagnose import diagnose
 
 pytestmark = pytest.mark.every_backend
 HELD_OUT = 40  # rows
@@ -159,11 +158,6 @@ SOUND: dict[str, Callable[[], Given]] = {
     "a share": lambda: given(with_softmax(), classes(), validation_split=0.2),
     "a small share": lambda: given(with_softmax(), classes(), validation_split=0.01),
 }
-
-
-def diagnosed(program: Given) -> Any:
-    model, arguments = program
-    return diagnose(model, **arguments, seconds=0)
 
 
 @pytest.mark.parametrize("name", FAULTS)

@@ -63,10 +63,15 @@ def test_a_product_with_what_is_made_of_weights_makes_the_logits(activation: str
     assert narrow.exit_code == 1 and "flattens" not in narrow.cause, str(narrow)
 
 
-def test_a_sum_over_the_leaves_of_a_tree_is_looked_through() -> None:
-    inputs, tree = keras.Input((3,)), np.repeat(np.eye(2, dtype="float32"), 3, 0)  # of six leaves two classes
-    p = L.Lambda(lambda p: ops.matmul(p, ops.convert_to_tensor(tree)))(L.Dense(6, "softmax")(inputs))
-    assert examined(inputs, p, "sparse_categorical_crossentropy").exit_code == 1
+TABLES = {"a tree": np.repeat(np.eye(2), 3, 0), "chances of a slip": np.tile([0.2, 0.8], (6, 1))}
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+def test_a_table_that_no_weight_made_is_looked_through(table: np.ndarray) -> None:
+    inputs = keras.Input((3,))
+    p = ops.matmul(L.Dense(6, "softmax")(inputs), ops.convert_to_tensor(table.astype("float32")))
+    found = examined(inputs, p, "sparse_categorical_crossentropy")
+    assert found.exit_code == 1 and "softmax" in found.head and found.remedy != "from_logits=True", str(found)
 
 
 def test_an_input_that_is_added_to_logits_is_none() -> None:

@@ -102,16 +102,16 @@ class Step:
             return False
         if isinstance(self.operation, keras.Layer):
             return self.is_random or not self.operation.weights
-        arguments = keras.tree.flatten((self.args, self.kwargs))
-        return not any(isinstance(argument, keras.Variable) for argument in arguments)
+        return not any(isinstance(a, keras.Variable) for a in keras.tree.flatten((self.args, self.kwargs)))
 
 
 def mixes(argument: Any) -> bool:
-    """Whether it is a table that weights may have made, and not one of −1, 0 and 1 alone, as a tree's."""
+    """Whether it is a table that weights may have made: none of −1, 0 and 1, as a tree's, or of chances."""
     if is_symbolic(argument) or not ops.is_tensor(argument) or len(argument.shape) < 2:
         return False
     table = ops.convert_to_numpy(ops.stop_gradient(argument)).astype("float64")
-    return not bool(np.isin(table, (-1.0, 0.0, 1.0)).all())
+    are_chances = bool((table >= 0).all()) and np.allclose(table.sum(-1), 1, atol=1e-3)
+    return not (are_chances or bool(np.isin(table, (-1.0, 0.0, 1.0)).all()))
 
 
 def is_symbolic(value: Any) -> bool:
