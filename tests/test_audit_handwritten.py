@@ -30,6 +30,7 @@ OF_LOGITS = [
     (written.coral_levels, "multilabel"),
     (written.AsymmetricLoss, "multilabel"),
     (written.poly1_of_logits, "categorical"),
+    (written.weighted_difference, "categorical"),
 ]
 OF_PROBABILITIES = [  # p is clipped: their tails are cut, and nothing else is wrong
     (written.smoothed_crossentropy, "categorical"),
@@ -104,6 +105,12 @@ def test_so_does_a_loss_with_its_sign_turned() -> None:
     finding = findings(written.negated_margin, "categorical")["dead gradient"]
     assert finding.verdict == "failed" and "makes mistakes worse" in finding.cause
     assert finding.remedy.startswith("turn its sign")
+
+
+def test_labels_in_another_order_may_be_meant_or_a_mistake_and_the_audit_says_that_it_cannot_tell() -> None:
+    finding = findings(written.renumbered_crossentropy, "categorical")["dead gradient"]
+    assert finding.verdict == "could not look" and "--theory" in finding.remedy
+    assert "categorical crossentropy, but labels 0, 1, 2 stand for logits 1, 2, 0" in finding.note
 
 
 @pytest.mark.parametrize(("loss", "kind"), [*OF_LOGITS, *OF_PROBABILITIES])

@@ -76,6 +76,12 @@ def tail(kind: Kind, right: bool, ts: tuple[float, ...] = TAIL) -> Rows:
     return z, y
 
 
+def of_every_class(z: np.ndarray, y: np.ndarray) -> Rows:
+    """The rows once for each class, their classes moved on by one each time, so that each is the label."""
+    moved = [(np.roll(z, k, -1), np.roll(y, k, -1)) for k in range(y.shape[-1])]
+    return np.concatenate([z for z, _ in moved]), np.concatenate([y for _, y in moved])
+
+
 def own_logit(kind: Kind, y: np.ndarray) -> np.ndarray:
     """Which logit `tail` moves: that of the true class, or of the label."""
     if kind in ("multilabel", "ordinal"):

@@ -8,6 +8,7 @@ from crosscheck.audit import points
 from crosscheck.audit.checks.theory.bends import first_bend
 from crosscheck.audit.checks.theory.direction import rewards_mistakes
 from crosscheck.audit.checks.theory.nearly import nearly_a_theory
+from crosscheck.audit.checks.theory.relabelled import in_another_order
 from crosscheck.audit.checks.theory.silent import at_rest, never_learnt
 from crosscheck.audit.claims import is_convention
 from crosscheck.audit.contract import Finding, LossCheck, Subject, failed, not_applicable, passed
@@ -49,14 +50,15 @@ def centre(subject: Subject) -> Finding:
     """Compares value and gradient with the theory where |z| ≤ 10, and names a factor that none meant.
 
     That labels and predictions are exchanged is described: a reverse loss may be meant. So is a loss that is
-    nearly one of a known theory.
+    nearly one of a known theory. A weight of 4 makes the rounding of z count 4 times, here as in the tails.
     """
     if subject.reverse:
         return described_reverse("centre", subject)
     near = nearly_a_theory("centre", subject) if subject.theory is None else None
     if near:
         return near
-    return compare_with_theory("centre", subject, point_sets(subject), MODERATE, "|z| ≤ 10")
+    tolerance = MODERATE * steepness(subject)
+    return compare_with_theory("centre", subject, point_sets(subject), tolerance, "|z| ≤ 10")
 
 
 def wrong_tail(subject: Subject) -> Finding:
@@ -187,6 +189,8 @@ def steepness(subject: Subject) -> float:
     It is the theory's, or else the loss' own.
     """
     probe, places = probe_of(subject), points.tail(subject.kind, right=False, ts=DISTANCES)
+    if over(subject.kind) == "classes":
+        places = points.of_every_class(*places)
     slopes = probe.expected(*places) or probe(*places, head=probe.heads[0])
     sizes = np.abs(slopes.gradient)
     return max(1.0, float(sizes[np.isfinite(sizes)].max(initial=0.0)))
@@ -199,8 +203,9 @@ def dead_gradient(subject: Subject) -> Finding:
     gradient counts as dead where it breaks off, for that of a bounded loss fades like e^(−t) or e^(−2t), and
     the loss must not fall there.
     """
-    mistaken = rewards_mistakes(subject) if subject.claimed is None else None
-    mistaken = mistaken or never_learnt(subject)
+    if subject.claimed is None and (mistaken := rewards_mistakes(subject)):
+        return in_another_order("dead gradient", subject) or mistaken
+    mistaken = never_learnt(subject)
     if mistaken:
         return mistaken
     probe, kind = probe_of(subject), subject.kind
