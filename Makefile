@@ -22,6 +22,7 @@ CROSSCHECK := $(BIN)/crosscheck
 OPTIONS     = --scale $(SCALE) --backend $(BACKEND) $(if $(JOBS),--jobs $(JOBS)) $(if $(ON),--on $(ON)) \
 	$(addprefix --data ,$(DATA)) $(if $(filter 1,$(GPU)),--gpu) $(if $(filter 1,$(REPLACE)),--replace)
 PYTEST      = $(BIN)/python -m pytest -n $(or $(JOBS),2) --dist loadgroup --no-loadscope-reorder
+SHORT       = and not long
 STUDIES    := $(filter-out _%,$(basename $(notdir $(wildcard studies/*.py))))
 
 .PHONY: all setup test test-all report report-pdf site verify audit audit-rates doctor-rates diagnose-rates practice practice-check practice-rates bench device-check data check clean help $(STUDIES)
@@ -40,11 +41,12 @@ test: $(READY)  ## the tests: studies at the smoke scale, then pytest, then what
 	$(PYTEST)
 	@for backend in jax torch; do \
 	  if $(BIN)/python -c "import importlib.util, sys; sys.exit(not importlib.util.find_spec('$$backend'))"; then \
-	    echo "On $$backend:" && KERAS_BACKEND=$$backend JAX_ENABLE_X64=1 $(PYTEST) -m every_backend || exit 1; \
+	    echo "On $$backend:" && KERAS_BACKEND=$$backend JAX_ENABLE_X64=1 $(PYTEST) -m 'every_backend $(SHORT)' || exit 1; \
 	  fi; \
 	done
 
 test-all: PYTEST += -m 'long or not long'
+test-all: SHORT =
 test-all: export CROSSCHECK_FUZZ = 1000
 test-all: test  ## the tests with their long versions
 
