@@ -266,12 +266,16 @@ def apart(case: Case, mine: Mapping[str, np.ndarray], theirs: Mapping[str, np.nd
     if case.mode == "fit" and keras.backend.backend() == "tensorflow":
         # Programs of TensorFlow do not know how long a batch is: there, and not eagerly, Keras 3.15 takes
         # the loss of one of several outputs as a mean over batches of whatever length.
-        mine = {name: value for name, value in mine.items() if not name.endswith(("a_loss", "b_loss"))}
+        mine = {name: value for name, value in mine.items() if not is_loss_of_one_output(name)}
     for name in sorted(set(mine) & set(theirs)):
         far = distance(name, mine[name], theirs[name])
         if not far <= coarse:
             different[name] = far
     return different
+
+
+def is_loss_of_one_output(name: str) -> bool:
+    return name.endswith("_loss") and not name.endswith(" val_loss")
 
 
 def distance(name: str, mine: np.ndarray, theirs: np.ndarray) -> float:
