@@ -146,6 +146,22 @@ def test_bounded_activations_before_a_softmax_are_named(activation: Any) -> None
     assert bare.exit_code == 1 and bare.tried
 
 
+@pytest.mark.parametrize(
+    ("layer", "remedy"),
+    [
+        (L.UnitNormalization(axis=1), "a factor on the logits"),
+        (L.Activation("tanh"), "no tanh there"),
+        (L.ReLU(), "no ReLU there"),
+        (lambda x: 30 * ops.tanh(x / 30), ""),
+    ],
+)
+def test_classes_along_another_axis_are_read_there_too(layer: Any, remedy: str) -> None:
+    of_three = L.Dense(3 * 4), L.Reshape((3, 4)), layer  # [B, 3 classes, 4 places]
+    found = examined(S.CategoricalCrossentropy(from_logits=True, axis=1), *of_three)
+    assert found.remedy.startswith(remedy) and found.exit_code == (1 if remedy else 0), str(found)
+    assert found.bound is None or found.bound.classes == 3
+
+
 def test_a_soft_cap_is_read_up_to_its_bound() -> None:
     found = examined(from_logits(), L.Dense(4), lambda x: 30 * ops.tanh(x / 30))
     assert found.exit_code == 0 and 20 < max(abs(reading.z) for reading in found.readings) <= 30

@@ -222,10 +222,12 @@ def behind_squash(found: Cut, deepest: Cut) -> Cut:
     What treats logits together, as a normalisation does, makes them anew, and is no squash.
     """
     between = len(deepest.steps) - len(found.steps)
-    deepest = replace(deepest, varied=found.varied if found.varied < deepest.width else 0)
     target = found.tensors[0]
+    if len(target.shape) == len(deepest.tensors[0].shape):
+        deepest = replace(deepest, axis=found.axis)
+    deepest = replace(deepest, varied=found.varied if found.varied < deepest.width else 0)
     values, moves_others = varied_values(deepest, target)
-    are_probabilities = looks_like_probabilities(values)
+    are_probabilities = looks_like_probabilities(logits_last(deepest, values))
     if are_probabilities and target is deepest.output:
         return deepest  # an activation that is none of the kinds
     if values.shape[1:] != concrete(deepest.tensors[0].shape, deepest.batch):
@@ -245,15 +247,22 @@ def varied_values(cut: Cut, target: Any) -> tuple[np.ndarray, bool]:
     base = np.random.default_rng(1).normal(0, 1, cut.width)
     bumped = base + 3 * np.eye(cut.width)[cut.varied]
     values = np.array([cut.numbers(z, target) for z in (base, bumped, -3 * base, 3 * base)])
-    rows = values.reshape(len(values), -1, values.shape[-1])[:, 0]
+    moved = logits_last(cut, values)
+    rows = moved.reshape(len(values), -1, moved.shape[-1])[:, 0]
     return values, bool((np.abs(rows[0] - rows[1]) > EXACT).sum() > 1)
+
+
+def logits_last(cut: Cut, values: np.ndarray) -> np.ndarray:
+    """Values of a tensor on the way with the axis along which the logits lie last."""
+    rank = len(cut.tensors[0].shape)
+    return np.moveaxis(values, cut.axis % rank - rank, -1) if values.ndim >= rank else values
 
 
 def is_dead(cut: Cut, target: Any) -> bool:
     """Whether a tensor hardly moves with the varied logit where this is far out, on either side."""
 
     def height(t: float) -> float:
-        values = cut.numbers(cut.at(t), target)
+        values = logits_last(cut, cut.numbers(cut.at(t), target))
         return float(values.reshape(-1, values.shape[-1])[0][cut.varied])
 
     middle = abs(height(1) - height(-1)) / 2
