@@ -21,6 +21,7 @@ from small_networks import (
     penalised,
     plain,
     plainly_fitted,
+    trained,
 )
 
 from crosscheck import losses
@@ -65,6 +66,38 @@ def test_an_elementwise_optimiser_of_ones_own_is_taken():
     model = plain(optimizer=Sign(0.01))
     model.fit(*in_order_of(SEEDS[0], 0, x, y), 16, shuffle=False, verbose=0)
     assert_same(replicas, 0, model, 1e-5)
+
+
+@keras.saving.register_keras_serializable("test_replicates_fit")
+class Anchored(keras.optimizers.Optimizer):
+    """Pulls back to where each weight began."""
+
+    def build(self, variables):
+        if not self.built:
+            super().build(variables)
+            (self.anchors,) = self.add_optimizer_variables(variables, ["anchor"])
+            for anchor, variable in zip(self.anchors, variables, strict=True):
+                anchor.assign(keras.ops.copy(variable))  # JAX wants memory of its own
+
+    def update_step(self, gradient, variable, learning_rate):
+        anchor = self.anchors[self._get_variable_index(variable)]
+        step = gradient + 0.5 * (keras.ops.convert_to_tensor(variable) - anchor)
+        self.assign_sub(variable, learning_rate * step)
+
+
+class Unrepeatable(Anchored):
+    def __init__(self, learning_rate, pull):
+        super().__init__(learning_rate)
+
+
+@pytest.mark.parametrize("mode", ["stacked", "loop"])
+def test_what_an_optimiser_begins_with_from_the_weights_is_each_replicates_own(mode):
+    x, y = examples()
+    replicas = trained(dense, SEEDS, x, y, Anchored(0.1), mode=mode)
+    for r, seed in enumerate(SEEDS):
+        assert_same(replicas, r, plainly_fitted(dense, seed, Anchored(0.1), x, y, 3, 16), 1e-5)
+    with pytest.raises(NotImplementedError, match="Unrepeatable begins with numbers other than 0"):
+        trained(dense, SEEDS, x, y, Unrepeatable(0.1, 0.5), mode=mode)
 
 
 def test_convolutions_run_in_a_loop_on_a_cpu_unless_told():

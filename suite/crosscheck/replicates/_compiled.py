@@ -92,14 +92,26 @@ class Compiled:
         if "penalty_scale" in numbers:
             scale_penalties(model, lambda: numbers["penalty_scale"])
 
-    def start(self, task: Task, stored: Sequence[np.ndarray] | None, count: int) -> list[np.ndarray]:
+    def start(
+        self, task: Task, stored: Sequence[np.ndarray] | None, weights: Sequence[np.ndarray], count: int
+    ) -> list[np.ndarray]:
         """Returns the optimiser's state before the first step, [R, …] each: what was stored, if anything was.
 
         Files of the first format hold no learning rates.
+
+        Args:
+            task: whose optimiser is built.
+            stored: its state of all replicates; None or empty before the first training.
+            weights: the trainable ones of all replicates, [R, …] each, with which some optimisers begin.
+            count: R.
         """
         variables = task.variables["optimizer"]
         fresh = [copied(variable.value) for variable in variables]
         values = [np.repeat(value[None], count, axis=0) for value in fresh]
+        begun = any(value.any() for v, value in zip(variables, fresh, strict=True) if v.name != RATE)
+        if not stored and begun and not alike(self.begins_with(task, weights, count - 1), fresh):
+            members = [self.begins_with(task, weights, r) for r in range(count)]
+            values = [np.stack(value) for value in zip(*members, strict=True)]
         rates = [i for i, variable in enumerate(variables) if variable.name == RATE]
         own = self.vectors.get("optimizer_arguments", {}).get(RATE)
         for i in rates if own is not None else ():
@@ -110,6 +122,37 @@ class Compiled:
             others = iter(stored)
             values = [value if i in rates else next(others) for i, value in enumerate(values)]
         return values
+
+    def begins_with(self, task: Task, weights: Sequence[np.ndarray], r: int) -> list[np.ndarray]:
+        """Returns the state of an optimiser that is built on the trainable weights of replicate r.
+
+        Raises:
+            NotImplementedError: for one that cannot be made again.
+        """
+        try:
+            optimizer = again(self.optimizer)
+        except Exception as error:
+            name = type(self.optimizer).__name__
+            raise NotImplementedError(
+                f"{name} begins with numbers other than 0, which may be the weights that it is built on, and "
+                f"it cannot be made again for each replicate ({error}): give it a `get_config` that its "
+                "`from_config` takes."
+            ) from error
+        variables = task.variables["trainable"]
+        placeholders = [copied(variable.value) for variable in variables]
+        for variable, value in zip(variables, weights, strict=True):
+            variable.assign(value[r])
+        if variables:
+            optimizer.build(variables)
+        for variable, value in zip(variables, placeholders, strict=True):
+            variable.assign(value)
+        return [copied(variable.value) for variable in optimizer.variables]
+
+
+def alike(values: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> bool:
+    """Returns whether two states of an optimiser are the same."""
+    pairs = zip(values, others, strict=True)
+    return all(a.tobytes() == b.tobytes() for a, b in pairs)
 
 
 class Rates:

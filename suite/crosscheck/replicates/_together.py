@@ -109,7 +109,8 @@ class Together:
             refuse_optimizer(compiled.optimizer)
             example = data.examples(np.arange(min(batch_size, data.n)), 0)
             task = self.task = self.task or compiled.task(build_under(self.build, self.seeds[0]), example)
-            values["optimizer"] = compiled.start(task, self.stored.get("optimizer"), len(self.seeds))
+            stored = self.stored.get("optimizer")
+            values["optimizer"] = compiled.start(task, stored, values["trainable"], len(self.seeds))
             numbers, jit_compile, check = compiled.own_numbers, compiled.jit_compile, compiled.check
             self.rates = Rates(task, values["optimizer"])
         if jit_compile == "auto":
