@@ -100,7 +100,7 @@ def by_keras(case: Case, seed: int, nudge: int | None = None) -> dict[str, Any]:
             eps = {"float64": fine, "mixed_bfloat16": 4e-3, "mixed_float16": 5e-4}.get(precision(case), 1e-6)
             variable.assign(value * (1 + eps * rng.normal(size=value.shape)))
     keras.backend.clear_session(free_memory=False)  # names of metrics are counted
-    model.compile(**compile_of(case), **EAGERLY)
+    model.compile(**compile_of(case), **how_it_runs(case))
     data = examples_of(case, case.n, 0, shapes)
     held_out = validation_of(case, shapes)
     if case.validation == "split":
@@ -116,7 +116,7 @@ def by_keras(case: Case, seed: int, nudge: int | None = None) -> dict[str, Any]:
             with tempfile.TemporaryDirectory() as folder:
                 model.save(Path(folder) / "m.keras")
                 model = keras.models.load_model(Path(folder) / "m.keras", safe_mode=True)
-            model.run_eagerly = bool(EAGERLY)
+            model.run_eagerly = bool(how_it_runs(case))
         if stopped:
             continue
         batches = Batches(data, seed, case)
@@ -140,6 +140,11 @@ def by_keras(case: Case, seed: int, nudge: int | None = None) -> dict[str, Any]:
     outcome["predicted"] = model.predict(data[0], batch_size=case.batch_size, verbose=0)
     outcome["weights"] = weights_of(model)
     return outcome
+
+
+def how_it_runs(case: Case) -> dict[str, bool]:
+    """Eagerly where that spares tracing, but for what Keras trains otherwise eagerly than by its programs."""
+    return {} if case.mode == "fit" and case.optimizer == "schedule free" else EAGERLY
 
 
 def evaluated(model: Any, data: Any, case: Case) -> Any:
