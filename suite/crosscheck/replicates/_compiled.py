@@ -130,9 +130,9 @@ class Compiled:
             NotImplementedError: for one that cannot be made again.
         """
         try:
-            optimizer = again(self.optimizer)
+            optimizer = again(task.optimizer)  # which Keras has wrapped in a loss scale where the policy asks
         except Exception as error:
-            name = type(self.optimizer).__name__
+            name = type(task.optimizer).__name__
             raise NotImplementedError(
                 f"{name} begins with numbers other than 0, which may be the weights that it is built on, and "
                 f"it cannot be made again for each replicate ({error}): give it a `get_config` that its "
@@ -151,8 +151,7 @@ class Compiled:
 
 def alike(values: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> bool:
     """Returns whether two states of an optimiser are the same."""
-    pairs = zip(values, others, strict=True)
-    return all(a.tobytes() == b.tobytes() for a, b in pairs)
+    return [value.tobytes() for value in values] == [other.tobytes() for other in others]
 
 
 class Rates:
