@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from crosscheck.replicates._task import Task, Values
 from crosscheck.replicates.backends import current
 
 DATA = ("x", "y", "sample_weight")
+PLACE = re.compile(r'Graph execution error:$|Detected at node |Stack trace for op definition|File "')
 
 
 class Batches(NamedTuple):
@@ -150,9 +152,14 @@ def refusing_programs(program: Program, by_keras: Callable[[], Any]) -> Iterator
             if program.stacked
             else 'Replicates(…, mode="fit") trains the replicates by Keras\' own `fit`'
         )
-        message = " ".join(str(error).split())
         refusal = Unstackable if program.stacked else NotImplementedError
         raise refusal(
             f"The replicates cannot be {'stacked' if program.stacked else 'run as a program'}: "
-            f"{keras.backend.backend()} refuses with {type(error).__name__}: {message[:300]}. {way}."
+            f"{keras.backend.backend()} refuses with {type(error).__name__}: {gist(error)[:300]}. {way}."
         ) from error
+
+
+def gist(error: Exception) -> str:
+    """Returns an error's text on one line, without the places in the code that TensorFlow puts before it."""
+    lines = map(str.strip, str(error).splitlines())
+    return " ".join(line for line in lines if line and not PLACE.match(line))
