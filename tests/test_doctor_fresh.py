@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from crosscheck.errors import UsageError
 
 pytestmark = pytest.mark.every_backend
 K = 5
+IS_TENSORFLOW = keras.backend.backend() == "tensorflow"
 
 
 def sparse() -> S.Loss:
@@ -170,3 +172,47 @@ def test_what_cannot_be_called_is_refused_still() -> None:
 
     with pytest.raises(UsageError, match="nothing will do"):
         on_dense(loss)
+
+
+# --- words, and what they cost -----------------------------------------------------------------------------
+
+
+def test_a_focal_loss_has_gradients_of_its_own_size() -> None:
+    """They are largest at small errors, and those of confident ones are 1: nothing multiplies them."""
+    loss = S.BinaryFocalCrossentropy(gamma=5, from_logits=True)
+    found = on_dense(loss, 1)
+    assert found.sound and found.scale == pytest.approx(1, abs=1e-3)
+    halved = on_dense(loss, 1, loss_weights=[0.5])
+    assert halved.sound and halved.scale == pytest.approx(0.5, abs=1e-3)
+    assert "multiplied by 0.5" in str(halved) and "multiplied" not in str(found)
+
+
+def test_a_vocabulary_as_classes_takes_no_square_of_it() -> None:
+    tracemalloc.start()
+    try:
+        assert on_dense(sparse(), 20_000).sound
+        assert tracemalloc.get_traced_memory()[1] < 4e8, "a 20,000 × 20,000 matrix takes 3.2 GB"
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_softmax_written_out_is_not_said_to_lose_what_it_never_had() -> None:
+    inputs = keras.Input((3,))
+    softmax = L.Lambda(lambda z: ops.exp(z) / ops.sum(ops.exp(z), -1, keepdims=True))
+    found = examined(inputs, softmax(L.Dense(K)(inputs)), "sparse_categorical_crossentropy")
+    assert found.exit_code == 1 and "from_logits=True" in str(found) and "tried" in str(found)
+    expected = "to what Lambda gives no logits are attached" if IS_TENSORFLOW else "clips p to [1e-7"
+    assert expected in str(found)
+
+
+def test_a_head_whose_bounds_cannot_be_told_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "bounds its logits" not in str(on_dense(sparse()))
+
+    def fails(*_: Any) -> Any:
+        raise RuntimeError("no such kernel\nhere")
+
+    monkeypatch.setattr("crosscheck.doctor._bounds.Source.of", fails)
+    found = on_dense(sparse())
+    assert found.sound
+    assert "Whether the head bounds its logits is not known" in str(found)
+    assert "(RuntimeError: no such kernel)" in str(found)

@@ -110,19 +110,20 @@ class Source:
 
 
 def bound_of(cut: Cut, theory: Theory | None) -> Bound | None:
-    """What the head can reach where no weight moves its bounds and that is short of certainty; else None."""
+    """What the head can reach where no weight moves its bounds and that is short of certainty; else None.
+
+    Raises:
+        Exception: of whatever kind, where steps behind the last weights cannot be run or differentiated.
+    """
     kind = cut.kind if cut.kind != "identity" else theory.activation if theory else ""
     if kind not in ("softmax", "sigmoid", "log-softmax") or cut.squash:
         return None
-    try:
-        target = logits_tensor(cut)
-        source = Source.of(cut.output, target, cut.batch)
-        row = row_along(cut, target)
-        if not source.steps or not all(map(can_be_set, source.tensors)):
-            return constrained(cut, target, kind)
-        return bound_from(source, row, kind) if is_bounded(source, row) else None
-    except Exception:  # what cannot be run or differentiated so is not judged by this
-        return None
+    target = logits_tensor(cut)
+    source = Source.of(cut.output, target, cut.batch)
+    row = row_along(cut, target)
+    if not source.steps or not all(map(can_be_set, source.tensors)):
+        return constrained(cut, target, kind)
+    return bound_from(source, row, kind) if is_bounded(source, row) else None
 
 
 def logits_tensor(cut: Cut) -> Any:

@@ -36,6 +36,7 @@ from crosscheck.doctor._theory import (
     is_known_by_name,
     labels_taken,
     loss_name,
+    one_hot,
     recognised,
     squared,
     theory_by_name,
@@ -64,6 +65,9 @@ AWAY = (
     "against a theory that you name."
 )
 GROWS = "From |z| = {:g} on its gradient is larger than cross-entropy's, as a penalty on large logits has it."
+BOUND_UNTOLD = (
+    "Whether the head bounds its logits is not known, for it cannot be run from the last weights on ({}: {})."
+)
 NOT_JUDGED = "The loss is none of classes: its gradients are not judged, but that they are there."
 
 
@@ -184,13 +188,14 @@ def diagnosis(subject: Subject, output: Output, case: Case) -> Diagnosis:
         **judgement,
     )
     if np.isinf(found.limit) and theory and theory.fades:
-        return replace(found, known=False, remarks=(BY_NATURE,), **judge_fading(taken))
+        return replace(found, known=False, remarks=(*found.remarks, BY_NATURE), **judge_fading(taken))
     if theory is None and cut.kind != "constant" and goes_away(subject, output, taken):
         return replace(found, undecided=AWAY)
     if np.isinf(found.limit):
-        return replace(found, remarks=tuple(remarks(case, found.bound)))
+        return replace(found, remarks=(*found.remarks, *remarks(case, found.bound)))
     if known and theory and not is_known_by_name(output.loss) and only_grows(found):
-        return replace(found, known=False, remarks=(GROWS.format(found.limit),), **judge_fading(taken))
+        grows = GROWS.format(found.limit)
+        return replace(found, known=False, remarks=(*found.remarks, grows), **judge_fading(taken))
     if not known and function_name(output.loss) in HINGES and is_known_by_name(output.loss):
         return flattened(subject, found, case)
     if not known:
@@ -248,7 +253,13 @@ def judged(subject: Subject, case: Case) -> tuple[tuple[Any, ...], dict[str, Any
         return taken, {**judgement, "limit": 0.0, "symptom": text}
     if mismatch := mismatch_of(case):
         judgement |= {"limit": 0.0, "symptom": mismatch}
-    bound = bound_of(cut, case.theory) if judgement["limit"] > 0 else None
+    if judgement["limit"] == 0:
+        return taken, judgement
+    try:
+        bound = bound_of(cut, case.theory)
+    except Exception as error:
+        told = BOUND_UNTOLD.format(type(error).__name__, first_line(error))
+        return taken, {**judgement, "remarks": (told,)}
     if bound and bound.p < NEAR_ONE:
         judgement |= {"bound": bound, "limit": 0.0, "symptom": bound.text}
     elif bound and np.isinf(judgement["limit"]):
@@ -358,7 +369,7 @@ def cured(cut: Cut, remedy: Remedy) -> Cut:
         return cut
     if cut.kind in ("constant", "unknown"):
         k = cut.shape[cut.class_axis]
-        slope = np.eye(k)[min(cut.varied, k - 1)] if cut.width == k else np.ones(k)
+        slope = one_hot(k, min(cut.varied, k - 1)) if cut.width == k else np.ones(k)
         return replace(cut, kind="identity", slope=slope, offset=np.zeros(k))
     first = cut.activation
     bare = first is not None and id(cut.steps[first].operation) in remedy.skipped and not cut.squash

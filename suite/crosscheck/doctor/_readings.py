@@ -11,7 +11,7 @@ import numpy as np
 from crosscheck.doctor._cut import Cut
 from crosscheck.doctor._diagnosis import Reading
 from crosscheck.doctor._patient import Patient, take_steps
-from crosscheck.doctor._theory import NUMBERED, Theory, slope
+from crosscheck.doctor._theory import NUMBERED, Theory, one_hot, slope
 from crosscheck.errors import UsageError
 
 SIZES = (0, 1, 2, 5, 10, 15, 17, 20, 30, 40, 60, 88, 100, 1000, 9984.0)  # exact in bfloat16
@@ -66,8 +66,8 @@ def row_of(cut: Cut, theory: Theory | None, label: int) -> np.ndarray | None:
     ignored = theory.ignored if theory else None
     others = [j for j in range(k) if j not in (main, ignored)]
     if label == 1:
-        return np.eye(k)[main]
-    return np.eye(k)[others[0]] if others else None
+        return one_hot(k, main)
+    return one_hot(k, others[0]) if others else None
 
 
 def form_of(cut: Cut, theory: Theory | None) -> str:
@@ -103,10 +103,10 @@ def readings(
     if cut.kind == "unknown":
         wrong, measured = those_that_get_worse(wrong, measured)
     expected = [expected_of(cut, theory, example) for example in wrong]
-    largest = {label: largest_of(cut, theory, [e for e in wrong if e.label == label]) for label in (0, 1)}
-    top = max(largest.values())
+    pull = {label: pull_of(cut, theory, [e for e in wrong if e.label == label]) for label in (0, 1)}
+    top = max(pull.values())
     return tuple(
-        Reading(e.z, e.label, value, gradient * top / largest[e.label], exact / largest[e.label])
+        Reading(e.z, e.label, value, gradient * top / pull[e.label], exact / pull[e.label])
         for e, (value, gradient), exact in zip(wrong, measured, expected, strict=True)
     )
 
@@ -130,16 +130,21 @@ def those_that_get_worse(
     return [example for example, _ in kept], [pair for _, pair in kept]
 
 
-def largest_of(cut: Cut, theory: Theory | None, alike: Sequence[Example]) -> float:
-    """The largest gradient in theory, without smoothing, by which those of a label are told; else 1."""
+def pull_of(cut: Cut, theory: Theory | None, alike: Sequence[Example]) -> float:
+    """The gradient in theory, without smoothing, by which those of a label are told; 1 where there is none.
+
+    That of the most confident error; of a loss that lets go of confident errors, the largest.
+    """
     plain = (
         replace(theory, parameters={**theory.parameters, "label_smoothing": 0.0})
         if theory and smooths(theory)
         else theory
     )
-    sizes = [abs(expected_of(cut, plain, example)) for example in alike]
+    sizes = [abs(expected_of(cut, plain, e)) for e in sorted(alike, key=lambda e: abs(e.z))]
     largest = max(sizes, default=0.0)
-    return largest if largest > 0 else 1.0
+    if not largest > 0:
+        return 1.0
+    return sizes[-1] if sizes[-1] > largest / 2 else largest
 
 
 def smooths(theory: Theory) -> bool:

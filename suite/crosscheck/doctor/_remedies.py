@@ -187,7 +187,7 @@ def cause_on_tensorflow(case: Case) -> str:
     first = cut.activation
     behind = cut.steps[first + 1 :] if first is not None else []
     if first is not None and not applies_directly(cut.steps[first].operation):
-        return f"{cut.name_of(first)} makes a new tensor, {attached} {source}"
+        return f"to what {cut.name_of(first)} gives no logits are attached {source}"
     behind = [step for step in behind if not isinstance(step.operation, Activated) and not step.is_random]
     if behind:
         return f"{cut.name_of(cut.steps.index(behind[0]))} makes a new tensor, {attached} {source}"

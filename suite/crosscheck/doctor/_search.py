@@ -11,6 +11,7 @@ import numpy as np
 
 from crosscheck.doctor._cut import EXACT, Cut, looks_like_probabilities
 from crosscheck.doctor._graph import concrete, frontiers, step_behind
+from crosscheck.doctor._theory import one_hot
 
 LINE = (-2.0, -1.0, 0.0, 1.0, 2.0)  # where it is looked how an output follows from a logit
 FAR = (10.0, 13.0)  # between these a logit must still count
@@ -238,14 +239,14 @@ def behind_squash(found: Cut, deepest: Cut) -> Cut:
         return replace(found, reach=reach)
     if not moves_others and not is_dead(deepest, target):
         return found
-    slope = np.eye(len(found.slope))[found.main]
+    slope = one_hot(len(found.slope), found.main)
     return replace(deepest, kind=found.kind, slope=slope, offset=np.zeros_like(slope), squash=between)
 
 
 def varied_values(cut: Cut, target: Any) -> tuple[np.ndarray, bool]:
     """A tensor's values for random logits, and whether one logit moves more than its own place."""
     base = np.random.default_rng(1).normal(0, 1, cut.width)
-    bumped = base + 3 * np.eye(cut.width)[cut.varied]
+    bumped = base + 3 * one_hot(cut.width, cut.varied)
     values = np.array([cut.numbers(z, target) for z in (base, bumped, -3 * base, 3 * base)])
     moved = logits_last(cut, values)
     rows = moved.reshape(len(values), -1, moved.shape[-1])[:, 0]

@@ -330,9 +330,14 @@ def labels_taken(loss: Any, k: int, shape: tuple[int, ...]) -> str:
     return numbered[0] if numbered and (by_name or taken[0] != "one-hot") else "one-hot"
 
 
+def one_hot(k: int, i: int) -> np.ndarray:
+    """A row of k numbers, 1 at i: a whole identity matrix of a vocabulary would take gigabytes."""
+    return (np.arange(k) == i).astype(float)
+
+
 def row(k: int, label: int) -> np.ndarray:
     """Labels of k outputs, of which the one named is 1; of a single one, the label itself."""
-    return np.array([float(label > 0)]) if k == 1 else np.eye(k)[label]
+    return np.array([float(label > 0)]) if k == 1 else one_hot(k, label)
 
 
 def slope(theory: Theory, y: np.ndarray, logits: Callable[[float], np.ndarray], kind: str, t: float) -> float:
