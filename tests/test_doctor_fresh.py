@@ -216,3 +216,40 @@ def test_a_head_whose_bounds_cannot_be_told_says_so(monkeypatch: pytest.MonkeyPa
     assert found.sound
     assert "Whether the head bounds its logits is not known" in str(found)
     assert "(RuntimeError: no such kernel)" in str(found)
+
+
+# --- activations that are none of probabilities ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["soft_shrink", "tanh_shrink", "hard_shrink"])
+def test_what_is_dead_about_0_is_no_logit(name: str) -> None:
+    """A network begins there, and would stay."""
+    inputs = keras.Input((3,))
+    found = examined(inputs, L.Dense(K, name)(inputs), sparse())
+    assert found.exit_code == 1 and f"no {name} there (tried" in str(found), str(found)
+
+
+def test_a_sparsemax_bounds_what_it_gives() -> None:
+    """As logits it can be no more than 1 above the others; nor does `from_logits=True` mend it."""
+    inputs = keras.Input((3,))
+    outputs = L.Dense(K, "sparsemax")(inputs)
+    found = examined(inputs, outputs, sparse())
+    assert found.exit_code == 1 and "behind sparsemax the logits stay within [0, 1]" in str(found)
+    assert found.bound is not None and found.bound.p == pytest.approx(np.e / (np.e + K - 1), rel=1e-3)
+    as_probabilities = examined(inputs, outputs, "sparse_categorical_crossentropy")
+    assert as_probabilities.exit_code == 1 and "tried on the copy: sound" not in str(as_probabilities)
+
+
+def test_a_leaky_head_is_named_as_it_was_written() -> None:
+    inputs = keras.Input((3,))
+    found = examined(inputs, L.Dense(K, "leaky_relu")(inputs), sparse())
+    assert found.sound and "on Dense(5, leaky_relu)," in str(found)
+
+
+def test_towers_that_are_added_have_their_own_gradients() -> None:
+    inputs = keras.Input((3,))
+    loss = S.BinaryCrossentropy(from_logits=True)
+    added = examined(inputs, L.Dense(1)(inputs) + L.Dense(1)(inputs), loss)
+    assert added.sound and added.scale == pytest.approx(1) and "multiplied" not in str(added)
+    halved = examined(inputs, 0.5 * L.Dense(1)(inputs), loss)
+    assert halved.sound and "multiplied by 0.5" in str(halved)

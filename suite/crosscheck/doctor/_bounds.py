@@ -24,13 +24,15 @@ from crosscheck.doctor._graph import (
 )
 from crosscheck.doctor._search import can_be_set
 from crosscheck.doctor._theory import ACTIVATIONS, Theory
+from crosscheck.doctor._words import in_words
 
 NEAR_ONE = 0.95  # a largest probability below this is told as a fault
 CERTAIN = 0.999  # and one below this, as something to know
 NEAR, FAR = 100.0, 10000.0  # sizes of what is put in; what is bounded is the same for both
 GROWTH = 1.05  # by which a bounded head's logits may yet spread
 STEPS = (*[1.0] * 8, *(2.0**-i for i in range(1, 9)))  # of the way up, by the size of where it starts
-STARTS = 2
+STARTS = 2  # from where it is gone uphill: the highest of so many places
+DRAWN = 32
 
 
 @dataclass(frozen=True)
@@ -175,16 +177,16 @@ def bound_from(source: Source, row: Callable[[Any], Any], kind: str) -> Bound | 
 
 
 def as_bound(low: float, high: float, p: float, by: str, classes: int) -> Bound | None:
-    is_short = np.isfinite([low, high, p]).all() and high > low and 0 < p < CERTAIN
-    return Bound(low, high, p, by, classes) if is_short else None
+    if not (np.isfinite([low, high, p]).all() and high > low and p > 0):
+        raise ValueError("they stay within bounds that were not found")
+    return Bound(low, high, p, by, classes) if p < CERTAIN else None
 
 
 def best(source: Source, objective: Callable[[Any], Any]) -> float:
     """The largest value that is found by going uphill, in steps as large as the vector and then smaller."""
     climb = differentiated(lambda vector: (objective(source.run(vector)),))
     found = []
-    for seed in range(STARTS):
-        vector = source.drawn(seed, 1.0)
+    for vector in highest(source, objective):
         for size in STEPS:
             slope, value = (np.asarray(numbers(x), "float64") for x in climb(ops.convert_to_tensor(vector)))
             found.append(float(value))
@@ -196,14 +198,22 @@ def best(source: Source, objective: Callable[[Any], Any]) -> float:
     return max(value for value in found if np.isfinite(value))
 
 
+def highest(source: Source, objective: Callable[[Any], Any]) -> list[np.ndarray]:
+    """The best of many places, small and large: at most of them a head such as a sparsemax is flat."""
+    places = [source.drawn(seed, size) for size in (1.0, NEAR) for seed in range(DRAWN)]
+    heights = [float(numbers(objective(source.run(ops.convert_to_tensor(place))))) for place in places]
+    order = np.argsort(np.nan_to_num(heights, nan=-np.inf), kind="stable")[::-1]
+    return [places[i] for i in order[:STARTS]]
+
+
 def named(source: Source, row: Callable[[Any], Any]) -> str:
     """The first operation behind which numbers stay as they are for a hundred times as large ones."""
     flat = lambda values: ops.reshape(ops.cast(values, "float32"), (-1,))
     for step in source.steps:
         at = Source(source.tensors, source.steps, step.outputs[0], source.batch)
         if is_bounded(at, flat):
-            return type(step.operation).__name__
-    return type(source.steps[-1].operation).__name__
+            return in_words(step.operation)
+    return in_words(source.steps[-1].operation)
 
 
 def constrained(cut: Cut, target: Any, kind: str) -> Bound | None:

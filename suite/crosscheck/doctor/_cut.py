@@ -12,17 +12,14 @@ from keras import ops
 from crosscheck._keras import is_of_keras
 from crosscheck.autodiff import numbers
 from crosscheck.doctor._graph import (
-    Activated,
     Step,
     concrete,
-    describe,
-    described,
     is_symbolic,
     masked_as,
-    name_of_activation,
     run_steps,
     step_behind,
 )
+from crosscheck.doctor._words import describe, in_words
 
 EXACT = 1e-5
 
@@ -171,10 +168,7 @@ class Cut:
 
     def name_of(self, i: int) -> str:
         """What stands at a step, in words."""
-        operation = self.steps[i].operation
-        return (
-            name_of_activation(operation.layer) if isinstance(operation, Activated) else described(operation)
-        )
+        return in_words(self.steps[i].operation)
 
     def __str__(self) -> str:
         return describe((self.tensors, self.steps))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -65,9 +66,7 @@ AWAY = (
     "against a theory that you name."
 )
 GROWS = "From |z| = {:g} on its gradient is larger than cross-entropy's, as a penalty on large logits has it."
-BOUND_UNTOLD = (
-    "Whether the head bounds its logits is not known, for it cannot be run from the last weights on ({}: {})."
-)
+BOUND_UNTOLD = "Whether the head bounds its logits is not known ({}: {})."
 NOT_JUDGED = "The loss is none of classes: its gradients are not judged, but that they are there."
 
 
@@ -358,9 +357,18 @@ def survives(subject: Subject, case: Case, remedy: Remedy, own: bool = True) -> 
         theory = theory_by_name(remedy.loss) if remedy.loss is not None else case.theory
         kind = Case(cut, remedy.loss or case.loss, theory)
         taken = readings(subject.patient(cut, remedy, own), cut, theory, FEW)
-        return not mismatch_of(kind) and bool(np.isinf(judge_readings(taken)["limit"]))
+        is_bounded = not remedy.skipped and bounds_too_tightly(cut, theory)
+        return not (mismatch_of(kind) or is_bounded) and bool(np.isinf(judge_readings(taken)["limit"]))
     except Exception:  # a remedy that does not run is none
         return False
+
+
+def bounds_too_tightly(cut: Cut, theory: Theory | None) -> bool:
+    """Whether the head, as it is, lets no prediction be confident; where that cannot be told, it does not."""
+    with contextlib.suppress(Exception):
+        bound = bound_of(cut, theory)
+        return bound is not None and bound.p < NEAR_ONE
+    return False
 
 
 def cured(cut: Cut, remedy: Remedy) -> Cut:

@@ -104,7 +104,7 @@ def readings(
         wrong, measured = those_that_get_worse(wrong, measured)
     expected = [expected_of(cut, theory, example) for example in wrong]
     pull = {label: pull_of(cut, theory, [e for e in wrong if e.label == label]) for label in (0, 1)}
-    top = max(pull.values())
+    top = max(pull.values()) / by_towers(cut)
     return tuple(
         Reading(e.z, e.label, value, gradient * top / pull[e.label], exact / pull[e.label])
         for e, (value, gradient), exact in zip(wrong, measured, expected, strict=True)
@@ -145,6 +145,12 @@ def pull_of(cut: Cut, theory: Theory | None, alike: Sequence[Example]) -> float:
     if not largest > 0:
         return 1.0
     return sizes[-1] if sizes[-1] > largest / 2 else largest
+
+
+def by_towers(cut: Cut) -> float:
+    """How many times the logit follows what several towers are given alike, as where they are added."""
+    several = sum(map(cut.holds_logits, cut.tensors)) > 1
+    return max(1.0, float(np.abs(cut.slope).max())) if several else 1.0
 
 
 def smooths(theory: Theory) -> bool:

@@ -13,8 +13,9 @@ from crosscheck.doctor._cut import EXACT, Cut, looks_like_probabilities
 from crosscheck.doctor._graph import concrete, frontiers, step_behind
 from crosscheck.doctor._theory import one_hot
 
-LINE = (-2.0, -1.0, 0.0, 1.0, 2.0)  # where it is looked how an output follows from a logit
+LINE = (-2.0, -1.0, -0.25, 0.0, 0.25, 1.0, 2.0)  # where it is looked how an output follows from a logit
 FAR = (10.0, 13.0)  # between these a logit must still count
+NEAR = 0.1  # and within this of 0
 WIDE = 5.0  # the bound from which on a soft cap of logits is taken for design: e^−5 is a confident error
 DEAD = 0.05  # share of the slope in the middle below which it does not
 ROUNDING = {"float64": 1e-4, "float32": 1e-3, "bfloat16": 0.1, "float16": 0.02}
@@ -176,7 +177,7 @@ def is_flat_activation(cut: Cut) -> bool:
 
 
 def kinds_of(rows: np.ndarray, varied: int) -> list[tuple[str, np.ndarray]]:
-    """The kinds that outputs [5, K] may be of, with the logits that they then have."""
+    """The kinds that outputs [7, K] may be of, with the logits that they then have."""
     if not np.isfinite(rows).all():
         return []
     k, kinds = rows.shape[-1], []
@@ -194,7 +195,7 @@ def kinds_of(rows: np.ndarray, varied: int) -> list[tuple[str, np.ndarray]]:
 
 
 def fitted(logits: np.ndarray, cut: Cut, strictness: float) -> tuple[np.ndarray, np.ndarray] | None:
-    """Offset and slope of logits [5, K] that are linear along `LINE`, in whatever precision they came."""
+    """Offset and slope of logits [7, K] that are linear along `LINE`, in whatever precision they came."""
     t = np.array(LINE)
     offset, slope = logits.mean(0), t @ logits / (t @ t)
     largest = np.abs(slope).max()
@@ -260,12 +261,13 @@ def logits_last(cut: Cut, values: np.ndarray) -> np.ndarray:
 
 
 def is_dead(cut: Cut, target: Any) -> bool:
-    """Whether a tensor hardly moves with the varied logit where this is far out, on either side."""
+    """Whether a tensor hardly moves with the varied logit where this is far out or about 0."""
 
     def height(t: float) -> float:
         values = logits_last(cut, cut.numbers(cut.at(t), target))
         return float(values.reshape(-1, values.shape[-1])[0][cut.varied])
 
     middle = abs(height(1) - height(-1)) / 2
+    about_0 = abs(height(NEAR) - height(-NEAR)) / (2 * NEAR)
     far = [abs(height(s * FAR[1]) - height(s * FAR[0])) / (FAR[1] - FAR[0]) for s in (-1, 1)]
-    return min(far) <= DEAD * middle
+    return min(*far, about_0) <= DEAD * middle
