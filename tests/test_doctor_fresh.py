@@ -253,3 +253,49 @@ def test_towers_that_are_added_have_their_own_gradients() -> None:
     assert added.sound and added.scale == pytest.approx(1) and "multiplied" not in str(added)
     halved = examined(inputs, 0.5 * L.Dense(1)(inputs), loss)
     assert halved.sound and "multiplied by 0.5" in str(halved)
+
+
+# --- classes that are left out, and examples that are not alone --------------------------------------------
+
+
+def without(*classes: int) -> Callable[[Any], Any]:
+    return lambda z: ops.where(np.isin(np.arange(K), classes), -1e9, z)
+
+
+@pytest.mark.parametrize("classes", [(0,), (0, 1), (2,), (K - 1,)])
+def test_a_class_that_is_never_predicted_is_no_fault(classes: tuple[int, ...]) -> None:
+    inputs = keras.Input((3,))
+    found = examined(inputs, L.Lambda(without(*classes))(L.Dense(K)(inputs)), sparse())
+    assert found.sound and "bounds" not in str(found), str(found)
+
+
+@pytest.mark.parametrize("kept", [0, K - 1])
+@pytest.mark.parametrize(
+    "loss", [sparse(), S.BinaryCrossentropy(from_logits=True)], ids=["classes", "labels"]
+)
+def test_classes_whose_logits_are_stopped_are_found(kept: int, loss: Any) -> None:
+    inputs = keras.Input((3,))
+    z = L.Dense(K)(inputs)
+    lone = np.arange(K) == kept
+    stopped = L.Lambda(lambda z: ops.where(lone, z, ops.stop_gradient(z)))
+    found = examined(inputs, stopped(z), loss)
+    assert found.exit_code == 1, str(found)
+    assert "from_logits" not in str(found).split("✗")[1], "the loss has them already"
+
+
+def test_what_goes_over_a_batch_by_hand_is_undecided() -> None:
+    inputs = keras.Input((3,))
+    z = L.Dense(K)(inputs)
+    for mixed in (z - ops.mean(z, 0, keepdims=True), z / (ops.std(z, 0, keepdims=True) + 1e-3)):
+        found = examined(inputs, mixed, sparse())
+        assert found.exit_code == 2 and "over the examples of a batch" in str(found)
+    assert examined(inputs, L.BatchNormalization()(z), sparse()).sound
+    steps = keras.Input((6, 3))
+    over_steps = L.Softmax(axis=1)(L.Dense(K)(steps))
+    assert examined(steps, over_steps, "sparse_categorical_crossentropy").exit_code == 1
+
+
+def test_a_floor_under_the_logits_is_named_as_a_clip() -> None:
+    inputs = keras.Input((3,))
+    found = examined(inputs, L.Lambda(lambda z: ops.maximum(z, -50.0))(L.Dense(K)(inputs)), sparse())
+    assert found.exit_code == 1 and "no Lambda there (tried" in str(found), str(found)

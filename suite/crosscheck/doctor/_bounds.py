@@ -147,15 +147,16 @@ def row_along(cut: Cut, target: Any) -> Callable[[Any], Any]:
 
 def is_bounded(source: Source, row: Callable[[Any], Any]) -> bool:
     """Whether the logits spread no further for numbers a hundred times as large, and do move."""
-    spreads = []
-    for seed in range(3):
-        sizes = [
-            np.ptp([row_at(source, row, s * source.drawn(seed, size)) for s in (1, -1)])
-            for size in (NEAR, FAR)
-        ]
-        spreads.append(sizes)
-    near, far = np.array(spreads).T
+    near, far = (
+        np.array([spreads(source, row, seed, size).max() for seed in range(3)]) for size in (NEAR, FAR)
+    )
     return bool(np.isfinite(far).all() and near.min() > 0 and (far <= GROWTH * near).all())
+
+
+def spreads(source: Source, row: Callable[[Any], Any], seed: int, size: float) -> np.ndarray:
+    """How far each logit moves, [K], between a few numbers of this size; one that is masked does not."""
+    places = [source.drawn(seed, size), -source.drawn(seed, size), source.drawn(seed + 3, size)]
+    return np.ptp([row_at(source, row, place) for place in places], axis=0)
 
 
 def row_at(source: Source, row: Callable[[Any], Any], vector: np.ndarray) -> np.ndarray:
@@ -164,15 +165,16 @@ def row_at(source: Source, row: Callable[[Any], Any], vector: np.ndarray) -> np.
 
 def bound_from(source: Source, row: Callable[[Any], Any], kind: str) -> Bound | None:
     """The bounds of logits that are known to have some, by going uphill from a few places."""
-    logit = lambda values: row(values)[0]
+    moved = spreads(source, row, 0, NEAR)
+    i, k = int(moved.argmax()), len(moved)
+    logit = lambda values: row(values)[i]
     high, low = best(source, logit), -best(source, lambda values: -logit(values))
-    k = len(row_at(source, row, source.drawn(0, 1.0)))
     if kind == "sigmoid":
         p = ACTIVATIONS["sigmoid"](np.array([high])).p[0]
     elif source.holds_constants:  # which are weights, and may move apart as far as the bounds
         p = 1 / (1 + (k - 1) * np.exp(low - high))
     else:
-        p = np.exp(best(source, lambda values: ops.log_softmax(row(values))[0]))
+        p = np.exp(best(source, lambda values: ops.log_softmax(row(values))[i]))
     return as_bound(low, high, float(p), named(source, row), 1 if kind == "sigmoid" else k)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,6 +44,7 @@ class Cut:
         reach: how far the logits can get: to the bound of a soft cap before them.
         alone: whether the first tensor alone gets the logits, where others of its shape are gates.
         labels: the form of labels that a loss of no known theory was seen to take; "" where none was asked.
+        mixes_examples: whether what follows goes over the examples of a batch.
         is_of_pairs: whether the output is a probability that comes of how far apart two calls of a layer are.
     """
 
@@ -60,6 +62,7 @@ class Cut:
     reach: float = np.inf
     alone: bool = False
     is_of_pairs: bool = False
+    mixes_examples: bool = False
     labels: str = ""
 
     def run(
@@ -95,12 +98,26 @@ class Cut:
 
     def anywhere(self, rng: np.random.Generator, size: float) -> np.ndarray:
         """The output for numbers of this size, drawn for every place of all tensors that get logits."""
+        return self.drawn(lambda shape: rng.normal(0, size, shape))
+
+    def beside(self, seed: int) -> np.ndarray:
+        """The first example's output; its logits are always the same, those of the others of this seed."""
+        mine, others = np.random.default_rng(0), np.random.default_rng(seed)
+        drawn = self.drawn(
+            lambda shape: np.concatenate(
+                [mine.normal(0, 3, (1, *shape[1:])), others.normal(0, 3, (shape[0] - 1, *shape[1:]))]
+            )
+        )
+        return drawn[0]
+
+    def drawn(self, draw: Callable[[tuple[int, ...]], np.ndarray]) -> np.ndarray:
+        """The output where every tensor that gets logits is drawn, by its shape."""
         values = {}
         for tensor in self.tensors:
             value = self.filled(tensor, ops.zeros(self.width))
             if self.holds_logits(tensor):
-                drawn = ops.convert_to_tensor(rng.normal(0, size, tuple(value.shape)).astype("float32"))
-                value = masked_as(tensor, ops.cast(drawn, value.dtype), self.batch)
+                numbers_drawn = ops.convert_to_tensor(draw(tuple(value.shape)).astype("float32"))
+                value = masked_as(tensor, ops.cast(numbers_drawn, value.dtype), self.batch)
             values[id(tensor)] = value
         output = run_steps(self.steps, values, frozenset(), self.batch)[id(self.output)]
         return np.asarray(numbers(output), "float64")

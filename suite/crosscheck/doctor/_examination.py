@@ -18,7 +18,7 @@ from crosscheck.doctor._diagnosis import BENIGN, Diagnosis, Reading, judge_fadin
 from crosscheck.doctor._graph import batch_of, first_line, outputs_of
 from crosscheck.doctor._metrics import metrics_of, misreadings
 from crosscheck.doctor._patient import is_of_own_training
-from crosscheck.doctor._readings import FEW, SIZES, readings
+from crosscheck.doctor._readings import FEW, SIZES, left_alone, readings
 from crosscheck.doctor._remedies import Case, Remedy, cause, mismatch_of, remedies
 from crosscheck.doctor._search import cut_before
 from crosscheck.doctor._subject import (
@@ -67,6 +67,11 @@ AWAY = (
 )
 GROWS = "From |z| = {:g} on its gradient is larger than cross-entropy's, as a penalty on large logits has it."
 BOUND_UNTOLD = "Whether the head bounds its logits is not known ({}: {})."
+OF_A_BATCH = (
+    "What follows the logits goes over the examples of a batch, and the doctor looks at one alone: it cannot "
+    "tell. Of Keras' `BatchNormalization` it can."
+)
+LEFT_ALONE = "the logits of classes {} move the prediction, and no step moves them"
 NOT_JUDGED = "The loss is none of classes: its gradients are not judged, but that they are there."
 
 
@@ -158,6 +163,8 @@ def examine_output(subject: Subject, output: Output) -> Diagnosis:
             "with `keras.ops` and layers of Keras, or put the activation into a layer behind it."
         )
         return undecided(subject, output, str(cut), reason)
+    if cut.mixes_examples:
+        return undecided(subject, output, str(cut), OF_A_BATCH)
     if cut.is_of_pairs:
         return undecided(subject, output, str(cut), OF_PAIRS)
     if theory is None and not is_known_by_name(output.loss):
@@ -254,6 +261,9 @@ def judged(subject: Subject, case: Case) -> tuple[tuple[Any, ...], dict[str, Any
         judgement |= {"limit": 0.0, "symptom": mismatch}
     if judgement["limit"] == 0:
         return taken, judgement
+    if np.isinf(judgement["limit"]) and (classes := left_alone(patient, cut, case.theory)):
+        text = LEFT_ALONE.format(", ".join(map(str, classes)))
+        return taken, {**judgement, "limit": 0.0, "symptom": text}
     try:
         bound = bound_of(cut, case.theory)
     except Exception as error:
@@ -356,9 +366,11 @@ def survives(subject: Subject, case: Case, remedy: Remedy, own: bool = True) -> 
         cut = cured(case.cut, remedy)
         theory = theory_by_name(remedy.loss) if remedy.loss is not None else case.theory
         kind = Case(cut, remedy.loss or case.loss, theory)
-        taken = readings(subject.patient(cut, remedy, own), cut, theory, FEW)
+        patient = subject.patient(cut, remedy, own)
+        taken = readings(patient, cut, theory, FEW)
         is_bounded = not remedy.skipped and bounds_too_tightly(cut, theory)
-        return not (mismatch_of(kind) or is_bounded) and bool(np.isinf(judge_readings(taken)["limit"]))
+        is_lost = np.isfinite(judge_readings(taken)["limit"]) or left_alone(patient, cut, theory)
+        return not (mismatch_of(kind) or is_bounded or is_lost)
     except Exception:  # a remedy that does not run is none
         return False
 

@@ -76,14 +76,20 @@ class Patient:
 
     def gradient(self, y: Any, t: float) -> tuple[float, float]:
         """Loss and dL/dt of a training step in which the varied logit is t and the others are 0."""
+        value, row = self.gradients(y, t)
+        return value, float(row[self.cut.varied])
+
+    def gradients(self, y: Any, t: float) -> tuple[float, np.ndarray]:
+        """Loss and dL/dz by all logits, [m], of such a step."""
         z, start, before = self.model.logits, self.cut.at(t), self.steps_applied
         value, _ = settled_step(self.model, self.x, self.labels(y), lambda: z.assign(start))
         given = ops.convert_to_numpy(z)
         if self.steps_applied == before:
             self.moved |= not np.allclose(given, start.astype(given.dtype))
-            return value, 0.0  # loss scaling skips this step for good: training leaves the weights alone
+            # Loss scaling skips this step for good: training leaves the weights alone.
+            return value, np.zeros(self.cut.width)
         self.applied = True
-        return value, float(given[self.cut.varied])
+        return value, given
 
     @property
     def steps_applied(self) -> int:

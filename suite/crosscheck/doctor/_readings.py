@@ -16,6 +16,7 @@ from crosscheck.errors import UsageError
 
 SIZES = (0, 1, 2, 5, 10, 15, 17, 20, 30, 40, 60, 88, 100, 1000, 9984.0)  # exact in bfloat16
 FEW = (0, 1, 2, 20, 88, 9984.0)  # where a remedy is tried
+LOOKED_AT = 8  # of the classes without a gradient
 FALLEN = 1e-3  # of 1 + a loss: by so much less it has come down
 LARGEST = 60000.0  # what float16 holds
 
@@ -109,6 +110,20 @@ def readings(
         Reading(e.z, e.label, value, gradient * top / pull[e.label], exact / pull[e.label])
         for e, (value, gradient), exact in zip(wrong, measured, expected, strict=True)
     )
+
+
+def left_alone(patient: Patient, cut: Cut, theory: Theory | None) -> list[int]:
+    """Classes whose logits an output follows and no step moves: some of them, where the theory moves all."""
+    k = cut.shape[cut.class_axis]
+    if theory is None or cut.kind in ("constant", "unknown") or cut.squash or not k == cut.width > 1:
+        return []
+    benign = next(iter(examples(cut, theory, (2,))[::-1]), None)
+    if benign is None:
+        return []
+    _, row = patient.gradients(benign.y, benign.t)
+    start = cut.row(cut.at(0))
+    moves = lambda i: bool(np.any(cut.row(one_hot(k, i)) != start))
+    return [int(i) for i in np.flatnonzero(row == 0)[:LOOKED_AT] if moves(int(i))]
 
 
 def those_that_get_worse(

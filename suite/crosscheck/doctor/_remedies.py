@@ -86,8 +86,10 @@ class Case:
             return []
         found = []
         for i, step in enumerate(self.cut.steps[:end] if self.from_probabilities else self.cut.steps):
-            low, high = (self.cut.numbers(self.cut.at(t), step.outputs[0]) for t in (1000, 3000))
-            if np.abs(low - high).max() == 0:
+            sides = [
+                [self.cut.numbers(self.cut.at(s * t), step.outputs[0]) for t in (1000, 3000)] for s in (1, -1)
+            ]
+            if any(np.abs(low - high).max() == 0 for low, high in sides):
                 found.append(i)
         return found[:1]
 
@@ -278,7 +280,8 @@ def remedies(case: Case) -> Iterator[Remedy]:
     )
     if cut.kind == "identity":
         for words, loss in logit_losses(case):
-            yield Remedy(words, frozenset(id(cut.steps[i].operation) for i in clips), loss)
+            if not (theory.takes_logits and type(loss) is type(case.loss)):  # it has them already
+                yield Remedy(words, frozenset(id(cut.steps[i].operation) for i in clips), loss)
         return
     if cut.kind == "softmax" and theory.labels == "labels":
         yield Remedy(

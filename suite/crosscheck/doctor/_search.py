@@ -16,6 +16,7 @@ from crosscheck.doctor._theory import one_hot
 LINE = (-2.0, -1.0, -0.25, 0.0, 0.25, 1.0, 2.0)  # where it is looked how an output follows from a logit
 FAR = (10.0, 13.0)  # between these a logit must still count
 NEAR = 0.1  # and within this of 0
+TRIED = 8  # classes among which one is sought whose logit counts
 WIDE = 5.0  # the bound from which on a soft cap of logits is taken for design: e^−5 is a confident error
 DEAD = 0.05  # share of the slope in the middle below which it does not
 ROUNDING = {"float64": 1e-4, "float32": 1e-3, "bfloat16": 0.1, "float16": 0.02}
@@ -37,8 +38,11 @@ def cut_before(output: Any, batch: int, class_axis: int, wanted: int) -> Cut:
         for tensors in with_each_first(tensors_of_any, output, class_axis)
     ]
     deepest = [cut for cut in cuts if len(cut.steps) == len(cuts[-1].steps)]
+    if mixes_examples(deepest[0]):
+        return replace(deepest[0], mixes_examples=True)
     if all(never_moves(cut) or goes_over_another_axis(cut) for cut in deepest):
         return replace(deepest[0], kind="constant")
+    wanted = one_that_moves(deepest[0], wanted)
     from_deepest = sorted((cut for cut in cuts if not is_constant(cut)), key=lambda cut: -len(cut.steps))
     all_found = (found for cut in from_deepest if (found := understood(cut, wanted)))
     found = next((found for found in all_found if not holds_soft_cap(found)), None)
@@ -122,6 +126,27 @@ def goes_over_another_axis(cut: Cut) -> bool:
     """Whether behind logits of the output's shape others than the classes compete, such as steps."""
     alike = tuple(cut.tensors[0].shape) == tuple(cut.output.shape)
     return alike and cut.shape[cut.class_axis] > 1 and is_constant(cut, cut.class_axis)
+
+
+def mixes_examples(cut: Cut) -> bool:
+    """Whether an example's output follows the logits of others that stand beside it in a batch."""
+    several = replace(cut, batch=max(cut.batch, 2))
+    if not cut.steps:
+        return False
+    try:
+        first, again, other = (several.beside(seed) for seed in (1, 1, 2))
+    except Exception:  # what is made for one size of batch
+        return False
+    return same(first, again) and not same(first, other)
+
+
+def one_that_moves(cut: Cut, wanted: int) -> int:
+    """The class that is wanted, or one of the next where nothing follows its logit, as where it is masked."""
+    for i in range(wanted, min(cut.width, wanted + TRIED)):
+        one = replace(cut, varied=i)
+        if not all(same(one.numbers(one.at(0)), one.numbers(one.at(t))) for t in (-2, 2)):
+            return i
+    return wanted
 
 
 def same(a: np.ndarray, b: np.ndarray) -> bool:
