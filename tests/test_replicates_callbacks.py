@@ -65,6 +65,26 @@ def test_each_replicate_stops_by_itself_with_its_best_weights(mode):
     assert_same(replicas, 2, model, 1e-5)
 
 
+@pytest.mark.parametrize("mode", ["stacked", "loop"])
+@pytest.mark.parametrize("best", [False, True])
+def test_averages_are_put_in_place_where_a_replicate_stopped_too(mode, best):
+    """At the end of the `fit` in which it stopped, before the best weights come back; and never again."""
+    (x, y), seeds, rates = examples(), (2, 3), np.array([3.0, 0.01])
+    optimizer = lambda rate: keras.optimizers.Adam(rate, use_ema=True, ema_momentum=0.8)
+    stop = lambda: keras.callbacks.EarlyStopping("loss", baseline=2.0, restore_best_weights=best)
+    own = {"optimizer_arguments": {"learning_rate": rates}}
+    replicas = compiled(seeds=seeds, optimizer=optimizer(1.0), mode=mode, **own)
+    replicas.fit(x, y, 16, 2, callbacks=[stop()])
+    np.testing.assert_array_equal(replicas.active, [False, True])
+    for r, (seed, rate) in enumerate(zip(seeds, rates, strict=True)):
+        model = plainly_fitted(dense, seed, optimizer(rate), x, y, 2, 16, callbacks=[stop()])
+        assert_same(replicas, r, model, 1e-4)
+    before, stopped = replicas.get_weights()[0], ~replicas.active
+    replicas.fit(x, y, 16, 1)
+    moved = (replicas.get_weights()[0] != before).any((1, 2))
+    np.testing.assert_array_equal(moved, ~stopped)
+
+
 def test_callbacks_see_every_replicate():
     seen = []
 

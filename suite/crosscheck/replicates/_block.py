@@ -160,10 +160,10 @@ class Block:
         """Returns an array [size, …] as the program takes it."""
         return ops.convert_to_tensor(array if self.program.stacked else array[0])
 
-    def finalize(self) -> None:
-        """Has the optimiser put its averages in the weights' place."""
+    def finalize(self, trained: np.ndarray) -> None:
+        """Has the optimiser put its averages in the weights' place, of these replicates, [size] of bool."""
         self.unpark()
-        self.values = self.program.finalized(self.values)
+        self.values = self.program.finalized(self.values, self.tensor(trained))
         self.park()
 
     def predict(self, x: Any, own: bool) -> Any:

@@ -172,11 +172,15 @@ class Blocks:
         """Returns the names of what a pass reports."""
         return list(self.program.task.model.get_metrics_result())
 
-    def finalize(self, active: np.ndarray) -> None:
-        """Has the optimiser put its averages in the weights' place, as `fit` does at its end."""
+    def finalize(self, trained: np.ndarray) -> None:
+        """Has the optimiser put its averages in the weights' place, as `fit` does at its end.
+
+        Args:
+            trained: whose, [R] of bool.
+        """
         for block in self.blocks:
-            if active[block.members].any():
-                block.finalize()
+            if trained[block.members].any():
+                block.finalize(trained[block.members])
 
     def predict(self, data: Data, batch_size: int) -> Any:
         """Returns the outputs of every replicate for `data`'s x, [R, N, …]."""

@@ -66,6 +66,7 @@ class Fit:
         listeners = Callbacks(callbacks, replicates, len(self.epochs), self.steps or batches)
         bar = keras.utils.Progbar(len(self.epochs), verbose=verbose, unit_name="epoch") if verbose else None
         replicates.stop_training = False
+        began = replicates.active.copy()
         listeners.call("on_train_begin")
         # Blocks that nobody watches run through all epochs without waiting for one another.
         watched = listeners.any or bar or held_out or self.further
@@ -89,7 +90,7 @@ class Fit:
                 replicates.initial_epoch, last_logs = epoch, logs
                 if bar:
                     bar.add(1, [(name, np.nanmean(value)) for name, value in logs.items()])
-        replicates.engine.finalize(replicates.active)
+        replicates.engine.finalize(began)  # those that were stopped on the way too, as `fit` does
         listeners.call("on_train_end", logs=last_logs)
         return history
 

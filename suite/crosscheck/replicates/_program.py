@@ -119,11 +119,21 @@ class Program:
             mapped["x"] = tensors["x"]
         return values, self.vectorized(output)(mapped)
 
-    def finalized(self, values: Values) -> Values:
-        """Returns the values with the optimiser's averages in the weights' place, where it keeps any."""
+    def finalized(self, values: Values, trained: Any) -> Values:
+        """Returns the values with the optimiser's averages in the weights' place, where it keeps any.
+
+        Args:
+            values: of `task.variables`, [size, …] each.
+            trained: of which replicates, [size] of bool.
+        """
+
+        def ended(one: Mapping[str, Any]) -> Values:
+            keep = lambda new, old: ops.where(one["trained"], new, old)
+            before = one["values"]
+            return {"trainable": list(map(keep, self.task.finalized(before), before["trainable"]))}
+
         kinds = {kind: values[kind] for kind in ("trainable", "optimizer")}
-        moved = self.vectorized(lambda one: {"trainable": self.task.finalized(one)})(kinds)
-        return {**values, **moved}
+        return {**values, **self.vectorized(ended)({"values": kinds, "trained": trained})}
 
 
 class Unstackable(NotImplementedError):

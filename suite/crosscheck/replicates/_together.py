@@ -138,10 +138,10 @@ class Together:
         for place, rates in self.rates.changed():
             self.blocks.put_one("optimizer", place, rates)
 
-    def finalize(self, active: np.ndarray) -> None:
-        """Has the optimiser put its averages in the weights' place, where it keeps any."""
+    def finalize(self, trained: np.ndarray) -> None:
+        """Has the optimiser put its averages, if any, in the place of these replicates' weights."""
         if self.blocks and self.compiled and averages(self.compiled.optimizer):
-            self.blocks.finalize(active)
+            self.blocks.finalize(trained)
 
     def evaluate(
         self, data: Data, batch_size: int, order: Order, active: np.ndarray
