@@ -50,6 +50,23 @@ def test_a_step_that_is_refused_is_taken_back(monkeypatch, mode):
         np.testing.assert_array_equal(old, new)
 
 
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_a_wrong_step_in_half_precision_is_refused(monkeypatch, policy):
+    objective = Task.objective
+
+    def wrong(self, values, batch, training=True):
+        scaled, aside = objective(self, values, batch, training)
+        return 1.5 * scaled, aside
+
+    monkeypatch.setattr(Task, "objective", wrong)
+    keras.config.set_dtype_policy(policy)
+    try:
+        with pytest.raises(NotImplementedError, match="train_on_batch"):
+            compiled().fit(*examples(), 16)
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
 @pytest.mark.parametrize("batch_size", [16, 50])
 def test_a_second_step_that_is_not_keras_own_is_refused(monkeypatch, batch_size):
     """Also where it is in the second epoch."""

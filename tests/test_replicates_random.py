@@ -42,6 +42,10 @@ FOUND = {
         inputs="list", blocks=("own draw", "centred"), losses=("categorical along examples",)
     ),
     "a bias that weight decay leaves out": Case(mode="fit", optimizer="adamw"),
+    "a bias that rounding alone moves, in half precision": Case(
+        losses=("own centred",), policy="mixed_bfloat16", plot="saved"
+    ),
+    "averages of a replicate that was stopped": Case(optimizer="averaging", callbacks=("early stopping",)),
     "a layer in half precision": Case(
         blocks=("pretrained", "half"), losses=("mse sum",), optimizer="accumulating"
     ),

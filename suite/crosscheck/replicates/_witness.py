@@ -14,7 +14,9 @@ from crosscheck.replicates._task import Task, Values
 
 TOLERANCE = 1e-3  # of the length of a variable's step; the rounding of a step in float32 is about 1e-6 of it
 COARSE = 0.1  # where the model computes in 16 bits
-NUDGE = 1e-6  # by which weights are moved to see what rounding does to a step
+# By which weights are moved to see what rounding does to a step: that of what the model computes in.
+NUDGES_OF = {"bfloat16": 2.0**-9, "float16": 2.0**-12}
+NUDGE = 1e-6
 NUDGES, SLACK = 3, 10
 STEPS = 2  # of a training that are compared: what an optimiser keeps of the first shows in the second
 
@@ -149,15 +151,19 @@ class Witness:
 
     def tolerance(self) -> float:
         """Returns how far apart two steps may be that differ by rounding alone, in lengths of the step."""
+        return COARSE if self.nudge() > NUDGE else TOLERANCE
+
+    def nudge(self) -> float:
+        """Returns about a rounding, relative, of the coarsest type that the model computes or keeps in."""
         model = self.task.model
         kinds = [*(layer.compute_dtype for layer in layers_of(model)), *(v.dtype for v in model.variables)]
-        return COARSE if {"float16", "bfloat16"} & set(map(str, kinds)) else TOLERANCE
+        return max(NUDGES_OF.get(str(kind), NUDGE) for kind in kinds)
 
     def nudged(self, values: Values, seed: int) -> Values:
         """Returns the values with the trained ones moved by about a rounding each."""
         rng = np.random.default_rng(seed)
         moved = [
-            value * (1 + NUDGE * rng.normal(size=value.shape)).astype(value.dtype)
+            value * (1 + self.nudge() * rng.normal(size=value.shape)).astype(value.dtype)
             for value in values["trainable"]
         ]
         return {**values, "trainable": moved}
@@ -183,7 +189,7 @@ class Witness:
         """
         rng = np.random.default_rng(seed)
         x, y, weights = data
-        moved = lambda values: (values * (1 + NUDGE * rng.normal(size=values.shape))).astype("float32")
+        moved = lambda values: (values * (1 + self.nudge() * rng.normal(size=values.shape))).astype("float32")
         if weights is not None:
             return x, y, keras.tree.map_structure(moved, weights)
         takes_weights = type(self.task.model).train_step is keras.Model.train_step
