@@ -300,3 +300,20 @@ def test_a_floor_under_the_logits_is_named_as_a_clip() -> None:
     inputs = keras.Input((3,))
     found = examined(inputs, L.Lambda(lambda z: ops.maximum(z, -50.0))(L.Dense(K)(inputs)), sparse())
     assert found.exit_code == 1 and "no Lambda there (tried" in str(found), str(found)
+
+
+def test_a_sharp_softmax_is_not_constant() -> None:
+    """At logits of size 3 it gives the same class, nearly always."""
+    inputs = keras.Input((3,))
+    sharp = L.Dense(K)(inputs) / 0.01
+    assert examined(inputs, sharp, sparse()).sound
+    by_softmax = examined(inputs, L.Softmax()(sharp), "sparse_categorical_crossentropy")
+    assert by_softmax.sound == IS_TENSORFLOW and "whatever the logit" not in str(by_softmax)
+    nothing = examined(inputs, L.Lambda(lambda z: 0.0 * z)(L.Dense(K)(inputs)), sparse())
+    assert nothing.exit_code == 1 and "leaves nothing of the logits" in str(nothing), str(nothing)
+
+
+def test_a_single_logit_among_no_others_is_named() -> None:
+    found = on_dense(sparse(), 1)
+    assert found.exit_code == 1 and "softmax over a single logit" in str(found)
+    assert "BinaryCrossentropy(from_logits=True), or an output for each class (tried" in str(found)

@@ -180,7 +180,9 @@ def judge_readings(readings: Sequence[Reading]) -> dict[str, Any]:
     with np.errstate(all="ignore"):
         telling = is_benign & (np.abs(expected) > TELLING)
         ratio = gradient[telling] / expected[telling]
-    scale = float(np.median(ratio)) if len(ratio) else 1.0
+    if not len(ratio):
+        return {"scale": 1.0, "limit": 0.0, "symptom": "the mathematics of this loss have none here"}
+    scale = float(np.median(ratio))
     if not np.isfinite(scale) or scale == 0 or np.ptp(ratio) > SPREAD * abs(scale):
         return {"scale": 1.0, "limit": 0.0, "symptom": symptom_of_uneven_scale(ratio)}
     relative = gradient / scale

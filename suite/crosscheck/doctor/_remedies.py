@@ -11,6 +11,7 @@ import numpy as np
 
 from crosscheck.doctor._cut import Cut
 from crosscheck.doctor._graph import Activated
+from crosscheck.doctor._search import never_moves
 from crosscheck.doctor._theory import (
     NUMBERED,
     Theory,
@@ -136,9 +137,20 @@ def is_smoothed_away(theory: Theory) -> bool:
     return float(theory.parameters.get("label_smoothing") or 0) >= 1
 
 
+def is_of_one_class(case: Case) -> bool:
+    """Whether a single logit is to be told from no other."""
+    cut, theory = case.cut, case.theory
+    is_alone = cut.kind == "identity" and cut.shape[cut.class_axis] == 1
+    return is_alone and theory is not None and theory.activation == "softmax"
+
+
 def cause(case: Case) -> str:
     """Why the gradient is lost, in words that are true of this model on this backend; "" where unknown."""
     cut, theory = case.cut, case.theory
+    if cut.kind == "constant" and cut.shape[cut.class_axis] > 1 and never_moves(cut):
+        return f"the {constant_activation(cut)} leaves nothing of the logits"
+    if is_of_one_class(case):
+        return "the loss takes a softmax over a single logit, which is 1 whatever the logit"
     if cut.kind == "constant" and cut.shape[cut.class_axis] > 1:
         return f"the {constant_activation(cut)} goes over another axis than that of the classes"
     if cut.kind == "constant":
@@ -250,6 +262,10 @@ def remedies(case: Case) -> Iterator[Remedy]:
             everything,
             keras.losses.BinaryCrossentropy(from_logits=True),
         )
+        return
+    if is_of_one_class(case):
+        binary = keras.losses.BinaryCrossentropy(from_logits=True)
+        yield Remedy("BinaryCrossentropy(from_logits=True), or an output for each class", loss=binary)
         return
     if theory and is_smoothed_away(theory):
         if hasattr(case.loss, "get_config"):

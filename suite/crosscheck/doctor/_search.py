@@ -16,6 +16,7 @@ from crosscheck.doctor._theory import one_hot
 LINE = (-2.0, -1.0, -0.25, 0.0, 0.25, 1.0, 2.0)  # where it is looked how an output follows from a logit
 FAR = (10.0, 13.0)  # between these a logit must still count
 NEAR = 0.1  # and within this of 0
+DRAWN = (3.0, 0.03)  # sizes of logits: a sharp softmax is the same for most that are large
 TRIED = 8  # classes among which one is sought whose logit counts
 WIDE = 5.0  # the bound from which on a soft cap of logits is taken for design: e^−5 is a confident error
 DEAD = 0.05  # share of the slope in the middle below which it does not
@@ -111,15 +112,16 @@ def axes_of(cut: Cut) -> tuple[int, ...]:
 def never_moves(cut: Cut) -> bool:
     """Whether an output is the same whatever the logits are, at every place."""
     rng = np.random.default_rng(0)
-    return bool(cut.steps) and same(cut.anywhere(rng, 3), cut.anywhere(rng, 3))
+    return bool(cut.steps) and all(same(*(cut.anywhere(rng, size) for _ in range(2))) for size in DRAWN)
 
 
 def is_constant(cut: Cut, *axes: int) -> bool:
     """Whether an output is the same whatever the logits along these axes, alike at all other places."""
     rng = np.random.default_rng(0)
     placed = [replace(cut, axis=axis) for axis in axes or axes_of(cut)]
-    rows = [[at.numbers(rng.normal(0, 3, at.width)) for _ in range(2)] for at in placed]
-    return bool(cut.steps) and all(same(*pair) for pair in rows)
+    draw = lambda at, size: at.numbers(rng.normal(0, size, at.width))
+    pairs = ([draw(at, size), draw(at, size)] for at in placed for size in DRAWN)
+    return bool(cut.steps) and all(same(*pair) for pair in pairs)
 
 
 def goes_over_another_axis(cut: Cut) -> bool:
