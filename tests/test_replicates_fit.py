@@ -10,6 +10,7 @@ import numpy as np
 import psutil
 import pytest
 from small_networks import (
+    QUICK,
     SEEDS,
     assert_same,
     compiled,
@@ -261,3 +262,27 @@ def test_replicates_decay_by_their_own_numbers_under_a_loss_scale():
         assert np.abs(replicas.get_weights()[0][2]).max() < 0.3 < np.abs(replicas.get_weights()[0][0]).max()
     finally:
         keras.config.set_dtype_policy(before)
+
+
+@pytest.mark.parametrize("mode", ["stacked", "loop", "fit"])
+def test_a_layer_frozen_after_it_was_built_stays(mode):
+    """As one trains the head first, and then all: `trainable`, and `compile` again."""
+    x, y = examples()
+    replicas = compiled(normalised, mode=mode)
+    model = plain(normalised)
+    for of in (replicas.model, model):
+        of.layers[1].trainable = False
+    replicas.fit(x, y, 16, 1)
+    model.fit(*in_order_of(SEEDS[0], 0, x, y), 16, shuffle=False, verbose=0)
+    assert_same(replicas, 0, model, 1e-5)
+    assert [layer.trainable for layer in replicas.member(1).layers] == [True, False, True, True]
+    replicas.model.layers[1].trainable = model.layers[1].trainable = True
+    if mode != "fit":
+        with pytest.raises(ValueError, match="after training had begun: `compile` again"):
+            replicas.fit(x, y, 16, 1)
+    replicas.compile(keras.optimizers.SGD(0.1), losses.sparse_categorical_crossentropy, **QUICK)
+    eagerly = keras.backend.backend() == "tensorflow"
+    model.compile(keras.optimizers.SGD(0.1), losses.sparse_categorical_crossentropy, run_eagerly=eagerly)
+    replicas.fit(x, y, 16, 1)
+    model.fit(*in_order_of(SEEDS[0], 1, x, y), 16, shuffle=False, verbose=0)
+    assert_same(replicas, 0, model, 1e-5)

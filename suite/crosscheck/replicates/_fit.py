@@ -61,6 +61,7 @@ class Fit:
             print(f"{len(replicates)} replicates, {replicates.plan.mode}: {replicates.plan.why}")
         if replicates.plan.mode == "fit":
             return self.by_keras(callbacks, validation)
+        replicates.engine.require_as_begun()
         replicates.engine.prepared(self.batch_size, self.data)
         held_out, batches = validation.data, -(-self.data.n // self.batch_size)
         listeners = Callbacks(callbacks, replicates, len(self.epochs), self.steps or batches)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -105,6 +105,36 @@ def build_under(build: Callable[[], keras.Model], seed: int) -> keras.Model:
     """Returns `build()` after `keras.utils.set_random_seed(seed)`."""
     keras.utils.set_random_seed(seed)
     return build()
+
+
+def frozen_as(model: keras.Model, template: keras.Model) -> keras.Model:
+    """Returns the model with those layers frozen that are so in another one of its structure by now."""
+    for mine, theirs in refrozen(model, template):  # from the outside in: a layer hands it on to those within
+        mine.trainable = theirs.trainable
+    return model
+
+
+def require_frozen_as(model: keras.Model, template: keras.Model) -> None:
+    """Raises a ValueError where another layer is frozen in one of the two."""
+    for _, layer in refrozen(model, template):
+        raise ValueError(
+            f'`trainable` of "{layer.name}" was changed after training had begun: `compile` again, as Keras '
+            "wants it."
+        )
+
+
+def refrozen(model: keras.Model, template: keras.Model) -> Iterator[tuple[keras.Layer, keras.Layer]]:
+    """Yields the layers of two models of a structure of which one is frozen and the other is not.
+
+    Raises:
+        ValueError: as many are frozen no more, and it cannot be told which, for `compile` adds layers.
+    """
+    all_mine, all_theirs = layers_of(model), layers_of(template)
+    if len(all_mine) == len(all_theirs):
+        pairs = zip(all_mine, all_theirs, strict=True)
+        yield from ((mine, theirs) for mine, theirs in pairs if mine.trainable != theirs.trainable)
+    elif sum(not layer.trainable for layer in all_mine) != sum(not layer.trainable for layer in all_theirs):
+        raise ValueError("Freeze layers in `build`: this model has other layers once it is compiled.")
 
 
 def values_of(model: keras.Model) -> list[np.ndarray]:

@@ -14,7 +14,7 @@ from crosscheck.replicates._callbacks import SINGLE, own
 from crosscheck.replicates._compiled import Compiled
 from crosscheck.replicates._data import Data
 from crosscheck.replicates._history import History
-from crosscheck.replicates._initial import build_under, values_of
+from crosscheck.replicates._initial import build_under, frozen_as, values_of
 from crosscheck.replicates._plan import Plan
 
 Order = Callable[[np.ndarray, int], np.ndarray]
@@ -34,7 +34,7 @@ class OneByOne:
         compiled: Compiled,
         planned: Callable[[int], Plan],
     ):
-        self.plan = planned(32)
+        self.plan, self.template = planned(32), model
         self.models = [build_under(build, seed) for seed in seeds]
         for r, mine in enumerate(self.models):
             compiled.compile_own(mine, r)
@@ -82,7 +82,7 @@ class OneByOne:
                 mine += [own(copy.copy(callback), int(r)), Notes(callback, stopped_by)]
             validation = held_out.cut(0, held_out.n, int(r)) if held_out else None
             epoch = {"initial_epoch": epochs.start, "epochs": epochs.stop}
-            self.models[r].fit(
+            frozen_as(self.models[r], self.template).fit(
                 batches,
                 shuffle=False,
                 verbose=0,

@@ -15,7 +15,7 @@ from crosscheck.replicates._compiled import Compiled
 from crosscheck.replicates._data import Data
 from crosscheck.replicates._fit import Fit, Validation
 from crosscheck.replicates._history import History, orders
-from crosscheck.replicates._initial import stacked_weights
+from crosscheck.replicates._initial import frozen_as, stacked_weights
 from crosscheck.replicates._intake import Intake
 from crosscheck.replicates._model import require_built
 from crosscheck.replicates._one_by_one import OneByOne
@@ -289,7 +289,7 @@ class Replicates:
         """
         if not -len(self) <= r < len(self):
             raise IndexError(f"There is no replicate {r}; they are 0 … {len(self) - 1}.")
-        model = self.build()
+        model = frozen_as(self.build(), self.model)
         for variable, value in zip(model.variables, self.member_weights(r % len(self)), strict=True):
             variable.assign(value)
         return model

@@ -12,7 +12,7 @@ import numpy as np
 from crosscheck.replicates._blocks import Blocks, Order
 from crosscheck.replicates._compiled import Compiled, Rates, averages, refuse_optimizer, refuse_own_steps
 from crosscheck.replicates._data import Data
-from crosscheck.replicates._initial import build_under
+from crosscheck.replicates._initial import build_under, frozen_as, require_frozen_as
 from crosscheck.replicates._plan import Plan
 from crosscheck.replicates._program import Program, Unstackable
 from crosscheck.replicates._task import Task, Values
@@ -45,7 +45,7 @@ class Together:
     ):
         self.model, self.build, self.seeds = model, build, seeds
         self.compiled, self.planned, self.plan = compiled, planned, planned(32)
-        self.kinds = {"trainable": model.trainable_variables, "state": model.non_trainable_variables}
+        self.kinds = kinds_of(model)
         self.stored: Values = self.by_kind(weights)
         self.blocks: Blocks | None = None
         self.rates: Rates | None = None
@@ -99,7 +99,8 @@ class Together:
         self.plan, compiled = self.planned(batch_size), self.compiled
         if self.refusal:
             self.plan = self.plan.one_by_one(self.refusal)
-        values = self.by_kind(self.weights())
+        weights, self.kinds = self.weights(), kinds_of(self.model)  # some may be frozen since
+        values = self.by_kind(weights)
         numbers: Callable[[np.ndarray], dict[str, Any]] = lambda members: {}
         jit_compile: bool | str = "auto"
         if data is None or compiled is None:
@@ -108,7 +109,10 @@ class Together:
             refuse_own_steps(self.model)
             refuse_optimizer(compiled.optimizer)
             example = data.examples(np.arange(min(batch_size, data.n)), 0)
-            task = self.task = self.task or compiled.task(build_under(self.build, self.seeds[0]), example)
+            if self.task is None:
+                mine = frozen_as(build_under(self.build, self.seeds[0]), self.model)
+                self.task = compiled.task(mine, example)
+            task = self.task
             stored = self.stored.get("optimizer")
             values["optimizer"] = compiled.start(task, stored, values["trainable"], len(self.seeds))
             numbers, jit_compile, check = compiled.own_numbers, compiled.jit_compile, compiled.check
@@ -119,6 +123,11 @@ class Together:
         program = Program(task, self.plan.size, self.plan.mode == "stacked", bool(jit_compile), loops)
         self.blocks = Blocks(program, len(self.seeds), values, numbers, self.plan.parked, check)
         return self.blocks
+
+    def require_as_begun(self) -> None:
+        """Raises a ValueError where a layer was frozen, or no longer is, since training began."""
+        if self.task is not None:
+            require_frozen_as(self.task.model, self.model)
 
     def fall_back(self, refusal: Unstackable) -> None:
         """Goes on one after the other where stacking was the plan's choice and turned out to be impossible.
@@ -153,3 +162,8 @@ class Together:
     def predict(self, data: Data, batch_size: int) -> Any:
         """Returns the outputs of every replicate, [R, N, …]."""
         return self.prepared(batch_size).predict(data, batch_size)
+
+
+def kinds_of(model: keras.Model) -> dict[str, list[Any]]:
+    """Returns the model's variables by whether training moves them."""
+    return {"trainable": model.trainable_variables, "state": model.non_trainable_variables}
