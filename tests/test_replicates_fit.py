@@ -286,3 +286,14 @@ def test_a_layer_frozen_after_it_was_built_stays(mode):
     replicas.fit(x, y, 16, 1)
     model.fit(*in_order_of(SEEDS[0], 1, x, y), 16, shuffle=False, verbose=0)
     assert_same(replicas, 0, model, 1e-5)
+
+
+def test_weights_that_no_replicate_would_have_are_refused():
+    x, y = examples()
+    replicas = compiled()
+    replicas.fit(x, y, 16, 1)
+    replicas.model(x, training=True)
+    replicas.fit(x, y, 16, 1)
+    replicas.model.set_weights([0.5 * weight for weight in replicas.model.get_weights()])
+    with pytest.raises(ValueError, match=r"which no replicate has.*`set_weights`"):
+        replicas.fit(x, y, 16, 1)

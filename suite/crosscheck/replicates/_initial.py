@@ -107,6 +107,16 @@ def build_under(build: Callable[[], keras.Model], seed: int) -> keras.Model:
     return build()
 
 
+def require_untouched(template: keras.Model, shown: Sequence[np.ndarray]) -> None:
+    """Raises a ValueError where weights were put into the model that shows the replicates' structure."""
+    for variable, value in zip(template.weights, shown, strict=True):
+        if not np.array_equal(keras.ops.convert_to_numpy(variable), value, equal_nan=value.dtype.kind == "f"):
+            raise ValueError(
+                f'`replicas.model` was given weights ("{variable.path}"), which no replicate has: it shows '
+                "their structure. Load weights in `build`, or give each its own by `set_weights`."
+            )
+
+
 def frozen_as(model: keras.Model, template: keras.Model) -> keras.Model:
     """Returns the model with those layers frozen that are so in another one of its structure by now."""
     for mine, theirs in refrozen(model, template):  # from the outside in: a layer hands it on to those within

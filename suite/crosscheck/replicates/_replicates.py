@@ -15,7 +15,7 @@ from crosscheck.replicates._compiled import Compiled
 from crosscheck.replicates._data import Data
 from crosscheck.replicates._fit import Fit, Validation
 from crosscheck.replicates._history import History, orders
-from crosscheck.replicates._initial import frozen_as, stacked_weights
+from crosscheck.replicates._initial import frozen_as, require_untouched, stacked_weights
 from crosscheck.replicates._intake import Intake
 from crosscheck.replicates._model import require_built
 from crosscheck.replicates._one_by_one import OneByOne
@@ -71,6 +71,7 @@ class Replicates:
         self.paired, self.mode, self.memory_limit = paired, mode, memory_limit
         self.model, initial = stacked_weights(build, self.seeds)
         require_built(self.model)
+        self.shown = [np.array(keras.ops.convert_to_numpy(variable)) for variable in self.model.weights]
         self.initial_epoch, self.stop_training = 0, False
         self.compiled: Compiled | None = None
         self._reset(initial)
@@ -211,6 +212,7 @@ class Replicates:
                 does; names what differs, and the way out.
             RuntimeError: if `compile` was not called.
         """
+        require_untouched(self.model, self.shown)
         further = None
         if is_stream(x):
             if self.plan.mode == "fit":
