@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from types import SimpleNamespace
 
 import keras
@@ -16,6 +17,7 @@ from small_networks import (
     compiled,
     convolutional,
     dense,
+    embedded,
     examples,
     in_order_of,
     normalised,
@@ -297,3 +299,17 @@ def test_weights_that_no_replicate_would_have_are_refused():
     replicas.model.set_weights([0.5 * weight for weight in replicas.model.get_weights()])
     with pytest.raises(ValueError, match=r"which no replicate has.*`set_weights`"):
         replicas.fit(x, y, 16, 1)
+
+
+def test_a_layer_frozen_before_stacking_turns_out_impossible_stays():
+    """On TensorFlow, where an embedding's gradient is slices and Adafactor's state branches."""
+    x, y = examples()
+    optimizer = lambda: keras.optimizers.Adafactor(0.01)
+    replicas, model = compiled(embedded, optimizer=optimizer()), plain(embedded, optimizer=optimizer())
+    for of in (replicas.model, model):
+        of.layers[-1].trainable = False
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of how they are trained instead
+        replicas.fit(x, y, 16, 1)
+    model.fit(*in_order_of(SEEDS[0], 0, x, y), 16, shuffle=False, verbose=0)
+    assert_same(replicas, 0, model, 1e-5)

@@ -101,6 +101,7 @@ class Together:
             self.plan = self.plan.one_by_one(self.refusal)
         weights, self.kinds = self.weights(), kinds_of(self.model)  # some may be frozen since
         values = self.by_kind(weights)
+        self.stored.update(values)
         numbers: Callable[[np.ndarray], dict[str, Any]] = lambda members: {}
         jit_compile: bool | str = "auto"
         if data is None or compiled is None:
