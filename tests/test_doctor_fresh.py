@@ -206,7 +206,7 @@ def test_a_softmax_written_out_is_not_said_to_lose_what_it_never_had() -> None:
     assert expected in str(found)
 
 
-def test_a_head_whose_bounds_cannot_be_told_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_head_whose_bounds_cannot_be_told_is_undecided(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "bounds its logits" not in str(on_dense(sparse()))
 
     def fails(*_: Any) -> Any:
@@ -214,9 +214,11 @@ def test_a_head_whose_bounds_cannot_be_told_says_so(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr("crosscheck.doctor._bounds.Source.of", fails)
     found = on_dense(sparse())
-    assert found.sound
-    assert "Whether the head bounds its logits is not known" in str(found)
-    assert "(RuntimeError: no such kernel)" in str(found)
+    assert found.exit_code == 2 and "whether the head bounds its logits" in str(found)
+    assert "RuntimeError: no such kernel." in str(found)
+    inputs = keras.Input((3,))
+    lost = examined(inputs, L.Lambda(lambda z: ops.clip(z, -5, 5))(L.Dense(K)(inputs)), sparse())
+    assert lost.exit_code == 1, "what is broken by its gradient is so whatever its bounds"
 
 
 # --- activations that are none of probabilities ------------------------------------------------------------

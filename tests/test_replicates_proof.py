@@ -22,26 +22,20 @@ def compiled(seeds=SEEDS, mode="auto", **options):
     return replicas
 
 
-def wrong_from_the_second_step_on(monkeypatch):
+def wrong_by(monkeypatch, factor, first=0):
+    """Has every step from the first one named on scale the loss."""
     objective = Task.objective
 
     def wrong(self, values, batch, training=True):
         scaled, aside = objective(self, values, batch, training)
-        later = values["optimizer"][0] > 0  # the steps so far
-        return keras.ops.where(later, 1.01 * scaled, scaled), aside
+        return keras.ops.where(values["optimizer"][0] >= first, factor * scaled, scaled), aside
 
     monkeypatch.setattr(Task, "objective", wrong)
 
 
 @pytest.mark.parametrize("mode", ["stacked", "loop"])
 def test_a_step_that_is_refused_is_taken_back(monkeypatch, mode):
-    objective = Task.objective
-
-    def wrong(self, values, batch, training=True):
-        scaled, aside = objective(self, values, batch, training)
-        return 1.01 * scaled, aside
-
-    monkeypatch.setattr(Task, "objective", wrong)
+    wrong_by(monkeypatch, 1.01)
     replicas = compiled(mode=mode)
     before = replicas.get_weights()
     with pytest.raises(NotImplementedError, match="train_on_batch"):
@@ -52,13 +46,7 @@ def test_a_step_that_is_refused_is_taken_back(monkeypatch, mode):
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_a_wrong_step_in_half_precision_is_refused(monkeypatch, policy):
-    objective = Task.objective
-
-    def wrong(self, values, batch, training=True):
-        scaled, aside = objective(self, values, batch, training)
-        return 1.5 * scaled, aside
-
-    monkeypatch.setattr(Task, "objective", wrong)
+    wrong_by(monkeypatch, 1.5)
     keras.config.set_dtype_policy(policy)
     try:
         with pytest.raises(NotImplementedError, match="train_on_batch"):
@@ -70,7 +58,7 @@ def test_a_wrong_step_in_half_precision_is_refused(monkeypatch, policy):
 @pytest.mark.parametrize("batch_size", [16, 50])
 def test_a_second_step_that_is_not_keras_own_is_refused(monkeypatch, batch_size):
     """Also where it is in the second epoch."""
-    wrong_from_the_second_step_on(monkeypatch)
+    wrong_by(monkeypatch, 1.01, first=1)
     with pytest.raises(NotImplementedError, match="train_on_batch"):
         compiled().fit(*examples(), batch_size, 2)
 
@@ -80,7 +68,7 @@ def test_batch_by_batch_it_is_refused_also_when_tried_again(monkeypatch):
         def on_train_batch_end(self, batch, logs=None):
             pass
 
-    wrong_from_the_second_step_on(monkeypatch)
+    wrong_by(monkeypatch, 1.01, first=1)
     replicas = compiled()
     for _ in range(2):
         with pytest.raises(NotImplementedError, match="train_on_batch"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -66,7 +65,10 @@ AWAY = (
     "against a theory that you name."
 )
 GROWS = "From |z| = {:g} on its gradient is larger than cross-entropy's, as a penalty on large logits has it."
-BOUND_UNTOLD = "Whether the head bounds its logits is not known ({}: {})."
+BOUND_UNTOLD = (
+    "Gradients survive, but whether the head bounds its logits, so that no prediction can be confident, is "
+    "not known: {}: {}."
+)
 OF_A_BATCH = (
     "What follows the logits goes over the examples of a batch, and the doctor looks at one alone: it cannot "
     "tell. Of Keras' `BatchNormalization` it can."
@@ -194,14 +196,13 @@ def diagnosis(subject: Subject, output: Output, case: Case) -> Diagnosis:
         **judgement,
     )
     if np.isinf(found.limit) and theory and theory.fades:
-        return replace(found, known=False, remarks=(*found.remarks, BY_NATURE), **judge_fading(taken))
+        return replace(found, known=False, remarks=(BY_NATURE,), **judge_fading(taken))
     if theory is None and cut.kind != "constant" and goes_away(subject, output, taken):
         return replace(found, undecided=AWAY)
     if np.isinf(found.limit):
-        return replace(found, remarks=(*found.remarks, *remarks(case, found.bound)))
+        return replace(found, remarks=tuple(remarks(case, found.bound)))
     if known and theory and not is_known_by_name(output.loss) and only_grows(found):
-        grows = GROWS.format(found.limit)
-        return replace(found, known=False, remarks=(*found.remarks, grows), **judge_fading(taken))
+        return replace(found, known=False, remarks=(GROWS.format(found.limit),), **judge_fading(taken))
     if not known and function_name(output.loss) in HINGES and is_known_by_name(output.loss):
         return flattened(subject, found, case)
     if not known:
@@ -267,8 +268,8 @@ def judged(subject: Subject, case: Case) -> tuple[tuple[Any, ...], dict[str, Any
     try:
         bound = bound_of(cut, case.theory)
     except Exception as error:
-        told = BOUND_UNTOLD.format(type(error).__name__, first_line(error))
-        return taken, {**judgement, "remarks": (told,)}
+        reason = BOUND_UNTOLD.format(type(error).__name__, first_line(error))
+        return taken, judgement | ({"undecided": reason} if np.isinf(judgement["limit"]) else {})
     if bound and bound.p < NEAR_ONE:
         judgement |= {"bound": bound, "limit": 0.0, "symptom": bound.text}
     elif bound and np.isinf(judgement["limit"]):
@@ -368,19 +369,16 @@ def survives(subject: Subject, case: Case, remedy: Remedy, own: bool = True) -> 
         kind = Case(cut, remedy.loss or case.loss, theory)
         patient = subject.patient(cut, remedy, own)
         taken = readings(patient, cut, theory, FEW)
-        is_bounded = not remedy.skipped and bounds_too_tightly(cut, theory)
-        is_lost = np.isfinite(judge_readings(taken)["limit"]) or left_alone(patient, cut, theory)
-        return not (mismatch_of(kind) or is_bounded or is_lost)
+        if (
+            np.isfinite(judge_readings(taken)["limit"])
+            or mismatch_of(kind)
+            or left_alone(patient, cut, theory)
+        ):
+            return False
+        bound = None if remedy.skipped else bound_of(cut, theory)  # which sees what is skipped
+        return bound is None or bound.p >= NEAR_ONE
     except Exception:  # a remedy that does not run is none
         return False
-
-
-def bounds_too_tightly(cut: Cut, theory: Theory | None) -> bool:
-    """Whether the head, as it is, lets no prediction be confident; where that cannot be told, it does not."""
-    with contextlib.suppress(Exception):
-        bound = bound_of(cut, theory)
-        return bound is not None and bound.p < NEAR_ONE
-    return False
 
 
 def cured(cut: Cut, remedy: Remedy) -> Cut:

@@ -161,9 +161,9 @@ class Witness:
 
     def nudged(self, values: Values, seed: int) -> Values:
         """Returns the values with the trained ones moved by about a rounding each."""
-        rng = np.random.default_rng(seed)
+        rng, by = np.random.default_rng(seed), self.nudge()
         moved = [
-            value * (1 + self.nudge() * rng.normal(size=value.shape)).astype(value.dtype)
+            value * (1 + by * rng.normal(size=value.shape)).astype(value.dtype)
             for value in values["trainable"]
         ]
         return {**values, "trainable": moved}
@@ -187,9 +187,9 @@ class Witness:
         rounding alone: moved weights do not show it, moved examples do. Where no weights were given, and
         labels do not tell that the loss takes one an example, the batch stays as it is.
         """
-        rng = np.random.default_rng(seed)
+        rng, by = np.random.default_rng(seed), self.nudge()
         x, y, weights = data
-        moved = lambda values: (values * (1 + self.nudge() * rng.normal(size=values.shape))).astype("float32")
+        moved = lambda values: (values * (1 + by * rng.normal(size=values.shape))).astype("float32")
         if weights is not None:
             return x, y, keras.tree.map_structure(moved, weights)
         takes_weights = type(self.task.model).train_step is keras.Model.train_step
