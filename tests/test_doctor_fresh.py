@@ -216,7 +216,12 @@ def test_a_head_whose_bounds_cannot_be_told_is_undecided(monkeypatch: pytest.Mon
     found = on_dense(sparse())
     assert found.exit_code == 2 and "whether the head bounds its logits" in str(found)
     assert "RuntimeError: no such kernel." in str(found)
+    monkeypatch.undo()
+    monkeypatch.setattr("crosscheck.doctor._bounds.best", lambda *_: 0.0)
     inputs = keras.Input((3,))
+    unit = L.UnitNormalization()(L.Dense(K)(inputs))
+    assert examined(inputs, unit, sparse()).exit_code == 2, "it has bounds, and they were not found"
+    monkeypatch.setattr("crosscheck.doctor._bounds.Source.of", fails)
     lost = examined(inputs, L.Lambda(lambda z: ops.clip(z, -5, 5))(L.Dense(K)(inputs)), sparse())
     assert lost.exit_code == 1, "what is broken by its gradient is so whatever its bounds"
 
@@ -307,10 +312,11 @@ def test_a_floor_under_the_logits_is_named_as_a_clip() -> None:
 def test_a_sharp_softmax_is_not_constant() -> None:
     """At logits of size 3 it gives the same class, nearly always."""
     inputs = keras.Input((3,))
-    sharp = L.Dense(K)(inputs) / 0.01
-    assert examined(inputs, sharp, sparse()).sound
-    by_softmax = examined(inputs, L.Softmax()(sharp), "sparse_categorical_crossentropy")
-    assert by_softmax.sound == IS_TENSORFLOW and "whatever the logit" not in str(by_softmax)
+    for k in (2, 3, 4, K):
+        sharp = L.Dense(k)(inputs) / 0.01
+        assert examined(inputs, sharp, sparse()).sound
+        by_softmax = examined(inputs, L.Softmax()(sharp), "sparse_categorical_crossentropy")
+        assert by_softmax.sound == IS_TENSORFLOW and "whatever the logit" not in str(by_softmax)
     nothing = examined(inputs, L.Lambda(lambda z: 0.0 * z)(L.Dense(K)(inputs)), sparse())
     assert nothing.exit_code == 1 and "leaves nothing of the logits" in str(nothing), str(nothing)
 

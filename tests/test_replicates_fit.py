@@ -29,6 +29,7 @@ from small_networks import (
 
 from crosscheck import losses
 from crosscheck.replicates import Replicates, backends, grid
+from crosscheck.replicates._initial import frozen_as
 from crosscheck.replicates._plan import make_plan
 
 pytestmark = pytest.mark.every_backend
@@ -313,3 +314,11 @@ def test_a_layer_frozen_before_stacking_turns_out_impossible_stays():
         replicas.fit(x, y, 16, 1)
     model.fit(*in_order_of(SEEDS[0], 0, x, y), 16, shuffle=False, verbose=0)
     assert_same(replicas, 0, model, 1e-5)
+
+
+def test_layers_that_compile_adds_hide_none_that_was_frozen():
+    template, larger = dense(), keras.Sequential([keras.Input((6,)), *(keras.layers.Dense(4) for _ in "abc")])
+    assert frozen_as(larger, template) is larger
+    template.layers[0].trainable = False
+    with pytest.raises(ValueError, match="Freeze layers in `build`"):
+        frozen_as(larger, template)
