@@ -291,6 +291,18 @@ def test_classes_whose_logits_are_stopped_are_found(kept: int, loss: Any) -> Non
     assert "from_logits" not in str(found).split("✗")[1], "the loss has them already"
 
 
+def test_a_remedy_that_leaves_classes_without_a_gradient_is_none() -> None:
+    """Keras' focal loss loses the far ones itself, and a plain cross-entropy would mend that alone."""
+    inputs = keras.Input((3,))
+    z = L.Dense(K)(inputs)
+    focal = S.CategoricalFocalCrossentropy(from_logits=True)
+    assert "tried on the copy: sound" in str(examined(inputs, z, focal))
+    lone = np.arange(K) == 0
+    stopped = L.Lambda(lambda z: ops.where(lone, z, ops.stop_gradient(z)))(z)
+    found = examined(inputs, stopped, focal)
+    assert found.exit_code == 1 and "tried on the copy: sound" not in str(found), str(found)
+
+
 def test_what_goes_over_a_batch_by_hand_is_undecided() -> None:
     inputs = keras.Input((3,))
     z = L.Dense(K)(inputs)
