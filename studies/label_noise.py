@@ -27,7 +27,6 @@ CLAIM = Claim(
 )
 
 SEEDS = {"smoke": 6, "standard": 24, "full": 64}
-LAW_SEEDS = {"smoke": 6, "standard": 20, "full": 64}
 FEW = {"smoke": 6, "standard": 16, "full": 64}  # of networks
 EPS = float(np.finfo("float64").eps)
 
@@ -120,21 +119,20 @@ def train_laws(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     whole = [make(share) for make, share in NOISE.values()]
     half = [make(share / 2) for make, share in NOISE.values()]
     sets = [noise.sampled(seeds, 2 * EXAMPLES, law) for law in (*whole, clean)]
-    x, y = (np.concatenate([pair[i] for pair in sets]) for i in (0, 1))
     fresh, _ = noise.sampled([seeds[0] + 10**6], LOOKED_AT, clean)
-    eta, many = noise.posterior(fresh[0]), len(seeds)
-    arms = lambda p: np.split(p, len(p) // many)
-    *plain, of_clean = arms(noise.trained(seeds * 4, x, y, np.zeros(4 * many), [], fresh[0], HIDDEN))
-    again = lambda array: np.concatenate([array, array[: 3 * many]])  # right T, none, half of the noise
-    which = np.repeat([1, 2, 3, 0, 4, 5, 6], many)
-    corrected = arms(noise.trained(seeds * 7, again(x), again(y), which, whole + half, fresh[0], ()))
+    eta = noise.posterior(fresh[0])
+    x, y = (np.concatenate([pair[i] for pair in sets]) for i in (0, 1))
+    *plain, of_clean = np.split(noise.trained(seeds * 4, x, y, None, fresh[0], HIDDEN), 4)
+    linear = lambda pair, law: noise.trained(seeds, *pair, law, fresh[0], ())
+    right, half_undone = ([linear(*arm) for arm in zip(sets, laws, strict=False)] for laws in (whole, half))
+    uncorrected = linear(sets[-1], None)
     for i, setting in enumerate(NOISE):
         place = {"setting": setting, "seed": seeds}
         laws = [eta @ law for law in (whole[i], half[i])]
         yield PLAIN.rows(*(noise.rms(plain[i], law) for law in laws), **place)
         yield PLAIN.rows(positive=noise.rms(of_clean, eta), **place)
-        yield FORWARD.rows(*(noise.rms(corrected[j], eta) for j in (i, i + 4)), **place)
-        yield FORWARD.rows(positive=noise.rms(corrected[3], eta), **place)
+        yield FORWARD.rows(*(noise.rms(arm[i], eta) for arm in (right, half_undone)), **place)
+        yield FORWARD.rows(positive=noise.rms(uncorrected, eta), **place)
 
 
 def train_thresholds(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
@@ -147,8 +145,7 @@ def train_thresholds(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     ]
     inputs, labels = np.concatenate([x] * 3), np.concatenate(noisy).astype("int32")
     middle = np.zeros((1, 1), "float32")
-    nothing, batch = np.zeros(len(inputs)), 512
-    p = noise.trained(seeds * 3, inputs, labels, nothing, [], middle, (16,), 2, 10, 0.01, batch)
+    p = noise.trained(seeds * 3, inputs, labels, None, middle, (16,), 2, 10, 0.01, batch_size=512)
     claim, control, positive = p[:, 0, 1].reshape(3, -1)
     yield THRESHOLD.rows(claim, control, noise.right_threshold(MISSED, INVENTED), seed=seeds)
     yield THRESHOLD.rows(positive=positive, reference=0.5, seed=seeds)
@@ -274,10 +271,12 @@ def train_on_people(seeds: tuple[int, ...], name: str) -> Iterator[pd.DataFrame]
     split = data.random_splits(x, q, seeds, *SPLIT)
     laws = split.y, law[split.y.argmax(-1)]
     people, by_class = (noise.one_label_each(shares, seeds) for shares in laws)
-    four = lambda array: np.concatenate([array] * 4)
-    labels, which = np.concatenate([people, people, by_class, by_class]), np.repeat([0, 1, 0, 1], len(seeds))
-    p = noise.trained(seeds * 4, four(split.x), labels, which, [law], four(split.x_test), (64,), 10)
-    yield from human_rows(np.split(p, 4), split.y_test, law, {"setting": name, "seed": seeds})
+    twice = lambda array: np.concatenate([array] * 2)
+    arrays = twice(split.x), np.concatenate([people, by_class])
+    trained = [noise.trained(seeds * 2, *arrays, t, twice(split.x_test), (64,), 10) for t in (None, law)]
+    (plain, plain_by_class), (corrected, corrected_by_class) = (np.split(p, 2) for p in trained)
+    p = [plain, corrected, plain_by_class, corrected_by_class]
+    yield from human_rows(p, split.y_test, law, {"setting": name, "seed": seeds})
 
 
 def human_rows(p: list[np.ndarray], q: np.ndarray, law: np.ndarray, place: dict) -> Iterator[pd.DataFrame]:
@@ -369,7 +368,7 @@ def units(scale: str) -> list[Unit]:
     return [
         *(unit(train_flipped, few, data=name, cost=10) for name in SETS),
         *(unit(train_on_people, few, data=name, cost=10) for name in PEOPLE),
-        unit(train_laws, range(LAW_SEEDS[scale]), cost=20),
+        unit(train_laws, few, cost=20),
         unit(train_thresholds, seeds, cost=5),
         unit(measure_smoothing),
     ]

@@ -26,7 +26,7 @@ CLAIM = Claim(
     "where squared error through a sigmoid needs exponentially many.",
 )
 
-SEEDS = {"smoke": 6, "standard": 96, "full": 128}
+SEEDS = {"smoke": 6, "standard": 64, "full": 128}
 
 
 # --- recovery: how long does a confidently wrong model need to come back? ---

@@ -62,15 +62,15 @@ def train_penalised(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     after_training, penalised = penalties.after_training, penalties.penalised
     network = after_training(penalised(HIDDEN), seeds, (0.0, *LAMBDAS))
     for quantity, numbers in network.items():
-        x = np.array((0.0, *LAMBDAS))[:, None]
-        yield rows.tidy(quantity=quantity, x=x, seed=seeds, value=numbers)
+        yield rows.tidy(quantity=quantity, x=np.array((0.0, *LAMBDAS))[:, None], seed=seeds, value=numbers)
     biases = after_training(penalised(HIDDEN, kernels=False), seeds, LAMBDAS)
     wider = after_training(penalised(2 * HIDDEN), seeds, LAMBDAS)
+    place = {"x": np.array(LAMBDAS)[:, None], "seed": seeds}
     for check, quantity in ((LOGITS, "largest logit"), (RESIDUAL, "mean residual")):
-        claim, control, positive = (
-            np.log(arm[quantity][-len(LAMBDAS) :]) for arm in (network, biases, wider)
-        )
-        yield check.rows(claim, control, positive=positive, x=np.array(LAMBDAS)[:, None], seed=seeds)
+        logs = [np.log(arm[quantity][-len(LAMBDAS) :]) for arm in (network, biases, wider)]
+        yield check.rows(*logs[:2], positive=logs[2], **place)
+    for setting in BEHIND:
+        yield NORMALISED.rows(control=np.log(biases["largest logit"]), setting=setting, **place)
 
 
 def draw_logits(ax, rows: pd.DataFrame) -> None:
@@ -120,16 +120,15 @@ SCALE = Check(
 
 
 def train_normalised(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
-    """The largest logit against λ behind normalisation, and without any."""
-    trained = lambda **options: penalties.after_training(
-        penalties.penalised(HIDDEN, **options), seeds, LAMBDAS
+    """The largest logit against λ behind normalisation, and without; `train_penalised` has the control."""
+    after_training = lambda behind: penalties.after_training(
+        penalties.penalised(HIDDEN, biases=False, behind=behind), seeds, LAMBDAS
     )
-    size = lambda **options: np.log(trained(**options)["largest logit"])
-    plain, biases = size(biases=False), size(kernels=False)
+    size = lambda behind: np.log(after_training(behind)["largest logit"])
+    plain = size("")
     for setting, layer in BEHIND.items():
-        claim = size(biases=False, behind=layer)
         place = {"setting": setting, "x": np.array(LAMBDAS)[:, None], "seed": seeds}
-        yield NORMALISED.rows(claim, biases, positive=plain, **place)
+        yield NORMALISED.rows(claim=size(layer), positive=plain, **place)
 
 
 def measure_scale(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:

@@ -6,7 +6,6 @@ T_ij is the chance that an example of class i carries label j. A clean law η be
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 from scipy import optimize, special
@@ -86,31 +85,11 @@ def posterior(x: np.ndarray) -> np.ndarray:
     return special.softmax(x.astype("float64") @ CENTRES.T, -1)  # the centres have one length
 
 
-def mixed_losses(noises: Sequence[np.ndarray]) -> Callable[..., Any]:
-    """A loss that is forward-corrected for one of the T, or none: `which` counts from 1, 0 is none.
-
-    Every correction is computed in every replicate, and all but one are multiplied by 0.
-    """
-    from keras import ops
-
-    from crosscheck import losses
-
-    def loss(y: Any, z: Any, which: Any) -> Any:
-        total = losses.sparse_categorical_crossentropy(y, z) * ops.cast(ops.equal(which, 0), z.dtype)
-        for i, noise in enumerate(noises):
-            own = ops.cast(ops.equal(which, i + 1), z.dtype)
-            total = total + own * losses.forward_corrected_crossentropy(y, z, noise)
-        return total
-
-    return loss
-
-
 def trained(
     seeds: Sequence[int],
     x: np.ndarray,
     y: np.ndarray,
-    which: np.ndarray,
-    noises: Sequence[np.ndarray],
+    noise: np.ndarray | None,
     looked_at: np.ndarray,
     hidden: Sequence[int],
     classes: int = CLASSES,
@@ -118,22 +97,24 @@ def trained(
     rate: float = 0.01,
     batch_size: int = 128,
 ) -> np.ndarray:
-    """Predictions [R, M, K] of perceptrons trained on x [R, N, D], y [R, N], corrected for `which` noise [R].
+    """Predictions [R, M, K] of perceptrons trained on x [R, N, D], y [R, N].
 
     Args:
         seeds: R, of initial weights and batches; they may repeat.
+        noise: T that the loss is forward-corrected for; None for plain cross-entropy.
         looked_at: inputs, [M, D] or [R, M, D].
     """
     import keras
 
+    from crosscheck import losses
     from crosscheck.models import perceptron
     from crosscheck.replicates import Replicates
 
     replicas = Replicates(perceptron(x.shape[-1], hidden, classes), tuple(seeds), paired=True)
     steps = epochs * -(-x.shape[1] // batch_size)
     optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(rate, steps))
-    arguments = {"which": np.asarray(which, "float32")}
-    replicas.compile(optimizer, mixed_losses(noises), loss_arguments=arguments)
+    corrected = lambda y, z: losses.forward_corrected_crossentropy(y, z, noise)
+    replicas.compile(optimizer, losses.sparse_categorical_crossentropy if noise is None else corrected)
     replicas.fit(x, y, batch_size=batch_size, epochs=epochs)
     return special.softmax(replicas.predict(looked_at).astype("float64"), -1)
 

@@ -100,7 +100,7 @@ def raised_logits(
     """
     replicas = Replicates(build, range(len(x)))
     replicas.set_weights(weights)
-    replicas.compile(keras.optimizers.SGD(rate), losses.sparse_categorical_crossentropy)
+    replicas.compile(keras.optimizers.SGD(rate), losses.sparse_categorical_crossentropy, jit_compile=False)
     before = replicas.predict(x)
     replicas.fit(x, y, batch_size=x.shape[1])
     return replicas.predict(x) > before

@@ -41,11 +41,16 @@ def unshuffled(replicates: int, n: int) -> np.ndarray:
 
 
 def orders(seeds: Sequence[int], n: int, shuffle: bool) -> Callable[[np.ndarray, int], np.ndarray]:
-    """Returns the function that gives the order of N examples, [size, N], for members in an epoch."""
+    """Returns the function that gives the order of N examples, [size, N], for members in an epoch.
+
+    Members of one seed take them in one order, which is drawn once.
+    """
 
     def order(members: np.ndarray, epoch: int) -> np.ndarray:
         if not shuffle:
             return unshuffled(len(members), n)
-        return np.stack([batch_order(seeds[member], epoch, n) for member in members])
+        of_members = [seeds[member] for member in members]
+        drawn = {seed: batch_order(seed, epoch, n) for seed in dict.fromkeys(of_members)}
+        return np.stack([drawn[seed] for seed in of_members])
 
     return order
