@@ -123,7 +123,7 @@ def train_laws(seeds: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     eta = noise.posterior(fresh[0])
     x, y = (np.concatenate([pair[i] for pair in sets]) for i in (0, 1))
     *plain, of_clean = np.split(noise.trained(seeds * 4, x, y, None, fresh[0], HIDDEN), 4)
-    linear = lambda pair, law: noise.trained(seeds, *pair, law, fresh[0], ())
+    linear = lambda pair, law: noise.trained(seeds, *pair, law, fresh[0], ())  # type: ignore[call-arg]
     right, half_undone = ([linear(*arm) for arm in zip(sets, laws, strict=False)] for laws in (whole, half))
     uncorrected = linear(sets[-1], None)
     for i, setting in enumerate(NOISE):

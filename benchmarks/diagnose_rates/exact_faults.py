@@ -161,7 +161,7 @@ def some_replaced(rng: Rng, value: float, array: Array) -> Array:
 
 
 def not_finite(rng: Rng, draft: Draft, size: float) -> Draft:
-    return draft.edited(on_inputs(partial(some_replaced, rng, rng.choice([np.nan, np.inf]))))
+    return draft.edited(on_inputs(partial(some_replaced, rng, float(rng.choice([np.nan, np.inf])))))
 
 
 # --- weights, metrics, splits ------------------------------------------------------------------------------

@@ -83,7 +83,7 @@ def class_weights(rng: Rng, head: Head, target: Target) -> dict[int, float] | No
     if rng.random() > 0.15:
         return None
     counts = np.bincount(target.y, minlength=target.classes)
-    return {k: float(len(target.y) / (target.classes * max(n, 1))) for k, n in enumerate(counts)}
+    return {k: float(len(target.y) / (target.classes * max(int(n), 1))) for k, n in enumerate(counts)}
 
 
 # --- bodies ------------------------------------------------------------------------------------------------
