@@ -337,3 +337,40 @@ def test_a_single_logit_among_no_others_is_named() -> None:
     found = on_dense(sparse(), 1)
     assert found.exit_code == 1 and "softmax over a single logit" in str(found)
     assert "BinaryCrossentropy(from_logits=True), or an output for each class (tried" in str(found)
+
+
+# --- the classes whose logit is not the one that the readings are of --------------------------------------
+
+LOSSES = {"classes": sparse, "labels": lambda: S.BinaryCrossentropy(from_logits=True)}
+UNEVEN = {
+    "capped": lambda z: ops.minimum(z, 8.0),
+    "floored": lambda z: ops.maximum(z, -30.0),
+    "clipped": lambda z: ops.clip(z, -5.0, 5.0),
+    "flattened": lambda z: 10 * ops.tanh(z / 10),
+    "scaled": lambda z: 3.0 * z,
+    "turned": lambda z: -z,
+    "bent": lambda z: ops.where(z > 0, z, 0.1 * z),
+}
+
+
+@pytest.mark.parametrize("own", UNEVEN)
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("last", [False, True], ids=["all others", "the last"])
+def test_a_class_that_loses_its_gradient_far_out_alone_is_found(own: str, loss: str, last: bool) -> None:
+    """The readings are of class 0, which is as it should be."""
+    inputs = keras.Input((3,))
+    alone = np.arange(K) == K - 1 if last else np.arange(K) > 0
+    z = L.Dense(K)(inputs)
+    found = examined(inputs, L.Lambda(lambda z: ops.where(alone, UNEVEN[own](z), z))(z), LOSSES[loss]())
+    assert found.sound == (own in ("scaled", "turned", "bent")), str(found)
+    if not found.sound:
+        assert "on no step moves the logits of classes" in str(found)
+
+
+def test_of_many_classes_some_are_looked_at() -> None:
+    inputs = keras.Input((3,))
+    z = L.Dense(3000)(inputs)
+    assert examined(inputs, z, sparse()).sound
+    rest = np.arange(3000) > 0
+    found = examined(inputs, L.Lambda(lambda z: ops.where(rest, ops.clip(z, -5, 5), z))(z), sparse())
+    assert found.exit_code == 1 and "classes 1, " in str(found)

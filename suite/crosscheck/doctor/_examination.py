@@ -17,7 +17,7 @@ from crosscheck.doctor._diagnosis import BENIGN, Diagnosis, Reading, judge_fadin
 from crosscheck.doctor._graph import batch_of, first_line, outputs_of
 from crosscheck.doctor._metrics import metrics_of, misreadings
 from crosscheck.doctor._patient import is_of_own_training
-from crosscheck.doctor._readings import FEW, SIZES, left_alone, readings
+from crosscheck.doctor._readings import FEW, SIZES, others_lost, readings
 from crosscheck.doctor._remedies import Case, Remedy, cause, mismatch_of, remedies
 from crosscheck.doctor._search import cut_before
 from crosscheck.doctor._subject import (
@@ -73,7 +73,6 @@ OF_A_BATCH = (
     "What follows the logits goes over the examples of a batch, and the doctor looks at one alone: it cannot "
     "tell. Of Keras' `BatchNormalization` it can."
 )
-LEFT_ALONE = "the logits of classes {} move the prediction, and no step moves them"
 NOT_JUDGED = "The loss is none of classes: its gradients are not judged, but that they are there."
 
 
@@ -262,9 +261,8 @@ def judged(subject: Subject, case: Case) -> tuple[tuple[Any, ...], dict[str, Any
         judgement |= {"limit": 0.0, "symptom": mismatch}
     if judgement["limit"] == 0:
         return taken, judgement
-    if np.isinf(judgement["limit"]) and (classes := left_alone(patient, cut, case.theory)):
-        text = LEFT_ALONE.format(", ".join(map(str, classes)))
-        return taken, {**judgement, "limit": 0.0, "symptom": text}
+    if np.isinf(judgement["limit"]) and (lost := others_lost(patient, cut, case.theory)):
+        return taken, {**judgement, "limit": 0.0, "symptom": lost}
     try:
         bound = bound_of(cut, case.theory)
     except Exception as error:
@@ -372,7 +370,7 @@ def survives(subject: Subject, case: Case, remedy: Remedy, own: bool = True) -> 
         if (
             np.isfinite(judge_readings(taken)["limit"])
             or mismatch_of(kind)
-            or left_alone(patient, cut, theory)
+            or others_lost(patient, cut, theory)
         ):
             return False
         bound = None if remedy.skipped else bound_of(cut, theory)  # which sees what is skipped

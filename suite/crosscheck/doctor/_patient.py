@@ -81,7 +81,11 @@ class Patient:
 
     def gradients(self, y: Any, t: float) -> tuple[float, np.ndarray]:
         """Loss and dL/dz by all logits, [m], of such a step."""
-        z, start, before = self.model.logits, self.cut.at(t), self.steps_applied
+        return self.gradients_from(y, self.cut.at(t))
+
+    def gradients_from(self, y: Any, start: np.ndarray) -> tuple[float, np.ndarray]:
+        """Loss and dL/dz by all logits, [m], of a step from these logits, [m]."""
+        z, before = self.model.logits, self.steps_applied
         value, _ = settled_step(self.model, self.x, self.labels(y), lambda: z.assign(start))
         given = ops.convert_to_numpy(z)
         if self.steps_applied == before:

@@ -17,6 +17,8 @@ from crosscheck.errors import UsageError
 SIZES = (0, 1, 2, 5, 10, 15, 17, 20, 30, 40, 60, 88, 100, 1000, 9984.0)  # exact in bfloat16
 FEW = (0, 1, 2, 20, 88, 9984.0)  # where a remedy is tried
 LOOKED_AT = 8  # of the classes without a gradient
+FAR, NEARER = 100.0, (1, 2, 5, 10, 15, 20, 40)  # where the other classes' logits are looked at, far out first
+KEPT = 1e-3  # of its gradient near 0 a logit keeps more, far out in the direction in which the loss rises
 FALLEN = 1e-3  # of 1 + a loss: by so much less it has come down
 LARGEST = 60000.0  # what float16 holds
 
@@ -112,18 +114,56 @@ def readings(
     )
 
 
-def left_alone(patient: Patient, cut: Cut, theory: Theory | None) -> list[int]:
-    """Classes whose logits an output follows and no step moves: some of them, where the theory moves all."""
+def others_lost(patient: Patient, cut: Cut, theory: Theory | None) -> str:
+    """What is wrong with logits beside the one that the readings are of; "" for nothing, or if unknown."""
     k = cut.shape[cut.class_axis]
     if theory is None or cut.kind in ("constant", "unknown") or cut.squash or not k == cut.width > 1:
-        return []
+        return ""
+    if classes := left_alone(patient, cut, theory):
+        return f"the logits of classes {listed(classes)} move the prediction, and no step moves them"
+    if classes := lost_far_out(patient, cut, theory, FAR):
+        size = next((size for size in NEARER if lost_far_out(patient, cut, theory, size)), FAR)
+        return f"from |z| = {size:g} on no step moves the logits of classes {listed(classes)}"
+    return ""
+
+
+def left_alone(patient: Patient, cut: Cut, theory: Theory) -> list[int]:
+    """Classes whose logits an output follows and no step moves: some of them, where the theory moves all."""
     benign = next(iter(examples(cut, theory, (2,))[::-1]), None)
     if benign is None:
         return []
     _, row = patient.gradients(benign.y, benign.t)
     start = cut.row(cut.at(0))
-    moves = lambda i: bool(np.any(cut.row(one_hot(k, i)) != start))
+    moves = lambda i: bool(np.any(cut.row(one_hot(cut.width, i)) != start))
     return [int(i) for i in np.flatnonzero(row == 0)[:LOOKED_AT] if moves(int(i))]
+
+
+def lost_far_out(patient: Patient, cut: Cut, theory: Theory, size: float) -> list[int]:
+    """Classes whose logit has a gradient near 0 and none at ±size, as the varied one has: of some of them."""
+    size = min(size, cut.reach)
+    usual = least_kept(patient, cut, theory, cut.varied, size)
+    others = np.delete(np.arange(cut.width), cut.varied)
+    chosen = others[np.unique(np.linspace(0, len(others) - 1, min(len(others), LOOKED_AT)).astype(int))]
+    return [i for i in chosen.tolist() if least_kept(patient, cut, theory, i, size) < KEPT * min(usual, 1.0)]
+
+
+def least_kept(patient: Patient, cut: Cut, theory: Theory, i: int, size: float) -> float:
+    """The share that a logit's gradient keeps at ±size, where the loss rises: the least of both labels."""
+    varied, other, shares = replace(cut, varied=i), (i + 1) % cut.width, [np.inf]
+    for label in (i, other):
+        if label == theory.ignored:
+            continue
+        row = one_hot(cut.width, label)
+        y = in_form(cut, theory, row if label == i or form_of(cut, theory) != "labels" else 0 * row)
+        near = patient.gradients_from(y, varied.at(0.0))[1][i]
+        if np.isfinite(near) and near != 0:
+            far = patient.gradients_from(y, varied.at(float(np.sign(near)) * size))[1][i]
+            shares.append(abs(float(far / near)))
+    return float(np.nanmin(shares))
+
+
+def listed(classes: Sequence[int]) -> str:
+    return ", ".join(map(str, classes))
 
 
 def those_that_get_worse(
