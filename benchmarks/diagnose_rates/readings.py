@@ -16,6 +16,10 @@ READINGS: dict[tuple[str, str], tuple[str, str]] = {
     ("DeepLocalize", "StackOverflow/38648195/38648195"): ("true", OF_SEVERAL),
     ("DeepLocalize", "StackOverflow/39217567/39217567"): ("true", OF_SEVERAL),
     ("DeepLocalize", "StackOverflow/48221692/untitled26"): ("true", OF_NUMBERS),
+    ("DeepLocalize", "StackOverflow/48251943/48251943"): (
+        "true",
+        "Eight of 17 targets lie outside −1 … 1, which is all that the head's tanh can give.",
+    ),
     ("BenchDL4Real", "DeepLocalize/48221692"): ("true", OF_NUMBERS),
     ("BenchDL4Real", "Defects4ML/073/script"): ("true", OF_NUMBERS),
     ("BenchDL4Real", "SFData/s38584268"): (

@@ -16,7 +16,7 @@ from crosscheck.errors import UsageError
 
 SIZES = (0, 1, 2, 5, 10, 15, 17, 20, 30, 40, 60, 88, 100, 1000, 9984.0)  # exact in bfloat16
 FEW = (0, 1, 2, 20, 88, 9984.0)  # where a remedy is tried
-LOOKED_AT = 8  # of the classes without a gradient
+LOOKED_AT = 8  # of the other classes, at most
 FAR, NEARER = 100.0, (1, 2, 5, 10, 15, 20, 40)  # where the other classes' logits are looked at, far out first
 KEPT = 1e-3  # of its gradient near 0 a logit keeps more, far out in the direction in which the loss rises
 FALLEN = 1e-3  # of 1 + a loss: by so much less it has come down

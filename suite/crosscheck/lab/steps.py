@@ -100,6 +100,7 @@ def raised_logits(
     """
     replicas = Replicates(build, range(len(x)))
     replicas.set_weights(weights)
+    # One step is over before a compiled program has begun.
     replicas.compile(keras.optimizers.SGD(rate), losses.sparse_categorical_crossentropy, jit_compile=False)
     before = replicas.predict(x)
     replicas.fit(x, y, batch_size=x.shape[1])
