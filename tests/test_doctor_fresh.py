@@ -339,6 +339,18 @@ def test_a_single_logit_among_no_others_is_named() -> None:
     assert "BinaryCrossentropy(from_logits=True), or an output for each class (tried" in str(found)
 
 
+@pytest.mark.parametrize("by", [30.0, 100.0, 1e4, 1e9])
+@pytest.mark.parametrize("masked", [0, K - 1])
+@pytest.mark.parametrize(
+    "loss", [sparse(), S.BinaryCrossentropy(from_logits=True)], ids=["classes", "labels"]
+)
+def test_a_class_that_is_masked_has_no_gradient_to_lose(by: float, masked: int, loss: Any) -> None:
+    inputs = keras.Input((3,))
+    mask = -by * (np.arange(K) == masked).astype("float32")
+    found = examined(inputs, L.Lambda(lambda z: z + mask)(L.Dense(K)(inputs)), loss)
+    assert found.sound, str(found)
+
+
 # --- the classes whose logit is not the one that the readings are of --------------------------------------
 
 LOSSES = {"classes": sparse, "labels": lambda: S.BinaryCrossentropy(from_logits=True)}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from scipy import special
 
 from crosscheck.doctor._cut import Cut
 from crosscheck.doctor._diagnosis import Reading
@@ -18,6 +19,7 @@ SIZES = (0, 1, 2, 5, 10, 15, 17, 20, 30, 40, 60, 88, 100, 1000, 9984.0)  # exact
 FEW = (0, 1, 2, 20, 88, 9984.0)  # where a remedy is tried
 LOOKED_AT = 8  # of the other classes, at most
 FAR, NEARER = 100.0, (1, 2, 5, 10, 15, 20, 40)  # where the other classes' logits are looked at, far out first
+NONE, ALL = 1e-6, 0.99  # probabilities from which on a gradient may be rounded to 0, as of a masked class
 KEPT = 1e-3  # of its gradient near 0 a logit keeps more, far out in the direction in which the loss rises
 FALLEN = 1e-3  # of 1 + a loss: by so much less it has come down
 LARGEST = 60000.0  # what float16 holds
@@ -133,9 +135,19 @@ def left_alone(patient: Patient, cut: Cut, theory: Theory) -> list[int]:
     if benign is None:
         return []
     _, row = patient.gradients(benign.y, benign.t)
-    start = cut.row(cut.at(0))
+    start, p = cut.row(cut.at(0)), predicted(cut, theory, benign.t)
     moves = lambda i: bool(np.any(cut.row(one_hot(cut.width, i)) != start))
-    return [int(i) for i in np.flatnonzero(row == 0)[:LOOKED_AT] if moves(int(i))]
+    pulled = np.where(benign.row > 0, p < ALL, p > NONE)
+    still = np.flatnonzero((row == 0) & pulled)
+    return [int(i) for i in still[:LOOKED_AT] if moves(int(i))]
+
+
+def predicted(cut: Cut, theory: Theory, t: float) -> np.ndarray:
+    """The probabilities of all classes where the varied logit is t, [k]: a masked class has about none."""
+    row = cut.row(cut.at(t)).astype("float64")
+    if cut.kind != "identity":
+        return np.exp(row) if cut.kind == "log-softmax" else row
+    return special.expit(row) if theory.activation == "sigmoid" else special.softmax(row)
 
 
 def lost_far_out(patient: Patient, cut: Cut, theory: Theory, size: float) -> list[int]:
