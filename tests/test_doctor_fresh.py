@@ -347,7 +347,7 @@ def test_a_single_logit_among_no_others_is_named() -> None:
 def test_a_class_that_is_masked_has_no_gradient_to_lose(by: float, masked: int, loss: Any) -> None:
     inputs = keras.Input((3,))
     mask = -by * (np.arange(K) == masked).astype("float32")
-    found = examined(inputs, L.Lambda(lambda z: z + mask)(L.Dense(K)(inputs)), loss)
+    found = examined(inputs, L.Lambda(lambda z: ops.add(z, mask))(L.Dense(K)(inputs)), loss)
     assert found.sound, str(found)
 
 
