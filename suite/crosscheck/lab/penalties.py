@@ -94,7 +94,8 @@ def optimum_weights(
 def normalised(layer: str, z: np.ndarray, **options: float) -> np.ndarray:
     """What a normalisation layer of Keras makes of its inputs [N, D] in training, in float64."""
     training = {"training": True} if layer == "BatchNormalization" else {}
-    return np.asarray(getattr(keras.layers, layer)(dtype="float64", **options)(z, **training))
+    made = getattr(keras.layers, layer)(dtype="float64", **options)(z, **training)
+    return keras.ops.convert_to_numpy(made)  # PyTorch leaves a gradient with it
 
 
 def normalised_plainly(layer: str, z: np.ndarray) -> np.ndarray:
