@@ -27,7 +27,7 @@ project = "Crosscheck"
 release = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 root_doc = FIRST
 pages = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/*.md"]
-evidence = ["backends.md", "audit/**.md", "doctor/rates.md", "diagnose/**s.md", "practice/*.md"]
+evidence = ["backends*.md", "audit/**.md", "doctor/rates.md", "diagnose/**s.md", "practice/*.md"]
 include_patterns = [*pages, *(f"results/{file}" for file in [*evidence, "bench/table.md"])]
 exclude_patterns = [".*", "build", "suite", "studies", "tests", "benchmarks"]
 extensions = ["myst_parser"]
