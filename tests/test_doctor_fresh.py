@@ -379,6 +379,14 @@ def test_a_class_that_loses_its_gradient_far_out_alone_is_found(own: str, loss: 
         assert "on no step moves the logits of classes" in str(found)
 
 
+def test_a_class_whose_gradient_is_no_number_far_out_is_found() -> None:
+    inputs = keras.Input((3,))
+    z = L.Dense(K)(inputs)
+    last = L.Lambda(lambda z: ops.log(ops.exp(z)))(z[:, -1:])  # ∞ from 89 on
+    found = examined(inputs, ops.concatenate([z[:, :-1], last], -1), sparse())
+    assert found.exit_code == 1 and "on no step moves the logits of classes 4" in str(found), str(found)
+
+
 def test_of_many_classes_some_are_looked_at() -> None:
     inputs = keras.Input((3,))
     z = L.Dense(3000)(inputs)

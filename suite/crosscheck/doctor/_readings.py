@@ -170,8 +170,8 @@ def least_kept(patient: Patient, cut: Cut, theory: Theory, i: int, size: float) 
         near = patient.gradients_from(y, varied.at(0.0))[1][i]
         if np.isfinite(near) and near != 0:
             far = patient.gradients_from(y, varied.at(float(np.sign(near)) * size))[1][i]
-            shares.append(abs(float(far / near)))
-    return float(np.nanmin(shares))
+            shares.append(abs(float(far / near)) if np.isfinite(far) else 0.0)
+    return float(min(shares))
 
 
 def listed(classes: Sequence[int]) -> str:
