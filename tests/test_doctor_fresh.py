@@ -351,6 +351,14 @@ def test_a_class_that_is_masked_has_no_gradient_to_lose(by: float, masked: int, 
     assert found.sound, str(found)
 
 
+def test_a_gradient_that_is_rounded_away_beside_a_prior_is_not_lost() -> None:
+    inputs = keras.Input((3,))
+    prior = np.array([0, -60, -70, -84, -106], "float32")  # class 0 has all the probability that there is
+    for loss in (sparse(), S.SparseCategoricalCrossentropy(from_logits=True, ignore_class=2)):
+        found = examined(inputs, L.Lambda(lambda z: ops.add(z, prior))(L.Dense(K)(inputs)), loss)
+        assert found.sound, str(found)
+
+
 # --- the classes whose logit is not the one that the readings are of --------------------------------------
 
 LOSSES = {"classes": sparse, "labels": lambda: S.BinaryCrossentropy(from_logits=True)}
@@ -377,6 +385,8 @@ def test_a_class_that_loses_its_gradient_far_out_alone_is_found(own: str, loss: 
     assert found.sound == (own in ("scaled", "turned", "bent")), str(found)
     if not found.sound:
         assert "on no step moves the logits of classes" in str(found)
+    if own == "clipped":
+        assert "from |z| = 10 on" in str(found), "the first size beyond 5 that is looked at"
 
 
 def test_a_class_whose_gradient_is_no_number_far_out_is_found() -> None:

@@ -163,10 +163,7 @@ def least_kept(patient: Patient, cut: Cut, theory: Theory, i: int, size: float) 
     """The share that a logit's gradient keeps at ±size, where the loss rises: the least of both labels."""
     varied, other, shares = replace(cut, varied=i), (i + 1) % cut.width, [np.inf]
     for label in (i, other):
-        if label == theory.ignored:
-            continue
-        row = one_hot(cut.width, label)
-        y = in_form(cut, theory, row if label == i or form_of(cut, theory) != "labels" else 0 * row)
+        y = in_form(cut, theory, one_hot(cut.width, label))
         near = patient.gradients_from(y, varied.at(0.0))[1][i]
         if np.isfinite(near) and near != 0:
             far = patient.gradients_from(y, varied.at(float(np.sign(near)) * size))[1][i]
