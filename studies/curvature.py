@@ -346,10 +346,11 @@ def eigenvector_rows(z: np.ndarray) -> Iterator[pd.DataFrame]:
     y, loss = landscape.every_label(*z.shape), losses.categorical_crossentropy
     hessian = landscape.softmax_hessian(special.softmax(z, axis=1))
     vectors = np.linalg.eigh(hessian)[1]
-    random = np.random.default_rng(1).normal(size=(DIRECTIONS, *z.shape))
+    random = np.random.default_rng(1).normal(size=(DIRECTIONS * len(z), z.shape[1]))
     random /= np.linalg.norm(random, axis=-1, keepdims=True)
+    many_y, many_z = (np.tile(a, (DIRECTIONS, 1)) for a in (y, z))
+    most = landscape.curvature_along(loss, many_y, many_z, random).reshape(DIRECTIONS, -1).max(0)
     along = lambda v: landscape.curvature_along(loss, y, z, v)
-    most = np.max([along(v) for v in random], axis=0)
     found = along(landscape.by_power_iteration(hessian))
     largest, second = (along(vectors[..., -i]) for i in (1, 2))
     yield DIRECTION_EIGENVECTOR.rows(largest, second, most, positive=found)

@@ -20,12 +20,12 @@ Q = (0.1, 0.3, 0.8)
     ],
 )
 def test_where_the_expected_loss_is_least(loss: str, truth, q: float) -> None:
-    assert risk.minimiser(loss, q) == pytest.approx(truth(q), abs=1e-6)
+    assert risk.minimisers(loss, [q, 0.4]) == pytest.approx([truth(q), truth(0.4)], abs=1e-6)
 
 
 @pytest.mark.parametrize("q", Q)
 def test_focal_loss_is_least_between_the_truth_and_one_half(q: float) -> None:
-    least = risk.minimiser("focal", q)
+    (least,) = risk.minimisers("focal", [q])
     assert min(q, 0.5) + 0.05 < least < max(q, 0.5) - 0.05
     grid = np.linspace(-4, 4, 8001)
     best = grid[risk.expected_loss("focal", np.full(grid.shape, q), grid).argmin()]

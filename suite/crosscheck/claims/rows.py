@@ -24,6 +24,8 @@ DEFAULTS: dict[str, Any] = {
     "trials": np.nan,  # of a value that is a share: of how many; its exact bounds are then counted in
 }
 COLUMNS = tuple(DEFAULTS)
+NUMBERS = ("x", "value", "reference", "resolution", "trials")
+KINDS = {name: "float64" if name in NUMBERS else "int64" if name == "seed" else "str" for name in COLUMNS}
 
 
 def tidy(**columns: Any) -> pd.DataFrame:
@@ -36,16 +38,19 @@ def tidy(**columns: Any) -> pd.DataFrame:
     if unknown:
         raise ValueError(f"Rows have no column {sorted(unknown)}; they have {list(COLUMNS)}.")
     filled = {**DEFAULTS, **columns}
-    arrays = np.broadcast_arrays(*(np.asarray(filled[name]) for name in COLUMNS))
+    kinds = [float if name in NUMBERS else None for name in COLUMNS]
+    parts = (np.asarray(filled[name], dtype=kind) for name, kind in zip(COLUMNS, kinds, strict=True))
+    arrays = np.broadcast_arrays(*parts)
     frame = pd.DataFrame({name: array.ravel() for name, array in zip(COLUMNS, arrays, strict=True)})
     return typed(frame)
 
 
 def typed(frame: pd.DataFrame) -> pd.DataFrame:
     """The promised columns in the promised types: numbers as float64, seeds as int64, the rest as text."""
-    numbers = ("x", "value", "reference", "resolution", "trials")
-    kinds = {n: "float64" if n in numbers else "int64" if n == "seed" else "str" for n in COLUMNS}
-    return frame[list(COLUMNS)].astype(kinds)
+    chosen = frame if tuple(frame.columns) == COLUMNS else frame[list(COLUMNS)]
+    # A conversion is dearer than the frame of a few rows, even where it changes nothing.
+    foreign = {name: kind for name, kind in KINDS.items() if chosen[name].dtype != kind}
+    return chosen.astype(foreign) if foreign else chosen
 
 
 def gathered(frames: pd.DataFrame | Iterable[pd.DataFrame]) -> pd.DataFrame:

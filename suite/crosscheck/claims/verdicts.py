@@ -233,8 +233,11 @@ def positive_parts(check: Check, rows: pd.DataFrame, settings: list[str], level:
 
 
 def by_path(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """Rows grouped by path; a setting without rows stays as one empty group, not to be overlooked."""
-    return [(str(path), group) for path, group in rows.groupby("path", sort=False)] or [("", rows)]
+    """The numbers grouped by path; a setting without rows stays as one empty group, not to be overlooked."""
+    from crosscheck.claims.rows import NUMBERS  # with pandas, which reading verdicts does without
+
+    numbers = rows[["seed", *NUMBERS]]  # a group's copy of its texts would cost more than judging it
+    return [(str(path), group) for path, group in numbers.groupby(rows["path"], sort=False)] or [("", rows)]
 
 
 def judge_part(check: Check, label: str, rows: pd.DataFrame, level: float) -> Part:
