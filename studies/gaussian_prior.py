@@ -46,7 +46,7 @@ CLAIM = Claim(
     "besides, which vanishes with the width s of the variational distribution, but not at the best s.",
 )
 
-SEEDS = {"smoke": 6, "standard": 20, "full": 64}
+SEEDS = {"smoke": 6, "standard": 32, "full": 64}
 CLOSE = 0.01  # of the length of the weights
 
 
