@@ -242,13 +242,14 @@ def release(figure: Figure) -> None:
         pyplot.close(figure)
 
 
+NOT_PACKED = {"pil_kwargs": {"compress_level": 0}}  # as it is read again at once, see `in_a_palette`
+
+
 def rendered(figure: Figure, kind: str, metadata: dict[str, None], placed: bool = False) -> bytes:
     stream = io.BytesIO()
-    packed: dict[str, Any] = (
-        {"pil_kwargs": {"compress_level": 0}} if kind == "png" else {}
-    )  # but see `in_a_palette`
+    options: dict[str, Any] = NOT_PACKED if kind == "png" else {}
     with laid_out_once(figure, placed):
-        figure.savefig(stream, format=kind, metadata=metadata, **packed)
+        figure.savefig(stream, format=kind, metadata=metadata, **options)
     return svg.shortened(stream.getvalue()) if kind == "svg" else in_a_palette(stream)
 
 
