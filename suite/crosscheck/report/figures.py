@@ -229,11 +229,11 @@ def matrix(
 def save(figure: Figure, folder: Path) -> None:
     """Write figure.svg and figure.png, the same bytes whenever the figure is the same.
 
-    Its parts are placed once, for the SVG: that takes as long as a drawing.
+    Its parts are placed for each: letters are wider in one than in the other, and those at the edge were cut.
     """
     with theme():
         write_atomically(folder / "figure.svg", rendered(figure, "svg", {"Date": None, "Creator": None}))
-        write_atomically(folder / "figure.png", rendered(figure, "png", {"Software": None}, placed=True))
+        write_atomically(folder / "figure.png", rendered(figure, "png", {"Software": None}))
 
 
 def release(figure: Figure) -> None:
@@ -245,17 +245,17 @@ def release(figure: Figure) -> None:
 NOT_PACKED = {"pil_kwargs": {"compress_level": 0}}  # as it is read again at once, see `in_a_palette`
 
 
-def rendered(figure: Figure, kind: str, metadata: dict[str, None], placed: bool = False) -> bytes:
+def rendered(figure: Figure, kind: str, metadata: dict[str, None]) -> bytes:
     stream = io.BytesIO()
     options: dict[str, Any] = NOT_PACKED if kind == "png" else {}
-    with laid_out_once(figure, placed):
+    with laid_out_once(figure):
         figure.savefig(stream, format=kind, metadata=metadata, **options)
     return svg.shortened(stream.getvalue()) if kind == "svg" else in_a_palette(stream)
 
 
 @contextmanager
-def laid_out_once(figure: Figure, placed: bool) -> Iterator[None]:
-    """Leave out the drawing of a figure's first round within the block, which only lays it out: once.
+def laid_out_once(figure: Figure) -> Iterator[None]:
+    """Leave out the drawing of a figure's first round within the block, which only lays it out.
 
     Matplotlib draws a figure with a layout engine twice: blind, for the engine to place its parts, and then
     with a placeholder for the engine.
@@ -264,10 +264,10 @@ def laid_out_once(figure: Figure, placed: bool) -> Iterator[None]:
 
     def layout_or_drawing(renderer: Any) -> None:
         engine = figure.get_layout_engine()
-        if not isinstance(engine, ConstrainedLayoutEngine):
-            draw(renderer)
-        elif not placed:
+        if isinstance(engine, ConstrainedLayoutEngine):
             engine.execute(figure)
+        else:
+            draw(renderer)
 
     figure.draw = layout_or_drawing  # type: ignore[method-assign]
     try:
