@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from crosscheck.report import figures, lettering, svg
 
 ROOT = Path(__file__).parents[1]
 FIGURES = sorted((ROOT / "results").glob("*/figure.svg"))
+PICTURES = sorted((ROOT / "results").rglob("figure.png"))
 TAG = f"{{{svg.NAMESPACE}}}"
 NUMBER = r"(-?[\d.]+)"
 PLACES = re.compile(rf"(translate|rotate)\({NUMBER}(?: {NUMBER})?(?: {NUMBER})?\)")
@@ -113,6 +116,12 @@ def drawing(title: str, ticks: list[str]) -> str:
         ax.set(title=title, xlim=(0, 1))
         ax.set_xticks([0.5, 0.51][: len(ticks)], ticks)
         return figures.rendered(figure, "svg", {"Date": None, "Creator": None}).decode()
+
+
+@pytest.mark.parametrize("path", PICTURES, ids=lambda path: str(path.parent.relative_to(ROOT / "results")))
+def test_no_letter_is_cut_at_the_edge_of_a_picture(path: Path) -> None:
+    dark = np.asarray(Image.open(path).convert("L")) < 170
+    assert not any(edge.any() for edge in (dark[:, 0], dark[:, -1], dark[0], dark[-1]))
 
 
 def test_a_title_too_long_and_ticks_too_near_are_seen() -> None:
