@@ -90,12 +90,15 @@ def test_a_killed_run_leaves_nothing_half_written(tmp_path: Path) -> None:
     """What lies beside its place is cleared away, if its process is gone; that of a running one stays."""
     from crosscheck.running import pipeline
 
-    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone, unheard = (subprocess.Popen([sys.executable, "-c", ""]) for _ in range(2))
     gone.wait()
-    for process in (gone.pid, os.getpid()):
+    if hasattr(os, "waitid"):  # it has ended, and nobody has asked how
+        os.waitid(os.P_PID, unheard.pid, os.WEXITED | os.WNOWAIT)
+    for process in (gone.pid, unheard.pid, os.getpid()):
         (tmp_path / f".table.md.{process}.tmp").write_text("half a ta")
     (tmp_path / ".table.md.x.tmp").write_text("not ours")
     pipeline.sweep(tmp_path)
+    unheard.wait()
     assert {path.name for path in tmp_path.iterdir()} == {f".table.md.{os.getpid()}.tmp", ".table.md.x.tmp"}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -82,13 +81,15 @@ def sweep(*folders: Path) -> None:
 
 
 def is_alive(process: int) -> bool:
+    """Whether it still runs: one that was killed is listed until its parent, or who is left of it, looks."""
+    import psutil
+
     try:
-        os.kill(process, 0)
-    except ProcessLookupError:
+        return psutil.Process(process).status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+    except psutil.NoSuchProcess:
         return False
-    except (OSError, OverflowError):  # it is somebody else's, or no number of a process
+    except (psutil.Error, OverflowError, ValueError):  # it is somebody else's, or no number of a process
         return True
-    return True
 
 
 def run(request: Request, work: Plan, progress: Any = None) -> Finished:
