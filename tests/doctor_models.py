@@ -10,12 +10,20 @@ import numpy as np
 from keras import ops
 
 from crosscheck import losses
+from crosscheck.doctor import Diagnosis, examine
 
 L, S = keras.layers, keras.losses
 Make = Callable[[], tuple[keras.Model, Any]]
 sparse = lambda **how: S.SparseCategoricalCrossentropy(from_logits=True, **how)
 onehot = lambda **how: S.CategoricalCrossentropy(from_logits=True, **how)
 binary = lambda **how: S.BinaryCrossentropy(from_logits=True, **how)
+
+
+def examined(inputs: Any, outputs: Any, loss: Any, **compiling: Any) -> Diagnosis:
+    model = keras.Model(inputs, outputs)
+    model.compile("sgd", loss, **compiling)
+    (found,) = examine(model)
+    return found
 
 
 def seq(*layers: Any, shape: tuple[int | None, ...] = (3,)) -> keras.Model:
