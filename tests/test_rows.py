@@ -55,6 +55,13 @@ def test_a_unit_refuses_arguments_that_its_function_does_not_take(wrong) -> None
         unit(measure, (0,), **wrong)
 
 
+def test_rows_of_other_types_and_in_another_order_are_made_what_is_promised() -> None:
+    promised = rows.tidy(check="mean", quantity="3", seed=[0, 1], value=[1.0, 2.0])
+    assert list(promised.columns) == list(rows.COLUMNS)
+    other = promised.astype({"seed": "float64", "value": "int64"}).assign(quantity=3, more="")
+    pd.testing.assert_frame_equal(rows.gathered(other[other.columns[::-1]]), promised)
+
+
 def test_frames_that_a_measuring_function_yields_become_one() -> None:
     gathered = rows.gathered(measure((0,), "a"))
     assert list(gathered["value"]) == [10, 1] and list(gathered.index) == [0, 1]

@@ -140,6 +140,24 @@ def test_a_positive_control_that_is_promised_and_missing_leaves_the_check_undeci
     assert record.verdict == "undecided" and "rows are missing" in record.reason
 
 
+def test_the_rows_of_a_seed_count_as_one_wherever_they_stand() -> None:
+    values, seeds = pd.Series([1.0, 2.0, 3.0, 6.0]), pd.Series([7, 3, 7, 3])
+    np.testing.assert_array_equal(criteria.mean_by(values, seeds), [4.0, 2.0])
+    values[1] = np.nan
+    np.testing.assert_array_equal(criteria.mean_by(values, seeds), [np.nan, 2.0])
+
+
+def test_a_share_of_none_of_many_keeps_its_bounds() -> None:
+    seen = {"setting": "a", "seed": range(20)}
+    shares = {
+        arm: tidy(arm=arm, value=float(arm == "control"), trials=50, **seen) for arm in ("claim", "control")
+    }
+    judged = verdicts.judge_check(
+        Check("rare", "It is rare.", Equal(0.2), "0", "always", settings=("a",)), pd.concat(shares), 0.999
+    )
+    assert judged.interval[0] == 0 < 0.05 < judged.interval[1]
+
+
 def test_clearance_is_counted_in_half_widths():
     record = verdicts.judge_check(CHECK, check_rows(shift_a=0.3), LEVEL)
     part = record.parts[0]
