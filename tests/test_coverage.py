@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import made_up_study as made_up
 import pytest
 import throwaway
 
-from crosscheck.claims import Check, Exceeds, Unit, verdicts
+from crosscheck.claims import Check, Exceeds, Unit, register, verdicts
 from crosscheck.claims.judged import CheckRecord, ControlRecord, PartRecord, StudyVerdict
 from crosscheck.claims.words import Verdict
 from crosscheck.cli.run import Voice
@@ -87,6 +88,18 @@ def test_a_check_that_cannot_be_run_here_is_named_and_does_not_count() -> None:
     assert alone.verdict == "undecided", "no evidence is none, and there is no reference beside it"
 
 
+def test_a_check_whose_settings_are_no_data_sets_is_named_as_not_run_where_it_has_no_rows() -> None:
+    mean = made_up.CHECKS[1]
+    few = replace(mean, id="few", settings=("8 components", "64 components"))
+    study, level = made_up.study((mean, few)), made_up.PROVENANCE["level"]
+    judge = lambda lacking: verdicts.judge_study(study, made_up.measured(), level, ["mnist"], lacking=lacking)
+    steady, left_out = judge({"few": ["clinc_oos"], "mean": ["clinc_oos"]}).checks
+    assert (left_out.verdict, left_out.unrun, left_out.absent) == ("open", True, ["clinc_oos"])
+    assert left_out.reason == "not run here: clinc_oos" and not left_out.parts
+    assert steady.verdict == "holds" and not steady.unrun, "it has rows, and they are judged"
+    assert judge({}).checks[1].verdict == "undecided", "a unit that failed is no want of data"
+
+
 # --- what a run covers ------------------------------------------------------------------------------
 
 
@@ -132,6 +145,28 @@ def test_what_is_missing_or_broken_has_nothing_to_lose(results: Path, broken: st
 def test_a_run_with_nothing_to_run_at_its_scale_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     Voice().print_coverage(work())
     assert capsys.readouterr().out == "Nothing to run at this scale.\n"
+
+
+NEED_CLINC = {"milder", "decision", "decision_beats_training", "decision_size", "coarse_rises", "fine_falls"}
+
+
+def test_what_a_check_lacks_is_told_by_the_units_that_measure_for_it() -> None:
+    """`hierarchy` trains on CLINC150 for checks whose settings are numbers of components."""
+    study = register.load("hierarchy")
+    lacking = conclude.lacking_of("hierarchy", study, request(Path("results")), without("clinc_oos"))
+    assert set(lacking) == {*NEED_CLINC, "violations"}
+    assert all(names == ["clinc_oos"] for names in lacking.values())
+    assert conclude.lacking_of("hierarchy", study, request(Path("results")), without()) == {}
+    calibration = register.load("calibration")
+    work = without("mnist", "fashion_mnist")
+    assert not conclude.lacking_of("calibration", calibration, request(Path("results")), work), (
+        "digits are there"
+    )
+
+
+def without(*names: str) -> plan.Plan:
+    nothing: frozenset[str] = frozenset()
+    return plan.Plan({}, {}, nothing, nothing, frozenset(names), frozenset(names), nothing)
 
 
 # --- in a checkout whose results cover more ----------------------------------------------------------

@@ -178,6 +178,19 @@ def test_an_absent_data_set_is_named_and_no_drift(label: str) -> None:
     assert comparison.left_out({"s": study(both)}, {"s": study(one)}) == ["mnist"]
 
 
+def test_a_check_that_was_not_run_for_want_of_data_is_no_drift_whatever_its_settings_are_called() -> None:
+    both = check(part(setting="8 components"), part(setting="64 components"))
+    none = check(absent=("clinc_oos",), verdict="open", unrun=True)
+    assert drifts(both, none) == []
+    assert drifts(none, both) == []
+    assert comparison.left_out({"s": study(both)}, {"s": study(none)}) == ["clinc_oos"]
+    without_reason = check(verdict="undecided", unrun=True)
+    assert drifts(both, without_reason) == [
+        ("s/gap [8 components]", "missing now"),
+        ("s/gap [64 components]", "missing now"),
+    ]
+
+
 def test_a_setting_that_vanished_without_its_data_set_being_absent_drifts() -> None:
     both = check(part(setting="digits"), part(setting="mnist"))
     assert drifts(both, check(part(setting="digits"))) == [("s/gap [mnist]", "missing now")]

@@ -85,7 +85,8 @@ class CheckRecord(Struct, kw_only=True, frozen=True, omit_defaults=True):
         scope: the verdict at each part, by its label.
         formula: the theory, in LaTeX.
         reason: why it is undecided or invalid; empty otherwise.
-        absent: settings left out because what they need is not installed or prepared.
+        absent: settings left out because what they need is not installed or prepared; of a check that was
+            not run at all, the data sets and backends themselves.
         unrun: this scale, or this machine for want of what the check needs, does not run it.
         positive: a case in which the check must hold, where one was measured.
         population: what its intervals speak of.

@@ -8,9 +8,10 @@ are run. Smoke runs have too few seeds for that, and are no evidence: see `SMOKE
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as replace_dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -80,7 +81,12 @@ class Part:
 
 
 def judge_study(
-    study: Study, rows: pd.DataFrame, level: float, absent: Collection[str] = (), scale: str = "full"
+    study: Study,
+    rows: pd.DataFrame,
+    level: float,
+    absent: Collection[str] = (),
+    scale: str = "full",
+    lacking: Mapping[str, Collection[str]] = MappingProxyType({}),
 ) -> StudyVerdict:
     """The verdict on a study and on each of its checks.
 
@@ -91,30 +97,41 @@ def judge_study(
         absent: data sets and backends that are not there; their settings are left out and named, and a
             check that has no other does not count.
         scale: that of the rows; checks that belong to others alone do not count.
+        lacking: by check, the data sets and backends for want of which nothing could be measured for it,
+            whatever its settings are called; it is named as not run, if indeed it has no rows.
 
     Raises:
         ValueError: where rows of a statistical check have no seeds.
     """
-    checks = [judge_or_name(check, rows, level, absent, scale) for check in study.CHECKS]
+    checks = [
+        judge_or_name(check, rows, level, absent, scale, lacking.get(check.id, ())) for check in study.CHECKS
+    ]
     return StudyVerdict(verdict=combine([check for check in checks if not check.unrun]), checks=checks)
 
 
 def judge_or_name(
-    check: Check, rows: pd.DataFrame, level: float, absent: Collection[str], scale: str
+    check: Check,
+    rows: pd.DataFrame,
+    level: float,
+    absent: Collection[str],
+    scale: str,
+    lacking: Collection[str] = (),
 ) -> CheckRecord:
     """The check judged, or named as not run: at this scale, or on a machine without what it needs."""
+    own = rows[rows["check"] == check.id]
     if scale not in check.scales:
-        return unrun(check, rows.iloc[:0], level, scale)
-    judged = judge_check(check, rows[rows["check"] == check.id], level, absent)
-    if set(check.settings) <= set(absent):
-        reason = f"not run here: {', '.join(check.settings)}"
-        return replace(judged, verdict=Verdict.OPEN, reason=reason, unrun=True)
-    return judged
+        reason = f"not run at the {scale} scale, only at: {', '.join(check.scales)}"
+        return unrun(check, own.iloc[:0], level, reason)
+    nowhere = set(check.settings) <= set(absent)
+    needed = list(check.settings) if nowhere else list(lacking) if own.empty else []
+    if needed:
+        named = unrun(check, own.iloc[:0], level, f"not run here: {', '.join(needed)}")
+        return replace(named, verdict=Verdict.OPEN, absent=needed)
+    return judge_check(check, own, level, absent)
 
 
-def unrun(check: Check, no_rows: pd.DataFrame, level: float, scale: str) -> CheckRecord:
-    """A check that this scale does not run: undecided, and why."""
-    reason = f"not run at the {scale} scale, only at: {', '.join(check.scales)}"
+def unrun(check: Check, no_rows: pd.DataFrame, level: float, reason: str) -> CheckRecord:
+    """A check that was not run: undecided, and why."""
     judged = judge_check(check, no_rows, level, check.settings)
     return replace(judged, reason=reason, absent=[], unrun=True)
 

@@ -12,12 +12,13 @@ from msgspec.structs import replace
 from crosscheck.claims import register
 from crosscheck.claims.words import Verdict
 from crosscheck.errors import CrosscheckError, UsageError
-from crosscheck.running import provenance, reference, registration
+from crosscheck.running import plan, provenance, reference, registration
 from crosscheck.running.plan import Plan, Request
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from crosscheck.claims.claim import Study
     from crosscheck.claims.judged import CheckRecord, StudyVerdict
     from crosscheck.report.records import VerdictRecord
 
@@ -51,7 +52,8 @@ def conclude(request: Request, work: Plan, name: str) -> Conclusion:
     study, suite = work.studies[name], [register.load(study) for study in register.NAMES]
     rows, seconds = store.rows(request.store, work.units[name])
     level = verdicts.interval_level(suite, request.scale)
-    judged = verdicts.judge_study(study, rows, level, work.absent, request.scale)
+    lacking = lacking_of(name, study, request, work)
+    judged = verdicts.judge_study(study, rows, level, work.absent, request.scale, lacking)
     judged = replace(judged, checks=[with_registration(name, check, rows) for check in judged.checks])
     absent = sorted({setting for check in judged.checks for setting in check.absent})
     if work.absent:
@@ -73,6 +75,20 @@ def conclude(request: Request, work: Plan, name: str) -> Conclusion:
     except CrosscheckError as fault:
         faults.append(str(fault))
     return Conclusion(judged.verdict, absent, invalid_checks(name, judged.checks), faults)
+
+
+def lacking_of(name: str, study: Study, request: Request, work: Plan) -> dict[str, list[str]]:
+    """By check, the data sets and backends for want of which no unit that measures for it could be run."""
+    if not work.absent:
+        return {}
+    wished = plan.with_backend(register.units_of(study, request.scale), request.backend)
+    found: dict[str, list[str]] = {}
+    for check in study.CHECKS:
+        behind = registration.units_behind(name, study, check, wished)
+        needs = [work.absent.intersection({*unit.data, unit.backend}) for unit in behind]
+        if needs and all(needs):
+            found[check.id] = sorted(set().union(*needs))
+    return found
 
 
 def with_registration(name: str, check: CheckRecord, rows: pd.DataFrame) -> CheckRecord:
