@@ -303,7 +303,7 @@ def draw_shift(ax, rows: pd.DataFrame) -> None:
 # --- bayes_mean_loss, bayes_plug_in: is the prior's τ the best on data from that prior? -----------------
 
 TRUE_TAU, DRAWS_A_MEAN = 1.0, 100  # τ₀; weights drawn a mean
-MEANS_OF = {"smoke": 6, "standard": 16, "full": 64}
+MEANS_OF = {"smoke": 6, "standard": 32, "full": 64}
 WIDER, NARROWER = "2 τ₀", "½ τ₀"
 BAYES_MEAN_LOSS = Check(
     "bayes_mean_loss",

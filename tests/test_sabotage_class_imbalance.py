@@ -85,7 +85,7 @@ def test_networks_that_differ_by_two_hundredths_are_seen(monkeypatch, off: float
     monkeypatch.setattr(long_tails, "recall_of_rare", lambda z, y: z)
     monkeypatch.setattr(restoring, "prior_corrected", lambda *_: np.array(made["corrected"]))
     monkeypatch.setattr("crosscheck.autodiff.numbers", lambda tensor: tensor)
-    rows = list(study.train_tails(SEEDS, "fashion_mnist"))
+    rows = list(study.train_tails(SEEDS, "fashion_mnist", len(SEEDS)))
     assert words(judged(study.POST_HOC, rows, QUICK)) == (("fails" if off else "holds"), "fails", "holds")
     assert words(judged(study.INTERPOLATING, rows, QUICK)) == SOUND
 

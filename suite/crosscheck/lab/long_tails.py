@@ -18,6 +18,7 @@ ARMS = {  # τ of adjusted logits, whether classes are weighted, γ of focal los
     "plain, L2": (0.0, False, 0.0, 1e-2),
     "weighted, L2": (0.0, True, 0.0, 1e-2),
 }
+COMPARED = ("plain", "weighted")  # on all seeds; the others on a few
 
 
 class Tail(NamedTuple):
@@ -59,17 +60,26 @@ def tail(name: str, most: int, ratio: float, tested: int) -> Tail:
 
 
 def followed(
-    seeds: Sequence[int], images: Tail, looks: Sequence[int], hidden: int, rate: float
+    seeds: Sequence[int], few: int, images: Tail, looks: Sequence[int], hidden: int, rate: float
 ) -> dict[str, np.ndarray]:
-    """Held-out logits [E, S, M, K] of each of the `ARMS` after so many epochs, all from the same weights."""
+    """Held-out logits [E, S, M, K] of each of the `ARMS` after so many epochs, all from the same weights.
+
+    Args:
+        seeds: of those that are `COMPARED`; `few`: the others have so many of the first.
+        images: to train on, and to look at.
+        looks: after how many epochs.
+        hidden, rate: units of the perceptron; Adam's rate.
+    """
     import keras
 
     from crosscheck.lab.overtraining import penalised_perceptron
     from crosscheck.replicates import Replicates
 
-    tau, weighted, gamma, penalty = (np.repeat(part, len(seeds)) for part in zip(*ARMS.values(), strict=True))
+    own = [tuple(seeds if arm in COMPARED else seeds[:few]) for arm in ARMS]
+    counts = [len(each) for each in own]
+    tau, weighted, gamma, penalty = (np.repeat(part, counts) for part in zip(*ARMS.values(), strict=True))
     build = penalised_perceptron(images.x.shape[1], hidden, CLASSES)
-    replicas = Replicates(build, tuple(seeds) * len(ARMS), paired=True)
+    replicas = Replicates(build, sum(own, ()), paired=True)
     arguments = {"tau": tau.astype("float32"), "gamma": gamma.astype("float32")}
     loss = adjusted_focal(np.log(images.shares).astype("float32"))
     replicas.compile(keras.optimizers.Adam(rate), loss, loss_arguments=arguments, penalty_scale=penalty)
@@ -78,8 +88,8 @@ def followed(
     for epochs in looks:
         replicas.fit(images.x, images.y, batch_size=64, epochs=epochs - done, sample_weight=weights)
         logits, done = replicas.predict(images.x_test), epochs
-        seen.append(logits.reshape(len(ARMS), len(seeds), *logits.shape[1:]))
-    return dict(zip(ARMS, np.stack(seen, 1), strict=True))
+        seen.append(logits)
+    return dict(zip(ARMS, np.split(np.stack(seen), np.cumsum(counts)[:-1], axis=1), strict=True))
 
 
 def adjusted_focal(log_shares: np.ndarray) -> Any:
