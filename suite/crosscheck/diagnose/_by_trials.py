@@ -19,7 +19,7 @@ from crosscheck.errors import UsageError
 
 SECONDS = 45.0  # of training, in all
 UNTRAINED = "training"  # the check of which a ? says that there was none
-HALFWAY = "the program comes less than half of the way from the prior to fitting its rows"
+HALFWAY = "under most seeds the program comes less than half of the way from the prior to fitting its rows"
 BY_LEARNING = {  # what is told from whether another setting learns
     "inputs-scale",
     "exploding-gradients",
@@ -160,9 +160,9 @@ def verdict(suspicion: Suspicion, is_healthy: bool, level: float) -> Finding:
 
 
 def learns_nothing(lab: Laboratory) -> bool:
-    """Whether the program fails under every seed; False where it could not be trained."""
+    """Whether the program lags under most seeds; False where it could not be trained."""
     try:
-        return lab.fails
+        return lab.lags
     except Exception:  # which the trials have told already
         return False
 
@@ -182,7 +182,7 @@ def beside(lab: Laboratory) -> str:
     tried, own = list(lab.rescues.values()), lab.as_it_is
     rescued = {outcome.arm.name: int(own.rescued_by(outcome).sum()) for outcome in tried}
     most = max(rescued.values(), default=0)
-    fitted = [outcome.arm.name for outcome in tried if not outcome.fails.all()]
+    fitted = [outcome.arm.name for outcome in tried if not outcome.lags.all()]
     if not tried:
         return ", and no other setting was tried"
     if most:

@@ -159,6 +159,14 @@ def learning_rate_of(optimizer: Any) -> float | None:
     return float(rate) if isinstance(rate, (int, float, np.floating)) else None
 
 
+def largest_change(before: Sequence[np.ndarray], after: Sequence[np.ndarray]) -> np.ndarray:
+    """The largest ‖Δw‖ / ‖w‖ over arrays of weights [R, …] that do not start at 0, [R]; 0 where all do."""
+    size = lambda w: np.sqrt((w.astype("float64") ** 2).reshape(len(w), -1).sum(1))
+    started = [(size(b), size(a - b)) for b, a in zip(before, after, strict=True)]
+    shares = [np.where(b > 0, change / np.where(b > 0, b, 1), 0) for b, change in started]
+    return np.max([np.nan_to_num(share, nan=np.inf) for share in shares], axis=0)
+
+
 class Inside:
     """The outputs of some layers of a model, by name, for rows of x."""
 

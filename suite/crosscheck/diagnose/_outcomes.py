@@ -26,14 +26,14 @@ class Arm:
 
 AS_IT_IS = Arm("as it is")
 STANDARDISED = Arm("standardised inputs", standardised=True)
-OTHERS = (  # in the order in which they are given up for want of time
-    STANDARDISED,
-    Arm("a tenth of the learning rate", 0.1),
-    Arm("ten times the learning rate", 10.0),
-    Arm("a hundredth of the learning rate", 0.01),
-    Arm("a hundred times the learning rate", 100.0),
-    Arm("a thousand times the learning rate", 1000.0),
-)
+TEN, HUNDRED = Arm("ten times the learning rate", 10.0), Arm("a hundred times the learning rate", 100.0)
+THOUSAND = Arm("a thousand times the learning rate", 1000.0)
+MYRIADS = Arm("a hundred thousand times the learning rate", 1e5)
+TENTH, HUNDREDTH = Arm("a tenth of the learning rate", 0.1), Arm("a hundredth of the learning rate", 0.01)
+# The last are given up first for want of time.
+OTHERS = (STANDARDISED, TENTH, TEN, HUNDREDTH, HUNDRED, THOUSAND)
+OTHERS_OF_STILL = (STANDARDISED, THOUSAND, HUNDRED, TEN, MYRIADS)  # no smaller step helps what hardly moves
+STILL = 0.1  # change of an array of weights, of its own size, up to which it hardly moves
 HALF, QUARTER = 0.5, 0.25  # of the way from the prior to a perfect fit
 
 
@@ -47,6 +47,7 @@ class Outcome:
             means by the weights that the program gives its rows or classes.
         held_out_loss, held_out_error: on other rows, [S].
         prior_loss, prior_error: of the best output that is the same for every row, on the rows trained on.
+        moved: by how much the weights that moved most changed, of their own size, [S].
         outputs, initial_outputs: on the held-out rows after training and before it, [S, H, …, K].
         weights: of all seeds, [S, …] each, in the order of `model.variables`.
     """
@@ -58,18 +59,25 @@ class Outcome:
     held_out_error: np.ndarray
     prior_loss: np.ndarray
     prior_error: np.ndarray
+    moved: np.ndarray
     outputs: np.ndarray
     initial_outputs: np.ndarray
     weights: list[np.ndarray]
 
     @property
-    def fails(self) -> np.ndarray:
-        """Under which seeds it has not come half of the way from the prior to fitting its rows, [S].
+    def lags(self) -> np.ndarray:
+        """Under which seeds its loss has not come half of the way from the prior to fitting its rows, [S]."""
+        return ~(self.loss <= HALF * self.prior_loss)
 
-        By the loss and, where decisions are made, by their errors as well.
-        """
-        lost = ~(self.loss <= HALF * self.prior_loss)
-        return lost & (np.isnan(self.error) | (self.error > HALF * self.prior_error))
+    @property
+    def fails(self) -> np.ndarray:
+        """Under which seeds its decisions, where it makes any, have not come half of the way either, [S]."""
+        return self.lags & (np.isnan(self.error) | (self.error > HALF * self.prior_error))
+
+    @property
+    def is_still(self) -> bool:
+        """Whether under most seeds training hardly moved any weights."""
+        return bool(np.median(self.moved) <= STILL)
 
     @property
     def is_lost_elsewhere(self) -> np.ndarray:
@@ -89,13 +97,13 @@ class Outcome:
         )
 
     def rescued_by(self, other: Outcome) -> np.ndarray:
-        """Under which seeds this one fails and another setting learns, [S].
+        """Under which seeds another setting learns what this one does not, [S].
 
         It is better by half of the way on the rows trained on; and by a quarter of the way on held-out rows,
         in decisions where there are any, for to learn noise by heart is no merit.
         """
         nearer = other.loss <= self.loss - HALF * self.prior_loss
-        return self.fails & nearer & self.is_surpassed_on_held_out_rows(other)
+        return nearer & self.is_surpassed_on_held_out_rows(other)
 
     def is_surpassed_on_held_out_rows(self, other: Outcome) -> np.ndarray:
         """Under which seeds another setting is better by a quarter of the way on held-out rows, [S]."""

@@ -14,6 +14,7 @@ from crosscheck.diagnose.checks.activity import (
 )
 from crosscheck.diagnose.checks.adapted import adapted
 from crosscheck.diagnose.checks.arguments import arguments
+from crosscheck.diagnose.checks.by_heart import cannot_overfit
 from crosscheck.diagnose.checks.clipping import clipping
 from crosscheck.diagnose.checks.frozen import frozen_statistics
 from crosscheck.diagnose.checks.head import head
@@ -31,7 +32,6 @@ from crosscheck.diagnose.checks.signals import initial_loss, labels_follow, prio
 from crosscheck.diagnose.checks.splits import splits
 from crosscheck.diagnose.checks.training import (
     bad_probabilities,
-    cannot_overfit,
     ignores_input,
     inputs_scale,
     learning_rate_too_high,

@@ -26,7 +26,7 @@ from crosscheck.diagnose._outcomes import AS_IT_IS, Arm
 from crosscheck.diagnose._program import Program
 from crosscheck.diagnose._suspicions import Suspicion
 from crosscheck.diagnose._words import across, rounded
-from crosscheck.diagnose.checks.training import rectifies, with_optimizer
+from crosscheck.diagnose.checks.training import hidden_layers, rectifies, with_optimizer
 from crosscheck.replicates import Replicates
 
 SQUASHING = ("sigmoid", "tanh", "softsign", "hard_sigmoid", "hard_tanh")
@@ -60,8 +60,8 @@ def vanishing_gradients(lab: Laboratory) -> Iterator[Suspicion]:
     if not has_graph(lab.program.model) or not any(map(squashes, hidden_layers(lab.program.model))):
         return
     own, tried, measured = lab.as_it_is, False, lab.compared(None)
-    shown, control = own.fails & lab.own_steps_fail, None
-    if lab.fails and lab.can_afford(1):
+    shown, control = lab.own_steps_fail, None
+    if lab.lags and lab.can_afford(1):
         sizes = relative_gradients(lab)
         share = sizes[:, 0] / np.maximum(sizes[:, -1], 1e-30)
         measured = f"the first layer's relative gradient is {across(share)} of the last's; {measured}"
@@ -90,8 +90,8 @@ def vanishing_gradients(lab: Laboratory) -> Iterator[Suspicion]:
 def exploding_gradients(lab: Laboratory) -> Iterator[Suspicion]:
     """Whether a gradient is ten times as large as the weights, and clipping it trains."""
     own, tried, measured = lab.as_it_is, False, lab.compared(None)
-    shown = own.fails & lab.own_steps_fail
-    if lab.fails and lab.can_afford(1):
+    shown = lab.own_steps_fail
+    if lab.lags and lab.can_afford(1):
         largest = relative_gradients(lab).max(1)
         measured = f"the largest gradient is {across(largest)} times its weights; {measured}"
         shown, tried = shown & ~(largest <= EXPLODED), True
@@ -118,14 +118,6 @@ def exploding_gradients(lab: Laboratory) -> Iterator[Suspicion]:
 
 
 CLIPPED: dict[str, Any] = {"clipnorm": None, "clipvalue": None, "global_clipnorm": 1.0}
-
-
-def hidden_layers(model: keras.Model) -> list[keras.Layer]:
-    """Returns the layers whose outputs are not the model's."""
-    last = {id(tensor) for tensor in model.outputs}
-    return [
-        layer for layer in model.layers if not any(id(t) in last for t in keras.tree.flatten(layer.output))
-    ]
 
 
 def squashes(layer: keras.Layer) -> bool:
@@ -169,7 +161,7 @@ def dead_units(lab: Laboratory) -> Iterator[Suspicion | Finding]:
         f"(one that was active on more than {rounded(3 / n)} of all rows would show with 95 %)"
     )
     own, tried = lab.as_it_is, True
-    shown = (dead >= DEAD).any(1) & own.fails
+    shown = (dead >= DEAD).any(1) & own.lags
     if shown.all() and (tried := lab.can_afford(1)):
         control = lab.train([Arm("LeakyReLU")], build=lambda: lab.build(lab.instead(with_leaky_relu)))[0]
         shown = shown & own.rescued_by(control)
