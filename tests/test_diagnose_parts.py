@@ -24,9 +24,9 @@ from diagnosed_programs import (
 )
 
 from crosscheck.diagnose import Data, Program, diagnose
+from crosscheck.diagnose.checks.by_heart import of_all_rows
 from crosscheck.diagnose.checks.metrics import metrics
 from crosscheck.diagnose.checks.splits import exact_p, hashes, scaled_alike
-from crosscheck.diagnose.checks.training import of_all_rows
 from crosscheck.doctor import anatomies
 
 pytestmark = pytest.mark.every_backend

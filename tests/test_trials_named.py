@@ -12,8 +12,10 @@ from trial_programs import CLASSES, FEATURES, network, program
 
 from crosscheck.diagnose import Program
 from crosscheck.diagnose._by_trials import by_trials
+from crosscheck.diagnose._findings import Finding
 from crosscheck.diagnose._laboratory import Laboratory
 from crosscheck.diagnose._outcomes import MYRIADS, STANDARDISED, TEN, THOUSAND, Arm, Outcome
+from crosscheck.diagnose._suspicions import Suspicion
 from crosscheck.diagnose.checks.by_heart import freed, has_penalties
 from crosscheck.diagnose.checks.training import learning_rate_too_low
 
@@ -139,6 +141,41 @@ def test_a_rate_is_not_called_too_low_where_what_its_own_steps_reach_was_not_tri
     assert TEN.name not in lab.rescues
     (suspicion,) = learning_rate_too_low(lab)
     assert suspicion.limit and not suspicion.is_shown(0.001)
+
+
+def test_one_seed_that_gains_little_elsewhere_is_rescued_where_most_gain() -> None:
+    """By chance, where few rows are held out; one that loses there is not, nor is any where few gain."""
+    own, other = outcome(1.0), outcome(0.01, error=0.0)
+    other.held_out_error[:] = [0.55, 0.7, *[0.1] * 10]
+    assert own.rescued_by(other).tolist() == [True, False, *[True] * 10]
+    other.held_out_error[:] = 0.55
+    assert not own.rescued_by(other).any()
+
+
+def test_a_loss_that_is_no_number_is_rescued_by_any_that_is_one() -> None:
+    assert outcome(np.nan).rescued_by(outcome(0.01, error=0.0)).all()
+    assert not outcome(1.0).rescued_by(outcome(np.nan)).any()
+
+
+@pytest.mark.parametrize(("seconds", "count"), [(1e-6, 20), (1.0, 12)])
+def test_more_seeds_are_trained_where_they_are_cheap(seconds: float, count: int) -> None:
+    lab = SimpleNamespace(given_seeds=None, seconds=45.0, program=program(), seconds_of_a_step=seconds)
+    assert len(Laboratory.seeds.func(lab)) == count
+    lab.given_seeds = range(3)
+    assert Laboratory.seeds.func(lab) == (0, 1, 2)
+
+
+def test_two_of_twenty_seeds_may_not_show_a_fault_and_none_of_twelve() -> None:
+    for count, silent, is_shown in ((12, 0, True), (12, 1, False), (20, 2, True), (20, 3, False)):
+        shown = np.arange(count)[None] >= silent
+        assert Suspicion("c", shown, Finding("c", "✗", "")).is_shown(0.001) == is_shown
+
+
+def test_no_rate_is_called_fine_where_nothing_learns_and_another_fault_is_named() -> None:
+    """Too little time for the rate that would do: it was not tried, so that it is not denied either."""
+    trials = by_trials(program(optimizer=keras.optimizers.SGD(1e-6), epochs=20), SECONDS)
+    said = {finding.check: finding.verdict for finding in trials.findings}
+    assert "✗" in said.values() and said["learning-rate-low"] != "✓"
 
 
 def test_a_seed_is_rescued_by_its_loss_though_its_decisions_are_fair() -> None:

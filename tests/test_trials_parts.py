@@ -1,5 +1,7 @@
 """The parts of the laboratory: copies, tasks, rows, probes, and a fix that is tried."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -271,7 +273,7 @@ def test_a_fix_is_tried():
     _, faulty = FAULTY["Adam at 10"]
     given = faulty()
     finding = next(f for f in by_trials(given, 300).findings if f.verdict == "✗")
-    assert "errors" in (line := try_repair(finding, given, 300)) and "12 of 12 seeds" in line
+    assert "errors" in (line := try_repair(finding, given, 300)) and re.search(r"(\d+) of \1 seeds", line)
 
 
 def test_a_fix_that_changes_nothing_says_so():

@@ -87,7 +87,7 @@ def tried(program: Program, seconds: float) -> Trials:
             lab.skipped.append(f"What may follow from {suspicions[-1].check} was not tried: mend that first.")
             break
     found = judged(suspicions)
-    if all(finding.verdict != "✗" for finding in found) and learns_nothing(lab):
+    if learns_nothing(lab):
         found = [unlearnt(finding, lab) for finding in found]
     return Trials((*found, *together(findings, lab)), tuple(dict.fromkeys(lab.skipped)))
 

@@ -7,6 +7,7 @@ paired by seed. Nothing of the user's is changed: what is trained are copies.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import warnings
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ import numpy as np
 
 from crosscheck._keras import layers_of
 from crosscheck.diagnose import _copies as copies
-from crosscheck.diagnose._chance import SEEDS
+from crosscheck.diagnose._chance import MORE_SEEDS, SEEDS
 from crosscheck.diagnose._clock import Clock
 from crosscheck.diagnose._outcomes import AS_IT_IS, OTHERS, OTHERS_OF_STILL, Arm, Outcome, reached
 from crosscheck.diagnose._program import Program
@@ -33,6 +34,7 @@ BYTES = 400e6  # that the rows of all replicates may take
 STACKED_GAIN = 6.0  # how much faster a stacked step is than one alone, at the least seen
 RESERVE = 0.8  # of the time that is left, to be planned with
 SHARE = 0.3  # of the time, for the first training; the others wait for what it shows
+CHEAP = 0.1  # of the time, in which more seeds may train
 FEW_STEPS = 100  # of the program itself, so few that slow learning is no fault
 TOO_SHORT = 10  # one step here may stand for so many of the program's where slow learning is judged
 
@@ -43,7 +45,7 @@ class Laboratory:
     Args:
         program: its model is built and compiled.
         rows: that a seed trains on, at most.
-        seeds: one number each.
+        seeds: one number each; 12 if not given, or 20 where training them is cheap.
         seconds: that all training together may take; what would take longer is skipped, and said so.
 
     Raises:
@@ -51,13 +53,9 @@ class Laboratory:
     """
 
     def __init__(
-        self,
-        program: Program,
-        rows: int = ROWS,
-        seeds: Sequence[int] = range(SEEDS),
-        seconds: float = 45.0,
+        self, program: Program, rows: int = ROWS, seeds: Sequence[int] | None = None, seconds: float = 45.0
     ):
-        self.program, self.seeds, self.skipped = program, tuple(seeds), list[str]()
+        self.program, self.given_seeds, self.skipped = program, seeds, list[str]()
         self.clock, self.seconds = Clock(), seconds
         self.arguments = copies.compile_arguments(program.model)
         self.x, self.y, self.weight = one_output(program, self.arguments)
@@ -113,7 +111,7 @@ class Laboratory:
 
     @property
     def optimizer(self) -> Any:
-        """The user's optimiser, without the scaling of losses around it."""
+        """The user's, without the scaling of losses around it."""
         return getattr(self.program.model.optimizer, "inner_optimizer", self.program.model.optimizer)
 
     # --- how long -----------------------------------------------------------------------------------------
@@ -125,6 +123,17 @@ class Laboratory:
             return "how long the program trains is not known: give `epochs`"
         few = self.program.steps < FEW_STEPS
         return f"the program takes {self.program.steps:.0f} steps in all: more may do" if few else ""
+
+    @functools.cached_property
+    def seeds(self) -> tuple[int, ...]:
+        """A number for each copy."""
+        if self.given_seeds is not None:
+            return tuple(self.given_seeds)
+        most = CHEAP * self.seconds / min(MOST_STEPS, max(1, self.program.steps))
+        with contextlib.suppress(Exception):  # a step that fails is told where it is needed
+            if MORE_SEEDS * self.seconds_of_a_step <= most:
+                return tuple(range(MORE_SEEDS))
+        return tuple(range(SEEDS))
 
     @functools.cached_property
     def steps(self) -> int:
@@ -149,14 +158,9 @@ class Laboratory:
         """The time of one step of one copy, as they are run here."""
         model = copies.rebuilt(self.program.model)
         model.compile(copies.fresh_optimizer(self.optimizer), **self.arguments)
-        x, y = self.some(self.batch_size), self.y[: self.batch_size]
-        times = []
-        for _ in range(4):
-            clock = Clock()
-            copies.step_of(model, x, y)
-            times.append(clock.spent())
+        alone = copies.seconds_of_a_step(model, self.some(self.batch_size), self.y[: self.batch_size])
         stacks = Replicates(lambda: copies.rebuilt(self.program.model), [0]).plan.mode == "stacked"
-        return min(times) / (STACKED_GAIN if stacks else 1.0)
+        return alone / (STACKED_GAIN if stacks else 1.0)
 
     def left(self) -> float:
         """Returns the seconds that are left."""
@@ -228,7 +232,7 @@ class Laboratory:
 
     @property
     def of_own_steps(self) -> list[Outcome]:
-        """Settings whose rate is larger by no more than the program's own steps are more than those here."""
+        """Settings whose rate is larger by no more than the program's own steps make up for."""
         return [r for r in self.rescues.values() if 1 < r.arm.rate <= self.compression]
 
     def affordable(self) -> int:
@@ -267,12 +271,6 @@ class Laboratory:
     def inside(self, layers: tuple[str, ...]) -> copies.Inside:
         """Returns a copy of which the outputs of some layers are seen."""
         return copies.Inside(self.build(), layers)
-
-    def instead(self, change: Callable[[keras.Layer], keras.Layer]) -> Callable[[keras.Layer], keras.Layer]:
-        """Returns what makes hidden layers with a change, and the last one as it is."""
-        last = {id(tensor) for tensor in self.program.model.outputs}
-        kept = {id(layer) for layer in self.program.model.layers if id(layer.output) in last}
-        return lambda layer: copies.same_layer(layer) if id(layer) in kept else change(layer)
 
     # --- training -------------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +12,9 @@ import keras
 import numpy as np
 
 from crosscheck._keras import compiled_with
+from crosscheck.diagnose._chance import is_decisive
 from crosscheck.diagnose._copies import (
+    Layers,
     fresh_optimizer,
     has_graph,
     random_state_kept,
@@ -66,9 +68,10 @@ def vanishing_gradients(lab: Laboratory) -> Iterator[Suspicion]:
         share = sizes[:, 0] / np.maximum(sizes[:, -1], 1e-30)
         measured = f"the first layer's relative gradient is {across(share)} of the last's; {measured}"
         shown, tried = shown & (share < VANISHED), True
-        if shown.all():
+        if is_decisive(shown):
             control = lab.train(
-                [Arm("ReLU and He's weights")], build=lambda: lab.build(lab.instead(with_relu))
+                [Arm("ReLU and He's weights")],
+                build=lambda: lab.build(in_hidden_layers(lab.program.model, with_relu)),
             )[0]
             shown, measured = shown & own.rescued_by(control), f"{measured}; {across(control.loss)} with ReLU"
     yield Suspicion(
@@ -95,7 +98,7 @@ def exploding_gradients(lab: Laboratory) -> Iterator[Suspicion]:
         largest = relative_gradients(lab).max(1)
         measured = f"the largest gradient is {across(largest)} times its weights; {measured}"
         shown, tried = shown & ~(largest <= EXPLODED), True
-        if shown.all():
+        if is_decisive(shown):
             clipped = fresh_optimizer(lab.optimizer, **CLIPPED)
             control = lab.train([Arm("clipped gradients")], optimizer=clipped)[0]
             shown, measured = shown & own.rescued_by(control), f"{measured}; {across(control.loss)} clipped"
@@ -120,6 +123,12 @@ def exploding_gradients(lab: Laboratory) -> Iterator[Suspicion]:
 CLIPPED: dict[str, Any] = {"clipnorm": None, "clipvalue": None, "global_clipnorm": 1.0}
 
 
+def in_hidden_layers(model: keras.Model, change: Callable[[keras.Layer], keras.Layer]) -> Layers:
+    """Returns what makes hidden layers with a change, and the last ones as they are."""
+    hidden = {id(layer) for layer in hidden_layers(model)}
+    return lambda layer: change(layer) if id(layer) in hidden else same_layer(layer)
+
+
 def squashes(layer: keras.Layer) -> bool:
     """Returns whether a layer of products, or an activation, squashes its output."""
     name = getattr(getattr(layer, "activation", None), "__name__", "")
@@ -138,10 +147,7 @@ def with_relu(layer: keras.Layer) -> keras.Layer:
 
 def with_relu_throughout(program: Program) -> Program:
     """Returns the program on a model with ReLU in its hidden layers."""
-    hidden = {id(layer) for layer in hidden_layers(program.model)}
-    copy = rebuilt(
-        program.model, lambda layer: with_relu(layer) if id(layer) in hidden else same_layer(layer)
-    )
+    copy = rebuilt(program.model, in_hidden_layers(program.model, with_relu))
     settings = {**compiled_with(program.model), "optimizer": fresh_optimizer(program.model.optimizer)}
     copy.compile(**settings)
     return replace(program, model=copy)
@@ -162,8 +168,10 @@ def dead_units(lab: Laboratory) -> Iterator[Suspicion | Finding]:
     )
     own, tried = lab.as_it_is, True
     shown = (dead >= DEAD).any(1) & own.lags
-    if shown.all() and (tried := lab.can_afford(1)):
-        control = lab.train([Arm("LeakyReLU")], build=lambda: lab.build(lab.instead(with_leaky_relu)))[0]
+    if is_decisive(shown) and (tried := lab.can_afford(1)):
+        control = lab.train(
+            [Arm("LeakyReLU")], build=lambda: lab.build(in_hidden_layers(lab.program.model, with_leaky_relu))
+        )[0]
         shown = shown & own.rescued_by(control)
         measured = f"{measured}; {lab.compared(control)}"
     finding = Finding(
@@ -175,7 +183,7 @@ def dead_units(lab: Laboratory) -> Iterator[Suspicion | Finding]:
         fix="LeakyReLU, he_normal weights, or a lower learning rate",
     )
     yield Suspicion("dead-units", shown[None], finding, limit="" if tried else NOT_TRIED)
-    if not shown.all() and np.median(dead[:, worst]) >= QUIET:
+    if not is_decisive(shown) and np.median(dead[:, worst]) >= QUIET:
         yield replace(finding, check="quiet-units", verdict="note", decided="heuristic", fix="")
 
 

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from crosscheck._keras import compiled_with, layers_of
+from crosscheck.diagnose._chance import is_decisive
 from crosscheck.diagnose._copies import (
     fresh_optimizer,
     has_graph,
@@ -41,12 +42,12 @@ def cannot_overfit(lab: Laboratory) -> Iterator[Suspicion]:
         control = remedy.train(lab, None)
         shown.append(lab.as_it_is.rescued_by(control) & lab.own_steps_fail)
         measured = lab.compared(control)
-        if shown[-1].all() and lab.can_afford(2):
+        if is_decisive(shown[-1]) and lab.can_afford(2):
             rows = lab.splits[0][:, :FEW_ROWS]
             mine, theirs = lab.train([AS_IT_IS], rows=rows)[0], remedy.train(lab, rows)
             shown[-1] &= mine.fails & ~theirs.fails
             measured += f"; on {rows.shape[1]} rows {across(mine.loss)}, and {across(theirs.loss)} so"
-        if shown[-1].all():
+        if is_decisive(shown[-1]):
             break
     yield Suspicion(
         "overfits-few-rows",
