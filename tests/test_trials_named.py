@@ -12,6 +12,7 @@ from trial_programs import CLASSES, FEATURES, network, program
 
 from crosscheck.diagnose import Program
 from crosscheck.diagnose._by_trials import by_trials
+from crosscheck.diagnose._chance import is_decisive
 from crosscheck.diagnose._findings import Finding
 from crosscheck.diagnose._laboratory import Laboratory
 from crosscheck.diagnose._outcomes import MYRIADS, STANDARDISED, TEN, THOUSAND, Arm, Outcome
@@ -167,8 +168,9 @@ def test_more_seeds_are_trained_where_they_are_cheap(seconds: float, count: int)
 
 def test_two_of_twenty_seeds_may_not_show_a_fault_and_none_of_twelve() -> None:
     for count, silent, is_shown in ((12, 0, True), (12, 1, False), (20, 2, True), (20, 3, False)):
-        shown = np.arange(count)[None] >= silent
-        assert Suspicion("c", shown, Finding("c", "✗", "")).is_shown(0.001) == is_shown
+        shown = np.arange(count) >= silent
+        assert Suspicion("c", shown[None], Finding("c", "✗", "")).is_shown(0.001) == is_shown
+        assert is_decisive(shown) == is_shown
 
 
 def test_no_rate_is_called_fine_where_nothing_learns_and_another_fault_is_named() -> None:
