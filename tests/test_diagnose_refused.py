@@ -345,9 +345,9 @@ def test_a_tail_whose_classes_are_all_trained_is_not_said_to_hold_new_ones() -> 
 # --- what other settings did ------------------------------------------------------------------------------
 
 
-def outcome(arm: Arm, fails: bool, rescues: bool) -> Any:
+def outcome(arm: Arm, lags: bool, rescues: bool) -> Any:
     """Where a setting ended, under three seeds."""
-    return SimpleNamespace(arm=arm, fails=np.full(3, fails), rescues=np.full(3, rescues))
+    return SimpleNamespace(arm=arm, lags=np.full(3, lags), rescues=np.full(3, rescues))
 
 
 def lab(*others: Any) -> Any:
