@@ -110,6 +110,7 @@ def test_every_setting_of_a_figure_can_be_made_by_keys_alone(
     page: devtools.Page, figure: explorables.Explorable
 ) -> None:
     page.find(FIRST.format(figure.id))
+    page.find("new Promise((go) => setTimeout(go, 50))")  # the page is scrolled there with its next frame
     opened = page.find(STATE)
     for control in figure.controls:
         before = page.find(STATE)
