@@ -176,8 +176,10 @@ def test_two_of_twenty_seeds_may_not_show_a_fault_and_none_of_twelve() -> None:
 def test_no_rate_is_called_fine_where_nothing_learns_and_another_fault_is_named() -> None:
     """Too little time for the rate that would do: it was not tried, so that it is not denied either."""
     trials = by_trials(program(optimizer=keras.optimizers.SGD(1e-6), epochs=20), SECONDS)
-    said = {finding.check: finding.verdict for finding in trials.findings}
-    assert "✗" in said.values() and said["learning-rate-low"] != "✓"
+    said = {finding.check: finding for finding in trials.findings}
+    (named,) = (finding.check for finding in trials.findings if finding.verdict == "✗")
+    assert said["learning-rate-low"].verdict != "✓" and said["inputs-scale"].verdict == "?"
+    assert f"see {named}: mend that first" in said["inputs-scale"].why
 
 
 def test_a_seed_is_rescued_by_its_loss_though_its_decisions_are_fair() -> None:

@@ -88,7 +88,8 @@ def tried(program: Program, seconds: float) -> Trials:
             break
     found = judged(suspicions)
     if learns_nothing(lab):
-        found = [unlearnt(finding, lab) for finding in found]
+        named = next((finding.check for finding in found if finding.verdict == "✗"), "")
+        found = [unlearnt(finding, lab, named) for finding in found]
     return Trials((*found, *together(findings, lab)), tuple(dict.fromkeys(lab.skipped)))
 
 
@@ -167,11 +168,12 @@ def learns_nothing(lab: Laboratory) -> bool:
         return False
 
 
-def unlearnt(finding: Finding, lab: Laboratory) -> Finding:
-    """A ✓ that says that no other setting learns is none where nothing learns."""
+def unlearnt(finding: Finding, lab: Laboratory, named: str = "") -> Finding:
+    """A ✓ that says that no other setting learns is none where nothing learns, whatever the reason."""
     if finding.verdict != "✓" or finding.check not in BY_LEARNING:
         return finding
-    return replace(finding, verdict="?", why=f"undecided: {HALFWAY}{beside(lab)}.")
+    why = f"the program does not learn, see {named}: mend that first" if named else f"{HALFWAY}{beside(lab)}"
+    return replace(finding, verdict="?", why=f"undecided: {why}.")
 
 
 def beside(lab: Laboratory) -> str:
