@@ -192,3 +192,14 @@ def test_a_run_that_covers_less_leaves_the_results_alone_unless_asked(tmp_path: 
     shutil.rmtree(project.folder / "build")
     project.crosscheck("run", "steady", "--replace")
     assert project.files() != before and not (project.folder / "build").exists()
+
+
+def test_a_run_names_a_check_whose_data_are_absent_though_no_setting_is_called_so(tmp_path: Path) -> None:
+    project = throwaway.lay_out(tmp_path)
+    study = project.folder / "studies" / "steady.py"
+    text = study.read_text().replace('settings=("", "mnist")', 'settings=("few",)')
+    study.write_text(text.replace('"measure", {}, seeds)', '"measure", {}, seeds, data=("mnist",))'))
+    ran = project.crosscheck("run", "steady")
+    record = json.loads((project.folder / "results" / "steady" / "verdict.json").read_text())
+    assert record["checks"][0]["absent"] == ["mnist"] and record["checks"][0]["verdict"] == "open"
+    assert "not run here: mnist" in ran.stdout

@@ -5,10 +5,12 @@ from __future__ import annotations
 import doctest
 import importlib
 import itertools
+import json
 import math
 import re
 import shlex
 import sys
+from collections import Counter
 from pathlib import Path
 from unittest import mock
 
@@ -19,6 +21,7 @@ import pytest
 
 from crosscheck import data
 from crosscheck.cli.main import cli
+from crosscheck.report import records, summary
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*(ROOT / "docs").glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
@@ -92,3 +95,21 @@ def test_the_api_page_says_what_the_docstrings_say(monkeypatch) -> None:
     monkeypatch.syspath_prepend(ROOT / "docs")
     build = importlib.import_module("build")
     assert build.PAGE.read_text(encoding="utf-8") == build.page(), "run `python docs/build.py`"
+
+
+# --- what the README says of the committed results -------------------------------------------------------
+
+
+def test_the_readme_counts_the_sentences_as_the_results_do() -> None:
+    chapter = json.loads((ROOT / "results" / "chapter.json").read_text())
+    count = Counter(sentence["verdict"] for sentence in chapter["sentences"])
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    assert f"{count['true']} are true as they stand, {count['true if']} under a condition" in readme
+    assert f"{count['half']} half, {count['false']} false; {count['open']} is open" in readme
+
+
+def test_the_readme_says_how_sure_the_results_are() -> None:
+    found = [records.read(file) for file in sorted((ROOT / "results").glob("*/verdict.json"))]
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    assert summary.chance_of_error(found, anew=False) <= 0.01
+    assert f"and {summary.chance_of_error(found):.1%} with those".replace("%", " %") in readme

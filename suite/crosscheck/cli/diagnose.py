@@ -80,7 +80,7 @@ def command(
 ) -> int:
     """What is wrong with this training program? It is examined before its first step, and nothing is changed.
 
-    Exact checks come first; then copies of the model are trained for seconds, a dozen at a time.
+    Exact checks come first; then copies of the model are trained for seconds, a dozen or twenty at a time.
 
     SCRIPT.py *runs*, with the arguments after --, from this directory, as `python SCRIPT.py` would run it, up
     to its first call of fit: what it does before that is done. There it is stopped: nothing after the call is
