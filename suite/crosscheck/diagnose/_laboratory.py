@@ -1,4 +1,4 @@
-"""The laboratory: copies of the user's model, trained a dozen or twenty times on a few rows, one factor changed.
+"""The laboratory: copies of the user's model, trained a dozen times or more on few rows, one factor changed.
 
 Every seed draws its own initial weights, its own order of batches, and its own rows to train and to judge on.
 Settings that differ in the learning rate or in the scale of the inputs are trained as one (`Replicates`),
