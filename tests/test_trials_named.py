@@ -17,6 +17,7 @@ from crosscheck.diagnose._findings import Finding
 from crosscheck.diagnose._laboratory import Laboratory
 from crosscheck.diagnose._outcomes import MYRIADS, STANDARDISED, TEN, THOUSAND, Arm, Outcome
 from crosscheck.diagnose._suspicions import Suspicion
+from crosscheck.diagnose.checks import training
 from crosscheck.diagnose.checks.by_heart import freed, has_penalties
 from crosscheck.diagnose.checks.training import learning_rate_too_low
 
@@ -180,6 +181,30 @@ def test_no_rate_is_called_fine_where_nothing_learns_and_another_fault_is_named(
     (named,) = (finding.check for finding in trials.findings if finding.verdict == "✗")
     assert said["learning-rate-low"].verdict != "✓" and said["inputs-scale"].verdict == "?"
     assert f"see {named}: mend that first" in said["inputs-scale"].why
+
+
+@pytest.mark.parametrize(
+    ("loss", "compression", "alike", "is_shown"),
+    [
+        (1.0, 1.0, "head", True),
+        (0.1, 1.0, "head", False),  # it learns all the same
+        (1.0, 2.0, "head", False),  # it takes twice as many steps, and may still
+        (1.0, 1.0, "hidden", None),  # a hidden layer hands on next to nothing: not its input
+        (1.0, 1.0, "", True),  # which layer is not known
+    ],
+)
+def test_outputs_that_are_nearly_alike_are_an_input_that_is_lost_only_where_nothing_is_learnt(
+    monkeypatch: pytest.MonkeyPatch, loss: float, compression: float, alike: str, is_shown: bool | None
+) -> None:
+    model = network(16)
+    layer = {"head": model.layers[-1], "hidden": model.layers[0], "": None}[alike]
+    monkeypatch.setattr(training, "first_layer_alike", lambda lab, share: layer)
+    own = outcome(loss)
+    own.outputs[:] = own.initial_outputs[:] = 1 + np.array([0, 0.002, 0.004, 0.005])[:, None]
+    lab = laboratory(own, compression=compression)
+    lab.x, lab.program = np.eye(4), SimpleNamespace(model=model)
+    said = list(training.ignores_input(lab))
+    assert [one.is_shown(0.001) for one in said] == ([] if is_shown is None else [is_shown])
 
 
 def test_a_seed_is_rescued_by_its_loss_though_its_decisions_are_fair() -> None:
