@@ -29,7 +29,7 @@ CLAIM = Claim(
 )
 
 SEEDS = {"smoke": 6, "standard": 24, "full": 64}
-DIGITS = {"smoke": 6, "standard": 96, "full": 256}  # seeds of what is compared on them: 24 leave it open
+DIGITS = {"smoke": 8, "standard": 96, "full": 256}  # seeds of what is compared on them: 24 leave it open
 FOCAL = 2.0  # γ, as published
 
 

@@ -94,7 +94,7 @@ def laboratory(
         outcome(reached.get(arm.rate, 1.0), arm, error=reached.get(arm.rate, 0.6)) for arm in arms
     ]
     lab = SimpleNamespace(as_it_is=own, seeds=range(12), rate=1e-3, skipped=[], brevity="", train=train)
-    lab.lags, lab.compression = bool(own.lags.mean() > 0.5), compression
+    lab.lags, lab.compression = Laboratory.lags.func(lab), compression
     lab.affordable, lab.can_be_tried = lambda: affordable, lambda arm: True
     lab.compared, lab.limit = lambda other: "", lambda tried: "one step here stands for many"
     lab.rescues = Laboratory.rescues.func(lab)
