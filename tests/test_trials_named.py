@@ -17,7 +17,7 @@ from crosscheck.diagnose._findings import Finding
 from crosscheck.diagnose._laboratory import Laboratory
 from crosscheck.diagnose._outcomes import MYRIADS, STANDARDISED, TEN, THOUSAND, Arm, Outcome
 from crosscheck.diagnose._suspicions import Suspicion
-from crosscheck.diagnose.checks import training
+from crosscheck.diagnose.checks import by_heart, training
 from crosscheck.diagnose.checks.by_heart import freed, has_penalties
 from crosscheck.diagnose.checks.training import learning_rate_too_low
 
@@ -181,6 +181,21 @@ def test_no_rate_is_called_fine_where_nothing_learns_and_another_fault_is_named(
     (named,) = (finding.check for finding in trials.findings if finding.verdict == "✗")
     assert said["learning-rate-low"].verdict != "✓" and said["inputs-scale"].verdict == "?"
     assert f"see {named}: mend that first" in said["inputs-scale"].why
+
+
+@pytest.mark.parametrize(("on_few_rows", "is_shown"), [(1.0, True), (0.01, False)])
+def test_what_learns_a_few_rows_by_heart_is_not_said_not_to(on_few_rows: float, is_shown: bool) -> None:
+    """The remedy learns all rows and few; the program not all."""
+    lab = laboratory(outcome(1.0))
+    lab.program, lab.rows, lab.splits = SimpleNamespace(model=network(16)), 256, np.zeros((2, 12, 256), int)
+    lab.can_afford = lambda trainings: True
+    lab.limit = lambda tried: "" if tried else "nothing was tried"
+    own = lambda rows: 1.0 if rows is None else on_few_rows
+    lab.train = lambda arms, rows=None, optimizer=None: [
+        outcome(0.01, error=0.0) if optimizer else outcome(own(rows), error=0.6 * own(rows))
+    ]
+    (suspicion,) = by_heart.cannot_overfit(lab)
+    assert suspicion.is_shown(0.001) == is_shown
 
 
 @pytest.mark.parametrize(
